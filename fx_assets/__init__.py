@@ -1,0 +1,1 @@
+"""Honest exchange-rate forecasts as a Dagster asset graph."""

@@ -1,0 +1,43 @@
+"""The errors a person meets: what went wrong, where, the offending value, what to do."""
+
+from __future__ import annotations
+
+
+class FxAssetsError(Exception):
+    """Base of every error that this platform raises on purpose.
+
+    The message states what was expected and what was found; ``remedy`` says what to do about it.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(f"{message}\n  What to do: {remedy}" if remedy else message)
+        self.message = message
+        self.remedy = remedy
+
+
+class SpecError(FxAssetsError):
+    """A declared feed, forecast or setting does not make sense."""
+
+
+class SourceError(FxAssetsError):
+    """A provider could not be reached, or answered with something that is not its data."""
+
+
+class GateError(FxAssetsError):
+    """The quality gate refused the bars; the tables are as they were."""
+
+
+class LakeError(FxAssetsError):
+    """A table could not be read or committed."""
+
+
+class NotEnoughDataError(FxAssetsError):
+    """There are too few rows for what was asked."""
+
+
+class NoChampionError(FxAssetsError):
+    """No champion existed whose training labels were all known by the decision time."""
+
+
+class RegistryError(FxAssetsError):
+    """A model could not be logged, registered, published or loaded."""

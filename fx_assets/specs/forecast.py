@@ -1,0 +1,221 @@
+"""A forecast: what to predict from a feed, by whom, and when a challenger may take over."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from fx_assets.specs.base import Name, Spec, digest
+
+TargetKind = Literal["direction", "return", "volatility"]
+
+BASELINES: dict[str, str] = {
+    "direction": "base_rate",
+    "return": "zero",
+    "volatility": "expanding_mean",
+}
+"""The family that claims no skill, for each kind of target."""
+
+FAMILIES: dict[str, tuple[TargetKind, ...]] = {
+    "base_rate": ("direction",),
+    "persistence": ("direction",),
+    "logistic_regression": ("direction",),
+    "random_forest": ("direction",),
+    "xgboost": ("direction", "return", "volatility"),
+    "zero": ("return",),
+    "historical_mean": ("return",),
+    "ridge": ("return",),
+    "expanding_mean": ("volatility",),
+    "ewma": ("volatility",),
+    "garch": ("volatility",),
+    "log_har": ("volatility",),
+}
+"""Each model family, a module of ``fx_assets.models``, and the targets that it can predict."""
+
+FEATURE_SETS: tuple[str, ...] = ("fx_close",)
+"""Each feature set, a module of ``fx_assets.features``."""
+
+
+class TargetSpec(Spec):
+    """What is predicted.
+
+    ``direction``: whether the close ``horizon`` bars ahead is above today's (1) or not (0).
+    ``return``: the log return to the close ``horizon`` bars ahead.
+    ``volatility``: the variance of the next ``horizon`` bars, the sum of their squared log returns.
+    """
+
+    kind: TargetKind
+    horizon: PositiveInt = 1
+    """Bars ahead."""
+
+    @property
+    def baseline(self) -> str:
+        return BASELINES[self.kind]
+
+
+class CandidateSpec(Spec):
+    """A model family on trial, with its hyper-parameters."""
+
+    family: Name
+    name: Name
+    """Defaults to the family; needed when one family is tried twice."""
+    params: dict[str, bool | int | float | str] = {}
+
+    @field_validator("family")
+    @classmethod
+    def _known_family(cls, value: str) -> str:
+        if value not in FAMILIES:
+            raise ValueError(f"no family {value!r}; choose one of {', '.join(sorted(FAMILIES))}")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_family_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"family": value, "name": value}
+        if isinstance(value, dict) and "name" not in value and "family" in value:
+            return {**value, "name": value["family"]}
+        return value
+
+
+class WalkForwardSpec(Spec):
+    """How history is cut into folds, and how often a model is fitted again."""
+
+    scheme: Literal["expanding", "rolling"] = "expanding"
+    window: PositiveInt | None = None
+    """Bars in a rolling training window."""
+    first_test: date = date(2005, 1, 1)
+    """No fold is tested before this day."""
+    min_train: PositiveInt = 750
+    """No fold is trained on fewer rows."""
+    refit_every: PositiveInt = 252
+    """Bars between two fits."""
+    purge: NonNegativeInt | None = None
+    """Rows dropped between train and test; at least, and by default, the horizon."""
+    embargo: NonNegativeInt = 0
+    """Further rows dropped after the purge."""
+
+    @model_validator(mode="after")
+    def _window_goes_with_rolling(self) -> WalkForwardSpec:
+        if (self.scheme == "rolling") != (self.window is not None):
+            raise ValueError("window is given with scheme: rolling, and only then")
+        return self
+
+
+class PromotionRule(Spec):
+    """When a champion is replaced, refreshed or demoted (DESIGN: judging and promoting)."""
+
+    min_rows: PositiveInt = 2000
+    """Paired out-of-sample rows that a challenger needs (never below 1,000)."""
+    significance: float = Field(default=0.05, gt=0, lt=0.5)
+    min_skill: NonNegativeFloat = 0.001
+    """Relative loss reduction against the baseline that counts as skill."""
+    look_every_weeks: PositiveInt = 4
+    cool_down_weeks: NonNegativeInt = 13
+    demotion_rows: PositiveInt = 500
+    """Trailing rows on which a champion must not have lost to the baseline."""
+    refresh_rows: PositiveInt = 250
+    refresh_max_degradation: NonNegativeFloat = 0.02
+
+    @field_validator("min_rows")
+    @classmethod
+    def _at_least_a_thousand(cls, value: int) -> int:
+        if value < 1000:
+            raise ValueError("min_rows must be at least 1000: fewer rows cannot show skill")
+        return value
+
+
+class ForecastSpec(Spec):
+    """A declared forecast."""
+
+    name: Name
+    description: str = ""
+    feed: Name
+    target: TargetSpec
+    features: Name = "fx_close"
+    """Name of a feature set."""
+    candidates: list[CandidateSpec] = Field(min_length=1)
+    walk_forward: WalkForwardSpec = WalkForwardSpec()
+    promotion: PromotionRule = PromotionRule()
+    coverage: float = Field(default=0.9, gt=0.5, lt=1)
+    """Nominal coverage of the prediction interval."""
+    live_from: date = date(2026, 1, 1)
+    """First day for which a prediction may be asked."""
+    retrain_cron: str = "0 18 * * 6"
+    """When candidates are judged again, in the time zone of the feed's calendar."""
+    owners: list[str] = Field(default=["team:research"])
+
+    @field_validator("features")
+    @classmethod
+    def _known_feature_set(cls, value: str) -> str:
+        if value not in FEATURE_SETS:
+            raise ValueError(f"no feature set {value!r}; choose one of {', '.join(FEATURE_SETS)}")
+        return value
+
+    @field_validator("candidates")
+    @classmethod
+    def _fit_the_target(
+        cls, value: list[CandidateSpec], info: ValidationInfo
+    ) -> list[CandidateSpec]:
+        target = info.data.get("target")
+        for candidate in value if target else []:
+            if target.kind not in FAMILIES[candidate.family]:
+                able = sorted(name for name, kinds in FAMILIES.items() if target.kind in kinds)
+                raise ValueError(
+                    f"{candidate.family} does not predict {target.kind}; "
+                    f"choose one of {', '.join(able)}"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ForecastSpec:
+        names = [candidate.name for candidate in self.candidates]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"candidates named twice: {', '.join(twice)}; give each its own name")
+        purge = self.walk_forward.purge
+        if purge is not None and purge < self.target.horizon:
+            raise ValueError(
+                f"walk_forward.purge is {purge}, below the horizon of {self.target.horizon}: "
+                "training labels would overlap the test rows"
+            )
+        return self
+
+    @property
+    def purge(self) -> int:
+        """Rows between train and test, without the embargo."""
+        return self.walk_forward.purge or self.target.horizon
+
+    @property
+    def baseline(self) -> CandidateSpec:
+        return CandidateSpec(family=self.target.baseline, name=self.target.baseline)
+
+    @property
+    def all_candidates(self) -> list[CandidateSpec]:
+        """The baseline first, then the declared candidates."""
+        others = [c for c in self.candidates if c.name != self.target.baseline]
+        return [self.baseline, *others]
+
+    def recipe_hash(self, candidate: CandidateSpec) -> str:
+        """Identifies family, hyper-parameters, feature set, target and refit cadence."""
+        return digest(
+            {
+                "family": candidate.family,
+                "params": candidate.params,
+                "feed": self.feed,
+                "features": self.features,
+                "target": self.target.model_dump(mode="json"),
+                "walk_forward": self.walk_forward.model_dump(mode="json"),
+                "purge": self.purge,
+            }
+        )
