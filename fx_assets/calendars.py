@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import holidays
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FRANKFURT = ZoneInfo("Europe/Berlin")
 PUBLICATION_MOVED = date(2016, 7, 1)

@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     mlflow_artifacts: str = Field(
         default="data/mlflow-artifacts", description="Where new MLflow experiments keep artifacts."
     )
+    mlflow_ui: str = Field(
+        default="http://127.0.0.1:5000", description="Where people open MLflow; for links only."
+    )
+    cache: Path = Field(
+        default=Path("data/cache"), description="Last good payload of each provider."
+    )
     ecb_history_url: str = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-hist.zip"
     ecb_daily_url: str = "https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml"
     ecb_snapshot: Path | None = Field(
@@ -51,6 +57,11 @@ class Settings(BaseSettings):
     def duckdb_file(self) -> Path:
         """The DuckDB file of views as an absolute path."""
         return self._absolute(self.duckdb)
+
+    @cached_property
+    def cache_folder(self) -> Path:
+        """The folder of payloads as an absolute path."""
+        return self._absolute(self.cache)
 
     @cached_property
     def mlflow_uri(self) -> str:

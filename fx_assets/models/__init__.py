@@ -1,0 +1,81 @@
+"""Model families behind one small interface; each is a module of this package, loaded on demand.
+
+A family's module exposes its class as ``MODEL`` and is named once more, with the targets that it
+can predict, in ``fx_assets.specs.forecast.FAMILIES``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fx_assets.errors import SpecError
+from fx_assets.models.base import FEATURES, InputSpec, Model, model_inputs
+from fx_assets.specs.forecast import FAMILIES, TargetSpec
+
+__all__ = [
+    "FEATURES",
+    "InputSpec",
+    "Model",
+    "build_model",
+    "code_version",
+    "model_class",
+    "model_inputs",
+]
+
+
+def model_class(family: str) -> type[Model[Any]]:
+    """The class of a family.
+
+    Raises
+    ------
+    SpecError
+        There is no such family.
+    """
+    if family not in FAMILIES:
+        raise SpecError(
+            f"There is no model family {family!r}.",
+            remedy=f"Choose one of {', '.join(sorted(FAMILIES))}.",
+        )
+    found: type[Model[Any]] = import_module(f"{__name__}.{family}").MODEL
+    return found
+
+
+def build_model(
+    family: str, target: TargetSpec, params: Mapping[str, Any] | None = None, seed: int = 0
+) -> Model[Any]:
+    """An unfitted model.
+
+    Raises
+    ------
+    SpecError
+        The family does not exist, does not predict this kind of target, or does not know a
+        hyper-parameter or its value; the message names what is allowed.
+    """
+    found = model_class(family)
+    if target.kind not in FAMILIES[family]:
+        able = sorted(name for name, kinds in FAMILIES.items() if target.kind in kinds)
+        raise SpecError(
+            f"{family} does not predict {target.kind}.", remedy=f"Choose one of {', '.join(able)}."
+        )
+    return found(target=target, seed=seed, **dict(params or {}))
+
+
+def code_version(family: str) -> str:
+    """A short hash of the code that decides what a family's fit and prediction compute.
+
+    It covers ``base.py``, the family's own module, the module of every class that it inherits from,
+    and the versions of the libraries that fit it. Imports none of those libraries.
+    """
+    found = model_class(family)
+    sources = sorted({c.__module__ for c in found.__mro__ if c.__module__.startswith(__name__)})
+    content = hashlib.sha256()
+    for module in sources:
+        content.update(Path(str(import_module(module).__file__)).read_bytes())
+    for library in found.libraries:
+        content.update(f"{library}=={version(library)}".encode())
+    return content.hexdigest()[:16]

@@ -1,0 +1,6 @@
+"""The gate's checks: bars in, findings out."""
+
+from fx_assets.quality.gate import CHECKS, inspect
+from fx_assets.quality.report import Finding, GateReport
+
+__all__ = ["CHECKS", "Finding", "GateReport", "inspect"]

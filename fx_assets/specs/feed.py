@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fx_assets.specs.base import Currency, Name, Spec
 
@@ -22,6 +22,8 @@ class EcbSource(Spec):
     kind: Literal["ecb"]
     base: Currency = "EUR"
     quote: Currency
+    fallback: bool = True
+    """Whether the last good download or the packaged snapshot may stand in for the live files."""
 
     @model_validator(mode="after")
     def _two_currencies(self) -> EcbSource:
@@ -38,7 +40,14 @@ class CheckRule(Spec):
     """One check of the quality gate: what a finding does, and where it starts."""
 
     severity: Severity = "block"
-    limit: float | None = Field(default=None, description="The check's threshold, where it has one.")
+    limit: float | None = Field(
+        default=None, description="The check's threshold, where it has one."
+    )
+
+    @field_validator("severity", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare off as false
 
 
 def _rule(severity: Severity, limit: float | None = None) -> CheckRule:
@@ -46,29 +55,38 @@ def _rule(severity: Severity, limit: float | None = None) -> CheckRule:
 
 
 class GateSpec(Spec):
-    """Thresholds of the quality gate. A ``block`` finding stops everything downstream."""
+    """The checks of the quality gate, and where each of them starts.
 
-    schema_and_types: CheckRule = _rule("block")
+    ``block``: a finding refuses the whole batch. ``warn``: it is reported and the batch goes on.
+    ``off``: it is not looked for. Rows that no table can hold (broken, without a close, not
+    positive, ambiguous, in the future) go to quarantine whatever the severity.
+    """
+
+    schema_and_types: CheckRule = _rule("block", 0)
+    """Most rows whose cells cannot be read, or whose columns have the wrong type."""
     nulls: CheckRule = _rule("block", 0)
     """Most rows of a batch that may lack a close."""
     duplicates: CheckRule = _rule("block", 0)
-    """Most event times of a batch that may come with two different closes."""
+    """Most rows of a batch that may share their event time with another."""
     non_positive: CheckRule = _rule("block", 0)
     """Most rows of a batch that may have a price of zero or below."""
     future_bars: CheckRule = _rule("block", 0)
-    """Most rows of a batch that may lie after now."""
+    """Most rows of a batch that may close after now."""
     closed_days: CheckRule = _rule("block", 0)
     """Most bars of a batch that may fall on a day on which the calendar is closed."""
     missing_days: CheckRule = _rule("block", 0)
-    """Most open days that may be missing between the first and the last bar."""
+    """Most open days without a bar between the first and the last bar."""
+    revisions: CheckRule = _rule("block", 20)
+    """Most stored bars that a batch may revise at once."""
     jumps: CheckRule = _rule("warn", 12.0)
     """A log return beyond this many trailing robust standard deviations is a jump."""
     scale_errors: CheckRule = _rule("block", 0.5)
-    """A log return beyond this size that is undone again, or that follows a known scale factor."""
-    date_errors: CheckRule = _rule("block", 3.0)
-    """How many times rougher the path may be than with day and month swapped back."""
-    zero_returns: CheckRule = _rule("block", 0.2)
-    """Largest share of unchanged closes in the trailing year."""
+    """A log return beyond this size is an error when it is a power of ten or an inversion, when it
+    is undone within five bars, or while no later bar confirms it."""
+    date_errors: CheckRule = _rule("block", 1.5)
+    """How many times rougher the path may be than with day and month exchanged (real: below 1)."""
+    zero_returns: CheckRule = _rule("block", 0.4)
+    """Largest share of unchanged closes in the last 250 returns (real: below 0.36; pegs: 1)."""
     ohlc_consistency: CheckRule = _rule("block", 0)
     """Most bars of a batch whose high or low does not contain open and close."""
     stale_close: CheckRule = _rule("block", 0.3)
@@ -76,6 +94,18 @@ class GateSpec(Spec):
     known_bad: list[date] = Field(
         default=[], description="Days an operator has examined; their bars go to quarantine."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_the_rest_of_a_rule(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        filled = dict(value)
+        for name, rule in value.items():
+            field = cls.model_fields.get(name)
+            if isinstance(rule, dict) and field and isinstance(field.default, CheckRule):
+                filled[name] = field.default.model_dump() | rule
+        return filled
 
 
 class FeedSpec(Spec):

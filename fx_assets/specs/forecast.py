@@ -109,6 +109,10 @@ class WalkForwardSpec(Spec):
     def _window_goes_with_rolling(self) -> WalkForwardSpec:
         if (self.scheme == "rolling") != (self.window is not None):
             raise ValueError("window is given with scheme: rolling, and only then")
+        if self.window is not None and self.window < self.min_train:
+            raise ValueError(
+                f"window is {self.window}, below min_train, {self.min_train}: lower min_train as well"
+            )
         return self
 
 
@@ -168,7 +172,9 @@ class ForecastSpec(Spec):
         cls, value: list[CandidateSpec], info: ValidationInfo
     ) -> list[CandidateSpec]:
         target = info.data.get("target")
-        for candidate in value if target else []:
+        if target is None:
+            return value
+        for candidate in value:
             if target.kind not in FAMILIES[candidate.family]:
                 able = sorted(name for name, kinds in FAMILIES.items() if target.kind in kinds)
                 raise ValueError(

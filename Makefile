@@ -1,0 +1,64 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME := $(CURDIR)
+export DAGSTER_DISABLE_TELEMETRY := yes
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+
+.PHONY: help run dev test lint format bench lock clean
+
+help:  ## Say what each target does
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+# uv is many times faster than pip; where it cannot be had, or cannot reach the index, pip does it.
+define install
+	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install -q --disable-pip-version-check uv || true
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps $(1) 2>/dev/null \
+	  || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps $(1)
+endef
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "fx-assets is pinned to Python 3.11, and $(PYTHON) is " + sys.version.split()[0] + ". Try: make run PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned dependencies into $(VENV) ..."
+	$(call install,-r requirements.txt)
+	$(call install,-e .)
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(call install,-r requirements-dev.txt)
+	@touch $@
+
+run: $(VENV)/installed  ## Real prices to judged forecasts, doing only what is stale
+	@$(BIN)/fx-assets run
+
+dev: $(VENV)/installed-dev  ## Dagster on port 3000 and MLflow on port 5000
+	@$(BIN)/fx-assets dev
+
+test: $(VENV)/installed-dev  ## The tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML file
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/fx-assets check
+	@$(BIN)/dg check defs
+
+format: $(VENV)/installed-dev  ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev  ## Speed, and the promotion rule against "promote if better"
+	@$(BIN)/python benchmarks/pipeline.py
+	@$(BIN)/python benchmarks/promotion_simulation.py
+
+lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group dev -c requirements.txt -o requirements-dev.txt
+
+clean:  ## Forget every table, run and experiment
+	rm -rf data fx.duckdb .dagster

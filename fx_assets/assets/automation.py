@@ -1,0 +1,186 @@
+"""Jobs, schedules and sensors: data is fetched by the clock, everything else follows the data."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from fx_assets import clock
+from fx_assets.assets.due import days_to_predict, retrain_reason
+from fx_assets.assets.predictions import day_partitions
+from fx_assets.assets.prices import year_partitions, years_to_ingest
+from fx_assets.calendars import calendar
+from fx_assets.lake import TABLES
+from fx_assets.resources import LakeResource
+from fx_assets.settings import Settings
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+def _schedule_status() -> dg.DefaultScheduleStatus:
+    running = Settings().automation
+    return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+
+
+def _sensor_status() -> dg.DefaultSensorStatus:
+    running = Settings().automation
+    return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Tags that make a run cover every partition from ``first`` to ``last``."""
+    return {RANGE_START: first, RANGE_END: last}
+
+
+def ingest_job(spec: FeedSpec) -> dg.UnresolvedAssetJobDefinition:
+    """Fetch, judge and store a feed's bars."""
+    return dg.define_asset_job(
+        f"{spec.name}_ingest",
+        selection=dg.AssetSelection.assets([spec.name, "raw_prices"], [spec.name, "prices"]),
+        partitions_def=year_partitions(spec),
+        description=f"Fetch, judge and store the bars of {spec.instrument}.",
+    )
+
+
+def ingest_schedule(
+    spec: FeedSpec, job: dg.UnresolvedAssetJobDefinition
+) -> dg.ScheduleDefinition:
+    """Ask for new bars after publication, from the last stored year on: it catches up by itself."""
+
+    @dg.schedule(
+        name=f"{spec.name}_ingest",
+        job=job,
+        cron_schedule=spec.ingest_cron,
+        execution_timezone=str(calendar(spec.calendar).timezone),
+        default_status=_schedule_status(),
+        description=f"New bars of {spec.instrument} on weekdays after publication.",
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext, lake: LakeResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        at = context.scheduled_execution_time
+        market = calendar(spec.calendar)
+        closed = market.closed_reason(market.day_of(at))
+        if closed:
+            return dg.SkipReason(f"{spec.instrument} has no bar today: {closed}.")
+        years = years_to_ingest(lake.open(), spec, clock.now())
+        return dg.RunRequest(run_key=at.isoformat(), tags=range_tags(years[0], years[-1]))
+
+    return schedule
+
+
+def retrain_job(spec: ForecastSpec) -> dg.UnresolvedAssetJobDefinition:
+    """Judge every candidate on the same rows and decide about the champion."""
+    everything = dg.AssetSelection.groups(spec.name)
+    live = dg.AssetSelection.assets([spec.name, "predictions"], [spec.name, "outcomes"])
+    return dg.define_asset_job(
+        f"{spec.name}_retrain",
+        selection=everything - live,
+        description="Judge every candidate on the same rows and decide about the champion.",
+    )
+
+
+def predict_job(spec: ForecastSpec, feed: FeedSpec) -> dg.UnresolvedAssetJobDefinition:
+    """Predict from the newest bars and score what has come true."""
+    return dg.define_asset_job(
+        f"{spec.name}_predict",
+        selection=dg.AssetSelection.assets(
+            [spec.name, "features"], [spec.name, "predictions"], [spec.name, "outcomes"]
+        ),
+        partitions_def=day_partitions(spec, feed),
+        description="Predict from the newest bars and score what has come true.",
+    )
+
+
+def retrain_schedule(
+    spec: ForecastSpec, feed: FeedSpec, job: dg.UnresolvedAssetJobDefinition
+) -> dg.ScheduleDefinition:
+    """Judge again every week, where there is anything new to judge on."""
+
+    @dg.schedule(
+        name=f"{spec.name}_retrain",
+        job=job,
+        cron_schedule=spec.retrain_cron,
+        execution_timezone=str(calendar(feed.calendar).timezone),
+        default_status=_schedule_status(),
+        description="The weekly look: walk-forward of the newest rows, and a recorded decision.",
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext, lake: LakeResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        store = lake.open()
+        if not store.exists("prices", feed.name):
+            return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
+        reason = retrain_reason(store, spec, feed)
+        if reason is None:
+            return dg.SkipReason("Nothing new since the last decision.")
+        return dg.RunRequest(
+            run_key=context.scheduled_execution_time.isoformat(), tags={"reason": reason}
+        )
+
+    return schedule
+
+
+def new_prices_sensor(
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    predict: dg.UnresolvedAssetJobDefinition,
+    retrain: dg.UnresolvedAssetJobDefinition,
+) -> dg.SensorDefinition:
+    """Predict as soon as there are bars to predict from; catch up on every day that was missed."""
+
+    @dg.sensor(
+        name=f"{spec.name}_follows_prices",
+        jobs=[predict, retrain],
+        minimum_interval_seconds=60,
+        default_status=_sensor_status(),
+        description=f"Predicts whenever {feed.name}/prices has bars without a prediction.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        store = lake.open()
+        version = store.version("prices", feed.name)
+        if version is None:
+            return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
+        if not store.exists("decisions", spec.name):
+            return dg.RunRequest(
+                job_name=retrain.name, run_key="first champion", tags={"reason": "first champion"}
+            )
+        days = days_to_predict(store, spec, feed, clock.now())
+        if not days:
+            return dg.SkipReason(f"Every known bar of {feed.instrument} has its prediction.")
+        first, last = days[0].isoformat(), days[-1].isoformat()
+        return dg.RunRequest(
+            job_name=predict.name,
+            run_key=f"{first} to {last}, prices version {version}",
+            tags=range_tags(first, last),
+        )
+
+    return sensor
+
+
+@dg.op(description="Merge the small files of every table; old versions stay readable.")
+def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
+    store = lake.open()
+    for table in TABLES:
+        for name in store.names(table):
+            store.compact(table, name)
+            context.log.info(f"compacted {table}/{name}")
+
+
+@dg.job(description="Merge small files, so that reading stays fast.")
+def compaction() -> None:
+    compact_tables()
+
+
+def compaction_schedule() -> dg.ScheduleDefinition:
+    """Sundays, when no market that we follow is open."""
+    return dg.ScheduleDefinition(
+        name="compaction",
+        job=compaction,
+        cron_schedule="0 3 * * 0",
+        execution_timezone="UTC",
+        default_status=_schedule_status(),
+    )

@@ -1,0 +1,87 @@
+"""One asset a candidate: its walk-forward predictions, its scores, and its fit on all rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fx_assets.assets.display import image, markdown_table
+from fx_assets.resources import LakeResource, RegistryResource, mlflow_parent_run
+from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def build_candidate(
+    spec: ForecastSpec, feed: FeedSpec, candidate: CandidateSpec
+) -> dg.AssetsDefinition:
+    """The asset that tries one recipe on every fold and prepares it for production."""
+
+    @dg.asset(
+        key=[spec.name, "models", candidate.name],
+        ins={"features": dg.AssetIn(key=[spec.name, "features"])},
+        deps=[[spec.name, "splits"]],
+        group_name=spec.name,
+        description=(
+            f"{candidate.family} {candidate.params or ''}: its predictions of every walk-forward "
+            "fold, its scores against the baseline, and its fit on all labelled rows."
+        ),
+        owners=spec.owners,
+        kinds={"python", "onnx", "mlflow"},
+        metadata={"recipe": spec.recipe_hash(candidate), "family": candidate.family},
+    )
+    def model(
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        registry: RegistryResource,
+        features: pd.DataFrame,
+    ) -> dg.MaterializeResult:
+        from fx_assets.registry.candidate import try_candidate
+
+        def progress(done: int, total: int) -> None:
+            context.log.info(f"fit {done} of {total}")
+
+        trial = try_candidate(
+            candidate,
+            spec,
+            feed,
+            features,
+            store=lake.open(),
+            registry=registry.open(),
+            run_id=context.run_id,
+            parent_run_id=mlflow_parent_run(context),
+            progress=progress,
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": len(trial.predictions),
+                "rows_added": trial.new_rows,
+                "fits": trial.fits,
+                "scores": dg.MetadataValue.md(scores_table(trial.scores)),
+                "mlflow_run": trial.logged.run_id,
+                "mlflow_page": dg.MetadataValue.url(registry.page(trial.logged.run_path)),
+                "onnx_parity": trial.parity,
+                **{name: image(png) for name, png in trial.figures.items()},
+            }
+        )
+
+    return model
+
+
+def scores_table(scores: pd.DataFrame) -> str:
+    """Metrics with their 95 % intervals beside the baseline's."""
+    return markdown_table(
+        ["metric", "value", "95 % interval", "baseline", "n"],
+        [
+            [
+                row.metric,
+                f"{row.value:.6g}",
+                f"{row.lower:.6g} to {row.upper:.6g}",
+                f"{row.baseline_value:.6g}",
+                row.n,
+            ]
+            for row in scores.itertuples()
+        ],
+    )

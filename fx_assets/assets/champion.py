@@ -1,0 +1,105 @@
+"""The decision: keep, replace, refresh or demote the champion; its record; the published bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fx_assets import clock
+from fx_assets.assets.display import markdown_table
+from fx_assets.resources import LakeResource, RegistryResource
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fx_assets.evaluation.decision import Decision
+
+
+def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset that judges all candidates on identical rows and publishes who predicts."""
+    rule = spec.promotion
+
+    @dg.asset(
+        key=[spec.name, "champion"],
+        ins={"features": dg.AssetIn(key=[spec.name, "features"])},
+        deps=[[spec.name, "models", candidate.name] for candidate in spec.all_candidates],
+        group_name=spec.name,
+        description=(
+            "Who predicts, and why. A challenger takes over only with at least "
+            f"{rule.min_rows:,} paired rows, skill of {100 * rule.min_skill:g} % and a Clark-West "
+            f"p-value below {rule.significance:g} divided by the candidates tried."
+        ),
+        owners=spec.owners,
+        kinds={"python", "onnx", "mlflow"},
+    )
+    def champion(
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        registry: RegistryResource,
+        features: pd.DataFrame,
+    ) -> dg.MaterializeResult:
+        from fx_assets.registry.champion import decide_champion
+
+        decided = decide_champion(
+            spec,
+            feed,
+            features,
+            store=lake.open(),
+            registry=registry.open(),
+            run_id=context.run_id,
+            now=clock.now(),
+        )
+        latest = decided.decisions[-1]
+        return dg.MaterializeResult(
+            metadata={
+                "decision": " ".join(decision.sentence for decision in decided.decisions),
+                "verdict": latest.verdict,
+                "champion": latest.champion,
+                "champion_version": decided.version,
+                "label_end": latest.label_end.isoformat(),
+                "figures": dg.MetadataValue.md(decision_table(latest)),
+                "reasons": dg.MetadataValue.md("\n".join(f"- {text}" for text in latest.reasons)),
+                "history": dg.MetadataValue.md(ledger_markdown(decided.ledger)),
+                "mlflow_model": dg.MetadataValue.url(registry.page(decided.mlflow_path)),
+            }
+        )
+
+    return champion
+
+
+def decision_table(decision: Decision) -> str:
+    """Every candidate's figures on the rows that all have in common."""
+
+    def shown(value: float | None) -> str:
+        return "" if value is None else f"{value:.3g}"
+
+    return markdown_table(
+        ["candidate", "loss", "skill", "trailing skill", "Clark-West p", "Diebold-Mariano p"],
+        [
+            [
+                row.candidate,
+                f"{row.loss:.6g}",
+                f"{100 * row.skill:+.2f} %",
+                f"{100 * row.trailing_skill:+.2f} %",
+                shown(row.clark_west_p),
+                shown(row.diebold_mariano_p),
+            ]
+            for row in decision.statistics
+        ],
+    ) + (
+        f"\n\nn = {decision.rows:,} identical rows, hash {decision.row_hash}, "
+        f"K = {decision.trials}, needed p < {decision.thresholds.clark_west_p:.3g}"
+    )
+
+
+def ledger_markdown(ledger: list[Decision]) -> str:
+    """The newest decisions, newest first."""
+    return markdown_table(
+        ["decided", "data as of", "verdict", "why"],
+        [
+            [f"{d.decided_at:%Y-%m-%d %H:%M}", f"{d.data_as_of:%Y-%m-%d}", d.verdict, d.sentence]
+            for d in reversed(ledger[-20:])
+        ],
+    )

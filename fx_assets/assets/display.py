@@ -1,0 +1,49 @@
+"""What a person sees of a table in the Dagster UI."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A GitHub-flavoured Markdown table; line breaks and bars inside cells are made harmless."""
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    lines += [
+        "| " + " | ".join(str(cell).replace("|", "/").replace("\n", " ") for cell in row) + " |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def image(png: bytes) -> dg.MarkdownMetadataValue:
+    """A picture, embedded so that it needs no server."""
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, object]:
+    """Row count, last bar and a price plot."""
+    from fx_assets.registry.figures import price_figure
+
+    if bars.empty:
+        return {"dagster/partition_row_count": 0}
+    last = bars.iloc[-1]
+    return {
+        "dagster/partition_row_count": len(bars),
+        "last_bar": f"{last['event_time']:%Y-%m-%d %H:%M} UTC",
+        "last_close": float(last["close"]),
+        "plot": image(price_figure(bars["event_time"], bars["close"], instrument)),
+    }
+
+
+def table_schema(columns: Iterable[tuple[str, str, str]]) -> dg.TableSchema:
+    """A column schema from (name, type, meaning) triples."""
+    return dg.TableSchema(
+        columns=[dg.TableColumn(name, kind, meaning) for name, kind, meaning in columns]
+    )

@@ -1,0 +1,71 @@
+"""What is stale: asked by the command line, the schedules and the sensors alike."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from fx_assets.calendars import calendar
+from fx_assets.models import code_version
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fx_assets.lake import Lake
+
+RETRAIN_EVERY = timedelta(days=7)
+
+
+def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> list[date]:
+    """Days whose bar is known and whose prediction has not been issued, oldest first.
+
+    Only days on or after the first champion's: earlier ones would be refused.
+    """
+    decisions = lake.read_or_empty("decisions", spec.name)
+    prices = lake.read_or_empty("prices", feed.name)
+    if decisions.empty or prices.empty:
+        return []
+    known = prices[
+        (prices["available_at"] >= decisions["data_as_of"].min()) & (prices["available_at"] <= now)
+    ]
+    market = calendar(feed.calendar)
+    days = {market.day_of(instant) for instant in known["event_time"]}
+    issued = lake.read_or_empty("predictions", spec.name)
+    done = set() if issued.empty else {date.fromisoformat(day) for day in issued["day"]}
+    return sorted(day for day in days - done if day >= spec.live_from)
+
+
+def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:
+    """Whether the prices hold bars, or revisions of bars, that the features have not seen."""
+    columns = ["event_time", "close"]
+    if not lake.exists("features", spec.name):
+        return True
+    seen = lake.read("features", spec.name, columns=columns)
+    return not _equal(seen, lake.read("prices", feed.name)[columns])
+
+
+def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None:
+    """Why the candidates have to be judged again, or ``None``."""
+    decisions = lake.read_or_empty("decisions", spec.name)
+    if decisions.empty:
+        return "there is no champion yet"
+    scores = lake.read_or_empty("scores", spec.name)
+    judged = set(zip(scores.get("recipe", []), scores.get("code_version", []), strict=True))
+    for candidate in spec.all_candidates:
+        if (spec.recipe_hash(candidate), code_version(candidate.family)) not in judged:
+            return f"{candidate.name} has not been judged as it is declared now"
+    prices = lake.read("prices", feed.name)
+    newest = prices["available_at"].max()
+    if newest - decisions["data_as_of"].max() >= RETRAIN_EVERY:
+        return f"the last decision knew bars until {decisions['data_as_of'].max():%Y-%m-%d} only"
+    return None
+
+
+def _equal(left: pd.DataFrame, right: pd.DataFrame) -> bool:
+    order = ["event_time"]
+    return bool(
+        left.sort_values(order)
+        .reset_index(drop=True)
+        .equals(right.sort_values(order).reset_index(drop=True))
+    )

@@ -1,0 +1,61 @@
+"""From prices to one row of features a bar, with its label where that is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fx_assets.assets.display import table_schema
+from fx_assets.assets.prices import require_gate
+from fx_assets.calendars import calendar
+from fx_assets.features import feature_set
+from fx_assets.resources import LakeResource
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABEL_COLUMNS = [
+    ("target", "float", "what happened; empty while it is not known"),
+    ("target_time", "timestamp", "when the label's bar closes (UTC)"),
+    ("label_available_at", "timestamp", "when the label is known (UTC)"),
+    ("baseline_mean", "float", "mean of all targets known by this row's available_at"),
+    ("last_target", "float", "newest target known by this row's available_at"),
+]
+
+
+def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of the labelled feature frame; its newest rows are the ones to predict."""
+
+    @dg.asset(
+        key=[spec.name, "features"],
+        ins={"prices": dg.AssetIn(key=[feed.name, "prices"])},
+        group_name=spec.name,
+        description=(
+            f"Feature set {spec.features}: what is known at each bar of {feed.instrument}, and "
+            f"the {spec.target.kind} {spec.target.horizon} bar(s) ahead where it is known."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake", "numpy"},
+        metadata={
+            "dagster/column_schema": table_schema(
+                [(f.name, "float", f.meaning) for f in feature_set(spec.features)] + LABEL_COLUMNS
+            )
+        },
+    )
+    def features(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult:
+        from fx_assets.features import labelled_frame
+
+        require_gate(lake.open(), feed.name)
+        frame = labelled_frame(prices, spec, calendar(feed.calendar))
+        return dg.MaterializeResult(
+            value=frame,
+            metadata={
+                "dagster/row_count": len(frame),
+                "unlabelled_rows": int(frame["target"].isna().sum()),
+                "last_bar": f"{frame['event_time'].iloc[-1]:%Y-%m-%d %H:%M} UTC",
+            },
+        )
+
+    return features

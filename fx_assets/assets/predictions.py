@@ -1,0 +1,86 @@
+"""One row a day: what the champion of that day says of the bars that were known by then."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+
+from fx_assets import clock
+from fx_assets.assets.display import markdown_table
+from fx_assets.assets.prices import require_gate
+from fx_assets.calendars import calendar
+from fx_assets.resources import UNIQUE_KEY, LakeResource
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+
+def day_partitions(spec: ForecastSpec, feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
+    """One partition a weekday from the first live day on, today included."""
+    return dg.TimeWindowPartitionsDefinition(
+        start=spec.live_from.isoformat(),
+        fmt="%Y-%m-%d",
+        cron_schedule="0 0 * * *",
+        timezone=str(calendar(feed.calendar).timezone),
+        end_offset=1,
+        exclusions=["0 0 * * 6", "0 0 * * 0"],
+    )
+
+
+def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of issued predictions; a row, once issued, never changes."""
+    key = dg.AssetKey([spec.name, "predictions"])
+
+    @dg.asset(
+        key=key,
+        deps=[[spec.name, "features"], [spec.name, "champion"]],
+        group_name=spec.name,
+        description=(
+            f"{spec.description} Made from what was known at the decision time, by the champion of "
+            "that time. A closed day has no row and says why."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake", "onnx"},
+        partitions_def=day_partitions(spec, feed),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata={UNIQUE_KEY: ["day"]},
+        check_specs=[
+            dg.AssetCheckSpec(
+                "reproduced",
+                asset=key,
+                description="Rows that were issued before come out the same when made again.",
+            )
+        ],
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        from fx_assets.registry.issue import issue_days
+        from fx_assets.registry.wording import sentence
+
+        store = lake.open()
+        require_gate(store, feed.name)
+        days = [date.fromisoformat(day) for day in context.partition_keys]
+        issued = issue_days(days, spec, feed, store, clock.now())
+        return dg.MaterializeResult(
+            value=issued.new_rows,
+            metadata={
+                "rows_issued": len(issued.new_rows),
+                "days": dg.MetadataValue.md(
+                    markdown_table(["day", "outcome"], sorted(issued.notes.items()))
+                ),
+                **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="reproduced",
+                    passed=not issued.differences,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=(
+                        "; ".join(issued.differences)
+                        or f"{issued.verified} row(s) made again, all the same"
+                    ),
+                )
+            ],
+        )
+
+    return predictions

@@ -1,0 +1,238 @@
+"""From a provider's payload to prices that passed the quality gate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fx_assets import clock
+from fx_assets.assets.display import bars_metadata, markdown_table
+from fx_assets.calendars import calendar
+from fx_assets.errors import GateError
+from fx_assets.quality import CHECKS
+from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
+from fx_assets.specs import FeedSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fx_assets.lake import Lake
+    from fx_assets.quality import GateReport
+    from fx_assets.sources import Provenance
+
+FALLBACK_CHECK = "live_source"
+RAW_KEY = ["event_time", "available_at", "open", "high", "low", "close", "volume"]
+QUARANTINE_KEY = ["event_date", "column", "value", "reason"]
+
+
+def year_partitions(spec: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
+    """Logical partitions of a daily feed: one a year, the current year included."""
+    return dg.TimeWindowPartitionsDefinition(
+        start=str(spec.start.year), fmt="%Y", cron_schedule="0 0 1 1 *", end_offset=1
+    )
+
+
+def years_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]:
+    """The years in which new bars may lie: all at first, then from the last stored bar's on."""
+    first = spec.start.year
+    if lake.exists("raw_prices", spec.name):
+        stored = lake.read("raw_prices", spec.name, columns=["event_time"])
+        if len(stored):
+            first = stored["event_time"].max().year
+    return [str(year) for year in range(min(first, now.year), now.year + 1)]
+
+
+def require_gate(lake: Lake, feed: str) -> None:
+    """Refuse to go on while the newest batch of a feed stands refused, in whichever run.
+
+    Raises
+    ------
+    GateError
+        A blocking check of the newest ingestion failed.
+    """
+    quality = lake.read_or_empty("quality", feed)
+    if quality.empty:
+        return
+    newest = quality[quality["checked_at"] == quality["checked_at"].max()]
+    failed = newest[(newest["severity"] == "block") & ~newest["passed"]]
+    if len(failed):
+        reasons = "\n".join(f"  {row.check}: {row.message}" for row in failed.itertuples())
+        raise GateError(
+            f"The quality gate of {feed} refused its newest batch; prices are as they were.\n"
+            f"{reasons}",
+            remedy=(
+                f"Look at the quarantine table of {feed}. When the provider has corrected itself, "
+                f"materialize {feed}/raw_prices again; bars that you judged yourself go into the "
+                "feed's gate.known_bad, and thresholds into its gate settings."
+            ),
+        )
+
+
+def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
+    """The asset that fetches bars, judges them, and appends what is new."""
+    key = dg.AssetKey([spec.name, "raw_prices"])
+
+    @dg.asset(
+        key=key,
+        group_name=spec.name,
+        description=(
+            f"{spec.description} Append-only and bitemporal: a revision adds a row, "
+            "it never overwrites one."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake", spec.source.kind},
+        partitions_def=year_partitions(spec),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        metadata={UNIQUE_KEY: RAW_KEY, "instrument": spec.instrument, "calendar": spec.calendar},
+        check_specs=[
+            *(
+                dg.AssetCheckSpec(name, asset=key, description=meaning, blocking=True)
+                for name, meaning in CHECKS.items()
+            ),
+            dg.AssetCheckSpec(
+                FALLBACK_CHECK, asset=key, description="Bars came from the live provider."
+            ),
+        ],
+    )
+    def raw_prices(
+        context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
+    ) -> dg.MaterializeResult:
+        from fx_assets.quality import inspect
+        from fx_assets.sources import fetch_bars, new_rows
+
+        store, now, deployment = lake.open(), clock.now(), settings.get()
+        batch = fetch_bars(spec, deployment, now, deployment.cache_folder)
+        window = context.partition_time_window
+        times = batch.bars["event_time"]
+        bars = batch.bars[(times >= window.start) & (times < window.end)].reset_index(drop=True)
+        raw = store.read_or_empty("raw_prices", spec.name)
+        stored = store.prices(spec.name) if len(raw) else batch.bars.iloc[:0]
+        report = inspect(
+            stored, new_rows(stored, bars, now), batch.rejected, spec, calendar(spec.calendar), now
+        )
+        _record(store, spec.name, report, batch.provenance, now, context.run_id)
+        return dg.MaterializeResult(
+            value=report.accepted,
+            metadata={
+                **_provenance_metadata(batch.provenance),
+                "bars_in_payload": len(bars),
+                "rows_added": len(report.accepted),
+                "rows_quarantined": len(report.quarantined),
+                "gate": dg.MetadataValue.md(_findings_table(report)),
+                **_closed_years(spec, bars, window.start, window.end, now),
+            },
+            check_results=[
+                *_check_results(report),
+                _fallback_result(batch.provenance),
+            ],
+        )
+
+    return raw_prices
+
+
+def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
+    """The asset of accepted bars as they are known now."""
+
+    @dg.asset(
+        key=[spec.name, "prices"],
+        ins={"raw_prices": dg.AssetIn(key=[spec.name, "raw_prices"])},
+        group_name=spec.name,
+        description=f"{spec.description} The bars as known now: one row a bar, the newest revision.",
+        owners=spec.owners,
+        kinds={"python", "deltalake"},
+        partitions_def=year_partitions(spec),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def prices(lake: LakeResource, raw_prices: pd.DataFrame) -> dg.MaterializeResult:
+        from fx_assets.lake import as_known_at
+
+        store = lake.open()
+        require_gate(store, spec.name)
+        bars = as_known_at(raw_prices, clock.now())
+        return dg.MaterializeResult(value=bars, metadata=bars_metadata(bars, spec.instrument))
+
+    return prices
+
+
+def _record(
+    store: Lake,
+    feed: str,
+    report: GateReport,
+    provenance: Provenance,
+    now: datetime,
+    run_id: str,
+) -> None:
+    import pandas as pd
+
+    if len(report.quarantined):
+        store.insert_new("quarantine", feed, report.quarantined, QUARANTINE_KEY, run_id=run_id)
+    findings = pd.DataFrame([finding.as_row() for finding in report.findings])
+    findings.insert(0, "checked_at", pd.Timestamp(now))
+    findings["payload"] = provenance.sha256
+    store.append("quality", feed, findings, run_id=run_id)
+    fetched = pd.DataFrame([provenance.model_dump()])
+    store.insert_new("sources", feed, fetched, ["provider", "sha256"], run_id=run_id)
+
+
+def _provenance_metadata(provenance: Provenance) -> dict[str, object]:
+    return {
+        "provider": provenance.provider,
+        "payload": provenance.url,
+        "payload_sha256": provenance.sha256,
+        "payload_last_date": str(provenance.last_date),
+    }
+
+
+def _closed_years(
+    spec: FeedSpec, bars: pd.DataFrame, start: datetime, end: datetime, now: datetime
+) -> dict[str, object]:
+    if len(bars):
+        return {}
+    last = min(end, now)
+    days = calendar(spec.calendar).open_days(start.date(), last.date()) if last > start else []
+    reason = "no open day has passed yet" if not days else f"the payload has none of {len(days)} days"
+    return {"why_no_bars": reason}
+
+
+def _check_results(report: GateReport) -> list[dg.AssetCheckResult]:
+    return [
+        dg.AssetCheckResult(
+            check_name=finding.check,
+            passed=finding.passed,
+            severity=(
+                dg.AssetCheckSeverity.ERROR
+                if finding.severity == "block"
+                else dg.AssetCheckSeverity.WARN
+            ),
+            description=finding.message,
+            metadata={"count": finding.count, "limit": str(finding.limit)},
+        )
+        for finding in report.findings
+    ]
+
+
+def _fallback_result(provenance: Provenance) -> dg.AssetCheckResult:
+    live = provenance.fallback_reason is None
+    return dg.AssetCheckResult(
+        check_name=FALLBACK_CHECK,
+        passed=live,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=(
+            f"{provenance.provider}, last date {provenance.last_date}"
+            if live
+            else f"Fell back to {provenance.provider} (last date {provenance.last_date}): "
+            f"{provenance.fallback_reason}"
+        ),
+    )
+
+
+def _findings_table(report: GateReport) -> str:
+    return markdown_table(
+        ["check", "verdict", "finding"],
+        [
+            [f.check, "passed" if f.passed else f"FAILED ({f.severity})", f.message]
+            for f in report.findings
+        ],
+    )

@@ -1,0 +1,64 @@
+"""From features to walk-forward folds, and the newest fold's train and test rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fx_assets.assets.display import markdown_table
+from fx_assets.specs import ForecastSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+
+def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
+    """Three tables: every fold's boundaries, and the newest fold's train and test rows."""
+    rule = spec.walk_forward
+    gap = spec.purge + rule.embargo
+    out = {
+        "splits": f"Boundaries of every walk-forward fold: {rule.scheme} window, a fit every "
+        f"{rule.refit_every} bars, {gap} row(s) dropped between train and test.",
+        "train_set": "What the newest fold is trained on.",
+        "test_set": "What the newest fold is tested on.",
+    }
+
+    @dg.multi_asset(
+        name=f"{spec.name}__splits",
+        ins={"features": dg.AssetIn(key=[spec.name, "features"])},
+        outs={
+            table: dg.AssetOut(
+                key=[spec.name, table],
+                group_name=spec.name,
+                description=meaning,
+                owners=spec.owners,
+                kinds={"python", "deltalake"},
+            )
+            for table, meaning in out.items()
+        },
+    )
+    def splits(features: pd.DataFrame) -> Iterator[dg.Output]:
+        from fx_assets.evaluation import folds, folds_table, train_test_tables
+
+        cut = folds(features, spec)
+        boundaries = folds_table(cut)
+        train, test = train_test_tables(features, cut)
+        yield dg.Output(
+            boundaries,
+            output_name="splits",
+            metadata={
+                "dagster/row_count": len(boundaries),
+                "folds": dg.MetadataValue.md(
+                    markdown_table(list(boundaries.columns), boundaries.tail(8).to_numpy().tolist())
+                ),
+            },
+        )
+        yield dg.Output(
+            train, output_name="train_set", metadata={"dagster/row_count": len(train)}
+        )
+        yield dg.Output(test, output_name="test_set", metadata={"dagster/row_count": len(test)})
+
+    return splits

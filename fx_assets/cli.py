@@ -1,0 +1,63 @@
+"""The command line: ``fx-assets run``, ``dev``, ``check`` and ``show``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fx_assets.errors import FxAssetsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the process's exit code."""
+    parser = argparse.ArgumentParser(
+        prog="fx-assets", description="Honest exchange-rate forecasts as a Dagster asset graph."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="bring every forecast up to date, doing what is stale")
+    run.add_argument(
+        "forecasts", nargs="*", metavar="FORECAST", help="only these (default: every declared one)"
+    )
+    run.add_argument("--retrain", action="store_true", help="judge the candidates now")
+    commands.add_parser("dev", help="start Dagster's UI and daemon, and MLflow's UI")
+    commands.add_parser("check", help="check every declared feed and forecast")
+    commands.add_parser("show", help="print the latest forecasts")
+    options = parser.parse_args(arguments)
+    _prepare_environment()
+    try:
+        if options.command == "check":
+            return _check()
+        if options.command == "dev":
+            from fx_assets.dev import serve
+
+            return serve()
+        from fx_assets.run import bring_up_to_date, show
+
+        if options.command == "show":
+            return show()
+        return bring_up_to_date(options.forecasts, force_retrain=options.retrain)
+    except FxAssetsError as error:
+        print(f"fx-assets: {error}", file=sys.stderr)
+        return 1
+
+
+def _prepare_environment() -> None:
+    home = os.environ.get("FX_ASSETS_HOME", ".")
+    if (Path(home) / "dagster.yaml").is_file():
+        os.environ.setdefault("DAGSTER_HOME", str(Path(home).resolve()))
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+
+
+def _check() -> int:
+    from fx_assets.specs.files import load_declared
+
+    declared = load_declared()
+    print(f"{len(declared.feeds)} feeds and {len(declared.forecasts)} forecasts are well declared.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

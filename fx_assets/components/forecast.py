@@ -1,0 +1,60 @@
+"""A declared forecast becomes its assets, checks, jobs, schedule and sensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from pydantic import BaseModel
+
+from fx_assets.assets.automation import (
+    new_prices_sensor,
+    predict_job,
+    retrain_job,
+    retrain_schedule,
+)
+from fx_assets.assets.candidates import build_candidate
+from fx_assets.assets.champion import build_champion
+from fx_assets.assets.features import build_features
+from fx_assets.assets.outcomes import build_outcomes
+from fx_assets.assets.predictions import build_predictions
+from fx_assets.assets.splits import build_splits
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.files import load_declared
+
+
+@dataclass
+class Forecast(dg.Component):
+    """What to predict from a feed, by which candidates, and when one of them may take over."""
+
+    spec: ForecastSpec
+
+    @classmethod
+    def get_model_cls(cls) -> type[BaseModel]:
+        return ForecastSpec
+
+    @classmethod
+    def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Forecast:
+        return cls(spec=attributes)
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return forecast_definitions(self.spec, load_declared().feeds[self.spec.feed])
+
+
+def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
+    """A forecast's assets, checks, jobs, schedule and sensor."""
+    retrain, predict = retrain_job(spec), predict_job(spec, feed)
+    return dg.Definitions(
+        assets=[
+            build_features(spec, feed),
+            build_splits(spec),
+            *(build_candidate(spec, feed, candidate) for candidate in spec.all_candidates),
+            build_champion(spec, feed),
+            build_predictions(spec, feed),
+            build_outcomes(spec, feed),
+        ],
+        jobs=[retrain, predict],
+        schedules=[retrain_schedule(spec, feed, retrain)],
+        sensors=[new_prices_sensor(spec, feed, predict, retrain)],
+    )

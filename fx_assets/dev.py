@@ -1,0 +1,66 @@
+"""Dagster's UI and daemon beside MLflow's UI, started and stopped together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from fx_assets.settings import Settings
+
+DAGSTER_PORT = int(os.environ.get("FX_ASSETS_DAGSTER_PORT", "3000"))
+MLFLOW_PORT = int(os.environ.get("FX_ASSETS_MLFLOW_PORT", "5000"))
+PATIENCE_SECONDS = 20
+
+
+def serve() -> int:
+    """Run until interrupted, or until one of them ends; then stop the others."""
+    settings = Settings()
+    binaries = Path(sys.executable).parent
+    servers = {
+        "Dagster's UI": [
+            *(str(binaries / "dagster-webserver"), "--workspace", "workspace.yaml"),
+            *("--host", "127.0.0.1", "--port", str(DAGSTER_PORT)),
+        ],
+        "Dagster's daemon": [
+            *(str(binaries / "dagster-daemon"), "run", "--workspace", "workspace.yaml"),
+        ],
+        "MLflow's UI": [
+            *(str(binaries / "mlflow"), "server", "--host", "127.0.0.1"),
+            *("--port", str(MLFLOW_PORT), "--workers", "1"),
+            *("--backend-store-uri", settings.mlflow_uri),
+            *("--default-artifact-root", settings.mlflow_artifact_root),
+        ],
+    }
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    print(f"Dagster: http://127.0.0.1:{DAGSTER_PORT}   MLflow: http://127.0.0.1:{MLFLOW_PORT}")
+    print("Stop with Ctrl-C.")
+    running = {
+        name: subprocess.Popen(command, env=environment) for name, command in servers.items()
+    }
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            for name, process in running.items():
+                if process.poll() is not None:
+                    print(f"{name} ended with exit code {process.returncode}.", file=sys.stderr)
+                    return 1
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(list(running.values()))
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for process in processes:
+        try:
+            process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()

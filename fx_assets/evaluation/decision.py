@@ -1,0 +1,198 @@
+"""The record of a decision about a champion, and the ledger that they make up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import pandas as pd
+
+from fx_assets.errors import NoChampionError
+from fx_assets.specs.base import Spec
+
+Verdict = Literal["bootstrap", "keep", "replace", "refresh", "demote"]
+
+
+class CandidateStatistics(Spec):
+    """What a candidate showed on the rows that all candidates have in common.
+
+    Test figures are ``None`` where no test was made: between looks, for the baseline, and against
+    itself.
+    """
+
+    candidate: str
+    recipe: str
+    loss: float
+    """Mean proper score."""
+    skill: float
+    """Relative loss reduction against the baseline."""
+    trailing_skill: float
+    """The same on the newest ``demotion_rows`` rows."""
+    clark_west: float | None = None
+    clark_west_p: float | None = None
+    diebold_mariano: float | None = None
+    """Against the champion; positive when the candidate is better."""
+    diebold_mariano_p: float | None = None
+    objections: tuple[str, ...] = ()
+    """Why the candidate may not become champion; empty between looks, too."""
+
+
+class Thresholds(Spec):
+    """What was asked for at the time."""
+
+    min_rows: int
+    min_skill: float
+    clark_west_p: float
+    """Significance divided by the number of candidates tried."""
+    diebold_mariano_p: float
+    refresh_max_degradation: float
+    demotion_rows: int
+    refresh_rows: int
+
+
+class Decision(Spec):
+    """A decision, also one that changes nothing. All instants are UTC."""
+
+    forecast: str
+    sequence: int
+    """Position in the forecast's ledger, from 0."""
+    decided_at: datetime
+    data_as_of: datetime
+    """When the newest of the data used became available."""
+    verdict: Verdict
+    champion: str
+    """The champion from now on, by candidate name."""
+    recipe: str
+    champion_before: str | None
+    recipe_before: str | None
+    label_end: datetime
+    """When the last training label of the model in production was known."""
+    published_at: datetime
+    """``decided_at`` of the decision that put the model in production there."""
+    challenger: str | None
+    """The best candidate but the champion before and the baseline."""
+    looked: bool
+    """Whether challengers were tested."""
+    starts_cool_down: bool
+    recipes_seen: tuple[str, ...]
+    """Recipes on trial, without the baseline."""
+    trials: int
+    """K: recipes tried since the look before, each once."""
+    rows: int
+    """Rows that all candidates have in common."""
+    first_row: datetime
+    last_row: datetime
+    row_hash: str
+    statistics: tuple[CandidateStatistics, ...]
+    refresh_degradation: float | None = None
+    """Relative change of the champion's loss by one refit more."""
+    refresh_upper: float | None = None
+    """Its upper 95 % bound."""
+    thresholds: Thresholds
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def publishes(self) -> bool:
+        """Whether a newly fitted model goes into production."""
+        return self.verdict != "keep"
+
+    def statistics_of(self, candidate: str) -> CandidateStatistics | None:
+        """The figures of one candidate."""
+        return next((row for row in self.statistics if row.candidate == candidate), None)
+
+    @property
+    def skill_demonstrated(self) -> bool:
+        """Whether the champion is a model whose skill against the baseline was tested and found.
+
+        Only a candidate with significant skill becomes champion, and one that loses it is demoted:
+        so it is the same as the champion not being the baseline.
+        """
+        return self.recipe in self.recipes_seen
+
+
+_SHOWN = (
+    "forecast",
+    "sequence",
+    "decided_at",
+    "data_as_of",
+    "verdict",
+    "champion",
+    "recipe",
+    "champion_before",
+    "recipe_before",
+    "label_end",
+    "published_at",
+    "challenger",
+    "looked",
+    "trials",
+    "rows",
+    "row_hash",
+    "sentence",
+)
+_INSTANTS = ("decided_at", "data_as_of", "label_end", "published_at")
+
+
+def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:
+    """One row a decision: the columns that people read, and the whole record as JSON."""
+    table = pd.DataFrame(
+        [
+            {name: getattr(decision, name) for name in _SHOWN}
+            | {"record": decision.model_dump_json()}
+            for decision in ledger
+        ],
+        columns=[*_SHOWN, "record"],
+    )
+    texts = ("champion_before", "recipe_before", "challenger")
+    return table.astype(
+        {
+            **dict.fromkeys(_INSTANTS, "datetime64[us, UTC]"),
+            **dict.fromkeys(texts, "object"),
+            "sequence": "int64",
+            "trials": "int64",
+            "rows": "int64",
+            "looked": "bool",
+        }
+    )
+
+
+def read_ledger(table: pd.DataFrame) -> list[Decision]:
+    """The decisions in a :func:`ledger_table`, oldest first."""
+    decisions = [Decision.model_validate_json(record) for record in table["record"]]
+    return sorted(decisions, key=lambda decision: decision.sequence)
+
+
+def active_champion(ledger: Sequence[Decision], decision_time: datetime) -> Decision:
+    """The decision whose champion is in force at a moment.
+
+    The last decision made by then. For a moment before the first decision it is the first one, if
+    nothing that it used was known later than that moment: no bar, and no training label.
+
+    Raises
+    ------
+    NoChampionError
+        Every champion has seen data from after ``decision_time``.
+    """
+    ordered = sorted(ledger, key=lambda decision: decision.sequence)
+    if not ordered:
+        raise NoChampionError(
+            "There is no champion: the forecast's ledger of decisions is empty.",
+            remedy="Materialize the forecast's champion asset.",
+        )
+    first_decided = ordered[0].decided_at
+    made = [decision for decision in ordered if decision.decided_at <= decision_time]
+    in_question = made or [d for d in ordered if d.decided_at == first_decided]
+    for decision in reversed(in_question):
+        if max(decision.label_end, decision.data_as_of) <= decision_time:
+            return decision
+    first = ordered[0]
+    earliest = max(first.label_end, first.data_as_of)
+    raise NoChampionError(
+        f"{first.forecast}: no champion can predict at {decision_time:%Y-%m-%d %H:%M} UTC. The "
+        f"earliest, {first.champion}, was decided on at {first.decided_at:%Y-%m-%d %H:%M} with "
+        f"data as of {first.data_as_of:%Y-%m-%d %H:%M} and labels known by "
+        f"{first.label_end:%Y-%m-%d %H:%M}: it may have seen the outcome.",
+        remedy=f"Ask for a decision time from {earliest:%Y-%m-%d %H:%M} UTC on; for earlier days "
+        "read the backtest table, whose rows are out of sample.",
+    )

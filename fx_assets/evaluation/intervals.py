@@ -1,0 +1,247 @@
+"""How a prediction gets its interval: from what happened out of sample after earlier ones.
+
+``return``
+    expected return plus quantiles of past out-of-sample residuals, each divided by the EWMA
+    volatility of its day, times today's volatility.
+``volatility``
+    forecast variance times quantiles of past ``y / f``.
+``direction``
+    of the past predictions nearest to this one, the share of ups with its Jeffreys interval: "when
+    it said about this, it rose in a to b of the cases".
+
+The quantiles are those of split conformal prediction (Vovk et al. 2005). Its guarantee needs
+exchangeable rows, which time series are not, so the coverage is measured, walking forward, and
+shown: :func:`measure_coverage`. An :class:`IntervalModel` needs NumPy only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
+
+from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.losses import VARIANCE_FLOOR, Floats
+from fx_assets.specs.base import Spec
+from fx_assets.specs.forecast import TargetKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_ROWS = 100
+NEIGHBOUR_SHARE = 0.2
+MIN_NEIGHBOURS = 500
+KNOTS = 101
+EWMA_DECAY = 0.94
+EWMA_WINDOW = 250
+VOLATILITY_FLOOR = 1e-6
+
+
+def ewma_volatility(log_returns: ArrayLike) -> Floats:
+    """Standard deviation per bar, known at each bar (RiskMetrics 1996, decay 0.94, 250 bars).
+
+    The last element is today's and depends on the last 250 returns only. NaN returns are left out;
+    the result is at least ``VOLATILITY_FLOOR``, so that it can be divided by.
+    """
+    returns = np.asarray(log_returns, dtype=np.float64)
+    known = np.isfinite(returns)
+    pad = np.zeros(EWMA_WINDOW - 1)
+    weights = EWMA_DECAY ** np.arange(EWMA_WINDOW - 1, -1, -1.0)
+    squares = np.concatenate([pad, np.square(np.where(known, returns, 0.0))])
+    counted = np.concatenate([pad, known.astype(np.float64)])
+    total = (sliding_window_view(squares, EWMA_WINDOW) * weights).sum(axis=1)
+    weight = (sliding_window_view(counted, EWMA_WINDOW) * weights).sum(axis=1)
+    variance = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    return np.asarray(np.maximum(np.sqrt(variance), VOLATILITY_FLOOR), dtype=np.float64)
+
+
+class IntervalModel(Spec):
+    """Turns a prediction into an interval; serialise it with ``model_dump_json``.
+
+    For ``return`` and ``volatility``, ``lower`` and ``upper`` hold one quantile each: of the
+    standardised residual, and of ``y / f``. For ``direction`` they hold the interval of the share
+    of ups at each of ``knots``, ascending probabilities between which it is interpolated.
+    """
+
+    kind: TargetKind
+    coverage: float
+    n: int
+    """Out-of-sample rows that it was learned from."""
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    knots: tuple[float, ...] = ()
+
+    def interval(self, prediction: float, volatility: float = float("nan")) -> tuple[float, float]:
+        """Lower and upper bound, in units of the target.
+
+        ``volatility`` is today's :func:`ewma_volatility`; only returns need it.
+        """
+        prediction, volatility = float(prediction), float(volatility)
+        if self.kind == "return":
+            return (
+                prediction + self.lower[0] * volatility,
+                prediction + self.upper[0] * volatility,
+            )
+        if self.kind == "volatility":
+            return prediction * self.lower[0], prediction * self.upper[0]
+        return (
+            float(np.interp(prediction, self.knots, self.lower)),
+            float(np.interp(prediction, self.knots, self.upper)),
+        )
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often intervals made only of earlier rows held what came.
+
+    ``nominal`` is what was promised, ``measured`` what was found on ``n`` cases: rows, but for
+    ``direction`` blocks of rows.
+    """
+
+    nominal: float
+    measured: float
+    n: int
+
+
+def fit_intervals(
+    predictions: pd.DataFrame,
+    kind: TargetKind,
+    coverage: float = 0.9,
+    volatility: pd.Series | None = None,
+) -> IntervalModel:
+    """Learn intervals from walk-forward rows.
+
+    Parameters
+    ----------
+    predictions
+        Rows with ``event_time``, ``prediction`` and ``target``; rows without a target do not count.
+    kind
+        Of the target.
+    coverage
+        Nominal coverage, between 0.5 and 1.
+    volatility
+        For ``return``: :func:`ewma_volatility` of each bar, indexed by event time.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Fewer than 100 rows have a target, or a return's volatility is missing.
+    """
+    rows = predictions[predictions["target"].notna()]
+    return _learn(
+        kind,
+        coverage,
+        rows["prediction"].to_numpy(dtype=np.float64),
+        rows["target"].to_numpy(dtype=np.float64),
+        _aligned(rows, kind, volatility),
+    )
+
+
+def measure_coverage(
+    predictions: pd.DataFrame,
+    kind: TargetKind,
+    coverage: float = 0.9,
+    volatility: pd.Series | None = None,
+    start: int = 500,
+    block: int = 250,
+) -> Coverage:
+    """Walk forward through the backtest: learn from the labels known, count how often it held.
+
+    The first ``start`` rows are only learned from; then each block of rows is judged by intervals
+    learned from labels that were known before it. One outcome cannot cover a probability, so for
+    ``direction`` a case is a block: whether its share of ups lies within what the intervals and
+    the chance of a finite block allow.
+    """
+    rows = predictions[predictions["target"].notna()].sort_values("event_time")
+    said = rows["prediction"].to_numpy(dtype=np.float64)
+    came = rows["target"].to_numpy(dtype=np.float64)
+    scale = _aligned(rows, kind, volatility)
+    known_at = rows["label_available_at"].to_numpy(dtype="datetime64[us]")
+    time = rows["event_time"].to_numpy(dtype="datetime64[us]")
+    held: list[bool] = []
+    for first in range(start, len(rows), block):
+        past = np.flatnonzero(known_at[:first] <= time[first])
+        if len(past) < MIN_ROWS:
+            continue
+        model = _learn(kind, coverage, said[past], came[past], scale[past])
+        now = slice(first, min(first + block, len(rows)))
+        bounds = np.array(
+            [model.interval(f, s) for f, s in zip(said[now], scale[now], strict=True)]
+        )
+        if kind == "direction":
+            held.append(_share_is_plausible(came[now], bounds, coverage))
+        else:
+            held.extend((bounds[:, 0] <= came[now]) & (came[now] <= bounds[:, 1]))
+    return Coverage(coverage, float(np.mean(held)) if held else float("nan"), len(held))
+
+
+def _aligned(rows: pd.DataFrame, kind: TargetKind, volatility: pd.Series | None) -> Floats:
+    if kind != "return":
+        return np.ones(len(rows))
+    if volatility is None or not rows["event_time"].isin(volatility.index).all():
+        raise NotEnoughDataError(
+            "The interval of a return needs the volatility of every row's day.",
+            remedy="Pass volatility=pd.Series(ewma_volatility(log_return), index=event_time).",
+        )
+    return volatility.reindex(rows["event_time"]).to_numpy(dtype=np.float64)
+
+
+def _learn(
+    kind: TargetKind, coverage: float, said: Floats, came: Floats, scale: Floats
+) -> IntervalModel:
+    n = len(said)
+    if n < MIN_ROWS:
+        raise NotEnoughDataError(
+            f"An interval is learned from at least {MIN_ROWS} out-of-sample rows; there are {n}.",
+            remedy="Wait for more outcomes, or set walk_forward.first_test to an earlier day.",
+        )
+    if kind == "direction":
+        return _learn_shares(coverage, said, came)
+    if kind == "return":
+        deviation = (came - said) / scale
+    else:
+        deviation = np.maximum(came, VARIANCE_FLOOR) / said
+    lower, upper = _conformal_quantiles(deviation, coverage)
+    return IntervalModel(kind=kind, coverage=coverage, n=n, lower=(lower,), upper=(upper,))
+
+
+def _conformal_quantiles(values: Floats, coverage: float) -> tuple[float, float]:
+    ordered = np.sort(values)
+    n = len(ordered)
+    k = max(1, int(np.floor((n + 1) * (1 - coverage) / 2)))
+    return float(ordered[k - 1]), float(ordered[n - k])
+
+
+def _learn_shares(coverage: float, said: Floats, came: Floats) -> IntervalModel:
+    from scipy.special import betaincinv
+
+    n = len(said)
+    neighbours = min(n, max(MIN_NEIGHBOURS, round(NEIGHBOUR_SHARE * n)))
+    knots = np.unique(np.quantile(said, np.linspace(0, 1, KNOTS)))
+    distance = np.abs(said[None, :] - knots[:, None])
+    reach = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1 : neighbours]
+    near = distance <= reach
+    count = near.sum(axis=1)
+    ups = near @ (came > 0.5).astype(np.float64)
+    tail = (1 - coverage) / 2
+    return IntervalModel(
+        kind="direction",
+        coverage=coverage,
+        n=n,
+        lower=tuple(betaincinv(ups + 0.5, count - ups + 0.5, tail).tolist()),
+        upper=tuple(betaincinv(ups + 0.5, count - ups + 0.5, 1 - tail).tolist()),
+        knots=tuple(knots.tolist()),
+    )
+
+
+def _share_is_plausible(came: Floats, bounds: Floats, coverage: float) -> bool:
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + coverage) / 2))
+    lower, upper = bounds.mean(axis=0)
+    middle = (lower + upper) / 2
+    spread = np.hypot((upper - lower) / 2, z * np.sqrt(middle * (1 - middle) / len(came)))
+    return bool(abs(float(came.mean()) - middle) <= spread)

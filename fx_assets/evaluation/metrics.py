@@ -1,0 +1,270 @@
+"""Every figure that is shown about a forecast, with a block-bootstrap interval.
+
+Only the proper score and the skill are ever judged by; the rest is for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.bootstrap import block_weights
+from fx_assets.evaluation.losses import (
+    LOSS_NAMES,
+    VARIANCE_FLOOR,
+    Floats,
+    loss_for,
+    qlike,
+    squared_error,
+)
+from fx_assets.specs.forecast import TargetKind
+
+MIN_ROWS = 30
+PROBABILITY_FLOOR = 1e-15
+
+Metrics = dict[str, Floats]
+"""A metric's value for each row of a weight matrix."""
+
+
+def score(
+    predictions: pd.DataFrame,
+    kind: TargetKind,
+    horizon: int,
+    coverage: float = 0.95,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """All metrics of a kind of target.
+
+    Parameters
+    ----------
+    predictions
+        Rows with ``prediction``, ``target`` and ``baseline``, in order of time; without a target a
+        row does not count.
+    kind, horizon
+        Of the target; overlapping targets lengthen the bootstrap's blocks.
+    coverage
+        Nominal coverage of the percentile intervals.
+    n_boot, seed
+        Resamples, and the seed of their draw.
+
+    Returns
+    -------
+    DataFrame
+        ``metric, value, lower, upper, n, baseline_value``. ``skill`` is ``1 - loss/loss of the
+        baseline`` for the proper score, which is the first row. The baseline's value of ``pr_auc``
+        is the share of ups, what a coin reaches. A metric that does not exist on these rows (one
+        class only, a constant forecast's correlation) is NaN.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Fewer than 30 rows have a target.
+    """
+    rows = predictions[predictions["target"].notna()]
+    n = len(rows)
+    if n < MIN_ROWS:
+        raise NotEnoughDataError(
+            f"Metrics need at least {MIN_ROWS} rows with an outcome, and there are {n}.",
+            remedy="Wait for more outcomes.",
+        )
+    target, prediction, baseline = (
+        rows[name].to_numpy(dtype=np.float64) for name in ("target", "prediction", "baseline")
+    )
+    metrics = _METRICS[kind]
+    once = np.ones((1, n))
+    resampled = block_weights(n, horizon, n_boot, seed)
+    value = metrics(target, prediction, once) | _skill(kind, target, prediction, baseline, once)
+    draws = metrics(target, prediction, resampled) | _skill(
+        kind, target, prediction, baseline, resampled
+    )
+    reference = metrics(target, baseline, once) | {"skill": np.zeros(1)}
+    if kind == "direction":
+        reference["pr_auc"] = np.array([target.mean()])
+    tail = (1 - coverage) / 2
+    first = LOSS_NAMES[kind]
+    names = [first, "skill", *(name for name in value if name not in {first, "skill"})]
+    bounds = {name: _percentiles(draws[name], tail) for name in names}
+    return pd.DataFrame(
+        {
+            "metric": names,
+            "value": [float(value[name][0]) for name in names],
+            "lower": [bounds[name][0] for name in names],
+            "upper": [bounds[name][1] for name in names],
+            "n": n,
+            "baseline_value": [float(reference[name][0]) for name in names],
+        }
+    )
+
+
+def _percentiles(draws: Floats, tail: float) -> tuple[float, float]:
+    finite = draws[np.isfinite(draws)]
+    if not len(finite):
+        return float("nan"), float("nan")
+    lower, upper = np.quantile(finite, [tail, 1 - tail])
+    return float(lower), float(upper)
+
+
+def _means(weights: Floats, *columns: Floats) -> Floats:
+    """Weighted mean of each column: shape (columns, resamples)."""
+    return np.asarray((weights @ np.column_stack(columns)).T / weights.sum(axis=1))
+
+
+def _skill(
+    kind: TargetKind, target: Floats, prediction: Floats, baseline: Floats, weights: Floats
+) -> Metrics:
+    loss = loss_for(kind)
+    model, reference = _means(weights, loss(target, prediction), loss(target, baseline))
+    return {"skill": 1 - model / reference}
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    return np.divide(
+        numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
+    )
+
+
+def _direction(target: Floats, prediction: Floats, weights: Floats) -> Metrics:
+    up = target > 0.5
+    said_up = prediction > 0.5
+    bounded = np.clip(prediction, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    log_loss = -np.where(up, np.log(bounded), np.log1p(-bounded))
+    brier, log_loss_mean, tp, fp, fn, tn = _means(
+        weights,
+        squared_error(target, prediction),
+        log_loss,
+        (up & said_up).astype(np.float64),
+        (~up & said_up).astype(np.float64),
+        (up & ~said_up).astype(np.float64),
+        (~up & ~said_up).astype(np.float64),
+    )
+    product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    mcc = np.where(product > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(product, 1e-300)), 0.0)
+    roc_auc, pr_auc = ranking_areas(target, prediction, weights)
+    return {
+        "brier": brier,
+        "log_loss": log_loss_mean,
+        "accuracy": tp + tn,
+        "mcc": mcc,
+        "roc_auc": roc_auc,
+        "pr_auc": pr_auc,
+    }
+
+
+def ranking_areas(target: Floats, prediction: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Area under the ROC curve and average precision, for each row of a weight matrix.
+
+    Equal to scikit-learn's ``roc_auc_score`` and ``average_precision_score`` with
+    ``sample_weight``, ties included, from one sort. NaN where a resample has one class only.
+    """
+    order = np.argsort(-prediction, kind="stable")
+    ranked = prediction[order]
+    last_of_tie = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    drawn = weights[:, order]
+    seen = np.cumsum(drawn, axis=1)[:, last_of_tie]
+    positives = np.cumsum(drawn * (target[order] > 0.5), axis=1)[:, last_of_tie]
+    new_positives = np.diff(positives, axis=1, prepend=0.0)
+    negatives = seen - positives
+    new_negatives = np.diff(negatives, axis=1, prepend=0.0)
+    total_positive, total_negative = positives[:, -1], negatives[:, -1]
+    concordant = np.einsum("ij,ij->i", new_negatives, positives - 0.5 * new_positives)
+    precision = np.divide(positives, seen, out=np.zeros_like(seen), where=seen > 0)
+    average_precision = np.einsum("ij,ij->i", new_positives, precision)
+    return (
+        _ratio(concordant, total_positive * total_negative),
+        _ratio(average_precision, total_positive * (total_negative > 0)),
+    )
+
+
+def _return(target: Floats, prediction: Floats, weights: Floats) -> Metrics:
+    has_sign = (target != 0) & (prediction != 0)
+    right_sign = has_sign & (np.sign(target) == np.sign(prediction))
+    mse, mae, mse_of_zero, signed, right = _means(
+        weights,
+        squared_error(target, prediction),
+        np.abs(target - prediction),
+        np.square(target),
+        has_sign.astype(np.float64),
+        right_sign.astype(np.float64),
+    )
+    return {
+        "mse": mse,
+        "rmse": np.sqrt(mse),
+        "mae": mae,
+        "directional_accuracy": _ratio(right, signed),
+        "r2_random_walk": 1 - _ratio(mse, mse_of_zero),
+    }
+
+
+def _volatility(target: Floats, prediction: Floats, weights: Floats) -> Metrics:
+    x = np.log(prediction)
+    y = np.log(np.maximum(target, VARIANCE_FLOOR))
+    x, y = x - x.mean(), y - y.mean()
+    loss, mse, mae, mx, my, mxx, myy, mxy = _means(
+        weights,
+        qlike(target, prediction),
+        squared_error(target, prediction),
+        np.abs(target - prediction),
+        *(x, y, x * x, y * y, x * y),
+    )
+    spread = np.maximum(mxx - mx**2, 0.0) * np.maximum(myy - my**2, 0.0)
+    return {
+        "qlike": loss,
+        "rmse": np.sqrt(mse),
+        "mae": mae,
+        "log_correlation": _ratio(mxy - mx * my, np.sqrt(spread)),
+    }
+
+
+_METRICS: dict[TargetKind, Callable[[Floats, Floats, Floats], Metrics]] = {
+    "direction": _direction,
+    "return": _return,
+    "volatility": _volatility,
+}
+
+
+def reliability(predictions: pd.DataFrame, bins: int = 10, coverage: float = 0.95) -> pd.DataFrame:
+    """What happened when it said so: probabilities in bins of equal size beside the share of ups.
+
+    Returns
+    -------
+    DataFrame
+        A row for each bin: ``n``, ``predicted`` (mean probability), ``observed`` (share of ups),
+        ``lower`` and ``upper`` (Jeffreys interval of that share).
+    """
+    from scipy.special import betaincinv
+
+    rows = predictions[predictions["target"].notna()]
+    edges = np.unique(np.quantile(rows["prediction"], np.linspace(0, 1, bins + 1)))
+    which = np.searchsorted(edges[1:-1], rows["prediction"].to_numpy(), side="right")
+    grouped = rows.groupby(which)
+    n, ups = grouped.size(), grouped["target"].sum()
+    tail = (1 - coverage) / 2
+    return pd.DataFrame(
+        {
+            "n": n,
+            "predicted": grouped["prediction"].mean(),
+            "observed": ups / n,
+            "lower": betaincinv(ups + 0.5, n - ups + 0.5, tail),
+            "upper": betaincinv(ups + 0.5, n - ups + 0.5, 1 - tail),
+        }
+    ).reset_index(drop=True)
+
+
+def cumulative_loss_difference(predictions: pd.DataFrame, kind: TargetKind) -> pd.DataFrame:
+    """Loss of the baseline minus the model's, summed over time: it rises while the model wins.
+
+    Returns
+    -------
+    DataFrame
+        ``event_time`` (UTC) and ``advantage``, in units of the proper score.
+    """
+    rows = predictions[predictions["target"].notna()].sort_values("event_time")
+    loss = loss_for(kind)
+    gain = loss(rows["target"], rows["baseline"]) - loss(rows["target"], rows["prediction"])
+    return pd.DataFrame(
+        {"event_time": rows["event_time"].to_numpy(), "advantage": np.cumsum(gain)}
+    ).astype({"event_time": "datetime64[us, UTC]"})

@@ -1,0 +1,85 @@
+"""Issued predictions beside what happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.calendars import Calendar
+from fx_assets.evaluation.losses import loss_for
+from fx_assets.evaluation.metrics import MIN_ROWS, score
+from fx_assets.features.labels import add_labels
+from fx_assets.specs import ForecastSpec
+
+OUTCOME_COLUMNS = (
+    "day",
+    "event_time",
+    "target_time",
+    "known_at",
+    "mode",
+    "champion",
+    "champion_version",
+    "prediction",
+    "lower",
+    "upper",
+    "baseline",
+    "target",
+    "loss",
+    "baseline_loss",
+    "inside_interval",
+)
+
+
+def join_outcomes(
+    predictions: pd.DataFrame, prices: pd.DataFrame, spec: ForecastSpec, calendar: Calendar
+) -> pd.DataFrame:
+    """Every issued prediction whose outcome is known, with its loss and the baseline's.
+
+    Parameters
+    ----------
+    predictions
+        Rows of the ``predictions`` table; may be empty.
+    prices
+        Bars as known now.
+    spec, calendar
+        The forecast, and the calendar of its feed.
+
+    Returns
+    -------
+    DataFrame
+        ``OUTCOME_COLUMNS``, by event time. ``known_at`` is when the outcome was known (UTC): a truth
+        that is revised gives a row with another ``target`` and a later ``known_at``. A probability
+        has no outcome to cover, so ``inside_interval`` is null for a direction.
+    """
+    if predictions.empty:
+        return _typed(pd.DataFrame({name: [] for name in OUTCOME_COLUMNS}))
+    bars = prices[["event_time", "available_at", "close"]].copy()
+    bars["log_return"] = np.log(bars["close"]).diff()
+    labels = add_labels(bars, spec.target, calendar)
+    truth = labels[labels["target"].notna()].rename(columns={"label_available_at": "known_at"})
+    issued = predictions.drop(columns=["target", "known_at"], errors="ignore")
+    known = issued.merge(truth[["event_time", "target", "known_at"]], on="event_time")
+    loss = loss_for(spec.target.kind)
+    known["loss"] = loss(known["target"], known["prediction"])
+    known["baseline_loss"] = loss(known["target"], known["baseline"])
+    inside = (known["lower"] <= known["target"]) & (known["target"] <= known["upper"])
+    known["inside_interval"] = None if spec.target.kind == "direction" else inside
+    return _typed(known[list(OUTCOME_COLUMNS)].sort_values("event_time", ignore_index=True))
+
+
+def live_scores(outcomes: pd.DataFrame, spec: ForecastSpec) -> pd.DataFrame:
+    """Metrics of the predictions that were issued before their outcome, or an empty frame.
+
+    A truth that was revised counts once, as it is known now.
+    """
+    live = outcomes[outcomes["mode"] == "live"]
+    live = live.sort_values(["event_time", "known_at"]).drop_duplicates("event_time", keep="last")
+    if len(live) < MIN_ROWS:
+        return pd.DataFrame()
+    return score(live, spec.target.kind, spec.target.horizon)
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    times = {name: "datetime64[us, UTC]" for name in ("event_time", "target_time", "known_at")}
+    text = dict.fromkeys(("day", "mode", "champion", "champion_version"), "object")
+    return frame.astype({**times, **text, "inside_interval": "boolean"})

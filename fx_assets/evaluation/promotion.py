@@ -1,0 +1,474 @@
+"""How a champion is made, kept fresh and unmade.
+
+``decide`` is a pure function of the ledger and the evidence; ``docs/promotion.md`` has the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from fx_assets.errors import FxAssetsError
+from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
+from fx_assets.evaluation.evidence import Evidence, Paired, pair
+from fx_assets.evaluation.losses import loss_for, skill
+from fx_assets.evaluation.significance import MIN_ROWS as MIN_TEST_ROWS
+from fx_assets.evaluation.significance import (
+    clark_west,
+    diebold_mariano,
+    mean_upper_bound,
+)
+from fx_assets.specs import ForecastSpec, PromotionRule
+
+REFRESH_CONFIDENCE = 0.95
+
+
+def decide(
+    spec: ForecastSpec,
+    ledger: Sequence[Decision],
+    evidence: Sequence[Evidence],
+    now: datetime,
+    data_as_of: datetime,
+    fresh: bool = True,
+) -> list[Decision]:
+    """Decide about the champion, and say why.
+
+    Parameters
+    ----------
+    spec
+        The forecast; its ``promotion`` is the rule.
+    ledger
+        Its decisions so far.
+    evidence
+        Walk-forward rows of the baseline and of every candidate. Those of the champion carry
+        ``previous``, without which a model is not refreshed.
+    now
+        When the decision is made (UTC).
+    data_as_of
+        When the newest of the data used became available (UTC).
+    fresh
+        Whether the data's provenance is fresh; a model is not refreshed from stale data.
+
+    Returns
+    -------
+    list of Decision
+        The records to append. One, but two where there is no champion, because the ledger is empty
+        or the champion's recipe is no longer declared: the baseline is appointed, and then a
+        challenger is looked for if a look is due.
+
+    Raises
+    ------
+    FxAssetsError
+        The evidence does not fit together, lacks the baseline, or knows something later than
+        ``data_as_of`` or ``now``.
+    """
+    rows = pair(spec.target, evidence)
+    _check_time(spec, ledger, rows, now, data_as_of)
+    case = _Case(spec, tuple(ledger), tuple(evidence), rows, now, data_as_of, fresh)
+    appointed = _appoint_baseline(case)
+    if appointed is None:
+        return [_judge(case)]
+    return [appointed, _judge(replace(case, ledger=(*ledger, appointed)))]
+
+
+def _appoint_baseline(case: _Case) -> Decision | None:
+    """Where there is no champion: at the beginning, or because its recipe is no longer declared."""
+    name = case.baseline.candidate
+    if not case.ledger:
+        return case.record(
+            "bootstrap", case.baseline, f"Started with {name}, the baseline, which claims no skill."
+        )
+    if case.champion is None:
+        before = case.ledger[-1]
+        return case.record(
+            "demote",
+            case.baseline,
+            f"Demoted {before.champion} to {name}: its recipe {before.recipe} is no longer "
+            "declared, so it can be neither judged nor refreshed.",
+        )
+    return None
+
+
+def _check_time(
+    spec: ForecastSpec,
+    ledger: Sequence[Decision],
+    rows: Paired,
+    now: datetime,
+    data_as_of: datetime,
+) -> None:
+    order = [
+        ("the last label", rows.label_end),
+        ("the newest data", data_as_of),
+        ("the decision", now),
+    ]
+    if ledger:
+        order.insert(2, ("the decision before", ledger[-1].decided_at))
+    for (what, earlier), (then, later) in [
+        (order[0], order[1]),
+        (order[1], order[-1]),
+        (order[-2], order[-1]),
+    ]:
+        if earlier > later:
+            raise FxAssetsError(
+                f"{spec.name}: {what} is of {earlier}, after {then}, {later}.",
+                remedy="Read the tables as of the decision's time, and look at the clock "
+                "(FX_ASSETS_NOW).",
+            )
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Everything that one decision depends on."""
+
+    spec: ForecastSpec
+    ledger: tuple[Decision, ...]
+    evidence: tuple[Evidence, ...]
+    rows: Paired
+    now: datetime
+    data_as_of: datetime
+    fresh: bool
+
+    @property
+    def rule(self) -> PromotionRule:
+        return self.spec.promotion
+
+    @cached_property
+    def baseline(self) -> Evidence:
+        name = self.spec.baseline.name
+        found = next((item for item in self.evidence if item.candidate == name), None)
+        if found is None:
+            raise FxAssetsError(
+                f"{self.spec.name}: the evidence lacks the baseline, {name}.",
+                remedy="Run the walk-forward of every one of spec.all_candidates.",
+            )
+        return found
+
+    @cached_property
+    def champion_is_baseline(self) -> bool:
+        return not self.ledger or self.ledger[-1].champion == self.baseline.candidate
+
+    @cached_property
+    def champion(self) -> Evidence | None:
+        """The evidence of the champion's recipe; ``None`` if it is no longer declared."""
+        if self.champion_is_baseline:
+            return self.baseline
+        recipe = self.ledger[-1].recipe
+        return next((item for item in self.evidence if item.recipe == recipe), None)
+
+    @cached_property
+    def recipes_seen(self) -> tuple[str, ...]:
+        return tuple(sorted({item.recipe for item in self.evidence} - {self.baseline.recipe}))
+
+    @cached_property
+    def trials(self) -> int:
+        """K: recipes but the champion's that were on trial since the look before."""
+        tried = set(self.recipes_seen)
+        for decision in reversed(self.ledger):
+            if decision.looked:
+                break
+            tried.update(decision.recipes_seen)
+        if self.champion is not None:
+            tried.discard(self.champion.recipe)
+        return max(1, len(tried))
+
+    @cached_property
+    def thresholds(self) -> Thresholds:
+        rule = self.rule
+        return Thresholds(
+            min_rows=rule.min_rows,
+            min_skill=rule.min_skill,
+            clark_west_p=rule.significance / self.trials,
+            diebold_mariano_p=rule.significance,
+            refresh_max_degradation=rule.refresh_max_degradation,
+            demotion_rows=rule.demotion_rows,
+            refresh_rows=rule.refresh_rows,
+        )
+
+    @cached_property
+    def next_look(self) -> datetime | None:
+        """The data time from which challengers may be tested; ``None`` if they never were."""
+        rule = self.rule
+        dates = [
+            next((d.data_as_of + wait for d in reversed(self.ledger) if getattr(d, mark)), None)
+            for mark, wait in (
+                ("looked", timedelta(weeks=rule.look_every_weeks)),
+                ("starts_cool_down", timedelta(weeks=rule.cool_down_weeks)),
+            )
+        ]
+        return max((date for date in dates if date is not None), default=None)
+
+    @cached_property
+    def looks(self) -> bool:
+        if not self.ledger or self.champion is None:
+            return False
+        return self.next_look is None or self.data_as_of >= self.next_look
+
+    @cached_property
+    def statistics(self) -> tuple[CandidateStatistics, ...]:
+        return tuple(self._statistics(item) for item in self.evidence)
+
+    def statistics_of(self, item: Evidence) -> CandidateStatistics:
+        return self.statistics[self.evidence.index(item)]
+
+    def _statistics(self, item: Evidence) -> CandidateStatistics:
+        loss, reference = self.rows.loss(item.recipe), self.rows.baseline_loss
+        trailing = slice(-self.rule.demotion_rows, None)
+        found = CandidateStatistics(
+            candidate=item.candidate,
+            recipe=item.recipe,
+            loss=float(loss.mean()),
+            skill=skill(loss, reference),
+            trailing_skill=skill(loss[trailing], reference[trailing]),
+        )
+        testable = self.looks and self.rows.n >= MIN_TEST_ROWS
+        if not testable or item in (self.baseline, self.champion):
+            return found
+        target = self.spec.target
+        figures: dict[str, float] = {}
+        cw = clark_west(
+            target.kind,
+            self.rows.target,
+            self.rows.baseline,
+            self.rows.said[item.recipe],
+            target.horizon,
+        )
+        figures |= {"clark_west": cw.statistic, "clark_west_p": cw.p_value}
+        if self.champion is not None and not self.champion_is_baseline:
+            dm = diebold_mariano(self.rows.loss(self.champion.recipe), loss, target.horizon)
+            figures |= {"diebold_mariano": dm.statistic, "diebold_mariano_p": dm.p_value}
+        found = found.model_copy(update=figures)
+        return found.model_copy(update={"objections": tuple(self._objections(found))})
+
+    def _objections(self, found: CandidateStatistics) -> list[str]:
+        asked = self.thresholds
+        objections = []
+        if self.rows.n < asked.min_rows:
+            objections.append(f"{self.rows.n:,} rows, needed {asked.min_rows:,}")
+        if found.skill < asked.min_skill:
+            objections.append(f"skill {percent(found.skill)}, needed {percent(asked.min_skill)}")
+        if found.clark_west_p is None or found.clark_west_p >= asked.clark_west_p:
+            objections.append(
+                f"Clark–West p = {_p(found.clark_west_p)}, needed below {_p(asked.clark_west_p)}"
+            )
+        if found.trailing_skill < 0 and self.rows.n >= asked.demotion_rows:
+            objections.append(
+                f"skill {percent(found.trailing_skill)} on the newest {asked.demotion_rows:,} "
+                "rows: it would be demoted at once"
+            )
+        against = found.diebold_mariano_p
+        if against is not None and against >= asked.diebold_mariano_p:
+            objections.append(
+                f"Diebold–Mariano p = {_p(against)} against the champion, "
+                f"needed below {_p(asked.diebold_mariano_p)}"
+            )
+        return objections
+
+    @cached_property
+    def challenger(self) -> CandidateStatistics | None:
+        others = [
+            self.statistics_of(item)
+            for item in self.evidence
+            if item not in (self.baseline, self.champion)
+        ]
+        return max(others, key=lambda found: found.skill, default=None)
+
+    def record(
+        self,
+        verdict: Verdict,
+        champion: Evidence,
+        sentence: str,
+        reasons: Sequence[str] = (),
+        starts_cool_down: bool = False,
+        refresh: tuple[float, float] | None = None,
+    ) -> Decision:
+        before = self.ledger[-1] if self.ledger else None
+        kept = before if verdict == "keep" else None
+        return Decision(
+            forecast=self.spec.name,
+            sequence=before.sequence + 1 if before else 0,
+            decided_at=_plain(self.now),
+            data_as_of=_plain(self.data_as_of),
+            verdict=verdict,
+            champion=champion.candidate,
+            recipe=champion.recipe,
+            champion_before=before.champion if before else None,
+            recipe_before=before.recipe if before else None,
+            label_end=kept.label_end if kept else self.rows.label_end,
+            published_at=kept.published_at if kept else _plain(self.now),
+            challenger=self.challenger.candidate if self.challenger else None,
+            looked=self.looks,
+            starts_cool_down=starts_cool_down,
+            recipes_seen=self.recipes_seen,
+            trials=self.trials,
+            rows=self.rows.n,
+            first_row=_plain(self.rows.times[0]),
+            last_row=_plain(self.rows.times[-1]),
+            row_hash=self.rows.row_hash,
+            statistics=self.statistics,
+            refresh_degradation=refresh[0] if refresh else None,
+            refresh_upper=refresh[1] if refresh else None,
+            thresholds=self.thresholds,
+            sentence=sentence,
+            reasons=tuple(reasons),
+        )
+
+
+def _judge(case: _Case) -> Decision:
+    return _demotion(case) or _replacement(case) or _renewal(case)
+
+
+def _demotion(case: _Case) -> Decision | None:
+    if case.champion is None or case.champion_is_baseline:
+        return None
+    name, to = case.champion.candidate, case.baseline
+    trailing = case.statistics_of(case.champion).trailing_skill
+    if case.rows.n < case.rule.demotion_rows or trailing >= 0:
+        return None
+    return case.record(
+        "demote",
+        to,
+        f"Demoted {name} to {to.candidate}: it lost to the baseline on the newest "
+        f"{case.rule.demotion_rows:,} rows (skill {percent(trailing)}).",
+        starts_cool_down=True,
+    )
+
+
+def _replacement(case: _Case) -> Decision | None:
+    if not case.looks or case.champion is None:
+        return None
+    able = [
+        item
+        for item in case.evidence
+        if item not in (case.baseline, case.champion) and not case.statistics_of(item).objections
+    ]
+    if not able or case.rows.n < MIN_TEST_ROWS:
+        return None
+    best = max(able, key=lambda item: case.statistics_of(item).skill)
+    found = case.statistics_of(best)
+    against = (
+        f", Diebold–Mariano p = {_p(found.diebold_mariano_p)} against {case.champion.candidate}"
+        if found.diebold_mariano_p is not None
+        else ""
+    )
+    return case.record(
+        "replace",
+        best,
+        f"Replaced {case.champion.candidate} by {best.candidate}: skill {percent(found.skill)} on "
+        f"{case.rows.n:,} rows, Clark–West p = {_p(found.clark_west_p)} (needed below "
+        f"{_p(case.thresholds.clark_west_p)} with {case.trials} tried){against}.",
+        reasons=_look_reasons(case),
+        starts_cool_down=True,
+    )
+
+
+def _renewal(case: _Case) -> Decision:
+    """Refresh or keep."""
+    champion = case.champion or case.baseline
+    name, before = champion.candidate, case.ledger[-1]
+    look = _look_reasons(case)
+    until = f"labels known by {case.rows.label_end:%Y-%m-%d}"
+
+    def keep(why: str, refresh: tuple[float, float] | None = None) -> Decision:
+        first = _look_sentence(case) if case.looks else why
+        rest = [why, *look] if case.looks else look
+        return case.record(
+            "keep", champion, f"Kept {name}: {first}.", reasons=rest, refresh=refresh
+        )
+
+    def refreshed(why: str, refresh: tuple[float, float] | None = None) -> Decision:
+        tail = f" {_sentence_case(_look_sentence(case))}." if case.looks else ""
+        return case.record(
+            "refresh",
+            champion,
+            f"Refreshed {name} with {until}{why}.{tail}",
+            reasons=look,
+            refresh=refresh,
+        )
+
+    changed_recipe = case.champion_is_baseline and champion.recipe != before.recipe
+    if case.rows.label_end <= before.label_end and not changed_recipe:
+        return keep("no label is newer than its training labels")
+    if not case.fresh:
+        return keep("the data's provenance is not fresh")
+    if case.champion_is_baseline:
+        return refreshed("")
+    bound = _degradation(case, champion)
+    if bound is None:
+        return keep(
+            f"fewer than {case.rule.refresh_rows:,} rows show what one refit more does to its loss"
+        )
+    change, upper = bound
+    shown = (
+        f"one refit more changes its loss by {percent(change)}, with 95 % confidence by less than "
+        f"{percent(upper)} (allowed {percent(case.rule.refresh_max_degradation)})"
+    )
+    if upper < case.rule.refresh_max_degradation:
+        return refreshed(f": {shown}", bound)
+    return keep(f"a refresh might harm; {shown}", bound)
+
+
+def _degradation(case: _Case, champion: Evidence) -> tuple[float, float] | None:
+    """Relative change of loss from the older to the newer fit on trailing rows, and its bound."""
+    if champion.previous is None:
+        return None
+    older_times = champion.previous["event_time"].to_numpy(dtype="datetime64[us]")
+    _, ours, theirs = np.intersect1d(
+        case.rows.times, older_times, assume_unique=True, return_indices=True
+    )
+    n = case.rule.refresh_rows
+    if len(ours) < n:
+        return None
+    ours, theirs = ours[-n:], theirs[-n:]
+    said = champion.previous["prediction"].to_numpy(dtype=np.float64)[theirs]
+    older = loss_for(case.spec.target.kind)(case.rows.target[ours], said)
+    newer = case.rows.loss(champion.recipe)[ours]
+    scale = float(older.mean())
+    upper = mean_upper_bound(newer - older, case.spec.target.horizon, REFRESH_CONFIDENCE)
+    return float((newer - older).mean()) / scale, upper / scale
+
+
+def _look_reasons(case: _Case) -> list[str]:
+    if not case.looks:
+        when = f"{case.next_look:%Y-%m-%d}" if case.next_look else "the first decision"
+        return [f"challengers are tested again with data of {when} or later"]
+    return [
+        f"{found.candidate}: {'; '.join(found.objections) or 'passed'}"
+        for item, found in zip(case.evidence, case.statistics, strict=True)
+        if item not in (case.baseline, case.champion)
+    ]
+
+
+def _look_sentence(case: _Case) -> str:
+    best = case.challenger
+    if best is None:
+        return "there is no other candidate"
+    return (
+        f"none of {case.trials} candidate(s) tried passed on {case.rows.n:,} rows; the best, "
+        f"{best.candidate}, was refused for {'; '.join(best.objections) or 'no reason'}"
+    )
+
+
+def _sentence_case(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def percent(share: float) -> str:
+    """A share with its sign, in per cent."""
+    return f"{100 * share:+.2f} %"
+
+
+def _p(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+def _plain(instant: datetime | np.datetime64) -> datetime:
+    """A UTC ``datetime``, whatever subclass came in."""
+    import pandas as pd
+
+    stamp = pd.Timestamp(instant)
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    return stamp.to_pydatetime()

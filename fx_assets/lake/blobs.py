@@ -1,0 +1,150 @@
+"""Small files beside the tables (payloads, bundles, reports), replaced atomically."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fx_assets.errors import LakeError
+from fx_assets.lake.location import Location
+
+_TEMPORARY = ".blob-"
+
+
+class BlobStore:
+    """Files below the lake's root by relative path; readers see an old file or a new one, whole."""
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._client: Any = None
+
+    def write(self, path: str, data: bytes) -> str:
+        """Write or replace a file; returns its address."""
+        path = _checked(path)
+        if self.location.is_remote:
+            self._call(path, "put_object", Key=self.location.key(path), Body=data)
+        else:
+            self._write_file(Path(self.location.uri(path)), data)
+        return self.location.uri(path)
+
+    def read(self, path: str) -> bytes:
+        """The file's content.
+
+        Raises
+        ------
+        LakeError
+            There is no such file.
+        """
+        path = _checked(path)
+        if self.location.is_remote:
+            data = self._read_object(path)
+        else:
+            try:
+                data = Path(self.location.uri(path)).read_bytes()
+            except (FileNotFoundError, IsADirectoryError):
+                data = None
+        if data is None:
+            raise LakeError(
+                f"There is no file {path} in the lake at {self.location.root}.",
+                remedy="Run the step that writes it, or check FX_ASSETS_LAKE.",
+            )
+        return data
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        path = _checked(path)
+        if not self.location.is_remote:
+            return Path(self.location.uri(path)).is_file()
+        return path in self.paths(path)
+
+    def paths(self, prefix: str) -> list[str]:
+        """The paths of all files that begin with ``prefix``, sorted."""
+        if self.location.is_remote:
+            start = len(self.location.key(""))
+            return sorted(key[start:] for key in self._keys(self.location.key(prefix)))
+        root = Path(self.location.root)
+        folder = root / prefix.rpartition("/")[0]
+        files = (file for file in folder.rglob("*") if file.is_file())
+        paths = (f.relative_to(root).as_posix() for f in files if not f.name.startswith(_TEMPORARY))
+        return sorted(path for path in paths if path.startswith(prefix))
+
+    def folders(self, prefix: str = "") -> list[str]:
+        """The names of the folders directly below ``prefix``, sorted."""
+        if not self.location.is_remote:
+            folder = Path(self.location.root) / prefix
+            return sorted(e.name for e in folder.iterdir() if e.is_dir()) if folder.is_dir() else []
+        start = self.location.key(f"{prefix}/" if prefix else "")
+        pages = self._pages(Prefix=start, Delimiter="/")
+        found = [c["Prefix"] for page in pages for c in page.get("CommonPrefixes", [])]
+        return sorted(folder[len(start) :].rstrip("/") for folder in found)
+
+    def _write_file(self, file: Path, data: bytes) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _read_object(self, path: str) -> bytes | None:
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self._s3().get_object(Bucket=self.location.bucket, Key=self.location.key(path))
+            data: bytes = answer["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
+                return None
+            raise self._error(path, error) from None
+        return data
+
+    def _keys(self, prefix: str) -> list[str]:
+        return [
+            entry["Key"]
+            for page in self._pages(Prefix=prefix)
+            for entry in page.get("Contents", [])
+        ]
+
+    def _pages(self, **arguments: str) -> list[dict[str, Any]]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        pages = self._s3().get_paginator("list_objects_v2")
+        try:
+            return list(pages.paginate(Bucket=self.location.bucket, **arguments))
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(arguments["Prefix"], error) from None
+
+    def _call(self, path: str, method: str, **arguments: Any) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            getattr(self._s3(), method)(Bucket=self.location.bucket, **arguments)
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(path, error) from None
+
+    def _s3(self) -> Any:
+        if self._client is None:
+            self._client = self.location.s3_client()
+        return self._client
+
+    def _error(self, path: str, error: Exception) -> LakeError:
+        return LakeError(
+            f"{path} in the lake at {self.location.root}: {self.location.redact(error)}",
+            remedy="Check that the storage can be reached and that its credentials allow this.",
+        )
+
+
+def _checked(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or str(pure) != path:
+        raise LakeError(
+            f"{path!r} is not a path below the lake's root.",
+            remedy="Use a relative path with '/', such as 'bundles/eurusd_direction/current.json'.",
+        )
+    return path

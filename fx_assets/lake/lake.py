@@ -1,0 +1,344 @@
+"""The one place that opens the lake."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from fx_assets import clock
+from fx_assets.lake import upkeep, views, writes
+from fx_assets.lake.bitemporal import as_known_at, known_rows
+from fx_assets.lake.blobs import BlobStore
+from fx_assets.lake.commits import Commit, CommitInfo, CompactionResult
+from fx_assets.lake.delta import DeltaStore, Plan, dataset_of, schema_of
+from fx_assets.lake.location import Location
+from fx_assets.lake.probe import probe_conditional_writes
+from fx_assets.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Lake:
+    """Delta tables ``<root>/<table>/<name>``, where the name is a feed's or a forecast's.
+
+    Each writing method is one atomic commit. Writers and readers in any number of processes need
+    no lock and no server: conflicting commits are planned again from the newest version, within
+    bounds, and a reader sees whole versions. A commit survives the end of the writing process at
+    any moment; on a local disk it is as durable as the operating system's cache.
+
+    Parameters
+    ----------
+    root : str
+        A folder, or ``s3://bucket/prefix``.
+    duckdb_file : Path, optional
+        File of DuckDB views that follows the commits. Only for a local root: DuckDB cannot read
+        S3 without an extension; use :meth:`connect` there.
+    storage_options : dict, optional
+        ``AWS_*`` options that win over the environment's.
+
+    Raises
+    ------
+    LakeError
+        From any method: what, where, and what to do. Credentials are left out of messages.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        duckdb_file: Path | None = None,
+        storage_options: dict[str, str] | None = None,
+    ) -> None:
+        self._location = Location(root, storage_options)
+        self._store = DeltaStore(self._location)
+        self._blobs = BlobStore(self._location)
+        self.duckdb_file = None if self.is_remote else duckdb_file
+        self._lock = threading.Lock()
+        self._deferring = 0
+        self._stale: set[str] = set()
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Lake:
+        """The lake of a deployment."""
+        return cls(settings.lake_root, settings.duckdb_file)
+
+    @property
+    def root(self) -> str:
+        """The root as an absolute path or an ``s3://`` address."""
+        return self._location.root
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the root is on S3."""
+        return self._location.is_remote
+
+    def exists(self, table: str, name: str) -> bool:
+        """Whether there is such a table."""
+        return self._store.open(table, name) is not None
+
+    def names(self, table: str) -> list[str]:
+        """The feeds or forecasts that have this table, sorted."""
+        return [name for name in self._blobs.folders(table) if self._is_table(table, name)]
+
+    def tables(self) -> list[str]:
+        """The table names that any feed or forecast has, sorted."""
+        return [table for table in self._blobs.folders() if self.names(table)]
+
+    def version(self, table: str, name: str) -> int | None:
+        """The newest version, or None if there is no such table."""
+        version = self._store.version(table, name)
+        return None if version < 0 else version
+
+    def read(
+        self,
+        table: str,
+        name: str,
+        *,
+        version: int | None = None,
+        columns: list[str] | None = None,
+    ) -> pd.DataFrame:
+        """The rows of the newest or the given version.
+
+        The order of rows means nothing, but is the same each time a version is read. Datetimes
+        are ``datetime64[us, UTC]``.
+        """
+        return self._store.read(table, name, version=version, columns=columns)
+
+    def read_or_empty(self, table: str, name: str) -> pd.DataFrame:
+        """The rows of the newest version, or a frame without columns if there is no such table."""
+        return self.read(table, name) if self.exists(table, name) else pd.DataFrame()
+
+    def append(
+        self,
+        table: str,
+        name: str,
+        frame: pd.DataFrame,
+        *,
+        run_id: str = "",
+        metadata: dict[str, str] | None = None,
+    ) -> Commit:
+        """Add all rows; columns that are new to the table are added to it.
+
+        Of an empty frame the columns still count: the table is created with zero rows.
+        """
+        plan = writes.appending(frame, f"{table}/{name}")
+        return self._commit(table, name, plan, run_id, metadata)
+
+    def insert_new(
+        self,
+        table: str,
+        name: str,
+        frame: pd.DataFrame,
+        keys: list[str],
+        *,
+        run_id: str = "",
+        metadata: dict[str, str] | None = None,
+    ) -> Commit:
+        """Add the rows whose key is not in the table; no commit if there are none.
+
+        Exact with several writers: the keys are compared with the very version that the commit
+        follows. Of rows with equal keys in the frame, the first counts.
+        """
+        plan = writes.inserting(frame, keys, f"{table}/{name}")
+        return self._commit(table, name, plan, run_id, metadata)
+
+    def replace(
+        self,
+        table: str,
+        name: str,
+        frame: pd.DataFrame,
+        *,
+        run_id: str = "",
+        metadata: dict[str, str] | None = None,
+    ) -> Commit:
+        """Make the frame the whole content, schema included; no commit if it is that already."""
+        plan = writes.replacing(frame, f"{table}/{name}")
+        return self._commit(table, name, plan, run_id, metadata)
+
+    def replace_where(
+        self,
+        table: str,
+        name: str,
+        frame: pd.DataFrame,
+        *,
+        column: str,
+        start: Any,
+        end: Any,
+        run_id: str = "",
+        metadata: dict[str, str] | None = None,
+    ) -> Commit:
+        """Make the frame the content of ``start <= column < end``; other rows stay as they are.
+
+        An empty frame empties the range. No commit if the range holds these rows already. A row
+        of the frame outside the range is an error.
+        """
+        plan = writes.replacing_range(frame, column, start, end, f"{table}/{name}")
+        return self._commit(table, name, plan, run_id, metadata)
+
+    def history(self, table: str, name: str, limit: int | None = None) -> list[CommitInfo]:
+        """The table's commits, newest first."""
+        return self._store.history(table, name, limit)
+
+    def raw_prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
+        """All raw bars, revisions included, that were available at ``as_of`` (None: now)."""
+        return known_rows(self.read("raw_prices", feed), as_of or clock.now())
+
+    def prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
+        """The raw bars as known at ``as_of`` (None: now): one row an event time."""
+        return as_known_at(self.read("raw_prices", feed), as_of or clock.now())
+
+    def write_blob(self, path: str, data: bytes) -> str:
+        """Write or atomically replace a small file below the root; returns its address."""
+        self.probe_conditional_writes()
+        return self._blobs.write(path, data)
+
+    def read_blob(self, path: str) -> bytes:
+        """The content of a file below the root."""
+        return self._blobs.read(path)
+
+    def blob_exists(self, path: str) -> bool:
+        """Whether there is such a file below the root."""
+        return self._blobs.exists(path)
+
+    def list_blobs(self, prefix: str) -> list[str]:
+        """The paths below the root that begin with ``prefix``, sorted."""
+        return self._blobs.paths(prefix)
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """An in-memory DuckDB connection with a view of each table, local or on S3.
+
+        A view holds the rows of all feeds or forecasts, as of this call, plus a column ``feed`` or
+        ``forecast``.
+        """
+        connection = duckdb.connect()
+        for table in self.tables():
+            parts = []
+            for name in self.names(table):
+                part = self._part(table, name)
+                if self.is_remote:
+                    relation = f"{table}/{name}"
+                    source = self._store.require(table, name)
+                    connection.register(relation, dataset_of(source))
+                    part = replace(part, relation=f'"{relation}"')
+                parts.append(part)
+            connection.execute(f'CREATE VIEW "{table}" AS {views.view_query(table, parts)}')
+        return connection
+
+    def refresh_views(self) -> None:
+        """Write the DuckDB file anew, with a view of each table over its present Parquet files.
+
+        Committing does this for the table concerned, so it is needed only after the folder was
+        moved or a writer was killed between its commit and the refresh. What a person has added to
+        the file is lost. Does nothing for a lake on S3 or without a DuckDB file.
+        """
+        if self.duckdb_file is not None:
+            everything = self._queries
+            views.write_views(self.duckdb_file, lambda: everything(self.tables()), everything=True)
+
+    @contextmanager
+    def deferred_views(self) -> Iterator[None]:
+        """Refresh the DuckDB file once at the end instead of after each commit."""
+        with self._lock:
+            self._deferring += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._deferring -= 1
+                last = self._deferring == 0
+            if last:
+                self._refresh_stale()
+
+    def compact(
+        self,
+        table: str,
+        name: str,
+        pinned_versions: set[int] | None = None,
+        *,
+        grace: timedelta = upkeep.GRACE,
+        run_id: str = "",
+    ) -> CompactionResult:
+        """Put a table's small files together; no row changes.
+
+        Without ``pinned_versions`` nothing is deleted and every version stays readable. With it,
+        files are deleted that neither the present version nor a pinned one needs and that have
+        been out of use for longer than ``grace``; versions that need them become unreadable.
+        """
+        self.probe_conditional_writes()
+        result = upkeep.compact(
+            self._store,
+            table,
+            name,
+            pinned_versions=pinned_versions,
+            grace=grace,
+            run_id=run_id,
+        )
+        self._changed(table)
+        return result
+
+    def probe_conditional_writes(self) -> None:
+        """Refuse an S3 endpoint that would lose commits; asked before the first write."""
+        probe_conditional_writes(self._location)
+
+    def _commit(
+        self, table: str, name: str, plan: Plan, run_id: str, metadata: dict[str, str] | None
+    ) -> Commit:
+        self.probe_conditional_writes()
+        commit = self._store.commit(table, name, plan, run_id=run_id, metadata=metadata)
+        if commit.committed:
+            self._changed(table)
+        return commit
+
+    def _changed(self, table: str) -> None:
+        with self._lock:
+            self._stale.add(table)
+            deferring = self._deferring > 0
+        if not deferring:
+            self._refresh_stale()
+
+    def _refresh_stale(self) -> None:
+        with self._lock:
+            tables, self._stale = self._stale, set()
+        if self.duckdb_file is None or not tables:
+            return
+        try:
+            if self.duckdb_file.exists():
+                views.write_views(
+                    self.duckdb_file, lambda: self._queries(sorted(tables)), everything=False
+                )
+            else:
+                self.refresh_views()
+        except Exception as first:
+            # The rows are committed; views are a convenience and must not undo or repeat that.
+            _log.warning("Views in %s are rebuilt: %s", self.duckdb_file, first)
+            try:
+                self.refresh_views()
+            except Exception as error:
+                _log.warning("Views in %s are not up to date: %s", self.duckdb_file, error)
+
+    def _queries(self, tables: list[str]) -> dict[str, str]:
+        return {
+            table: views.view_query(table, [self._part(table, name) for name in self.names(table)])
+            for table in tables
+        }
+
+    def _part(self, table: str, name: str) -> views.Part:
+        source = self._store.require(table, name)
+        files = [
+            self._location.uri(table, name, path)
+            for path in source.get_add_actions()["path"].to_pylist()
+        ]
+        return views.Part(name, schema_of(source), views.parquet_relation(files))
+
+    def _is_table(self, table: str, name: str) -> bool:
+        if self.is_remote:
+            return self.exists(table, name)
+        return Path(self._location.table_uri(table, name), "_delta_log", f"{0:020}.json").exists()

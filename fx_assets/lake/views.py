@@ -1,0 +1,147 @@
+"""SQL over the lake: DuckDB views of every table, in memory or in a small file for people."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock
+
+FEED_TABLES = frozenset({"raw_prices", "prices", "quarantine", "quality", "sources"})
+STORAGE_VERSION = "v1.2.0"
+_LOCK_SECONDS = 30
+_guard = threading.Lock()
+_connections: dict[int, duckdb.DuckDBPyConnection] = {}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table of one feed or forecast: its schema, and a relation that DuckDB can select from."""
+
+    name: str
+    schema: pa.Schema
+    relation: str | None
+
+
+def parquet_relation(files: list[str]) -> str | None:
+    """The relation of a table's active Parquet files; None if it has none."""
+    if not files:
+        return None
+    return f"read_parquet([{', '.join(_text(file) for file in files)}], union_by_name = true)"
+
+
+def view_query(table: str, parts: list[Part]) -> str:
+    """All parts of a table by name of column, plus a column ``feed`` or ``forecast``.
+
+    A table that has that column keeps its own.
+    """
+    owner = "feed" if table in FEED_TABLES else "forecast"
+    return "\nUNION ALL BY NAME ".join(
+        query for part in parts for query in _part_queries(part, owner)
+    )
+
+
+def write_views(file: Path, views: Callable[[], dict[str, str]], *, everything: bool) -> None:
+    """Put views into a DuckDB file by replacing it with a changed copy.
+
+    Readers open the old file or the new one, whole, and hold no lock that a writer waits for. A
+    lock file beside it lets writers take turns, so none loses what another has put in.
+
+    Parameters
+    ----------
+    views : callable
+        Returns the query of each view; called while the lock is held.
+    everything : bool
+        Whether these are all views, so that the file starts anew.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f".{file.name}.lock"), timeout=_LOCK_SECONDS):
+        queries = views()
+        fresh = file.with_name(f".{file.name}.new")
+        _clear(fresh)
+        if not everything and file.exists():
+            shutil.copyfile(file, fresh)
+        _create_views(fresh, queries)
+        descriptor = os.open(fresh, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        # A log that a person's session left behind belongs to the file that goes.
+        file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
+        fresh.replace(file)
+
+
+def _create_views(file: Path, queries: dict[str, str]) -> None:
+    with _guard:
+        connection = _connection()
+        try:
+            connection.execute(
+                f"ATTACH {_text(str(file))} AS views (STORAGE_VERSION {_text(STORAGE_VERSION)})"
+            )
+            connection.execute("BEGIN")
+            for table, query in queries.items():
+                connection.execute(f"CREATE OR REPLACE VIEW views.{_identifier(table)} AS {query}")
+            connection.execute("COMMIT")
+            connection.execute("DETACH views")
+        except duckdb.Error:
+            _connections.pop(os.getpid()).close()
+            raise
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    """This process's connection: opening one takes longer than the views do."""
+    if os.getpid() not in _connections:
+        _connections[os.getpid()] = duckdb.connect(config={"threads": 1})
+    return _connections[os.getpid()]
+
+
+def _clear(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
+
+
+def _part_queries(part: Part, owner: str) -> list[str]:
+    columns = {field.name: kind for field in part.schema if (kind := _duckdb_type(field.type))}
+    owned = "" if owner in {name.lower() for name in part.schema.names} else f"{_text(part.name)}"
+    label = f", {owned} AS {owner}" if owned else ""
+    typed = ", ".join(f"CAST(NULL AS {kind}) AS {_identifier(n)}" for n, kind in columns.items())
+    queries = [f"SELECT {typed}{label} WHERE false"] if typed else []
+    if part.relation is not None:
+        queries.append(f"SELECT *{label} FROM {part.relation}")  # noqa: S608
+    return queries
+
+
+def _duckdb_type(kind: pa.DataType) -> str | None:
+    """DuckDB's name of a type; None leaves the column to the files."""
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP WITH TIME ZONE"
+    return _TYPES.get(str(kind))
+
+
+_TYPES = {
+    "bool": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "float": "FLOAT",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "date32[day]": "DATE",
+    "binary": "BLOB",
+}
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,135 @@
+"""Builds ONNX graphs: by hand where a model is a formula, from a converter where it is trees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from fx_assets.models.base import Model
+
+INPUT: Final = "inputs"
+OUTPUT: Final = "prediction"
+OPSET: Final = 17
+ML_OPSET: Final = 3
+IR_VERSION: Final = 8
+REGISTER: Final = 8
+"""Doubles in the widest vector register."""
+
+
+class Graph:
+    """A graph under construction, from the input to its current ``value``.
+
+    ``value`` is the name of the tensor computed last. Numbers and arrays among the arguments of
+    :meth:`then` become double constants.
+
+    Parameters
+    ----------
+    width
+        Columns of the input.
+    dtype
+        Element type of the input: double, or float for trees.
+    """
+
+    def __init__(self, width: int, dtype: int = TensorProto.DOUBLE) -> None:
+        self._input: ValueInfoProto = helper.make_tensor_value_info(INPUT, dtype, [None, width])
+        self._nodes: list[NodeProto] = []
+        self._constants: list[TensorProto] = []
+        self.value = INPUT
+
+    @classmethod
+    def from_converter(cls, converted: ModelProto, output: str, width: int) -> Graph:
+        """Continue a graph with float input ``inputs`` made by a converter at its ``output``."""
+        graph = cls(width, TensorProto.FLOAT)
+        graph._nodes = list(converted.graph.node)
+        graph._constants = list(converted.graph.initializer)
+        graph.value = output
+        return graph
+
+    def constant(self, value: ArrayLike, dtype: type[np.generic] = np.float64) -> str:
+        """Add a constant tensor and return its name."""
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(numpy_helper.from_array(np.asarray(value, dtype=dtype), name))
+        return name
+
+    def node(self, op: str, *inputs: str | ArrayLike, **attributes: Any) -> str:
+        """Add a node and return the name of its output; ``value`` stays."""
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+        name = f"value_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(op, names, [name], **attributes))
+        return name
+
+    def then(self, op: str, *others: str | ArrayLike, **attributes: Any) -> Graph:
+        """Apply ``op`` to ``value`` and ``others``."""
+        self.value = self.node(op, self.value, *others, **attributes)
+        return self
+
+    def where_nan(self, fill: ArrayLike) -> Graph:
+        """Replace NaN by ``fill``."""
+        self.value = self.node("Where", self.node("IsNaN", self.value), fill, self.value)
+        return self
+
+    def clip(self, lowest: float, highest: float) -> Graph:
+        """Limit ``value``."""
+        return self.then("Clip", lowest, highest)
+
+    def fill_rows(self, value: float) -> Graph:
+        """The same value for every row."""
+        rows = self.node("Shape", INPUT, start=0, end=1)
+        self.value = self.node("Expand", value, rows)
+        return self
+
+    def column(self, index: int) -> Graph:
+        """One column of a two-dimensional ``value`` as a vector of doubles."""
+        self.then("Gather", self.constant(index, np.int64), axis=1)
+        return self.then("Cast", to=TensorProto.DOUBLE)
+
+    def function(self, op: str) -> Graph:
+        """Apply a transcendental function so that a row's result ignores how many rows there are.
+
+        ONNX Runtime computes full vector registers and the remainder by different code, which
+        differ in the last bit. Copies of the rows leave no remainder.
+        """
+        copies = self.node("Concat", *[self.value] * REGISTER, axis=0)
+        rows = self.node("Shape", self.value, start=0, end=1)
+        start, axis = self.constant([0], np.int64), self.constant([0], np.int64)
+        self.value = self.node("Slice", self.node(op, copies), start, rows, axis)
+        return self
+
+    def dot(self, weights: ArrayLike) -> Graph:
+        """Product of the rows of ``value`` with a vector."""
+        return self.then("MatMul", weights)
+
+    def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
+        """Serialize, with ``value`` as the output."""
+        output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, [None])
+        nodes = [*self._nodes, helper.make_node("Identity", [self.value], [OUTPUT])]
+        graph = helper.make_graph(nodes, "fx_assets", [self._input], [output], self._constants)
+        model = helper.make_model(
+            graph,
+            producer_name="fx-assets",
+            ir_version=IR_VERSION,
+            opset_imports=[
+                helper.make_opsetid("", OPSET),
+                helper.make_opsetid("ai.onnx.ml", ML_OPSET),
+            ],
+        )
+        helper.set_model_props(model, dict(metadata))
+        serialized: bytes = model.SerializeToString(deterministic=True)
+        return serialized
+
+
+def describe(model: Model[Any], columns: Sequence[str]) -> dict[str, str]:
+    """What the graph's metadata say about a fitted model."""
+    return {
+        "family": model.family,
+        "target": model.target.kind,
+        "horizon": str(model.target.horizon),
+        "params": json.dumps(model.params, sort_keys=True),
+        "seed": str(model.seed),
+        "columns": json.dumps(list(columns)),
+    }

@@ -1,0 +1,28 @@
+"""Ridge regression on standardised features (Hoerl and Kennard, 1970)."""
+
+from __future__ import annotations
+
+from pydantic import PositiveFloat
+
+from fx_assets.models._linear import StandardisedLinear
+from fx_assets.models.base import FloatArray, Params
+
+
+class RidgeParams(Params):
+    alpha: PositiveFloat = 10_000.0
+    """Strength of the penalty, above 0: coefficients shrink by about n/(n + alpha)."""
+
+
+class Ridge(StandardisedLinear[RidgeParams]):
+    """Expected log return, linear in the features and strongly shrunk towards the mean return."""
+
+    params_type = RidgeParams
+
+    def _solve(self, Z: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
+        from sklearn.linear_model import Ridge as SklearnRidge
+
+        fitted = SklearnRidge(alpha=self.settings.alpha, solver="cholesky").fit(Z, y)
+        return fitted.coef_, float(fitted.intercept_)
+
+
+MODEL = Ridge

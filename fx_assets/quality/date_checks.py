@@ -1,0 +1,140 @@
+"""Dates whose day and month were exchanged."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from fx_assets.quality.evidence import SMALLEST_SIGMA, Evidence, Outcome, Path, listed
+
+SMALLEST_YEAR = 40
+"""Bars of a year that are needed to judge its path."""
+_REASON = "day and month look exchanged"
+
+
+def date_errors(evidence: Evidence) -> Outcome:
+    """New bars whose date reads better with day and month exchanged.
+
+    Three ways to notice, each on the path of stored and new bars together. A calendar year whose
+    total variation is more than ``limit`` times that of the year with all its ambiguous dates
+    exchanged (real years: 0.2 to 1.0). Two bars on each other's exchanged dates that would lie on
+    a path ``limit`` times smoother if their values changed places, and by more than the sigmas of
+    the ``jumps`` check. A bar that revises an old one, or lies on a closed day, while its
+    exchanged date is an open day after the last stored bar that has none.
+    """
+    limit, sigmas = evidence.limit("date_errors"), evidence.limit("jumps")
+    path = evidence.path
+    new = set(path.bars["event_time"][path.new])
+    worst, years = _rough_years(path, limit)
+    pairs = _exchanged_pairs(path, limit, sigmas)
+    moved = _moved(evidence)
+    blamed = np.zeros(len(path.days), dtype=bool)
+    texts: list[str] = []
+    for year, ratio in years:
+        blamed |= _ambiguous(path.days) & (_years(path.days) == year)
+        texts.append(f"all ambiguous dates of {year} ({ratio:.1f} times rougher)")
+    for i, j, ratio in pairs:
+        blamed[[i, j]] = True
+        texts.append(f"{path.days[i]} and {path.days[j]} ({ratio:.1f} times rougher)")
+        worst = max(worst, ratio)
+    for i, meant in moved:
+        blamed[i] = True
+        texts.append(f"{path.days[i]}, which is probably {meant}")
+        worst = max(worst, 2 * limit)
+    if not texts:
+        return Outcome(worst, "No path is smoother with day and month exchanged.")
+    return Outcome(
+        worst,
+        f"Day and month look exchanged in {len(texts)} places: {listed(texts)}.",
+        tuple(texts[:50]),
+        frozenset(new & set(path.bars["event_time"][blamed])),
+        _REASON,
+    )
+
+
+def exchanged(day: date) -> date | None:
+    """The date with day and month exchanged, or ``None`` where that is no other date."""
+    return day.replace(month=day.day, day=day.month) if day.day <= 12 != day.month else None
+
+
+def _years(days: np.ndarray) -> np.ndarray:
+    return np.asarray(days.astype("datetime64[Y]").astype(np.int64) + 1970)
+
+
+def _month_and_day(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    months = days.astype("datetime64[M]")
+    return months.astype(np.int64) % 12 + 1, (days - months).astype(np.int64) + 1
+
+
+def _ambiguous(days: np.ndarray) -> np.ndarray:
+    month, day = _month_and_day(days)
+    return np.asarray((day <= 12) & (day != month))
+
+
+def _swapped(days: np.ndarray) -> np.ndarray:
+    """Every ambiguous date with day and month exchanged, the others as they are."""
+    month, day = _month_and_day(days)
+    ambiguous = _ambiguous(days)
+    month, day = np.where(ambiguous, day, month), np.where(ambiguous, month, day)
+    start = days.astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
+    return np.asarray(start.astype("datetime64[D]") + (day - 1))
+
+
+def _rough_years(path: Path, limit: float) -> tuple[float, list[tuple[int, float]]]:
+    swapped, years = _swapped(path.days), _years(path.days)
+    worst, found = 0.0, []
+    for year in np.unique(years[path.new]):
+        inside = years == year
+        if inside.sum() < SMALLEST_YEAR:
+            continue
+        values = path.log_close[inside]
+        order = np.argsort(swapped[inside], kind="stable")
+        variation = np.abs(np.diff(values)).sum()
+        ratio = float(variation / max(np.abs(np.diff(values[order])).sum(), SMALLEST_SIGMA))
+        worst = max(worst, ratio)
+        if ratio > limit:
+            found.append((int(year), ratio))
+    return worst, found
+
+
+def _exchanged_pairs(path: Path, limit: float, sigmas: float) -> list[tuple[int, int, float]]:
+    swapped = _swapped(path.days)
+    place = np.searchsorted(path.days, swapped)
+    place[place == len(path.days)] = 0
+    i = np.flatnonzero((path.days[place] == swapped) & (swapped > path.days))
+    j = place[i]
+    last = len(path.days) - 1
+    inner = (i > 0) & (j > i + 1) & (path.new[i] | path.new[j])
+    i, j = i[inner], j[inner]
+    x = path.log_close
+
+    def detour(value: np.ndarray, at: np.ndarray) -> np.ndarray:
+        after = np.abs(x[np.minimum(at + 1, last)] - value)
+        return np.asarray(np.abs(value - x[at - 1]) + np.where(at < last, after, 0.0))
+
+    now = detour(x[i], i) + detour(x[j], j)
+    then = detour(x[j], i) + detour(x[i], j)
+    sigma = np.fmax(np.fmax(path.sigma[i], path.sigma[j]), SMALLEST_SIGMA)
+    ratio = now / np.maximum(then, SMALLEST_SIGMA)
+    bad = (ratio > limit) & (now - then > sigmas * sigma)
+    return [(int(a), int(b), float(r)) for a, b, r in zip(i[bad], j[bad], ratio[bad], strict=True)]
+
+
+def _moved(evidence: Evidence) -> list[tuple[int, date]]:
+    """New bars out of place whose exchanged date is an open day that waits for its bar."""
+    path, market = evidence.path, evidence.calendar
+    stored = path.days[np.isin(path.bars["event_time"], evidence.stored["event_time"])]
+    last_stored = stored[-1].item() if len(stored) else None
+    present = set(path.days.tolist())
+    today = market.day_of(evidence.now)
+    found = []
+    for i in np.flatnonzero(path.new & _ambiguous(path.days)):
+        day = path.days[i].item()
+        meant = exchanged(day)
+        if meant is None or meant in present or meant > today or not market.is_open(meant):
+            continue
+        late = last_stored is not None and meant > last_stored
+        if (late and day <= last_stored) or (not market.is_open(day) and (late or not len(stored))):
+            found.append((int(i), meant))
+    return found

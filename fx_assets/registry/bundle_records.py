@@ -1,0 +1,231 @@
+"""What a published champion consists of. JSON on disk; needs neither MLflow nor pandas."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from fx_assets.errors import RegistryError
+from fx_assets.models.onnx_predict import OnnxModel
+from fx_assets.specs.forecast import TargetKind
+
+FORMAT = 1
+"""Raised when readers of the old kind could no longer understand a manifest."""
+
+MODEL_FILE, GOLDEN_FILE, MANIFEST_FILE = "model.onnx", "golden.json", "manifest.json"
+POINTER_FILE = "champion.json"
+
+
+class Blobs(Protocol):
+    """Files by relative path, replaced atomically; ``fx_assets.lake.Lake`` is one."""
+
+    def write_blob(self, path: str, data: bytes) -> str:
+        """Write or replace a file."""
+        ...
+
+    def read_blob(self, path: str) -> bytes:
+        """The file's content; raises LakeError where there is none."""
+        ...
+
+    def blob_exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        ...
+
+    def list_blobs(self, prefix: str) -> list[str]:
+        """The paths that begin with ``prefix``."""
+        ...
+
+
+class _Json(BaseModel):
+    # Unknown keys are legal: a server of the old code reads a manifest of the new code.
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+class ChampionFacts(_Json):
+    """All that is said about a champion. Instants are UTC."""
+
+    forecast: str
+    feed: str
+    calendar: str
+    instrument: str
+    target: TargetKind
+    horizon: int
+    """Bars ahead."""
+    version: int
+    """Version of the forecast's registered model."""
+    candidate: str
+    family: str
+    params: dict[str, Any]
+    recipe: str
+    """The recipe's hash."""
+    seed: int = 0
+    code_version: str
+    feature_set: str
+    columns: tuple[str, ...]
+    """Columns of the labelled frame that the inputs are built from."""
+    window: int = 0
+    """Rows that the inputs reach back over; 0 for the row itself."""
+    input_names: tuple[str, ...]
+    """One name for each input of the graph, in order."""
+    units: dict[str, str] = {}
+    """Meaning and unit of each column."""
+    input_ranges: dict[str, tuple[float | None, float | None]] = {}
+    """Smallest and largest value of each input that training saw."""
+    target_unit: str
+    baseline: dict[str, Any]
+    """Which recipe claims no skill, and how its value is found."""
+    decision: dict[str, Any]
+    """The record of the decision that made it champion."""
+    skill: dict[str, Any]
+    """Out-of-sample scores with intervals, and whether skill is demonstrated."""
+    intervals: dict[str, Any]
+    """An ``evaluation.intervals.IntervalModel`` as JSON."""
+    trained_through: AwareDatetime
+    """Event time of the last training row."""
+    label_end: AwareDatetime
+    """When the last training label was known."""
+    data_as_of: AwareDatetime
+    n_rows: int
+    train_row_hash: str
+    table_versions: dict[str, int]
+    mlflow_run_id: str
+    dagster_run_id: str = ""
+    parity: float = Field(ge=0, allow_inf_nan=False)
+    """Largest difference between graph and fitted object (relative for variances)."""
+    tolerance: float = Field(ge=0, allow_inf_nan=False)
+    """Largest difference that is accepted on the golden rows, measured in the same way."""
+
+
+class FileFacts(_Json):
+    """A file's content, identified."""
+
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, data: bytes) -> FileFacts:
+        """The facts of this content."""
+        return cls(sha256=sha256(data), bytes=len(data))
+
+
+class Manifest(ChampionFacts):
+    """The champion's facts with those of its files."""
+
+    format: int = FORMAT
+    created_at: AwareDatetime
+    files: dict[str, FileFacts]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything but when it was made."""
+        return self.model_dump(mode="json", exclude={"created_at"})
+
+
+class Golden(_Json):
+    """A few input rows and what the fitted model predicts for them; null stands for NaN."""
+
+    inputs: tuple[tuple[float | None, ...], ...]
+    outputs: tuple[float, ...]
+
+    @classmethod
+    def of(cls, inputs: ArrayLike, outputs: ArrayLike) -> Golden:
+        """Golden rows of an ``(n, p)`` matrix and its ``(n,)`` predictions.
+
+        Raises
+        ------
+        RegistryError
+            There is no row, the shapes do not agree, or a prediction is not finite.
+        """
+        X, y = np.asarray(inputs, dtype=np.float64), np.asarray(outputs, dtype=np.float64)
+        if X.ndim != 2 or y.shape != (len(X),) or not len(X) or not np.isfinite(y).all():
+            raise RegistryError(
+                f"Golden rows of shape {X.shape} with outputs {y.tolist()[:5]}: expected (n, p) "
+                "with n > 0, and n finite outputs.",
+                remedy="Take labelled rows of the training frame and the fitted model's output.",
+            )
+        rows = tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in X)
+        return cls(inputs=rows, outputs=tuple(y.tolist()))
+
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Inputs of shape (n, p) and outputs of shape (n,)."""
+        width = len(self.inputs[0]) if self.inputs else 0
+        inputs = np.array(self.inputs, dtype=np.float64).reshape(len(self.inputs), width)
+        return inputs, np.array(self.outputs, dtype=np.float64)
+
+
+class Pointer(_Json):
+    """Which version is the champion; the one file that is ever replaced."""
+
+    format: int = FORMAT
+    forecast: str
+    version: int
+    manifest_sha256: str
+    published_at: AwareDatetime
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A champion that is to be published."""
+
+    facts: ChampionFacts
+    onnx: bytes
+    golden: Golden
+
+
+@dataclass(frozen=True)
+class BundleRef:
+    """Where a published bundle is."""
+
+    forecast: str
+    version: int
+    manifest_sha256: str
+    published_at: datetime
+    """When the pointer last moved to it, or when the bundle was made if it never did."""
+
+    @property
+    def folder(self) -> str:
+        """The bundle's folder below the root of the blobs."""
+        return folder(self.forecast, self.version)
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A bundle that passed every check and can predict; safe to share between threads."""
+
+    ref: BundleRef
+    manifest: Manifest
+    model: OnnxModel
+    golden: Golden
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(n, p) inputs to (n,) predictions."""
+        return self.model.predict(X)
+
+
+def folder(forecast: str, version: int) -> str:
+    """The folder of one version."""
+    return f"bundles/{forecast}/{version}"
+
+
+def pointer_path(forecast: str) -> str:
+    """The file that names the champion."""
+    return f"bundles/{forecast}/{POINTER_FILE}"
+
+
+def to_json(value: BaseModel) -> bytes:
+    """Readable JSON with sorted keys."""
+    return json.dumps(json.loads(value.model_dump_json()), indent=1, sort_keys=True).encode()
+
+
+def sha256(data: bytes) -> str:
+    """The content's SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,202 @@
+"""One MLflow client a process: quiet, without telemetry, and quick to say that it cannot connect."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock, Timeout
+
+from fx_assets.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+"""Set before MLflow is imported, unless the deployment has set them already."""
+
+_SQLITE = "sqlite:///"
+_LOCK_SECONDS = 120
+_CONNECT_SECONDS = 5
+
+
+class MlflowSession:
+    """The connection to one tracking and registry URI; any number of threads may share it.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        ``sqlite:///<absolute path>``, ``http(s)://...`` or another database URI.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+        self._lock = threading.Lock()
+        self._ready: MlflowClient | None = None
+
+    @property
+    def shown_uri(self) -> str:
+        """The URI without user and password."""
+        parts = urlsplit(self.tracking_uri)
+        if "@" not in parts.netloc:
+            return self.tracking_uri
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def client(self) -> MlflowClient:
+        """The client, connected; the first call creates or upgrades a SQLite database.
+
+        Raises
+        ------
+        RegistryError
+            The registry cannot be reached, or its database cannot be used.
+        """
+        with self._lock:
+            if self._ready is None:
+                self._ready = self._connect()
+            return self._ready
+
+    def _connect(self) -> MlflowClient:
+        for variable, value in ENVIRONMENT.items():
+            os.environ.setdefault(variable, value)
+        for name in ("alembic", "mlflow.store.db.utils"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        with self.errors("connecting"):
+            import mlflow
+
+            client = mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+            if self.tracking_uri.startswith(_SQLITE):
+                self._prepare_sqlite(client)
+            else:
+                if not self.tracking_uri.startswith(("http://", "https://")):
+                    self._reach_database()
+                client.search_experiments(max_results=1)
+        return client
+
+    def _prepare_sqlite(self, client: MlflowClient) -> None:
+        """Create or upgrade the database, one process at a time; a killed one leaves no trace."""
+        file = Path(self.tracking_uri.removeprefix(_SQLITE))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock", timeout=_LOCK_SECONDS):
+            if not file.exists():
+                new = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
+                try:
+                    with _without_fsync(new):
+                        _upgrade(f"{_SQLITE}{new}")
+                    _sync(new)
+                    new.replace(file)
+                finally:
+                    new.unlink(missing_ok=True)
+            # Before MLflow does: it would try for most of an hour to open what cannot be opened.
+            with sqlite3.connect(file) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+                database.execute("SELECT count(*) FROM sqlite_master")
+            database.close()
+            from mlflow.exceptions import MlflowException
+
+            try:
+                client.search_experiments(max_results=1)
+            except MlflowException as error:
+                if "out-of-date" not in str(error):
+                    raise
+                _upgrade(self.tracking_uri)
+                client.search_experiments(max_results=1)
+
+    def _reach_database(self) -> None:
+        # Like above: MLflow retries a refused connection for most of an hour.
+        import sqlalchemy
+
+        timeout = {"connect_timeout": _CONNECT_SECONDS}
+        arguments = timeout if self.tracking_uri.startswith(("postgresql", "mysql")) else {}
+        engine = sqlalchemy.create_engine(self.tracking_uri, connect_args=arguments)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+
+    @contextmanager
+    def errors(self, action: str) -> Iterator[None]:
+        """Turn MLflow's, the database's and the network's errors into a RegistryError."""
+        try:
+            yield
+        except RegistryError:
+            raise
+        except Timeout as error:
+            raise RegistryError(
+                f"MLflow at {self.shown_uri}: {action}: another process has held "
+                f"{error.lock_file} for {_LOCK_SECONDS} s.",
+                remedy="Wait for the other process to finish, or end it.",
+            ) from error
+        except Exception as error:
+            if not _is_foreign(error):
+                raise
+            text = str(error).replace(self.tracking_uri, self.shown_uri).strip()
+            first = text.splitlines()[0] if text else type(error).__name__
+            raise RegistryError(
+                f"MLflow at {self.shown_uri}: {action}: {first}", remedy=self._remedy(text)
+            ) from error
+
+    def _remedy(self, text: str) -> str:
+        if "out-of-date" in text:
+            return f"Back the database up, then run: mlflow db upgrade {self.shown_uri}"
+        if self.tracking_uri.startswith(_SQLITE):
+            return (
+                "Check that FX_ASSETS_MLFLOW names a SQLite file that this user may write; move a "
+                "damaged file away and it is created again (published champions are unaffected)."
+            )
+        return (
+            "Check that the server is up and that FX_ASSETS_MLFLOW and its credentials are right."
+        )
+
+
+def _upgrade(uri: str) -> None:
+    """What ``mlflow db upgrade`` does."""
+    import mlflow.db
+
+    upgrade = mlflow.db.upgrade.callback
+    upgrade(uri)
+
+
+@contextmanager
+def _without_fsync(file: Path) -> Iterator[None]:
+    """Spare a database that nobody else sees yet the waiting for the disk: 4 s become 1.5 s."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def relax(connection: Any, _record: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            names = [row[2] for row in connection.execute("PRAGMA database_list")]
+            if str(file) in names:
+                connection.execute("PRAGMA synchronous=OFF")
+                connection.execute("PRAGMA journal_mode=MEMORY")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", relax)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _is_foreign(error: Exception) -> bool:
+    root = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError | sqlite3.Error) or root in {
+        "mlflow", "requests", "sqlalchemy", "urllib3", "boto3", "botocore", "alembic",
+    }  # fmt: skip

@@ -1,0 +1,98 @@
+"""Predictions in words: what a person reads on the terminal, in the UI and from the API."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from fx_assets.specs import ForecastSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BARS_A_YEAR = 252
+LATEST_COLUMNS = (
+    "forecast",
+    "instrument",
+    "as of",
+    "target",
+    "prediction",
+    "interval",
+    "champion",
+    "score against the baseline",
+    "skill demonstrated",
+)
+
+
+def annualised_volatility(variance: float, horizon: int) -> float:
+    """Per cent a year of a variance over ``horizon`` daily bars, at 252 bars a year."""
+    return 100 * math.sqrt(variance * BARS_A_YEAR / horizon)
+
+
+def value_text(row: Mapping[str, Any], name: str, spec: ForecastSpec) -> str:
+    """A predicted value, or a bound of its interval, with its unit."""
+    value = float(row[name])
+    if spec.target.kind == "direction":
+        return f"{100 * value:.1f} %"
+    if spec.target.kind == "return":
+        level = float(row["as_of_close"]) * math.exp(value)
+        return f"{100 * value:+.3f} % ({level:.4f})"
+    return f"{value:.3g} ({annualised_volatility(value, spec.target.horizon):.1f} % a year)"
+
+
+def prediction_text(row: Mapping[str, Any], spec: ForecastSpec) -> str:
+    """The prediction with what it is called."""
+    name = {"direction": "P(up)", "return": "log return", "volatility": "variance"}
+    return f"{name[spec.target.kind]} {value_text(row, 'prediction', spec)}"
+
+
+def interval_text(row: Mapping[str, Any], spec: ForecastSpec) -> str:
+    """The interval with its nominal coverage."""
+    share = f"{100 * float(row['coverage']):.0f} %"
+    if spec.target.kind == "direction":
+        share += " of the share of ups when it said about this"
+    return f"{value_text(row, 'lower', spec)} to {value_text(row, 'upper', spec)} ({share})"
+
+
+def score_text(row: Mapping[str, Any]) -> str:
+    """The champion's out-of-sample score and skill with their uncertainty."""
+    if not row["score_rows"]:
+        return "no out-of-sample row yet"
+    text = f"{row['score_name']} {row['score']:.4g} against {row['baseline_score']:.4g}"
+    if row["champion"] == row["baseline_name"]:
+        return f"{text}: the champion is the baseline (n = {row['score_rows']:,})"
+    return (
+        f"{text}, skill {100 * row['skill']:+.2f} % "
+        f"({100 * row['skill_lower']:+.2f} to {100 * row['skill_upper']:+.2f}, "
+        f"n = {row['score_rows']:,})"
+    )
+
+
+def sentence(row: Mapping[str, Any], spec: ForecastSpec) -> str:
+    """A prediction as one sentence."""
+    honest = "with demonstrated skill" if row["skill_demonstrated"] else "without claim to skill"
+    return (
+        f"{row['instrument']} as of {row['day']}, for {row['target_time']:%Y-%m-%d}: "
+        f"{prediction_text(row, spec)}, {interval_text(row, spec)}; by {row['champion']} "
+        f"{row['champion_version']}, {honest}."
+    )
+
+
+def latest_row(predictions: pd.DataFrame, spec: ForecastSpec) -> tuple[str, ...]:
+    """The newest prediction of a forecast as texts under ``LATEST_COLUMNS``."""
+    if predictions.empty:
+        return (spec.name, "", "", "", "none yet", "", "", "", "")
+    row = predictions.loc[predictions["event_time"].idxmax()]
+    late = "" if row["mode"] == "live" else ", issued after the fact"
+    return (
+        spec.name,
+        str(row["instrument"]),
+        str(row["day"]),
+        f"{row['target_time']:%Y-%m-%d}{late}",
+        prediction_text(row, spec),
+        interval_text(row, spec),
+        f"{row['champion']} {row['champion_version']}",
+        score_text(row),
+        "yes" if row["skill_demonstrated"] else "no",
+    )

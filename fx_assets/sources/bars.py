@@ -1,0 +1,143 @@
+"""What every source returns, and how it builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from fx_assets.calendars import Calendar
+from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
+
+UTC_DTYPE = BAR_DTYPES["event_time"]
+
+
+class Provenance(BaseModel):
+    """Where a batch came from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    provider: str
+    """Which of the source's ways answered, such as ``ecb-live`` or ``ecb-snapshot``."""
+    url: str
+    """Address or path that was read, without credentials or query."""
+    sha256: str
+    """Hash of the payload."""
+    last_date: date
+    """Newest day in the payload."""
+    fetched_at: datetime
+    """When the payload was downloaded (UTC); for a snapshot, when it was read."""
+    fallback_reason: str | None = None
+    """Why the live source was not used; ``None`` when it was."""
+    etag: str | None = None
+    not_modified: bool = False
+    """Whether the provider said that nothing changed since the last download."""
+    notes: str = ""
+    """What else a person should know, such as that a currency has ended."""
+
+
+@dataclass(frozen=True)
+class ParsedBars:
+    """What a payload says about one instrument; every row of the payload is counted once.
+
+    Parameters
+    ----------
+    bars
+        Frame of ``BAR_DTYPES``, sorted by ``event_time``, unique.
+    rejected
+        Frame of ``REJECTED_DTYPES``, one row for each payload row that is not a usable bar.
+    not_fixed
+        Rows on which the provider states that there is no price.
+    repeated
+        Rows that repeat another one exactly.
+    outside
+        Rows before the start of the feed.
+    not_yet_known
+        Rows that close after a clock that was set back; see ``FX_ASSETS_NOW``.
+    notes
+        What else a person should know.
+    """
+
+    bars: pd.DataFrame
+    rejected: pd.DataFrame
+    not_fixed: int = 0
+    repeated: int = 0
+    outside: int = 0
+    not_yet_known: int = 0
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One fetch of one feed: bars, the rows that could not become bars, and where they came from.
+
+    Frames as in :class:`ParsedBars`.
+    """
+
+    bars: pd.DataFrame
+    rejected: pd.DataFrame
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class CloseTimes:
+    """Event and publication times of many days, computed once for a payload."""
+
+    calendar: Calendar
+    _known: dict[date, tuple[datetime, datetime]] = field(default_factory=dict)
+
+    def frame(self, days: list[date]) -> pd.DataFrame:
+        """``event_time`` and ``available_at`` (UTC, microseconds) of each day."""
+        known = self._known
+        for day in days:
+            if day not in known:
+                known[day] = (self.calendar.event_time(day), self.calendar.available_at(day))
+        pairs = [known[day] for day in days]
+        return pd.DataFrame(
+            {
+                "event_time": pd.Series([p[0] for p in pairs], dtype=UTC_DTYPE),
+                "available_at": pd.Series([p[1] for p in pairs], dtype=UTC_DTYPE),
+            }
+        )
+
+
+def fixing_bars(
+    times: pd.DataFrame,
+    close: np.ndarray,
+    *,
+    source: str,
+    payload: np.ndarray,
+    ingested_at: datetime,
+) -> pd.DataFrame:
+    """Bars that have only a close, sorted by ``event_time``.
+
+    Parameters
+    ----------
+    times
+        ``event_time`` and ``available_at``, as :meth:`CloseTimes.frame` returns them.
+    close, payload
+        The closes and the hashes of the payloads they come from, one for each row of ``times``.
+    """
+    bars = pd.DataFrame(
+        {
+            **{name: times[name] for name in ("event_time", "available_at")},
+            "close": close,
+            "source": source,
+            "ingested_at": pd.Series(ingested_at, index=times.index, dtype=UTC_DTYPE),
+            "payload": payload,
+        }
+    ).reindex(columns=list(BAR_DTYPES))
+    return bars.astype(BAR_DTYPES).sort_values("event_time", ignore_index=True)
+
+
+def rejected_rows(
+    records: list[dict[str, str]], *, source: str, ingested_at: datetime
+) -> pd.DataFrame:
+    """A frame of ``REJECTED_DTYPES`` from records of its text columns."""
+    frame = pd.DataFrame(records, columns=list(REJECTED_DTYPES))
+    frame["source"] = source
+    frame["ingested_at"] = pd.Series(ingested_at, index=frame.index, dtype=UTC_DTYPE)
+    return frame.astype(REJECTED_DTYPES)

@@ -1,0 +1,158 @@
+"""Reads every ``defs.yaml`` below a folder, and reports every mistake in all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from fx_assets.errors import SpecError
+from fx_assets.specs.base import Spec
+from fx_assets.specs.feed import FeedSpec
+from fx_assets.specs.forecast import ForecastSpec
+
+SPEC_TYPES: dict[str, type[FeedSpec] | type[ForecastSpec]] = {
+    "fx_assets.components.PriceFeed": FeedSpec,
+    "fx_assets.components.Forecast": ForecastSpec,
+}
+DECLARED_FOLDER = Path(__file__).resolve().parents[1] / "defs"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a deployment runs: its feeds and forecasts by name."""
+
+    feeds: dict[str, FeedSpec]
+    forecasts: dict[str, ForecastSpec]
+
+    def feed_of(self, forecast: str) -> FeedSpec:
+        return self.feeds[self.forecasts[forecast].feed]
+
+
+@dataclass(frozen=True)
+class _Located:
+    spec: Spec
+    where: str
+
+
+def load_declared(folder: Path = DECLARED_FOLDER) -> Declared:
+    """Parse every ``defs.yaml`` below ``folder``.
+
+    Raises
+    ------
+    SpecError
+        At least one file is wrong. The message has a line for each mistake: file, line, what was
+        found, and the values that are allowed.
+    """
+    problems: list[str] = []
+    feeds: dict[str, _Located] = {}
+    forecasts: dict[str, _Located] = {}
+    for path in sorted(folder.rglob("defs.y*ml")):
+        shown = _shown(path)
+        if path.name != "defs.yaml":
+            problems.append(f"{shown}: is ignored by Dagster; rename it to defs.yaml")
+            continue
+        for spec, where in _parse_file(path, shown, problems):
+            known: dict[str, _Located] = feeds if isinstance(spec, FeedSpec) else forecasts
+            name = str(getattr(spec, "name", ""))
+            if name in known:
+                problems.append(f"{where}: {name!r} is already declared at {known[name].where}")
+            known[name] = _Located(spec, where)
+    for located in forecasts.values():
+        feed = getattr(located.spec, "feed", "")
+        if feed not in feeds:
+            problems.append(f"{located.where}: feed: {_unknown('feed', feed, sorted(feeds))}")
+    if problems:
+        raise SpecError(
+            f"{len(problems)} mistake(s) in the declared feeds and forecasts:\n"
+            + "\n".join(f"  {problem}" for problem in problems)
+        )
+    return Declared(
+        feeds={n: x.spec for n, x in feeds.items() if isinstance(x.spec, FeedSpec)},
+        forecasts={n: x.spec for n, x in forecasts.items() if isinstance(x.spec, ForecastSpec)},
+    )
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _parse_file(
+    path: Path, shown: str, problems: list[str]
+) -> Iterator[tuple[FeedSpec | ForecastSpec, str]]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node]
+        values = [value for value in yaml.safe_load_all(text) if value is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problems.append(f"{shown}{line}: not valid YAML: {getattr(error, 'problem', error)}")
+        return
+    for node, value in zip(nodes, values, strict=True):
+        where = f"{shown}:{node.start_mark.line + 1}"
+        kind = value.get("type") if isinstance(value, dict) else None
+        if kind not in SPEC_TYPES:
+            problems.append(f"{where}: type: {_unknown('component type', kind, list(SPEC_TYPES))}")
+            continue
+        try:
+            yield SPEC_TYPES[kind].model_validate(value.get("attributes") or {}), where
+        except ValidationError as error:
+            problems.extend(_describe(error, node, shown, SPEC_TYPES[kind]))
+
+
+def _describe(
+    error: ValidationError, node: yaml.Node, shown: str, spec_type: type[Spec]
+) -> Iterator[str]:
+    for detail in error.errors():
+        loc = detail["loc"]
+        line = _line_of(node, ("attributes", *loc))
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = _unknown("setting", loc[-1], _settings_at(spec_type, loc[:-1]))
+        elif not isinstance(detail["input"], dict | list):
+            message += f" (found {detail['input']!r})"
+        yield f"{shown}:{line}: {'.'.join(map(str, loc)) or 'attributes'}: {message}"
+
+
+def _unknown(what: str, value: object, allowed: Sequence[str]) -> str:
+    close = get_close_matches(str(value), allowed, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"no {what} {value!r}.{hint} Allowed: {', '.join(allowed) or 'none is declared'}."
+
+
+def _settings_at(spec_type: type[Spec], loc: Sequence[int | str]) -> list[str]:
+    fields = spec_type.model_fields
+    for key in loc:
+        annotation = fields[str(key)].annotation if str(key) in fields else None
+        nested = [
+            kind
+            for kind in (annotation, *getattr(annotation, "__args__", ()))
+            if isinstance(kind, type) and issubclass(kind, Spec)
+        ]
+        fields = nested[0].model_fields if nested else fields
+    return sorted(fields)
+
+
+def _line_of(node: yaml.Node, loc: Sequence[Any]) -> int:
+    line = node.start_mark.line
+    for key in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == str(key)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line, found[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            if key >= len(node.value):
+                break
+            node = node.value[key]
+            line = node.start_mark.line
+    return int(line) + 1
