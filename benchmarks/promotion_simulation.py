@@ -163,8 +163,8 @@ def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--null-worlds", type=int, default=120)
-    parser.add_argument("--planted-worlds", type=int, default=30, help="for each skill")
-    parser.add_argument("--history", type=int, default=3000, help="rows before the first week")
+    parser.add_argument("--planted-worlds", type=int, default=24, help="for each skill")
+    parser.add_argument("--history", type=int, default=2000, help="rows before the first week")
     parser.add_argument("--weeks", type=int, default=52)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)

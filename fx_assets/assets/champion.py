@@ -57,7 +57,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
                 "decision": " ".join(decision.sentence for decision in decided.decisions),
                 "verdict": latest.verdict,
                 "champion": latest.champion,
-                "champion_version": decided.version,
+                "champion_version": f"v{latest.version}",
                 "label_end": latest.label_end.isoformat(),
                 "figures": dg.MetadataValue.md(decision_table(latest)),
                 "reasons": dg.MetadataValue.md("\n".join(f"- {text}" for text in latest.reasons)),

@@ -40,7 +40,7 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", "numpy"},
         metadata={
             "dagster/column_schema": table_schema(
-                [(f.name, "float", f.meaning) for f in feature_set(spec.features)] + LABEL_COLUMNS
+                [(f.name, "float", f.meaning) for f in feature_set(spec.features).features] + LABEL_COLUMNS
             )
         },
     )

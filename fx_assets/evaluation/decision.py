@@ -70,6 +70,8 @@ class Decision(Spec):
     """When the last training label of the model in production was known."""
     published_at: datetime
     """``decided_at`` of the decision that put the model in production there."""
+    version: int | None = None
+    """The published bundle that is in production from now on; set when it is published."""
     challenger: str | None
     """The best candidate but the champion before and the baseline."""
     looked: bool
@@ -124,6 +126,7 @@ _SHOWN = (
     "recipe_before",
     "label_end",
     "published_at",
+    "version",
     "challenger",
     "looked",
     "trials",
@@ -150,6 +153,7 @@ def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:
             **dict.fromkeys(_INSTANTS, "datetime64[us, UTC]"),
             **dict.fromkeys(texts, "object"),
             "sequence": "int64",
+            "version": "Int64",
             "trials": "int64",
             "rows": "int64",
             "looked": "bool",

@@ -124,7 +124,7 @@ def _exchanged_pairs(path: Path, limit: float, sigmas: float) -> list[tuple[int,
 def _moved(evidence: Evidence) -> list[tuple[int, date]]:
     """New bars out of place whose exchanged date is an open day that waits for its bar."""
     path, market = evidence.path, evidence.calendar
-    stored = path.days[np.isin(path.bars["event_time"], evidence.stored["event_time"])]
+    stored = path.days[path.bars["event_time"].isin(evidence.stored["event_time"])]
     last_stored = stored[-1].item() if len(stored) else None
     present = set(path.days.tolist())
     today = market.day_of(evidence.now)

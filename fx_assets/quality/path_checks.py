@@ -83,7 +83,7 @@ def scale_errors(evidence: Evidence) -> Outcome:
     right = _right_level(level, path.new)
     wrong = level != right
     wrong |= _undone(path.log_close, path.returns, limit)
-    if len(path.returns) and abs(path.returns[-1]) > limit and path.new[-1]:
+    if len(wrong) > 1 and abs(path.returns[-1]) > limit and path.new[-1] and not wrong[-2]:
         wrong[-1] = True
     rows = evidence.revised
     rescaled = np.abs(np.log(rows["close"].to_numpy() / rows["old"].to_numpy())) > limit
@@ -91,8 +91,7 @@ def scale_errors(evidence: Evidence) -> Outcome:
     blamed |= set(rows["event_time"][rescaled])
     times = path.bars["event_time"]
     texts = [path.describe(int(i)) for i in np.flatnonzero(times.isin(blamed).to_numpy())]
-    beside = np.convolve(path.new, np.ones(2 * UNDONE_WITHIN + 1), mode="same") > 0
-    stored = np.flatnonzero(wrong & ~path.new & beside[: len(wrong)])
+    stored = np.flatnonzero(wrong & ~path.new & _beside(path.new))
     texts += [f"{path.describe(int(i))} (already stored)" for i in stored]
     if not texts:
         return Outcome(0, f"No step beyond {limit:g} in log price looks like another unit.")
@@ -105,6 +104,14 @@ def scale_errors(evidence: Evidence) -> Outcome:
         frozenset(blamed),
         "the price looks like another unit, an inverse or a typing error",
     )
+
+
+def _beside(new: np.ndarray) -> np.ndarray:
+    """Bars that a new one could have exposed as undone."""
+    found = np.zeros(len(new), dtype=bool)
+    for i in np.flatnonzero(new):
+        found[max(0, i - UNDONE_WITHIN) : i + UNDONE_WITHIN + 1] = True
+    return found
 
 
 def _level(log_close: np.ndarray, returns: np.ndarray, limit: float) -> np.ndarray:

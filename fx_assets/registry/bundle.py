@@ -194,8 +194,8 @@ def _checked_file(blobs: Blobs, manifest: Manifest, where: str, name: str, check
         raise _refusal(
             path,
             check,
-            f"its sha256 is {found.sha256} ({found.bytes} bytes), the manifest says "
-            f"{expected.sha256} ({expected.bytes} bytes)",
+            f"its sha256 is {found.sha256} ({found.size} bytes), the manifest says "
+            f"{expected.sha256} ({expected.size} bytes)",
         )
     return data
 

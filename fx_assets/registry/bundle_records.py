@@ -109,12 +109,13 @@ class FileFacts(_Json):
     """A file's content, identified."""
 
     sha256: str
-    bytes: int
+    size: int
+    """Bytes."""
 
     @classmethod
     def of(cls, data: bytes) -> FileFacts:
         """The facts of this content."""
-        return cls(sha256=sha256(data), bytes=len(data))
+        return cls(sha256=sha256(data), size=len(data))
 
 
 class Manifest(ChampionFacts):
@@ -127,7 +128,8 @@ class Manifest(ChampionFacts):
     @property
     def content(self) -> dict[str, Any]:
         """Everything but when it was made."""
-        return self.model_dump(mode="json", exclude={"created_at"})
+        content: dict[str, Any] = json.loads(self.model_dump_json(exclude={"created_at"}))
+        return content
 
 
 class Golden(_Json):

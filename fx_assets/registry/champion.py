@@ -17,8 +17,18 @@ from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.promotion import decide
 from fx_assets.evaluation.walk_forward import previous_fits, walk_forward
+from fx_assets.features import feature_set
+from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
-from fx_assets.registry.bundle import Bundle, Manifest, publish
+from fx_assets.registry.bundle import (
+    Bundle,
+    ChampionFacts,
+    Golden,
+    load,
+    point_to,
+    published_versions,
+    store_bundle,
+)
 from fx_assets.registry.candidate import Draft, load_draft
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 
@@ -33,11 +43,10 @@ GOLDEN_ROWS = 8
 
 @dataclass(frozen=True)
 class Decided:
-    """What was decided now, the whole ledger, and the version in production."""
+    """What was decided now, the whole ledger, and the path of the model's page in MLflow."""
 
     decisions: list[Decision]
     ledger: list[Decision]
-    version: str
     mlflow_path: str
 
 
@@ -45,15 +54,6 @@ def read_decisions(store: Lake, forecast: str) -> list[Decision]:
     """The forecast's ledger, oldest first; empty before the first decision."""
     table = store.read_or_empty("decisions", forecast)
     return [] if table.empty else read_ledger(table)
-
-
-def version_in_force(ledger: Sequence[Decision], decision: Decision) -> str:
-    """The bundle that a decision left in production, such as ``v12``.
-
-    A version is numbered after the decision that published it.
-    """
-    published = max(d.sequence for d in ledger if d.publishes and d.sequence <= decision.sequence)
-    return f"v{published}"
 
 
 def decide_champion(
@@ -86,22 +86,13 @@ def decide_champion(
     data_as_of = frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
     decisions = decide(spec, ledger, evidence, now, data_as_of, fresh)
-    ledger = [*ledger, *decisions]
-    mlflow_versions = {
-        decision.sequence: _publish(decision, ledger, spec, feed, frame, store, registry)
-        for decision in decisions
-        if decision.publishes
-    }
-    store.insert_new(
-        "decisions", spec.name, ledger_table(decisions), ["sequence"], run_id=run_id
-    )
+    publisher = _Publisher(spec, feed, frame, store, registry, run_id)
+    decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
+    store.insert_new("decisions", spec.name, ledger_table(decisions), ["sequence"], run_id=run_id)
     latest = decisions[-1]
-    if mlflow_versions:
-        registry.set_champion(spec.name, max(mlflow_versions.values()), latest.sentence)
-    _name_challenger(spec, latest, store, registry)
-    version = version_in_force(ledger, latest)
-    move_pointer(store, spec.name, version)
-    return Decided(decisions, ledger, version, links.model_path(spec.name))
+    point_to(store, spec.name, int(latest.version or 0))
+    publisher.name_aliases(latest)
+    return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
 
 
 def _evidence(
@@ -121,3 +112,145 @@ def _evidence(
         else None
     )
     return Evidence(candidate.name, recipe, rows, previous)
+
+
+def _open_days_missing(feed: FeedSpec, data_as_of: datetime, now: datetime) -> int:
+    market = calendar(feed.calendar)
+    days = market.open_days(market.day_of(data_as_of), market.day_of(now))
+    return sum(data_as_of < market.available_at(day) <= now for day in days)
+
+
+class _Publisher:
+    """Puts the models of a decision where predictions and people find them."""
+
+    def __init__(
+        self,
+        spec: ForecastSpec,
+        feed: FeedSpec,
+        frame: pd.DataFrame,
+        store: Lake,
+        registry: ModelRegistry,
+        run_id: str,
+    ) -> None:
+        self.spec, self.feed, self.frame = spec, feed, frame
+        self.store, self.registry, self.run_id = store, registry, run_id
+
+    def publish(self, decisions: Sequence[Decision], version: int | None) -> list[Decision]:
+        """The decisions with the version of the bundle that each leaves in production."""
+        named = []
+        for decision in decisions:
+            if decision.publishes:
+                version = max(published_versions(self.store, self.spec.name), default=0) + 1
+                decision = decision.model_copy(update={"version": version})
+                self._store(decision, version)
+            named.append(decision.model_copy(update={"version": version}))
+        return named
+
+    def name_aliases(self, latest: Decision) -> None:
+        """Point MLflow's aliases at the champion and at the best of the others."""
+        name = self.spec.name
+        in_production = load(self.store, name, latest.version).manifest
+        self.registry.set_champion(
+            name, int(in_production.mlflow_version), latest.sentence
+        )
+        if latest.challenger is None or latest.challenger == latest.champion:
+            self.registry.set_challenger(name, None)
+            return
+        draft, _ = load_draft(self.store, name, latest.challenger)
+        tags = {"candidate": draft.candidate, "recipe": draft.recipe}
+        self.registry.set_challenger(name, self.registry.register(name, draft.logged, tags))
+
+    def _store(self, decision: Decision, version: int) -> None:
+        draft, onnx = load_draft(self.store, self.spec.name, decision.champion)
+        tags = {
+            "candidate": draft.candidate,
+            "recipe": draft.recipe,
+            "bundle": str(version),
+            "verdict": decision.verdict,
+            "decision": decision.sentence,
+        }
+        mlflow_version = self.registry.register(self.spec.name, draft.logged, tags)
+        inputs = self._inputs(draft)
+        golden = np.ascontiguousarray(inputs[-GOLDEN_ROWS:])
+        bundle = Bundle(
+            facts=self._facts(decision, draft, version, mlflow_version, inputs),
+            onnx=onnx,
+            golden=Golden.of(golden, OnnxModel(onnx).predict(golden)),
+        )
+        store_bundle(self.store, bundle)
+
+    def _inputs(self, draft: Draft) -> np.ndarray:
+        matrix = models.model_inputs(
+            self.frame, models.model_class(draft.family), feature_columns(self.frame)
+        )
+        return matrix[labelled_rows(self.frame)]
+
+    def _facts(
+        self,
+        decision: Decision,
+        draft: Draft,
+        version: int,
+        mlflow_version: int,
+        inputs: np.ndarray,
+    ) -> ChampionFacts:
+        spec, feed = self.spec, self.feed
+        features = {f.name: f for f in feature_set(spec.features).features}
+        candidate = next(c for c in spec.all_candidates if c.name == draft.candidate)
+        low, high = np.nanmin(inputs, axis=0), np.nanmax(inputs, axis=0)
+        names = models.model_class(draft.family).input_columns(feature_columns(self.frame)).names
+        loss, skill = draft.scores[0], draft.score_of("skill")
+        return ChampionFacts(
+            forecast=spec.name,
+            feed=feed.name,
+            calendar=feed.calendar,
+            instrument=feed.instrument,
+            target=spec.target.kind,
+            horizon=spec.target.horizon,
+            version=version,
+            mlflow_version=mlflow_version,
+            candidate=draft.candidate,
+            family=draft.family,
+            params=dict(candidate.params),
+            recipe=draft.recipe,
+            seed=draft.seed,
+            code_version=draft.code_version,
+            feature_set=spec.features,
+            columns=draft.columns,
+            window=draft.window,
+            input_names=names,
+            units={
+                name: f"{features[name].meaning} ({features[name].unit})"
+                for name in draft.columns
+                if name in features
+            },
+            input_ranges={
+                name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)
+            },
+            target_unit=TARGET_UNITS[spec.target.kind],
+            baseline={"family": spec.baseline.family, "column": "baseline_mean"},
+            decision=decision.model_dump(mode="json"),
+            skill={
+                "demonstrated": decision.skill_demonstrated,
+                "loss": loss.model_dump(),
+                "skill": skill.model_dump(),
+                "interval_coverage": draft.coverage,
+            },
+            intervals=draft.intervals.model_dump(mode="json"),
+            trained_through=draft.trained_through,
+            label_end=draft.label_end,
+            data_as_of=draft.data_as_of,
+            n_rows=draft.n_rows,
+            train_row_hash=draft.train_row_hash,
+            table_versions=draft.table_versions,
+            mlflow_run_id=draft.mlflow_run_id,
+            dagster_run_id=self.run_id,
+            parity=draft.parity,
+            tolerance=draft.tolerance,
+        )
+
+
+TARGET_UNITS: dict[str, str] = {
+    "direction": "probability that the close is above",
+    "return": "log return",
+    "volatility": "variance of log returns, summed over the horizon",
+}

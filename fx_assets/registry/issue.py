@@ -16,11 +16,12 @@ from fx_assets import models
 from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion
-from fx_assets.evaluation.intervals import ewma_volatility
+from fx_assets.evaluation.intervals import IntervalModel, ewma_volatility
 from fx_assets.evaluation.losses import baseline_forecast
 from fx_assets.features import feature_set, labelled_frame
 from fx_assets.registry.bundle import LoadedBundle, load
-from fx_assets.registry.champion import read_decisions, version_in_force
+from fx_assets.registry.candidate import ScoredMetric
+from fx_assets.registry.champion import read_decisions
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class _Issuer:
         self.raw = store.read("raw_prices", feed.name)
         self.days = market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.ledger = read_decisions(store, spec.name)
-        self._bundles: dict[str, LoadedBundle] = {}
+        self._bundles: dict[int, LoadedBundle] = {}
 
     def why_not(self, day: date) -> str | None:
         """Why a day has no prediction, or ``None`` when it gets one."""
@@ -124,12 +125,12 @@ class _Issuer:
             raise NoChampionError(
                 f"{self.spec.name}, {day}: {error.message}", remedy=error.remedy
             ) from error
-        bundle = self._bundle(version_in_force(self.ledger, decision))
+        bundle = self._bundle(int(decision.version or 0))
         bars = as_known_at(self.raw, decided)
         frame = labelled_frame(bars, self.spec, self.market)
         return self._row(day, decided, decision, bundle, frame)
 
-    def _bundle(self, version: str) -> LoadedBundle:
+    def _bundle(self, version: int) -> LoadedBundle:
         if version not in self._bundles:
             self._bundles[version] = load(self.store, self.spec.name, version)
         return self._bundles[version]
@@ -143,14 +144,15 @@ class _Issuer:
         frame: pd.DataFrame,
     ) -> dict[str, Any]:
         spec, manifest = self.spec, bundle.manifest
+        loss, skill = (ScoredMetric(**manifest.skill[name]) for name in ("loss", "skill"))
         newest = frame.iloc[-1]
         inputs = models.model_inputs(
             frame, models.model_class(manifest.family), feature_set(spec.features).columns
         )[-1:]
         prediction = float(bundle.predict(np.ascontiguousarray(inputs))[0])
-        lower, upper = manifest.intervals.interval(
-            prediction, float(ewma_volatility(frame["log_return"])[-1])
-        )
+        intervals = IntervalModel.model_validate(manifest.intervals)
+        volatility = float(ewma_volatility(frame["log_return"])[-1])
+        lower, upper = intervals.interval(prediction, volatility)
         baseline = float(baseline_forecast(spec.target, frame["baseline_mean"].iloc[-1:])[0])
         target_time = newest["target_time"].to_pydatetime()
         return {
@@ -165,21 +167,21 @@ class _Issuer:
             "prediction": prediction,
             "lower": lower,
             "upper": upper,
-            "coverage": manifest.intervals.coverage,
+            "coverage": intervals.coverage,
             "baseline": baseline,
             "baseline_name": spec.baseline.name,
             "champion": decision.champion,
-            "champion_version": manifest.version,
+            "champion_version": f"v{manifest.version}",
             "recipe": decision.recipe,
             "champion_decided_at": pd.Timestamp(decision.decided_at),
             "champion_label_end": pd.Timestamp(manifest.label_end),
-            "score_name": manifest.score.metric,
-            "score": manifest.score.value,
-            "baseline_score": manifest.score.baseline_value,
-            "score_rows": manifest.score.n,
-            "skill": manifest.skill.value,
-            "skill_lower": manifest.skill.lower,
-            "skill_upper": manifest.skill.upper,
+            "score_name": loss.metric,
+            "score": loss.value,
+            "baseline_score": loss.baseline_value,
+            "score_rows": loss.n,
+            "skill": skill.value,
+            "skill_lower": skill.lower,
+            "skill_upper": skill.upper,
             "skill_demonstrated": decision.skill_demonstrated,
             "code_version": manifest.code_version,
             "input_hash": hashlib.sha256(inputs.tobytes()).hexdigest()[:16],

@@ -63,15 +63,16 @@ class ModelRegistry:
         with self._lock, self._session.errors(f"experiment {forecast}"):
             if forecast not in self._experiments:
                 found = client.get_experiment_by_name(forecast)
-                if found is None:
-                    root = f"{self.artifact_root}/{forecast}" if self.artifact_root else None
-                    try:
+                root = f"{self.artifact_root}/{forecast}" if self.artifact_root else None
+                try:
+                    known = found or client.get_experiment(
                         client.create_experiment(forecast, artifact_location=root)
-                    except MlflowException as error:
-                        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                            raise
-                    found = client.get_experiment_by_name(forecast)
-                self._experiments[forecast] = str(found.experiment_id)
+                    )
+                except MlflowException as error:
+                    known = client.get_experiment_by_name(forecast)
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS" or known is None:
+                        raise
+                self._experiments[forecast] = str(known.experiment_id)
             return self._experiments[forecast]
 
     def log_candidate(

@@ -1,4 +1,4 @@
-"""One MLflow client a process: quiet, without telemetry, and quick to say that it cannot connect."""
+"""The connection to MLflow: quiet, without telemetry, and quick to say that it cannot be made."""
 
 from __future__ import annotations
 
@@ -166,8 +166,7 @@ def _upgrade(uri: str) -> None:
     """What ``mlflow db upgrade`` does."""
     import mlflow.db
 
-    upgrade = mlflow.db.upgrade.callback
-    upgrade(uri)
+    mlflow.db.upgrade.main([uri], standalone_mode=False)
 
 
 @contextmanager

@@ -99,7 +99,9 @@ def test_changed_code_is_never_answered_from_the_cache(monkeypatch: pytest.Monke
 
 
 def test_folds_fitted_in_a_thread_pool_give_what_one_thread_gives() -> None:
-    candidate = CandidateSpec(family="random_forest", name="random_forest")
+    candidate = CandidateSpec(
+        family="random_forest", name="random_forest", params={"n_estimators": 10}
+    )
     one = run(candidate=candidate, max_workers=1)
     four = run(candidate=candidate, max_workers=4)
     pd.testing.assert_frame_equal(one.predictions, four.predictions)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.intervals import (
+    IntervalModel,
+    ewma_volatility,
+    fit_intervals,
+    measure_coverage,
+)
+
+N = 3000
+TIMES = pd.date_range("2000-01-03", periods=N + 1, tz="UTC")
+
+
+def rows(prediction: np.ndarray, target: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "event_time": TIMES[:N],
+            "label_available_at": TIMES[1:],
+            "prediction": prediction,
+            "target": target,
+        }
+    )
+
+
+def returns_with_changing_volatility() -> tuple[pd.DataFrame, pd.Series]:
+    rng = np.random.default_rng(0)
+    sigma = 0.006 * np.exp(0.7 * np.sin(np.arange(N + 1) / 200))
+    log_return = sigma * rng.standard_normal(N + 1)
+    volatility = pd.Series(ewma_volatility(log_return[:N]), index=TIMES[:N])
+    return rows(np.zeros(N), log_return[1:]), volatility
+
+
+def test_return_intervals_hold_their_coverage_and_follow_volatility() -> None:
+    backtest, volatility = returns_with_changing_volatility()
+    found = measure_coverage(backtest, "return", 0.9, volatility)
+    assert found.n == N - 500
+    assert found.measured == pytest.approx(0.9, abs=0.02)
+    model = fit_intervals(backtest, "return", 0.9, volatility)
+    calm, wild = (np.ptp(model.interval(0.0, v)) for v in (0.003, 0.012))
+    assert wild == pytest.approx(4 * calm)
+
+
+def test_volatility_intervals_hold_their_coverage() -> None:
+    rng = np.random.default_rng(1)
+    f = 1e-5 * np.exp(rng.standard_normal(N))
+    backtest = rows(f, f * rng.chisquare(1, N))
+    assert measure_coverage(backtest, "volatility", 0.8).measured == pytest.approx(0.8, abs=0.03)
+    lower, upper = fit_intervals(backtest, "volatility", 0.8).interval(2e-5)
+    assert 0 < lower < 2e-5 < upper
+
+
+def test_direction_intervals_say_how_often_it_rose_when_it_said_about_this() -> None:
+    rng = np.random.default_rng(2)
+    said = rng.uniform(0.2, 0.8, N)
+    truth = 0.5 + 0.5 * (said - 0.5)
+    backtest = rows(said, (rng.uniform(size=N) < truth).astype(float))
+    model = fit_intervals(backtest, "direction", 0.95)
+    for p in (0.3, 0.5, 0.7):
+        lower, upper = model.interval(p)
+        assert lower < 0.5 + 0.5 * (p - 0.5) < upper
+        assert 0.05 < upper - lower < 0.12
+    assert measure_coverage(backtest, "direction", 0.9).measured >= 0.8
+
+
+def test_a_constant_forecast_gets_the_interval_of_the_base_rate() -> None:
+    ups = np.tile([1.0, 0.0, 1.0, 0.0, 1.0], N // 5)
+    model = fit_intervals(rows(np.full(N, 0.5), ups), "direction", 0.9)
+    lower, upper = model.interval(0.5)
+    assert lower < 0.6 < upper
+    assert upper - lower < 0.04
+
+
+def test_coverage_is_measured_with_labels_known_at_the_time_only() -> None:
+    backtest, volatility = returns_with_changing_volatility()
+    wild = backtest.copy()
+    wild.loc[2500:, "target"] *= 100
+    before = measure_coverage(wild.head(2500), "return", 0.9, volatility)
+    after = measure_coverage(wild, "return", 0.9, volatility)
+    first = before.measured * before.n
+    assert after.measured * after.n < first + 0.6 * 500
+
+
+def test_ewma_volatility_depends_on_its_past_only_and_survives_nothing() -> None:
+    r = np.random.default_rng(3).standard_normal(600)
+    assert ewma_volatility(r)[:400].tolist() == ewma_volatility(r[:400]).tolist()
+    assert ewma_volatility(r)[-1] == ewma_volatility(r[-250:])[-1]
+    weights = 0.94 ** np.arange(250)
+    assert ewma_volatility(r)[-1] == pytest.approx(
+        np.sqrt(weights @ r[::-1][:250] ** 2 / weights.sum())
+    )
+    assert ewma_volatility([np.nan, 0.0, 0.0]).tolist() == [1e-6, 1e-6, 1e-6]
+
+
+def test_a_model_survives_json_and_needs_neither_pandas_nor_scipy() -> None:
+    backtest, volatility = returns_with_changing_volatility()
+    model = fit_intervals(backtest, "return", 0.9, volatility)
+    text = model.model_dump_json()
+    assert IntervalModel.model_validate_json(text) == model
+    code = (
+        "import sys\n"
+        "from fx_assets.evaluation.intervals import IntervalModel\n"
+        f"print(IntervalModel.model_validate_json({text!r}).interval(0.001, 0.006))\n"
+        "print([m for m in ('pandas', 'scipy', 'sklearn', 'statsmodels') if m in sys.modules])\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert shown == [str(model.interval(0.001, 0.006)), "[]"]
+
+
+def test_too_few_rows_and_a_missing_volatility_are_refused() -> None:
+    backtest, volatility = returns_with_changing_volatility()
+    with pytest.raises(NotEnoughDataError, match="there are 99"):
+        fit_intervals(backtest.head(99), "return", 0.9, volatility)
+    with pytest.raises(NotEnoughDataError, match="volatility of every row"):
+        fit_intervals(backtest, "return", 0.9)

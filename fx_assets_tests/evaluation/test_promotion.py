@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fx_assets.errors import FxAssetsError, NoChampionError, NotEnoughDataError
+from fx_assets.evaluation.decision import Decision, active_champion, ledger_table, read_ledger
+from fx_assets.evaluation.evidence import Evidence, pair
+from fx_assets.evaluation.promotion import decide
+from fx_assets.specs import ForecastSpec
+from fx_assets_tests.evaluation.helpers import forecast
+
+NAMES = ("logistic_regression", "random_forest", "xgboost")
+SPEC = forecast(candidates=list(NAMES))
+BASELINE = SPEC.baseline.name
+START = pd.Timestamp("2010-01-04 14:00", tz="UTC")
+
+
+class World:
+    """Streams of predictions whose skill is known; a week has five rows."""
+
+    def __init__(self, n: int = 3000, seed: int = 0, edge: float = 0.08, stops_at: int = 10**9):
+        rng = np.random.default_rng(seed)
+        sign = rng.choice([-1.0, 1.0], n)
+        lasting = np.arange(n) < stops_at
+        times = pd.bdate_range(START, periods=n + 1).as_unit("us")
+        self.rows = pd.DataFrame(
+            {
+                "event_time": times[:-1],
+                "label_available_at": times[1:] + pd.Timedelta(hours=2),
+                "target": (rng.uniform(size=n) < 0.5 + edge * sign * lasting).astype(float),
+                "baseline": 0.5,
+            }
+        )
+        self.says = {
+            BASELINE: np.full(n, 0.5),
+            "skilled": 0.5 + edge * sign,
+            "half_skilled": 0.5 + 0.5 * edge * sign,
+            "noise": 0.5 + 0.03 * rng.standard_normal(n),
+        }
+
+    def evidence(
+        self, streams: dict[str, str], n: int, previous: np.ndarray | None = None
+    ) -> list[Evidence]:
+        """The baseline and the named streams as candidates, on the first n rows."""
+        return [
+            Evidence(
+                name,
+                f"recipe_of_{name}",
+                self.rows.head(n).assign(prediction=self.says[stream][:n]),
+                previous=None
+                if previous is None
+                else self.rows[["event_time"]].head(n).assign(prediction=previous[:n]),
+            )
+            for name, stream in {BASELINE: BASELINE, **streams}.items()
+        ]
+
+    def as_of(self, n: int) -> datetime:
+        return self.rows["label_available_at"].iloc[n - 1].to_pydatetime()
+
+    def decide(
+        self,
+        ledger: Sequence[Decision],
+        streams: dict[str, str],
+        n: int,
+        spec: ForecastSpec = SPEC,
+        previous: np.ndarray | None = None,
+        **arguments: Any,
+    ) -> list[Decision]:
+        """Decisions a day after the label of the n-th row."""
+        as_of = self.as_of(n)
+        later = as_of + timedelta(days=1)
+        return decide(spec, ledger, self.evidence(streams, n, previous), later, as_of, **arguments)
+
+
+WORLD = World()
+SKILLED = {"logistic_regression": "skilled", "xgboost": "noise"}
+NOISE = {"logistic_regression": "noise"}
+
+
+def with_rule(**rule: Any) -> ForecastSpec:
+    return SPEC.model_copy(update={"promotion": SPEC.promotion.model_copy(update=rule)})
+
+
+def test_the_first_champion_is_the_baseline_and_the_first_look_follows_at_once() -> None:
+    first, look = WORLD.decide([], NOISE, 2500)
+    assert (first.verdict, first.champion, first.sequence) == ("bootstrap", BASELINE, 0)
+    assert not first.looked
+    assert (look.verdict, look.champion, look.sequence) == ("keep", BASELINE, 1)
+    assert look.looked
+    assert "Clark–West p" in look.sentence
+
+
+def test_planted_skill_is_found_and_promoted_with_its_figures() -> None:
+    _, look = WORLD.decide([], SKILLED, 2500)
+    assert (look.verdict, look.champion, look.champion_before) == (
+        "replace",
+        "logistic_regression",
+        BASELINE,
+    )
+    found = look.statistics_of("logistic_regression")
+    assert found is not None
+    assert found.clark_west_p is not None
+    assert found.clark_west_p < look.thresholds.clark_west_p == 0.025
+    assert found.skill == pytest.approx(4 * 0.08**2, abs=0.01)
+    assert "logistic_regression: skill +" in look.sentence
+    assert look.skill_demonstrated
+
+
+def test_too_few_rows_never_replace() -> None:
+    _, look = WORLD.decide([], SKILLED, 1999)
+    assert look.verdict == "keep"
+    assert "1,999 rows, needed 2,000" in look.sentence
+
+
+def test_significance_without_enough_skill_never_replaces() -> None:
+    _, look = WORLD.decide([], SKILLED, 2500, with_rule(min_skill=0.2))
+    assert look.verdict == "keep"
+    assert look.statistics_of("logistic_regression").objections == (
+        f"skill {100 * look.statistics_of('logistic_regression').skill:+.2f} %, needed +20.00 %",
+    )
+
+
+def test_looks_come_every_four_weeks_and_count_every_recipe_tried_in_between_once() -> None:
+    ledger = WORLD.decide([], NOISE, 2500)
+    for n, extra in ((2505, "half"), (2510, "third"), (2515, "half")):
+        ledger += WORLD.decide(ledger, {**NOISE, extra: "noise"}, n)
+        assert not ledger[-1].looked
+        assert ledger[-1].statistics_of(extra).clark_west_p is None
+    ledger += WORLD.decide(ledger, NOISE, 2520)
+    assert ledger[-1].looked
+    assert ledger[-1].trials == 3
+    assert ledger[-1].thresholds.clark_west_p == pytest.approx(0.05 / 3)
+    assert WORLD.decide(ledger, NOISE, 2540)[-1].trials == 1
+
+
+def test_running_again_on_the_same_data_is_no_new_look() -> None:
+    ledger = WORLD.decide([], NOISE, 2500)
+    again = WORLD.decide(ledger, NOISE, 2500)
+    assert [d.verdict for d in again] == ["keep"]
+    assert not again[0].looked
+    assert again[0].row_hash == ledger[-1].row_hash
+
+
+def test_after_a_replacement_no_look_comes_for_thirteen_weeks() -> None:
+    ledger = WORLD.decide([], {"xgboost": "half_skilled"}, 2200)
+    assert ledger[-1].verdict == "replace"
+    both = {"xgboost": "half_skilled", "logistic_regression": "skilled"}
+    for n in range(2205, 2265, 5):
+        ledger += WORLD.decide(ledger, both, n)
+        assert not ledger[-1].looked, n
+        assert ledger[-1].champion == "xgboost"
+    ledger += WORLD.decide(ledger, both, 2265)
+    assert ledger[-1].looked
+    assert ledger[-1].champion == "logistic_regression"
+    assert "Diebold–Mariano p" in ledger[-1].sentence
+
+
+def test_a_model_is_not_replaced_by_one_that_is_not_significantly_better() -> None:
+    ledger = WORLD.decide([], {"xgboost": "skilled"}, 2200)
+    WORLD.says["twin"] = WORLD.says["skilled"] + 1e-3 * WORLD.says["noise"]
+    ledger += WORLD.decide(ledger, {"xgboost": "skilled", "random_forest": "twin"}, 2300)
+    assert ledger[-1].looked
+    assert ledger[-1].champion == "xgboost"
+    assert any("Diebold–Mariano" in o for o in ledger[-1].statistics_of("random_forest").objections)
+
+
+def test_a_champion_whose_signal_stops_is_demoted_and_stays_away_until_it_proves_itself() -> None:
+    world = World(n=3600, stops_at=2500)
+    ledger = world.decide([], SKILLED, 2500)
+    assert ledger[-1].verdict == "replace"
+    for n in range(2505, 3500, 5):
+        ledger += world.decide(ledger, SKILLED, n)
+    demotion = next(d for d in ledger if d.verdict == "demote")
+    assert demotion.champion == BASELINE
+    assert demotion.starts_cool_down
+    assert demotion.statistics_of("logistic_regression").trailing_skill < 0
+    assert 200 < demotion.rows - 2500 < 450
+    assert all(d.champion == BASELINE for d in ledger[demotion.sequence :])
+
+
+def test_a_champion_that_is_no_longer_declared_gives_way_and_a_due_look_follows() -> None:
+    ledger = WORLD.decide([], {"xgboost": "half_skilled"}, 2200)
+    made = WORLD.decide(ledger, {"logistic_regression": "skilled"}, 2210)
+    assert [d.verdict for d in made] == ["demote", "refresh"]
+    assert "no longer declared" in made[0].sentence
+    assert [d.verdict for d in WORLD.decide(ledger, {"random_forest": "skilled"}, 2265)] == [
+        "demote",
+        "replace",
+    ]
+
+
+def champion_ledger() -> list[Decision]:
+    return WORLD.decide([], SKILLED, 2500)
+
+
+def test_a_refresh_needs_a_loss_that_one_refit_more_does_not_degrade() -> None:
+    ledger = champion_ledger()
+    same = WORLD.decide(ledger, SKILLED, 2505, previous=WORLD.says["skilled"] + 1e-4)[0]
+    assert (same.verdict, same.champion) == ("refresh", "logistic_regression")
+    assert same.refresh_upper < 0.02
+    assert same.label_end > ledger[-1].label_end
+    better_before = np.where(WORLD.rows["target"] > 0, 0.6, 0.4)
+    worse = WORLD.decide(ledger, SKILLED, 2505, previous=better_before)[0]
+    assert worse.verdict == "keep"
+    assert "a refresh might harm" in worse.sentence
+    assert worse.refresh_upper > 0.02
+
+
+def test_what_is_kept_keeps_the_model_in_production() -> None:
+    ledger = champion_ledger()
+    kept = WORLD.decide(ledger, SKILLED, 2505)[0]
+    assert kept.verdict == "keep"
+    assert "fewer than 250 rows" in kept.sentence
+    assert (kept.label_end, kept.published_at) == (ledger[-1].label_end, ledger[-1].published_at)
+    assert kept.data_as_of > ledger[-1].data_as_of
+    assert not kept.publishes
+
+
+def test_stale_data_refresh_nothing() -> None:
+    previous = WORLD.says["skilled"]
+    kept = WORLD.decide(champion_ledger(), SKILLED, 2505, previous=previous, fresh=False)[0]
+    assert kept.verdict == "keep"
+    assert "not fresh" in kept.sentence
+
+
+def test_candidates_are_judged_on_the_rows_that_all_of_them_have() -> None:
+    full = WORLD.evidence(SKILLED, 2500)
+    short = Evidence("random_forest", "rf", full[1].predictions.iloc[100:2400])
+    rows = pair(SPEC.target, [*full, short])
+    assert rows.n == 2300
+    assert rows.row_hash == pair(SPEC.target, [short]).row_hash
+    assert rows.row_hash != pair(SPEC.target, full).row_hash
+
+
+def test_candidates_that_disagree_on_the_truth_are_refused() -> None:
+    evidence = WORLD.evidence(NOISE, 2500)
+    wrong = evidence[1].predictions.copy()
+    wrong.loc[7, "target"] = 1 - wrong.loc[7, "target"]
+    with pytest.raises(FxAssetsError, match="disagree on the target"):
+        pair(SPEC.target, [evidence[0], Evidence("xgboost", "x", wrong)])
+    with pytest.raises(FxAssetsError, match="not sorted by event_time"):
+        pair(SPEC.target, [Evidence("xgboost", "x", wrong.iloc[::-1])])
+    with pytest.raises(NotEnoughDataError, match="no row in common"):
+        pair(SPEC.target, [evidence[0], Evidence("xgboost", "x", wrong.assign(target=np.nan))])
+
+
+def test_evidence_without_the_baseline_or_from_the_future_is_refused() -> None:
+    evidence, as_of = WORLD.evidence(NOISE, 2500), WORLD.as_of(2500)
+    day = timedelta(days=1)
+    with pytest.raises(FxAssetsError, match="lacks the baseline"):
+        decide(SPEC, [], evidence[1:], as_of + day, as_of)
+    with pytest.raises(FxAssetsError, match="the last label"):
+        decide(SPEC, [], evidence, as_of + day, as_of - day)
+    with pytest.raises(FxAssetsError, match="the newest data"):
+        decide(SPEC, [], evidence, as_of - day, as_of)
+    with pytest.raises(FxAssetsError, match="the decision before"):
+        decide(SPEC, champion_ledger(), evidence, as_of, as_of)
+
+
+def test_decisions_are_reproducible_and_survive_their_table() -> None:
+    ledger = champion_ledger()
+    ledger += WORLD.decide(ledger, SKILLED, 2505)
+    again = champion_ledger()
+    again += WORLD.decide(again, SKILLED, 2505)
+    assert ledger == again
+    table = ledger_table(ledger)
+    assert read_ledger(table.sample(frac=1, random_state=0)) == ledger
+    assert ledger_table([]).dtypes.to_dict() == table.dtypes.to_dict()
+
+
+@pytest.fixture(name="ledger")
+def two_weeks() -> list[Decision]:
+    """A first look, and a refresh a week later."""
+    ledger = champion_ledger()
+    return ledger + WORLD.decide(ledger, SKILLED, 2505, previous=WORLD.says["skilled"])
+
+
+def test_the_champion_of_a_moment_is_that_of_the_last_decision_by_then(
+    ledger: list[Decision],
+) -> None:
+    look, refresh = ledger[1], ledger[2]
+    assert active_champion(ledger, refresh.decided_at) == refresh
+    assert active_champion(ledger, refresh.decided_at - timedelta(seconds=1)) == look
+    assert active_champion(ledger, datetime(2030, 1, 1, tzinfo=UTC)) == refresh
+
+
+def test_before_the_first_decision_its_champion_serves_while_it_has_seen_nothing_later(
+    ledger: list[Decision],
+) -> None:
+    look = ledger[1]
+    assert look.data_as_of < look.decided_at
+    assert active_champion(ledger, look.data_as_of) == look
+    with pytest.raises(NoChampionError, match="may have seen the outcome") as refused:
+        active_champion(ledger, look.data_as_of - timedelta(seconds=1))
+    assert f"{look.data_as_of:%Y-%m-%d}" in refused.value.remedy
+
+
+@pytest.mark.parametrize("days", range(-30, 30, 3))
+def test_no_champion_has_seen_a_label_from_after_the_decision_time(
+    ledger: list[Decision], days: int
+) -> None:
+    moment = ledger[0].decided_at + timedelta(days=days)
+    try:
+        found = active_champion(ledger, moment)
+    except NoChampionError:
+        assert moment < ledger[0].data_as_of
+    else:
+        assert max(found.label_end, found.data_as_of) <= moment
+
+
+def test_an_empty_ledger_has_no_champion() -> None:
+    with pytest.raises(NoChampionError, match="ledger of decisions is empty"):
+        active_champion([], datetime(2020, 1, 1, tzinfo=UTC))

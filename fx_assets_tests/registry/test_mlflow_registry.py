@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fx_assets.errors import RegistryError
+from fx_assets.registry.mlflow_registry import ModelRegistry
+from fx_assets.registry.records import LoggedModel
+from fx_assets_tests.registry.conftest import COLUMNS, DATASET, ROWS, WEIGHTS, candidate
+
+FORECAST = "eurusd_direction"
+
+
+@pytest.fixture(scope="session")
+def logged(registry: ModelRegistry) -> LoggedModel:
+    return registry.log_candidate(**candidate())
+
+
+def run_of(registry: ModelRegistry, model: LoggedModel) -> Any:
+    import mlflow
+
+    return mlflow.MlflowClient(registry.tracking_uri).get_run(model.run_id)
+
+
+def test_a_candidate_is_one_finished_run_with_parameters_metrics_and_intervals(
+    registry: ModelRegistry, logged: LoggedModel
+) -> None:
+    run = run_of(registry, logged)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "logistic_regression"
+    assert run.data.params == {"C": "0.1", "seed": "0", "recipe_hash": "0123456789abcdef"}
+    assert run.data.metrics == {
+        "brier": 0.2491,
+        "brier.lower": 0.2471,
+        "brier.upper": 0.2511,
+        "brier.n": 5000,
+        "brier.baseline": 0.25,
+        "skill": 0.0036,
+        "skill.upper": 0.01,
+        "skill.n": 5000,
+        "skill.baseline": 0.0,
+    }
+    assert run.data.tags["dagster_run_id"] == "d-1"
+    assert run.data.tags["delta.raw_prices/ecb_eurusd"] == "1"
+    assert logged.run_path == f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+
+def test_a_run_names_its_data_with_delta_versions_and_row_hash(
+    registry: ModelRegistry, logged: LoggedModel
+) -> None:
+    (entry,) = run_of(registry, logged).inputs.dataset_inputs
+    assert entry.dataset.name == DATASET.name
+    assert DATASET.row_hash.startswith(entry.dataset.digest)
+    source = json.loads(entry.dataset.source)
+    assert (source["path"], source["delta_table_version"]) == (DATASET.uri, 3)
+    profile = json.loads(entry.dataset.profile)
+    assert profile["delta_versions"] == dict(DATASET.versions)
+    assert profile["num_rows"] == 7000
+    assert profile["last_event"] == "2026-01-02T13:15:00+00:00"
+
+
+def test_plots_are_artifacts_below_the_artifact_root(
+    registry: ModelRegistry, logged: LoggedModel
+) -> None:
+    run = run_of(registry, logged)
+    assert run.info.artifact_uri.startswith(f"{registry.artifact_root}/{FORECAST}/")
+    figures = Path(run.info.artifact_uri.removeprefix("file://"), "figures")
+    assert (figures / "reliability.png").read_bytes() == b"\x89PNG one"
+    assert (figures / "loss.png").read_bytes() == b"\x89PNG two"
+
+
+def test_the_logged_model_predicts_by_column_name_and_carries_signature_and_example(
+    registry: ModelRegistry, logged: LoggedModel
+) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(registry.tracking_uri)
+    model = mlflow.pyfunc.load_model(logged.model_uri)
+    assert model.metadata.signature.inputs.input_names() == COLUMNS
+    example = model.input_example
+    np.testing.assert_array_equal(example.to_numpy(), ROWS)
+    shuffled = example[COLUMNS[::-1]]
+    answer = model.predict(shuffled)["prediction"].to_numpy()
+    np.testing.assert_allclose(answer, ROWS @ np.array(WEIGHTS) + 0.1, rtol=1e-12)
+    requirements = Path(
+        mlflow.artifacts.download_artifacts(f"{logged.model_uri}/requirements.txt")
+    ).read_text()
+    assert "onnxruntime==" in requirements
+
+
+def test_a_model_without_inputs_can_be_logged(registry: ModelRegistry) -> None:
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("ReduceSum", ["inputs", "axes"], ["out"], keepdims=0)
+    graph = helper.make_graph(
+        [node],
+        "zero",
+        [helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, [None, 0])],
+        [helper.make_tensor_value_info("out", TensorProto.DOUBLE, [None])],
+        [helper.make_tensor("axes", TensorProto.INT64, [1], [1])],
+    )
+    onnx = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+    ).SerializeToString()
+    model = registry.log_candidate(
+        **candidate(forecast="bare", onnx=onnx, input_columns=[], example=np.empty((3, 0)))
+    )
+    assert run_of(registry, model).info.status == "FINISHED"
+
+
+def test_a_candidate_is_nested_below_its_parent_run(registry: ModelRegistry) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    parent = client.create_run(registry.experiment(FORECAST), run_name="retrain")
+    child = registry.log_candidate(**candidate(parent_run_id=parent.info.run_id))
+    assert run_of(registry, child).data.tags["mlflow.parentRunId"] == parent.info.run_id
+
+
+def test_a_broken_graph_leaves_a_failed_run_and_the_error(registry: ModelRegistry) -> None:
+    import mlflow
+
+    with pytest.raises(Exception, match=r"Error parsing message|DecodeError|parse"):
+        registry.log_candidate(**candidate(forecast="broken", onnx=b"not a graph"))
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    (run,) = client.search_runs([registry.experiment("broken")])
+    assert run.info.status == "FAILED"
+
+
+def test_a_warm_candidate_takes_less_than_six_tenths_of_a_second(
+    registry: ModelRegistry, logged: LoggedModel
+) -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        registry.log_candidate(**candidate())
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.6
+
+
+def test_threads_log_candidates_at_once(registry: ModelRegistry) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        models = list(
+            pool.map(
+                lambda i: registry.log_candidate(
+                    **candidate(forecast="threaded", candidate_name=f"c{i}")
+                ),
+                range(6),
+            )
+        )
+    assert {run_of(registry, m).info.run_name for m in models} == {f"c{i}" for i in range(6)}
+    assert len({m.experiment_id for m in models}) == 1
+
+
+def test_registering_a_logged_model_again_gives_the_same_version(
+    registry: ModelRegistry,
+) -> None:
+    first = registry.log_candidate(**candidate(forecast="twice"))
+    second = registry.log_candidate(**candidate(forecast="twice"))
+    assert registry.register("twice", first, {"recipe": "a"}) == 1
+    assert registry.register("twice", second) == 2
+    assert registry.register("twice", first, {"recipe": "b"}) == 1
+    assert [v.version for v in registry.versions("twice")] == [1, 2]
+    assert registry.versions("twice")[0].tags["recipe"] == "b"
+    assert registry.versions("twice")[1].run_id == second.run_id
+
+
+def test_a_replaced_champion_is_archived_with_when_and_why(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "promoted"
+    for _ in range(2):
+        registry.register(name, registry.log_candidate(**candidate(forecast=name)))
+    assert registry.champion(name) is None
+    registry.set_champion(name, 1, "the first champion is the baseline")
+    registry.set_challenger(name, 2)
+    challenger = registry.challenger(name)
+    assert challenger is not None
+    assert challenger.version == 2
+    monkeypatch.setenv("FX_ASSETS_NOW", "2026-02-07T18:00:00+00:00")
+    for _ in range(2):
+        registry.set_champion(name, 2, "Brier 0.2481 against 0.2500, p = 0.003")
+    old, new = registry.versions(name)
+    assert registry.champion(name) == new
+    assert registry.challenger(name) is None
+    assert not new.archived
+    assert new.model_path == "#/models/promoted/versions/2"
+    assert old.archived
+    assert old.tags["archived_at"] == "2026-02-07T18:00:00+00:00"
+    assert old.tags["archived_reason"] == "Brier 0.2481 against 0.2500, p = 0.003"
+
+
+def test_an_archived_version_that_becomes_champion_again_is_no_longer_archived(
+    registry: ModelRegistry,
+) -> None:
+    name = "demoted"
+    for _ in range(2):
+        registry.register(name, registry.log_candidate(**candidate(forecast=name)))
+    for version in (1, 2, 1):
+        registry.set_champion(name, version, f"to {version}")
+    back, gone = registry.versions(name)
+    assert (back.archived, gone.archived) == (False, True)
+    assert "archived_reason" not in back.tags
+    assert gone.tags["archived_reason"] == "to 1"
+
+
+def test_a_promotion_interrupted_after_the_alias_is_completed_by_the_next(
+    registry: ModelRegistry,
+) -> None:
+    import mlflow
+
+    name = "interrupted"
+    for _ in range(2):
+        registry.register(name, registry.log_candidate(**candidate(forecast=name)))
+    registry.set_champion(name, 1)
+    mlflow.MlflowClient(registry.tracking_uri).set_registered_model_alias(name, "champion", "2")
+    registry.set_champion(name, 2, "again")
+    assert [v.archived for v in registry.versions(name)] == [True, False]
+
+
+def test_the_challenger_can_be_removed(registry: ModelRegistry) -> None:
+    registry.register("lonely", registry.log_candidate(**candidate(forecast="lonely")))
+    registry.set_challenger("lonely", 1)
+    registry.set_challenger("lonely", None)
+    registry.set_challenger("lonely", None)
+    assert registry.challenger("lonely") is None
+
+
+def test_an_unknown_forecast_has_no_versions_and_an_unknown_version_is_an_error(
+    registry: ModelRegistry,
+) -> None:
+    assert registry.versions("nobody") == []
+    with pytest.raises(RegistryError, match="making version 7 the champion of nobody"):
+        registry.set_champion("nobody", 7)
+
+
+def test_two_processes_may_create_the_database_at_once(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    code = (
+        "import sys; from fx_assets.registry.mlflow_registry import ModelRegistry; "
+        "r = ModelRegistry(sys.argv[1], sys.argv[2]); r.prepare(); print(r.experiment('x'))"
+    )
+    command = [sys.executable, "-c", code, uri, tmp_path.as_uri()]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    answers = [process.communicate(timeout=90) for process in started]
+    assert [process.returncode for process in started] == [0, 0], answers
+    assert answers[0][0] == answers[1][0]
+    assert [error for _, error in answers] == ["", ""]
+    assert {file.name for file in Path(tmp_path, "new").iterdir()} <= {
+        "mlflow.db",
+        "mlflow.db.lock",
+        "mlflow.db-wal",
+        "mlflow.db-shm",
+    }
+
+
+def test_a_database_of_older_tables_is_upgraded(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mlflow.db"
+    with sqlite3.connect(registry.tracking_uri.removeprefix("sqlite:///")) as source:
+        with sqlite3.connect(file) as copy:
+            source.backup(copy)
+        copy.close()
+    source.close()
+    import mlflow.db
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+
+    command.downgrade(_get_alembic_config(f"sqlite:///{file}"), "-1")
+    ModelRegistry(f"sqlite:///{file}", tmp_path.as_uri()).prepare()
+    assert ModelRegistry(f"sqlite:///{file}", tmp_path.as_uri()).champion("nobody") is None
+
+
+@pytest.mark.parametrize("damage", ["garbage", "folder"])
+def test_a_database_that_cannot_be_read_is_an_error_with_a_remedy(
+    tmp_path: Path, damage: str
+) -> None:
+    file = tmp_path / "mlflow.db"
+    if damage == "folder":
+        file.mkdir()
+    else:
+        file.write_bytes(b"garbage" * 1000)
+    with pytest.raises(RegistryError, match=r"mlflow\.db: connecting: .*\n.*FX_ASSETS_MLFLOW"):
+        ModelRegistry(f"sqlite:///{file}", tmp_path.as_uri()).prepare()
+
+
+@pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2"])
+def test_a_registry_that_is_away_fails_within_seconds_and_hides_its_password(scheme: str) -> None:
+    pytest.importorskip("psycopg2" if scheme != "http" else "mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = time.monotonic()
+    with pytest.raises(RegistryError, match="Check that the server is up") as caught:
+        ModelRegistry(f"{scheme}://user:secret@127.0.0.1:{port}/mlflow").prepare()
+    assert time.monotonic() - start < 8
+    assert "secret" not in str(caught.value)
+
+
+def test_creation_times_are_utc(registry: ModelRegistry) -> None:
+    registry.register("timed", registry.log_candidate(**candidate(forecast="timed")))
+    age = datetime.now(UTC) - registry.versions("timed")[0].created_at
+    assert abs(age.total_seconds()) < 60
+
+
+def test_importing_the_registry_imports_no_mlflow() -> None:
+    code = (
+        "import sys; import fx_assets.registry, fx_assets.registry.mlflow_registry; "
+        "print([m for m in ('mlflow', 'dagster', 'onnxruntime') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
