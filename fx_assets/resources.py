@@ -64,6 +64,11 @@ class RegistryResource(dg.ConfigurableResource):
         return registry
 
 
+def mlflow_parent_run(context: dg.AssetExecutionContext) -> str | None:
+    """The MLflow run that stands for this Dagster run."""
+    return None
+
+
 def table_of(key: dg.AssetKey) -> tuple[str, str]:
     """The table and the feed or forecast that an asset key stands for."""
     name, table = key.path[0], key.path[-1]

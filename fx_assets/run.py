@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -25,7 +26,7 @@ from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import Declared, load_declared
 
-QUIET = {"loggers": {"progress": {}}}
+QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
 
 
 def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -> int:

@@ -1,6 +1,6 @@
 """Jobs, schedules and sensors: data is fetched by the clock, everything else follows the data."""
 
-from __future__ import annotations
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -9,10 +9,12 @@ from fx_assets.assets.due import days_to_predict, retrain_reason
 from fx_assets.assets.predictions import day_partitions
 from fx_assets.assets.prices import year_partitions, years_to_ingest
 from fx_assets.calendars import calendar
-from fx_assets.lake import TABLES
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+
+AssetJob: TypeAlias = Any
+"""What ``define_asset_job`` returns; Dagster does not export the type."""
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -33,7 +35,7 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {RANGE_START: first, RANGE_END: last}
 
 
-def ingest_job(spec: FeedSpec) -> dg.UnresolvedAssetJobDefinition:
+def ingest_job(spec: FeedSpec) -> AssetJob:
     """Fetch, judge and store a feed's bars."""
     return dg.define_asset_job(
         f"{spec.name}_ingest",
@@ -43,9 +45,7 @@ def ingest_job(spec: FeedSpec) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def ingest_schedule(
-    spec: FeedSpec, job: dg.UnresolvedAssetJobDefinition
-) -> dg.ScheduleDefinition:
+def ingest_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
     """Ask for new bars after publication, from the last stored year on: it catches up by itself."""
 
     @dg.schedule(
@@ -70,7 +70,7 @@ def ingest_schedule(
     return schedule
 
 
-def retrain_job(spec: ForecastSpec) -> dg.UnresolvedAssetJobDefinition:
+def retrain_job(spec: ForecastSpec) -> AssetJob:
     """Judge every candidate on the same rows and decide about the champion."""
     everything = dg.AssetSelection.groups(spec.name)
     live = dg.AssetSelection.assets([spec.name, "predictions"], [spec.name, "outcomes"])
@@ -81,7 +81,7 @@ def retrain_job(spec: ForecastSpec) -> dg.UnresolvedAssetJobDefinition:
     )
 
 
-def predict_job(spec: ForecastSpec, feed: FeedSpec) -> dg.UnresolvedAssetJobDefinition:
+def predict_job(spec: ForecastSpec, feed: FeedSpec) -> AssetJob:
     """Predict from the newest bars and score what has come true."""
     return dg.define_asset_job(
         f"{spec.name}_predict",
@@ -93,9 +93,7 @@ def predict_job(spec: ForecastSpec, feed: FeedSpec) -> dg.UnresolvedAssetJobDefi
     )
 
 
-def retrain_schedule(
-    spec: ForecastSpec, feed: FeedSpec, job: dg.UnresolvedAssetJobDefinition
-) -> dg.ScheduleDefinition:
+def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
     """Judge again every week, where there is anything new to judge on."""
 
     @dg.schedule(
@@ -125,8 +123,8 @@ def retrain_schedule(
 def new_prices_sensor(
     spec: ForecastSpec,
     feed: FeedSpec,
-    predict: dg.UnresolvedAssetJobDefinition,
-    retrain: dg.UnresolvedAssetJobDefinition,
+    predict: AssetJob,
+    retrain: AssetJob,
 ) -> dg.SensorDefinition:
     """Predict as soon as there are bars to predict from; catch up on every day that was missed."""
 
@@ -138,7 +136,7 @@ def new_prices_sensor(
         description=f"Predicts whenever {feed.name}/prices has bars without a prediction.",
     )
     def sensor(
-        context: dg.SensorEvaluationContext, lake: LakeResource
+        lake: LakeResource,
     ) -> dg.RunRequest | dg.SkipReason:
         store = lake.open()
         version = store.version("prices", feed.name)
@@ -164,7 +162,7 @@ def new_prices_sensor(
 @dg.op(description="Merge the small files of every table; old versions stay readable.")
 def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     store = lake.open()
-    for table in TABLES:
+    for table in store.tables():
         for name in store.names(table):
             store.compact(table, name)
             context.log.info(f"compacted {table}/{name}")

@@ -1,17 +1,11 @@
 """One asset a candidate: its walk-forward predictions, its scores, and its fit on all rows."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import dagster as dg
+import pandas as pd
 
 from fx_assets.assets.display import image, markdown_table
 from fx_assets.resources import LakeResource, RegistryResource, mlflow_parent_run
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def build_candidate(

@@ -1,20 +1,13 @@
 """The decision: keep, replace, refresh or demote the champion; its record; the published bundle."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import dagster as dg
+import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import markdown_table
+from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec, ForecastSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from fx_assets.evaluation.decision import Decision
 
 
 def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:

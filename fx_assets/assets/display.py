@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -27,7 +27,7 @@ def image(png: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, object]:
+def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, Any]:
     """Row count, last bar and a price plot."""
     from fx_assets.registry.figures import price_figure
 

@@ -1,10 +1,7 @@
 """From prices to one row of features a bar, with its label where that is known."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import dagster as dg
+import pandas as pd
 
 from fx_assets.assets.display import table_schema
 from fx_assets.assets.prices import require_gate
@@ -12,9 +9,6 @@ from fx_assets.calendars import calendar
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LABEL_COLUMNS = [
     ("target", "float", "what happened; empty while it is not known"),
@@ -27,6 +21,7 @@ LABEL_COLUMNS = [
 
 def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the labelled feature frame; its newest rows are the ones to predict."""
+    columns = feature_set(spec.features).features
 
     @dg.asset(
         key=[spec.name, "features"],
@@ -40,11 +35,11 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", "numpy"},
         metadata={
             "dagster/column_schema": table_schema(
-                [(f.name, "float", f.meaning) for f in feature_set(spec.features).features] + LABEL_COLUMNS
+                [*((f.name, "float", f.meaning) for f in columns), *LABEL_COLUMNS]
             )
         },
     )
-    def features(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult:
+    def features(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.features import labelled_frame
 
         require_gate(lake.open(), feed.name)

@@ -1,19 +1,13 @@
 """What came of the predictions: the truth joins when it arrives, late and revised truths too."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import dagster as dg
+import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
 from fx_assets.assets.prices import require_gate
 from fx_assets.calendars import calendar
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
@@ -32,7 +26,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake"},
         metadata={UNIQUE_KEY: ["day", "target", "known_at"]},
     )
-    def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult:
+    def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import join_outcomes, live_scores
 
         store = lake.open()

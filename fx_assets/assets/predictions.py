@@ -1,8 +1,8 @@
 """One row a day: what the champion of that day says of the bars that were known by then."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -51,9 +51,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
             )
         ],
     )
-    def predictions(
-        context: dg.AssetExecutionContext, lake: LakeResource
-    ) -> dg.MaterializeResult:
+    def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         from fx_assets.registry.issue import issue_days
         from fx_assets.registry.wording import sentence
 
@@ -61,8 +59,8 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         require_gate(store, feed.name)
         days = [date.fromisoformat(day) for day in context.partition_keys]
         issued = issue_days(days, spec, feed, store, clock.now())
-        return dg.MaterializeResult(
-            value=issued.new_rows,
+        yield dg.Output(
+            issued.new_rows,
             metadata={
                 "rows_issued": len(issued.new_rows),
                 "days": dg.MetadataValue.md(
@@ -70,17 +68,15 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
                 ),
                 **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
             },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name="reproduced",
-                    passed=not issued.differences,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=(
-                        "; ".join(issued.differences)
-                        or f"{issued.verified} row(s) made again, all the same"
-                    ),
-                )
-            ],
+        )
+        yield dg.AssetCheckResult(
+            check_name="reproduced",
+            passed=not issued.differences,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=(
+                "; ".join(issued.differences)
+                or f"{issued.verified} row(s) made again, all the same"
+            ),
         )
 
     return predictions

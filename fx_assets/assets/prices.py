@@ -1,29 +1,24 @@
 """From a provider's payload to prices that passed the quality gate."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import bars_metadata, markdown_table
 from fx_assets.calendars import calendar
 from fx_assets.errors import GateError
-from fx_assets.quality import CHECKS
+from fx_assets.lake import Lake
+from fx_assets.quality import CHECKS, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
+from fx_assets.sources import Provenance
 from fx_assets.specs import FeedSpec
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from fx_assets.lake import Lake
-    from fx_assets.quality import GateReport
-    from fx_assets.sources import Provenance
-
 FALLBACK_CHECK = "live_source"
-RAW_KEY = ["event_time", "available_at", "open", "high", "low", "close", "volume"]
+RAW_KEY = ["event_time", "available_at", "close"]
 QUARANTINE_KEY = ["event_date", "column", "value", "reason"]
 
 
@@ -98,7 +93,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     )
     def raw_prices(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[Any]:
         from fx_assets.quality import inspect
         from fx_assets.sources import fetch_bars, new_rows
 
@@ -113,8 +108,8 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
             stored, new_rows(stored, bars, now), batch.rejected, spec, calendar(spec.calendar), now
         )
         _record(store, spec.name, report, batch.provenance, now, context.run_id)
-        return dg.MaterializeResult(
-            value=report.accepted,
+        yield dg.Output(
+            report.accepted,
             metadata={
                 **_provenance_metadata(batch.provenance),
                 "bars_in_payload": len(bars),
@@ -123,11 +118,9 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
                 "gate": dg.MetadataValue.md(_findings_table(report)),
                 **_closed_years(spec, bars, window.start, window.end, now),
             },
-            check_results=[
-                *_check_results(report),
-                _fallback_result(batch.provenance),
-            ],
         )
+        yield from _check_results(report)
+        yield _fallback_result(batch.provenance)
 
     return raw_prices
 
@@ -139,13 +132,13 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         key=[spec.name, "prices"],
         ins={"raw_prices": dg.AssetIn(key=[spec.name, "raw_prices"])},
         group_name=spec.name,
-        description=f"{spec.description} The bars as known now: one row a bar, the newest revision.",
+        description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
         kinds={"python", "deltalake"},
         partitions_def=year_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def prices(lake: LakeResource, raw_prices: pd.DataFrame) -> dg.MaterializeResult:
+    def prices(lake: LakeResource, raw_prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.lake import as_known_at
 
         store = lake.open()
@@ -164,8 +157,6 @@ def _record(
     now: datetime,
     run_id: str,
 ) -> None:
-    import pandas as pd
-
     if len(report.quarantined):
         store.insert_new("quarantine", feed, report.quarantined, QUARANTINE_KEY, run_id=run_id)
     findings = pd.DataFrame([finding.as_row() for finding in report.findings])
@@ -176,7 +167,7 @@ def _record(
     store.insert_new("sources", feed, fetched, ["provider", "sha256"], run_id=run_id)
 
 
-def _provenance_metadata(provenance: Provenance) -> dict[str, object]:
+def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:
     return {
         "provider": provenance.provider,
         "payload": provenance.url,
@@ -187,12 +178,14 @@ def _provenance_metadata(provenance: Provenance) -> dict[str, object]:
 
 def _closed_years(
     spec: FeedSpec, bars: pd.DataFrame, start: datetime, end: datetime, now: datetime
-) -> dict[str, object]:
+) -> dict[str, Any]:
     if len(bars):
         return {}
     last = min(end, now)
     days = calendar(spec.calendar).open_days(start.date(), last.date()) if last > start else []
-    reason = "no open day has passed yet" if not days else f"the payload has none of {len(days)} days"
+    reason = (
+        "no open day has passed yet" if not days else f"the payload has none of {len(days)} days"
+    )
     return {"why_no_bars": reason}
 
 

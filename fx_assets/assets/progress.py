@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import dagster as dg
 
 Listener = Callable[[str, str], None]
-"""Called with a step's name and what happens in it: ``start``, ``done``, ``failed`` or a message."""
+"""Called with a step's name and what happens in it: ``start``, ``done``, or a message."""
 
 listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 

@@ -1,18 +1,12 @@
 """From features to walk-forward folds, and the newest fold's train and test rows."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import dagster as dg
+import pandas as pd
 
 from fx_assets.assets.display import markdown_table
 from fx_assets.specs import ForecastSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
 
 
 def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
@@ -41,10 +35,10 @@ def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
         },
     )
     def splits(features: pd.DataFrame) -> Iterator[dg.Output]:
-        from fx_assets.evaluation import folds, folds_table, train_test_tables
+        from fx_assets.evaluation.folds import fold_table, folds, train_test_tables
 
         cut = folds(features, spec)
-        boundaries = folds_table(cut)
+        boundaries = fold_table(cut)
         train, test = train_test_tables(features, cut)
         yield dg.Output(
             boundaries,
@@ -56,9 +50,7 @@ def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
                 ),
             },
         )
-        yield dg.Output(
-            train, output_name="train_set", metadata={"dagster/row_count": len(train)}
-        )
+        yield dg.Output(train, output_name="train_set", metadata={"dagster/row_count": len(train)})
         yield dg.Output(test, output_name="test_set", metadata={"dagster/row_count": len(test)})
 
     return splits

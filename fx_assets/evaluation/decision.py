@@ -31,6 +31,8 @@ class CandidateStatistics(Spec):
     """The same on the newest ``demotion_rows`` rows."""
     clark_west: float | None = None
     clark_west_p: float | None = None
+    return_p: float | None = None
+    """Clark–West p-value on the rows after its last demotion, for a recipe that was demoted."""
     diebold_mariano: float | None = None
     """Against the champion; positive when the candidate is better."""
     diebold_mariano_p: float | None = None

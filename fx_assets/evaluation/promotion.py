@@ -100,18 +100,13 @@ def _check_time(
     now: datetime,
     data_as_of: datetime,
 ) -> None:
-    order = [
-        ("the last label", rows.label_end),
-        ("the newest data", data_as_of),
-        ("the decision", now),
+    in_order = [
+        ("the last label", rows.label_end, "the newest data", data_as_of),
+        ("the newest data", data_as_of, "the decision", now),
     ]
     if ledger:
-        order.insert(2, ("the decision before", ledger[-1].decided_at))
-    for (what, earlier), (then, later) in [
-        (order[0], order[1]),
-        (order[1], order[-1]),
-        (order[-2], order[-1]),
-    ]:
+        in_order.append(("the decision before", ledger[-1].decided_at, "this one", now))
+    for what, earlier, then, later in in_order:
         if earlier > later:
             raise FxAssetsError(
                 f"{spec.name}: {what} is of {earlier}, after {then}, {later}.",
@@ -237,11 +232,29 @@ class _Case:
             target.horizon,
         )
         figures |= {"clark_west": cw.statistic, "clark_west_p": cw.p_value}
+        figures |= self._since_demotion(item)
         if self.champion is not None and not self.champion_is_baseline:
             dm = diebold_mariano(self.rows.loss(self.champion.recipe), loss, target.horizon)
             figures |= {"diebold_mariano": dm.statistic, "diebold_mariano_p": dm.p_value}
         found = found.model_copy(update=figures)
         return found.model_copy(update={"objections": tuple(self._objections(found))})
+
+    def _since_demotion(self, item: Evidence) -> dict[str, float]:
+        """Whether a recipe that was demoted shows skill on the rows that came after."""
+        fall = self._demotion_of(item.recipe)
+        if fall is None:
+            return {}
+        after = self.rows.times > np.datetime64(fall.last_row.replace(tzinfo=None))
+        if after.sum() < MIN_TEST_ROWS:
+            return {"return_p": 1.0}
+        rows, target = self.rows, self.spec.target
+        said = rows.said[item.recipe][after]
+        cw = clark_west(target.kind, rows.target[after], rows.baseline[after], said, target.horizon)
+        return {"return_p": cw.p_value}
+
+    def _demotion_of(self, recipe: str) -> Decision | None:
+        falls = (d for d in reversed(self.ledger) if d.verdict == "demote" and d.starts_cool_down)
+        return next((d for d in falls if d.recipe_before == recipe), None)
 
     def _objections(self, found: CandidateStatistics) -> list[str]:
         asked = self.thresholds
@@ -258,6 +271,12 @@ class _Case:
             objections.append(
                 f"skill {percent(found.trailing_skill)} on the newest {asked.demotion_rows:,} "
                 "rows: it would be demoted at once"
+            )
+        again = found.return_p
+        if again is not None and again >= asked.clark_west_p:
+            objections.append(
+                f"Clark–West p = {_p(again)} on the rows after its demotion, "
+                f"needed below {_p(asked.clark_west_p)}"
             )
         against = found.diebold_mariano_p
         if against is not None and against >= asked.diebold_mariano_p:

@@ -45,18 +45,25 @@ __all__ = [
     "Manifest",
     "champion_ref",
     "load",
+    "point_to",
     "publish",
     "published_versions",
+    "store_bundle",
 ]
 
 _Read = TypeVar("_Read", bound=BaseModel)
 
 
 def publish(blobs: Blobs, bundle: Bundle) -> BundleRef:
-    """Store the bundle, then make it the champion.
+    """Store the bundle, then make it the champion; see the two steps."""
+    store_bundle(blobs, bundle)
+    return point_to(blobs, bundle.facts.forecast, bundle.facts.version)
 
-    Publishing the same content again changes nothing, or moves the pointer back to it. A process
-    that is killed on the way leaves the old champion in place.
+
+def store_bundle(blobs: Blobs, bundle: Bundle) -> None:
+    """Store the bundle's files, the manifest last; the champion stays who it is.
+
+    Storing the same content again changes nothing.
 
     Raises
     ------
@@ -82,7 +89,18 @@ def publish(blobs: Blobs, bundle: Bundle) -> BundleRef:
     blobs.write_blob(f"{where}/{MODEL_FILE}", bundle.onnx)
     blobs.write_blob(f"{where}/{GOLDEN_FILE}", golden)
     blobs.write_blob(manifest_path, stored)
-    return _move_pointer(blobs, facts.forecast, facts.version, sha256(stored))
+
+
+def point_to(blobs: Blobs, forecast: str, version: int) -> BundleRef:
+    """Make a stored version the champion, by replacing one small file.
+
+    Raises
+    ------
+    RegistryError
+        The version has not been stored.
+    """
+    path = f"{folder(forecast, version)}/{MANIFEST_FILE}"
+    return _move_pointer(blobs, forecast, version, sha256(_read(blobs, path, "manifest")))
 
 
 def champion_ref(blobs: Blobs, forecast: str) -> BundleRef:

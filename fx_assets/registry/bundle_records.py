@@ -61,7 +61,9 @@ class ChampionFacts(_Json):
     horizon: int
     """Bars ahead."""
     version: int
-    """Version of the forecast's registered model."""
+    """Number of the bundle, counted from 1 in each forecast."""
+    mlflow_version: int = 0
+    """Version of the forecast's registered model in MLflow."""
     candidate: str
     family: str
     params: dict[str, Any]

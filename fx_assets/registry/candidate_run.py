@@ -11,6 +11,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -99,8 +100,6 @@ def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> Logge
 
 
 def _end_as_failed(client: MlflowClient, run_id: str) -> None:
-    from contextlib import suppress
-
     with suppress(Exception):
         client.set_terminated(run_id, "FAILED")
 

@@ -105,7 +105,7 @@ def cumulative_loss_figure(
 
 def importance_figure(importance: Mapping[str, float], top: int = 15) -> bytes:
     """The ``top`` most important features, the greatest on top, as shares of all importance."""
-    figure, axes = _canvas("Feature importance")
+    figure, axes = _canvas("Feature importance", left=0.25)
     axes.set_xlabel("share of all importance (%)")
     sizes = {name: abs(value) for name, value in importance.items() if np.isfinite(value)}
     total = sum(sizes.values())
@@ -192,10 +192,12 @@ def volatility_figure(predictions: pd.DataFrame, horizon: int | None = None) -> 
     return to_png(figure)
 
 
-def _canvas(title: str) -> tuple[Figure, Axes]:
+def _canvas(title: str, left: float = 0.09) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=_SIZE, dpi=_DPI)
+    # Matplotlib's own layouts draw everything twice to find these margins.
+    figure.subplots_adjust(left=left, right=0.98, bottom=0.15, top=0.91)
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10, loc="left")
     axes.grid(alpha=0.25)

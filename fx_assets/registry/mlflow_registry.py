@@ -62,13 +62,14 @@ class ModelRegistry:
         client = self._session.client()
         with self._lock, self._session.errors(f"experiment {forecast}"):
             if forecast not in self._experiments:
-                found = client.get_experiment_by_name(forecast)
+                known = client.get_experiment_by_name(forecast)
                 root = f"{self.artifact_root}/{forecast}" if self.artifact_root else None
                 try:
-                    known = found or client.get_experiment(
+                    known = known or client.get_experiment(
                         client.create_experiment(forecast, artifact_location=root)
                     )
                 except MlflowException as error:
+                    # Another process was faster.
                     known = client.get_experiment_by_name(forecast)
                     if error.error_code != "RESOURCE_ALREADY_EXISTS" or known is None:
                         raise

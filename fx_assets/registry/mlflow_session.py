@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -75,20 +76,21 @@ class MlflowSession:
         for name in ("alembic", "mlflow.store.db.utils"):
             logging.getLogger(name).setLevel(logging.WARNING)
         with self.errors("connecting"):
-            import mlflow
-
-            client = mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
             if self.tracking_uri.startswith(_SQLITE):
-                self._prepare_sqlite(client)
-            else:
-                if not self.tracking_uri.startswith(("http://", "https://")):
-                    self._reach_database()
-                client.search_experiments(max_results=1)
+                return self._open_sqlite(Path(self.tracking_uri.removeprefix(_SQLITE)))
+            if not self.tracking_uri.startswith(("http://", "https://")):
+                self._reach_database()
+            return self._open()
+
+    def _open(self) -> MlflowClient:
+        import mlflow
+
+        client = mlflow.MlflowClient(self.tracking_uri, self.tracking_uri)
+        client.search_experiments(max_results=1)
         return client
 
-    def _prepare_sqlite(self, client: MlflowClient) -> None:
+    def _open_sqlite(self, file: Path) -> MlflowClient:
         """Create or upgrade the database, one process at a time; a killed one leaves no trace."""
-        file = Path(self.tracking_uri.removeprefix(_SQLITE))
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{file}.lock", timeout=_LOCK_SECONDS):
             if not file.exists():
@@ -100,23 +102,20 @@ class MlflowSession:
                     new.replace(file)
                 finally:
                     new.unlink(missing_ok=True)
-            # Before MLflow does: it would try for most of an hour to open what cannot be opened.
-            with sqlite3.connect(file) as database:
+            # MLflow would try for most of an hour to open what cannot be opened.
+            with closing(sqlite3.connect(file)) as database:
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute("SELECT count(*) FROM sqlite_master")
-            database.close()
-            from mlflow.exceptions import MlflowException
-
             try:
-                client.search_experiments(max_results=1)
-            except MlflowException as error:
+                return self._open()
+            except Exception as error:
                 if "out-of-date" not in str(error):
                     raise
-                _upgrade(self.tracking_uri)
-                client.search_experiments(max_results=1)
+            _upgrade(self.tracking_uri)
+            return self._open()
 
     def _reach_database(self) -> None:
-        # Like above: MLflow retries a refused connection for most of an hour.
+        # MLflow would retry a refused connection for most of an hour.
         import sqlalchemy
 
         timeout = {"connect_timeout": _CONNECT_SECONDS}
@@ -146,10 +145,15 @@ class MlflowSession:
             text = str(error).replace(self.tracking_uri, self.shown_uri).strip()
             first = text.splitlines()[0] if text else type(error).__name__
             raise RegistryError(
-                f"MLflow at {self.shown_uri}: {action}: {first}", remedy=self._remedy(text)
+                f"MLflow at {self.shown_uri}: {action}: {first}",
+                remedy=self._remedy(error, text),
             ) from error
 
-    def _remedy(self, text: str) -> str:
+    def _remedy(self, error: Exception, text: str) -> str:
+        if isinstance(error, ImportError):
+            return "Install the database's driver into the environment of the platform."
+        if _package(error) in {"google", "onnx"}:
+            return "The model is not an ONNX graph; export it again with Model.to_onnx."
         if "out-of-date" in text:
             return f"Back the database up, then run: mlflow db upgrade {self.shown_uri}"
         if self.tracking_uri.startswith(_SQLITE):
@@ -194,8 +198,12 @@ def _sync(file: Path) -> None:
         os.fsync(stream.fileno())
 
 
+def _package(error: Exception) -> str:
+    return type(error).__module__.partition(".")[0]
+
+
 def _is_foreign(error: Exception) -> bool:
-    root = type(error).__module__.partition(".")[0]
-    return isinstance(error, OSError | sqlite3.Error) or root in {
-        "mlflow", "requests", "sqlalchemy", "urllib3", "boto3", "botocore", "alembic",
+    return isinstance(error, OSError | sqlite3.Error | ImportError) or _package(error) in {
+        "mlflow", "requests", "sqlalchemy", "urllib3", "boto3", "botocore", "alembic", "google",
+        "onnx",
     }  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 import time
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 import httpx
 import tenacity
@@ -118,6 +120,12 @@ def download(
     return attempt(target.get, headers)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    # Reading the certificates takes longer than a local request.
+    return httpx.create_ssl_context()
+
+
 @dataclass(frozen=True)
 class _Target:
     url: str
@@ -137,7 +145,10 @@ class _Target:
         try:
             with (
                 httpx.Client(
-                    timeout=timeout, follow_redirects=True, max_redirects=MAX_REDIRECTS
+                    verify=_tls(),
+                    timeout=timeout,
+                    follow_redirects=True,
+                    max_redirects=MAX_REDIRECTS,
                 ) as client,
                 client.stream("GET", self.url, headers=headers) as response,
             ):

@@ -1,4 +1,4 @@
-"""Small labelled frames and specs for the tests of the evaluation, and its provenance assertions."""
+"""Labelled frames and specs for the tests of the evaluation, and its provenance assertion."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class World:
         self.says = {
             BASELINE: np.full(n, 0.5),
             "skilled": 0.5 + edge * sign,
-            "half_skilled": 0.5 + 0.5 * edge * sign,
+            "timid": 0.5 + 0.25 * edge * sign,
             "noise": 0.5 + 0.03 * rng.standard_normal(n),
         }
 
@@ -148,9 +148,9 @@ def test_running_again_on_the_same_data_is_no_new_look() -> None:
 
 
 def test_after_a_replacement_no_look_comes_for_thirteen_weeks() -> None:
-    ledger = WORLD.decide([], {"xgboost": "half_skilled"}, 2200)
+    ledger = WORLD.decide([], {"xgboost": "timid"}, 2200)
     assert ledger[-1].verdict == "replace"
-    both = {"xgboost": "half_skilled", "logistic_regression": "skilled"}
+    both = {"xgboost": "timid", "logistic_regression": "skilled"}
     for n in range(2205, 2265, 5):
         ledger += WORLD.decide(ledger, both, n)
         assert not ledger[-1].looked, n
@@ -163,31 +163,56 @@ def test_after_a_replacement_no_look_comes_for_thirteen_weeks() -> None:
 
 def test_a_model_is_not_replaced_by_one_that_is_not_significantly_better() -> None:
     ledger = WORLD.decide([], {"xgboost": "skilled"}, 2200)
-    WORLD.says["twin"] = WORLD.says["skilled"] + 1e-3 * WORLD.says["noise"]
+    towards = np.sign(WORLD.rows["target"] - 0.5) * np.random.default_rng(4).choice([-1, 1], 3000)
+    WORLD.says["twin"] = WORLD.says["skilled"] + 1e-3 * towards.to_numpy()
     ledger += WORLD.decide(ledger, {"xgboost": "skilled", "random_forest": "twin"}, 2300)
     assert ledger[-1].looked
     assert ledger[-1].champion == "xgboost"
-    assert any("Diebold–Mariano" in o for o in ledger[-1].statistics_of("random_forest").objections)
+    twin, champion = (ledger[-1].statistics_of(name) for name in ("random_forest", "xgboost"))
+    assert twin.loss < champion.loss
+    assert any("Diebold–Mariano" in o for o in twin.objections)
 
 
 def test_a_champion_whose_signal_stops_is_demoted_and_stays_away_until_it_proves_itself() -> None:
-    world = World(n=3600, stops_at=2500)
+    world = World(n=3600, seed=1, stops_at=2500)
     ledger = world.decide([], SKILLED, 2500)
     assert ledger[-1].verdict == "replace"
-    for n in range(2505, 3500, 5):
+    for n in range(2510, 3500, 10):
         ledger += world.decide(ledger, SKILLED, n)
     demotion = next(d for d in ledger if d.verdict == "demote")
     assert demotion.champion == BASELINE
     assert demotion.starts_cool_down
     assert demotion.statistics_of("logistic_regression").trailing_skill < 0
-    assert 200 < demotion.rows - 2500 < 450
+    assert 0 < demotion.rows - 2500 < 450
     assert all(d.champion == BASELINE for d in ledger[demotion.sequence :])
+    last_look = next(d for d in reversed(ledger) if d.looked)
+    assert last_look.statistics_of("logistic_regression").clark_west_p < 1e-6
+    assert last_look.statistics_of("logistic_regression").return_p > 0.025
+
+
+def test_a_demoted_recipe_returns_when_it_shows_skill_on_the_rows_after() -> None:
+    ledger = champion_ledger()
+    fall = ledger[-1].model_copy(
+        update={
+            "verdict": "demote",
+            "champion": BASELINE,
+            "recipe": f"recipe_of_{BASELINE}",
+            "recipe_before": "recipe_of_logistic_regression",
+            "sequence": 2,
+        }
+    )
+    ledger.append(fall)
+    early = WORLD.decide(ledger, SKILLED, 2565)[0]
+    assert early.looked
+    assert early.statistics_of("logistic_regression").return_p is not None
+    back = WORLD.decide(ledger, SKILLED, 3000)[0]
+    assert (back.verdict, back.champion) == ("replace", "logistic_regression")
 
 
 def test_a_champion_that_is_no_longer_declared_gives_way_and_a_due_look_follows() -> None:
-    ledger = WORLD.decide([], {"xgboost": "half_skilled"}, 2200)
+    ledger = WORLD.decide([], {"xgboost": "timid"}, 2200)
     made = WORLD.decide(ledger, {"logistic_regression": "skilled"}, 2210)
-    assert [d.verdict for d in made] == ["demote", "refresh"]
+    assert [d.verdict for d in made] == ["demote", "keep"]
     assert "no longer declared" in made[0].sentence
     assert [d.verdict for d in WORLD.decide(ledger, {"random_forest": "skilled"}, 2265)] == [
         "demote",

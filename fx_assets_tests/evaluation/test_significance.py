@@ -105,7 +105,9 @@ def rejections(differences: np.ndarray, horizon: int, level: float = 0.05) -> fl
 @pytest.mark.parametrize(("horizon", "limit"), [(1, 0.05), (20, 0.06)])
 def test_the_test_rejects_a_true_null_at_its_nominal_rate(horizon: int, limit: float) -> None:
     worlds = 1000
-    d = overlapping(np.random.default_rng(horizon).standard_normal((worlds, 1000 + horizon)), horizon)
+    d = overlapping(
+        np.random.default_rng(horizon).standard_normal((worlds, 1000 + horizon)), horizon
+    )
     found = rejections(d, horizon) * worlds
     # At horizon 20 the true rate is 5.5 % (8,000 worlds); at 1 it is 5.0 %.
     assert found <= stats.binom.ppf(0.999, worlds, limit)

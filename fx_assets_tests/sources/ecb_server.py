@@ -118,7 +118,7 @@ def running() -> Iterator[EcbServer]:
     server = EcbServer()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             path = self.path.split("?", 1)[0]
             server.requests.append((path, time.monotonic()))
             answers = server.scripts.get(path) or [status(404)]

@@ -71,7 +71,7 @@ closes = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(closes, min_size=1, max_size=5), st.sampled_from([-1, 0, 1]))
 def test_any_sequence_of_payloads_is_idempotent_and_ends_at_the_newest_values(
     payloads: list[list[float | None]], pace: int
