@@ -8,6 +8,7 @@ pandas, and runs no code from the bundle: ONNX Runtime evaluates a graph.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -55,20 +56,21 @@ _Read = TypeVar("_Read", bound=BaseModel)
 
 
 def publish(blobs: Blobs, bundle: Bundle) -> BundleRef:
-    """Store the bundle, then make it the champion; see the two steps."""
+    """Store the bundle, then make it the champion: :func:`store_bundle` and :func:`point_to`."""
     store_bundle(blobs, bundle)
     return point_to(blobs, bundle.facts.forecast, bundle.facts.version)
 
 
 def store_bundle(blobs: Blobs, bundle: Bundle) -> None:
-    """Store the bundle's files, the manifest last; the champion stays who it is.
+    """Write the bundle's files, the manifest last; the champion stays who it is.
 
-    Storing the same content again changes nothing.
+    Storing the same content again changes nothing. What a killed process left unfinished is
+    written anew.
 
     Raises
     ------
     RegistryError
-        The bundle does not pass the checks of :func:`load`, or this version is already published
+        The bundle does not pass the checks of :func:`load`, or this version is already stored
         with other content.
     """
     facts = bundle.facts
@@ -80,27 +82,39 @@ def store_bundle(blobs: Blobs, bundle: Bundle) -> None:
     )
     where = folder(facts.forecast, facts.version)
     _evaluate(manifest, bundle.onnx, bundle.golden, where)
-    manifest_path = f"{where}/{MANIFEST_FILE}"
-    if blobs.blob_exists(manifest_path):
-        stored = blobs.read_blob(manifest_path)
-        _refuse_other_content(_parse(Manifest, stored, manifest_path, "manifest"), manifest, where)
-    else:
-        stored = to_json(manifest)
+    path = f"{where}/{MANIFEST_FILE}"
+    if blobs.blob_exists(path):
+        stored = _parse(Manifest, _read(blobs, path, "manifest"), path, "manifest")
+        _refuse_other_content(stored, manifest, where)
     blobs.write_blob(f"{where}/{MODEL_FILE}", bundle.onnx)
     blobs.write_blob(f"{where}/{GOLDEN_FILE}", golden)
-    blobs.write_blob(manifest_path, stored)
+    if not blobs.blob_exists(path):
+        blobs.write_blob(path, to_json(manifest))
 
 
 def point_to(blobs: Blobs, forecast: str, version: int) -> BundleRef:
-    """Make a stored version the champion, by replacing one small file.
+    """Make a stored version the champion, by replacing the pointer; nothing if it is already.
 
     Raises
     ------
     RegistryError
-        The version has not been stored.
+        There is no such version, or it does not pass the checks of :func:`load`.
     """
-    path = f"{folder(forecast, version)}/{MANIFEST_FILE}"
-    return _move_pointer(blobs, forecast, version, sha256(_read(blobs, path, "manifest")))
+    stored = load(blobs, forecast, version).ref
+    try:
+        present = champion_ref(blobs, forecast)
+    except FxAssetsError:
+        present = None
+    if present and present.manifest_sha256 == stored.manifest_sha256:
+        return present
+    pointer = Pointer(
+        forecast=forecast,
+        version=version,
+        manifest_sha256=stored.manifest_sha256,
+        published_at=clock.now(),
+    )
+    blobs.write_blob(pointer_path(forecast), to_json(pointer))
+    return replace(stored, published_at=pointer.published_at)
 
 
 def champion_ref(blobs: Blobs, forecast: str) -> BundleRef:
@@ -166,27 +180,10 @@ def load(blobs: Blobs, forecast: str, version: int | None = None) -> LoadedBundl
 
 
 def published_versions(blobs: Blobs, forecast: str) -> list[int]:
-    """The versions that were published completely, in ascending order."""
+    """The versions that were stored completely, in ascending order."""
     start, end = f"bundles/{forecast}/", f"/{MANIFEST_FILE}"
     names = (p.removeprefix(start).removesuffix(end) for p in blobs.list_blobs(start))
     return sorted(int(name) for name in names if name.isdecimal())
-
-
-def _move_pointer(blobs: Blobs, forecast: str, version: int, manifest_sha256: str) -> BundleRef:
-    try:
-        present = champion_ref(blobs, forecast)
-    except FxAssetsError:
-        present = None
-    if present and (present.version, present.manifest_sha256) == (version, manifest_sha256):
-        return present
-    pointer = Pointer(
-        forecast=forecast,
-        version=version,
-        manifest_sha256=manifest_sha256,
-        published_at=clock.now(),
-    )
-    blobs.write_blob(pointer_path(forecast), to_json(pointer))
-    return BundleRef(forecast, version, manifest_sha256, pointer.published_at)
 
 
 def _refuse_other_content(stored: Manifest, new: Manifest, where: str) -> None:
@@ -195,9 +192,9 @@ def _refuse_other_content(stored: Manifest, new: Manifest, where: str) -> None:
     if other:
         key = other[0]
         raise RegistryError(
-            f"{where} is already published with other content ({', '.join(other)}; {key}: "
+            f"{where} is already stored with other content ({', '.join(other)}; {key}: "
             f"{str(old.get(key))[:80]} there, {str(wanted.get(key))[:80]} here).",
-            remedy="Register the model again to get a new version, and publish that.",
+            remedy="Versions never change; store this content under the next version.",
         )
 
 

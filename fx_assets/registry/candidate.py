@@ -287,11 +287,17 @@ def _draft(
         tolerance=fitted.model.onnx_tolerance,
         intervals=fit_intervals(predictions, kind, spec.coverage, volatility),
         coverage=measure_coverage(predictions, kind, spec.coverage, volatility).measured,
-        scores=tuple(ScoredMetric(**row) for row in scores.to_dict("records")),
+        scores=_finite(scores),
         mlflow_run_id=logged.run_id,
         mlflow_experiment_id=logged.experiment_id,
         mlflow_model_id=logged.model_id,
     )
+
+
+def _finite(scores: pd.DataFrame) -> tuple[ScoredMetric, ...]:
+    """Metrics that exist on these rows, such as no correlation of a constant forecast."""
+    rows = scores.replace([np.inf, -np.inf], np.nan).dropna().itertuples(index=False)
+    return tuple(ScoredMetric.model_validate(row._asdict()) for row in rows)
 
 
 def _figures(

@@ -127,6 +127,7 @@ def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -
         target="direction",
         horizon=1,
         version=version,
+        mlflow_version=version,
         candidate="logistic_regression",
         family="logistic_regression",
         params={"C": 0.1},

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from fx_assets.errors import NoChampionError, RegistryError
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import Golden, champion_ref, load, publish, published_versions
+from fx_assets.registry.bundle import (
+    Golden,
+    champion_ref,
+    load,
+    point_to,
+    publish,
+    published_versions,
+    store_bundle,
+)
 from fx_assets_tests.registry.conftest import ROWS, WEIGHTS, Folder, champion
 
 FORECAST = "eurusd_direction"
@@ -48,6 +56,27 @@ def test_the_pointer_is_written_last_and_alone_replaced() -> None:
     pointer = f"{HERE}/champion.json"
     assert blobs.writes[3] == blobs.writes[-1] == pointer
     assert [path for path in blobs.writes if blobs.writes.count(path) > 1] == [pointer] * 2
+
+
+def test_a_stored_bundle_becomes_champion_only_when_it_is_pointed_to() -> None:
+    blobs = Folder()
+    publish(blobs, champion(1))
+    store_bundle(blobs, champion(2))
+    assert load(blobs, FORECAST).manifest.version == 1
+    assert load(blobs, FORECAST, version=2).manifest.version == 2
+    moved = point_to(blobs, FORECAST, 2)
+    assert champion_ref(blobs, FORECAST) == moved == load(blobs, FORECAST).ref
+
+
+def test_the_pointer_moves_to_whole_versions_only() -> None:
+    blobs = Folder()
+    publish(blobs, champion(1))
+    store_bundle(blobs, champion(2))
+    blobs.files[f"{HERE}/2/model.onnx"] = blobs.files[f"{HERE}/2/model.onnx"][:-1]
+    for version, reason in ((2, "check of the model failed"), (3, "There is no file")):
+        with pytest.raises(RegistryError, match=reason):
+            point_to(blobs, FORECAST, version)
+    assert load(blobs, FORECAST).manifest.version == 1
 
 
 def test_nothing_published_yet_is_told_apart_from_a_damaged_bundle() -> None:
