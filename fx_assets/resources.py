@@ -5,13 +5,13 @@ Local and production differ in the settings that are read here, and nowhere else
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fx_assets.errors import FxAssetsError
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ def _open_lake(root: str, duckdb_file: str) -> Lake:
     from fx_assets.lake import Lake
 
     return Lake(root, Path(duckdb_file))
+
+
+@lru_cache(maxsize=8)
+def _open_registry(tracking_uri: str, artifact_root: str) -> ModelRegistry:
+    from fx_assets.registry.mlflow_registry import ModelRegistry
+
+    registry = ModelRegistry(tracking_uri, artifact_root)
+    registry.prepare()
+    return registry
 
 
 class LakeResource(dg.ConfigurableResource):
@@ -57,16 +66,44 @@ class RegistryResource(dg.ConfigurableResource):
 
     def open(self) -> ModelRegistry:
         """The registry; its database is created on first use."""
-        from fx_assets.registry.mlflow_registry import ModelRegistry
-
-        registry = ModelRegistry(self.tracking_uri, self.artifact_root)
-        registry.prepare()
-        return registry
+        return _open_registry(self.tracking_uri, self.artifact_root)
 
 
-def mlflow_parent_run(context: dg.AssetExecutionContext) -> str | None:
-    """The MLflow run that stands for this Dagster run."""
-    return None
+@dg.resource(description="The MLflow run that stands for a Dagster run; candidates nest below it.")
+def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
+    """``dagster_mlflow``'s resource, imported only in runs that need it.
+
+    Its closing hook is not used: it ends the parent at the first failing candidate, which breaks
+    the others. The experiment is the forecast's when one forecast is retrained, else ``retrain``.
+    """
+    settings = Settings()
+    run = context.run
+    experiment = run.job_name.removesuffix("_retrain") if run else "retrain"
+    if experiment.startswith("__"):
+        experiment = "retrain"
+    _open_registry(settings.mlflow_uri, settings.mlflow_artifact_root).experiment(experiment)
+
+    from dagster_mlflow import mlflow_tracking
+
+    config = {
+        "experiment_name": experiment,
+        "mlflow_tracking_uri": settings.mlflow_uri,
+        "parent_run_id": None,
+        "mlflow_run_id": None,
+        "env": {},
+        "env_to_tag": None,
+        "extra_tags": None,
+    }
+    tracking = mlflow_tracking.resource_fn(context.replace_config(config))
+    resource = next(tracking)
+    try:
+        yield resource
+    finally:
+        tracking.close()
+        failed = bool(
+            context.instance and run and context.instance.get_run_stats(run.run_id).steps_failed
+        )
+        resource.end_run("FAILED" if failed else "FINISHED")
 
 
 def table_of(key: dg.AssetKey) -> tuple[str, str]:
@@ -143,11 +180,7 @@ def resources() -> dict[str, object]:
             artifact_root=settings.mlflow_artifact_root,
             ui=settings.mlflow_ui,
         ),
+        "mlflow": mlflow_parent,
         "settings": SettingsResource(),
         "io_manager": DeltaIOManager(lake=lake),
     }
-
-
-def as_failure(error: FxAssetsError) -> dg.Failure:
-    """Our error as a Dagster failure that is not retried: trying again would not help."""
-    return dg.Failure(description=str(error), allow_retries=False)

@@ -1,10 +1,12 @@
 """One asset a candidate: its walk-forward predictions, its scores, and its fit on all rows."""
 
+from typing import Any
+
 import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.display import image, markdown_table
-from fx_assets.resources import LakeResource, RegistryResource, mlflow_parent_run
+from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 
 
@@ -30,6 +32,7 @@ def build_candidate(
         context: dg.AssetExecutionContext,
         lake: LakeResource,
         registry: RegistryResource,
+        mlflow: dg.ResourceParam[Any],
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
         from fx_assets.registry.candidate import try_candidate
@@ -45,7 +48,7 @@ def build_candidate(
             store=lake.open(),
             registry=registry.open(),
             run_id=context.run_id,
-            parent_run_id=mlflow_parent_run(context),
+            parent_run_id=mlflow.active_run().info.run_id,
             progress=progress,
         )
         return dg.MaterializeResult(

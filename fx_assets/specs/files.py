@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ class _Located:
     where: str
 
 
+@cache
 def load_declared(folder: Path = DECLARED_FOLDER) -> Declared:
-    """Parse every ``defs.yaml`` below ``folder``.
+    """Parse every ``defs.yaml`` below ``folder``, once a process.
 
     Raises
     ------
