@@ -52,10 +52,10 @@ def _prepare_environment() -> None:
 
 
 def _check() -> int:
-    from fx_assets.specs.files import load_declared
+    from fx_assets.components.declared import declared
 
-    declared = load_declared()
-    print(f"{len(declared.feeds)} feeds and {len(declared.forecasts)} forecasts are well declared.")
+    found = declared()
+    print(f"{len(found.feeds)} feeds and {len(found.forecasts)} forecasts are well declared.")
     return 0
 
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
 
 from fx_assets.assets.automation import compaction, compaction_schedule
 from fx_assets.assets.progress import progress_logger
+from fx_assets.components.declared import declared
 from fx_assets.resources import resources
-from fx_assets.specs.files import DECLARED_FOLDER, load_declared
+from fx_assets.settings import Settings
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything that this deployment runs."""
-    load_declared()
+    declared()
     warnings.simplefilter("ignore", dg.BetaWarning)
-    # Building from the folder, not from the project, spares a second in each process: the latter
-    # imports every component library that is installed.
-    tree = dg.ComponentTree.for_project(DECLARED_FOLDER)
     return dg.Definitions.merge(
-        tree.build_defs(DECLARED_FOLDER),
+        _components(Settings().declared_folder),
         dg.Definitions(
             jobs=[compaction],
             schedules=[compaction_schedule()],
@@ -30,3 +30,14 @@ def defs() -> dg.Definitions:
             executor=dg.in_process_executor,
         ),
     )
+
+
+def _components(folder: Path) -> dg.Definitions:
+    """The components below a folder, which need not be a Python package.
+
+    Building from the folder, not from the project, spares a second in each process: the latter
+    imports every component library that is installed.
+    """
+    module = ModuleType("fx_assets.defs")
+    module.__file__, module.__path__ = None, [str(folder)]
+    return dg.ComponentTree.from_module(module, folder).build_defs(folder)

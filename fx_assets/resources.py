@@ -152,11 +152,13 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         table, name = table_of(context.asset_key)
         frame = self.lake.open().read(table, name)
-        if not context.has_asset_partitions or "event_time" not in frame:
+        if "event_time" not in frame:
             return frame
-        window = context.asset_partitions_time_window
-        inside = (frame["event_time"] >= window.start) & (frame["event_time"] < window.end)
-        return frame[inside].reset_index(drop=True)
+        if context.has_asset_partitions:
+            window = context.asset_partitions_time_window
+            times = frame["event_time"]
+            frame = frame[(times >= window.start) & (times < window.end)]
+        return frame.sort_values("event_time", kind="stable", ignore_index=True)
 
 
 class SettingsResource(dg.ConfigurableResource):

@@ -18,13 +18,14 @@ from fx_assets.assets import progress
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.due import days_to_predict, features_are_behind, retrain_reason
 from fx_assets.assets.prices import years_to_ingest
+from fx_assets.components.declared import declared as load_declared
 from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import SpecError
 from fx_assets.lake import Lake
 from fx_assets.registry.wording import LATEST_COLUMNS, latest_row
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.specs.files import Declared, load_declared
+from fx_assets.specs.files import Declared
 
 QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
 

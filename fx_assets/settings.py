@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PACKAGED_DECLARATIONS = Path(__file__).resolve().parent / "defs"
+
 
 class Settings(BaseSettings):
     """Deployment settings; each field is the environment variable ``FX_ASSETS_<FIELD>``."""
@@ -44,6 +46,9 @@ class Settings(BaseSettings):
     http_backoff_seconds: PositiveFloat = Field(
         default=0.5, description="First pause between attempts; it doubles, with jitter."
     )
+    declared: Path | None = Field(
+        default=None, description="Folder of the defs.yaml files; unset means fx_assets/defs."
+    )
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."
     )
@@ -62,6 +67,11 @@ class Settings(BaseSettings):
     def cache_folder(self) -> Path:
         """The folder of payloads as an absolute path."""
         return self._absolute(self.cache)
+
+    @cached_property
+    def declared_folder(self) -> Path:
+        """The folder of the declared feeds and forecasts as an absolute path."""
+        return self._absolute(self.declared) if self.declared else PACKAGED_DECLARATIONS
 
     @cached_property
     def mlflow_uri(self) -> str:

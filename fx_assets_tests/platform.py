@@ -91,6 +91,7 @@ class Platform:
         }
         for name, value in environment.items():
             self.monkeypatch.setenv(name, value)
+        (self.folder / "dagster").mkdir(parents=True)
         self.instance = dg.DagsterInstance.local_temp(str(self.folder / "dagster"))
         self.lake = Lake.from_settings(Settings())
         self.reload()

@@ -3,7 +3,7 @@
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import table_schema
+from fx_assets.assets.display import content_version, table_schema
 from fx_assets.assets.prices import require_gate
 from fx_assets.calendars import calendar
 from fx_assets.features import feature_set
@@ -46,6 +46,7 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         frame = labelled_frame(prices, spec, calendar(feed.calendar))
         return dg.MaterializeResult(
             value=frame,
+            data_version=content_version(frame),
             metadata={
                 "dagster/row_count": len(frame),
                 "unlabelled_rows": int(frame["target"].isna().sum()),

@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.display import bars_metadata, markdown_table
+from fx_assets.assets.display import bars_metadata, content_version, markdown_table
 from fx_assets.calendars import calendar
 from fx_assets.errors import GateError
 from fx_assets.lake import Lake
@@ -144,7 +144,11 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         store = lake.open()
         require_gate(store, spec.name)
         bars = as_known_at(raw_prices, clock.now())
-        return dg.MaterializeResult(value=bars, metadata=bars_metadata(bars, spec.instrument))
+        return dg.MaterializeResult(
+            value=bars,
+            data_version=content_version(bars),
+            metadata=bars_metadata(bars, spec.instrument),
+        )
 
     return prices
 

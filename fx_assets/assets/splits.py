@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import markdown_table
+from fx_assets.assets.display import content_version, markdown_table
 from fx_assets.specs import ForecastSpec
 
 
@@ -43,6 +43,7 @@ def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
         yield dg.Output(
             boundaries,
             output_name="splits",
+            data_version=content_version(boundaries),
             metadata={
                 "dagster/row_count": len(boundaries),
                 "folds": dg.MetadataValue.md(
@@ -50,7 +51,12 @@ def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
                 ),
             },
         )
-        yield dg.Output(train, output_name="train_set", metadata={"dagster/row_count": len(train)})
-        yield dg.Output(test, output_name="test_set", metadata={"dagster/row_count": len(test)})
+        for table, rows in (("train_set", train), ("test_set", test)):
+            yield dg.Output(
+                rows,
+                output_name=table,
+                data_version=content_version(rows),
+                metadata={"dagster/row_count": len(rows)},
+            )
 
     return splits

@@ -20,8 +20,8 @@ from fx_assets.assets.features import build_features
 from fx_assets.assets.outcomes import build_outcomes
 from fx_assets.assets.predictions import build_predictions
 from fx_assets.assets.splits import build_splits
+from fx_assets.components.declared import declared
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.specs.files import load_declared
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Forecast(dg.Component):
         return cls(spec=attributes)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return forecast_definitions(self.spec, load_declared().feeds[self.spec.feed])
+        return forecast_definitions(self.spec, declared().feeds[self.spec.feed])
 
 
 def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:

@@ -17,6 +17,7 @@ shown: :func:`measure_coverage`. An :class:`IntervalModel` needs NumPy only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,9 +89,14 @@ class IntervalModel(Spec):
         if self.kind == "volatility":
             return prediction * self.lower[0], prediction * self.upper[0]
         return (
-            float(np.interp(prediction, self.knots, self.lower)),
-            float(np.interp(prediction, self.knots, self.upper)),
+            float(np.interp(prediction, self._curves[0], self._curves[1])),
+            float(np.interp(prediction, self._curves[0], self._curves[2])),
         )
+
+    @cached_property
+    def _curves(self) -> tuple[Floats, Floats, Floats]:
+        """Knots, lower and upper bounds as arrays, which interpolation would build each time."""
+        return np.array(self.knots), np.array(self.lower), np.array(self.upper)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ Only the proper score and the skill are ever judged by; the rest is for people.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.bootstrap import block_weights
@@ -21,6 +22,9 @@ from fx_assets.evaluation.losses import (
     squared_error,
 )
 from fx_assets.specs.forecast import TargetKind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_ROWS = 30
 PROBABILITY_FLOOR = 1e-15
@@ -64,16 +68,36 @@ def score(
     NotEnoughDataError
         Fewer than 30 rows have a target.
     """
-    rows = predictions[predictions["target"].notna()]
-    n = len(rows)
+    import pandas as pd
+
+    columns = (predictions[name] for name in ("target", "prediction", "baseline"))
+    return pd.DataFrame(
+        measure(*columns, kind=kind, horizon=horizon, coverage=coverage, n_boot=n_boot, seed=seed)
+    )
+
+
+def measure(
+    target: ArrayLike,
+    prediction: ArrayLike,
+    baseline: ArrayLike,
+    *,
+    kind: TargetKind,
+    horizon: int,
+    coverage: float = 0.95,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> dict[str, list[str] | list[float] | int]:
+    """As :func:`score`, of arrays in order of time, as columns."""
+    columns = (np.asarray(values, dtype=np.float64) for values in (target, prediction, baseline))
+    target, prediction, baseline = columns
+    known = ~np.isnan(target)
+    target, prediction, baseline = target[known], prediction[known], baseline[known]
+    n = len(target)
     if n < MIN_ROWS:
         raise NotEnoughDataError(
             f"Metrics need at least {MIN_ROWS} rows with an outcome, and there are {n}.",
             remedy="Wait for more outcomes.",
         )
-    target, prediction, baseline = (
-        rows[name].to_numpy(dtype=np.float64) for name in ("target", "prediction", "baseline")
-    )
     metrics = _METRICS[kind]
     once = np.ones((1, n))
     resampled = block_weights(n, horizon, n_boot, seed)
@@ -88,16 +112,14 @@ def score(
     first = LOSS_NAMES[kind]
     names = [first, "skill", *(name for name in value if name not in {first, "skill"})]
     bounds = {name: _percentiles(draws[name], tail) for name in names}
-    return pd.DataFrame(
-        {
-            "metric": names,
-            "value": [float(value[name][0]) for name in names],
-            "lower": [bounds[name][0] for name in names],
-            "upper": [bounds[name][1] for name in names],
-            "n": n,
-            "baseline_value": [float(reference[name][0]) for name in names],
-        }
-    )
+    return {
+        "metric": names,
+        "value": [float(value[name][0]) for name in names],
+        "lower": [bounds[name][0] for name in names],
+        "upper": [bounds[name][1] for name in names],
+        "n": n,
+        "baseline_value": [float(reference[name][0]) for name in names],
+    }
 
 
 def _percentiles(draws: Floats, tail: float) -> tuple[float, float]:
@@ -235,23 +257,36 @@ def reliability(predictions: pd.DataFrame, bins: int = 10, coverage: float = 0.9
         A row for each bin: ``n``, ``predicted`` (mean probability), ``observed`` (share of ups),
         ``lower`` and ``upper`` (Jeffreys interval of that share).
     """
+    import pandas as pd
+
+    return pd.DataFrame(
+        reliability_bins(predictions["target"], predictions["prediction"], bins, coverage)
+    )
+
+
+def reliability_bins(
+    target: ArrayLike, prediction: ArrayLike, bins: int = 10, coverage: float = 0.95
+) -> dict[str, Floats]:
+    """As :func:`reliability`, of arrays, as columns."""
     from scipy.special import betaincinv
 
-    rows = predictions[predictions["target"].notna()]
-    edges = np.unique(np.quantile(rows["prediction"], np.linspace(0, 1, bins + 1)))
-    which = np.searchsorted(edges[1:-1], rows["prediction"].to_numpy(), side="right")
-    grouped = rows.groupby(which)
-    n, ups = grouped.size(), grouped["target"].sum()
+    target = np.asarray(target, dtype=np.float64)
+    prediction = np.asarray(prediction, dtype=np.float64)[~np.isnan(target)]
+    target = target[~np.isnan(target)]
+    edges = np.unique(np.quantile(prediction, np.linspace(0, 1, bins + 1)))
+    which = np.searchsorted(edges[1:-1], prediction, side="right")
+    some = np.bincount(which) > 0
+    n, ups, total = (
+        np.bincount(which, weights)[some] for weights in (np.ones_like(target), target, prediction)
+    )
     tail = (1 - coverage) / 2
-    return pd.DataFrame(
-        {
-            "n": n,
-            "predicted": grouped["prediction"].mean(),
-            "observed": ups / n,
-            "lower": betaincinv(ups + 0.5, n - ups + 0.5, tail),
-            "upper": betaincinv(ups + 0.5, n - ups + 0.5, 1 - tail),
-        }
-    ).reset_index(drop=True)
+    return {
+        "n": n,
+        "predicted": total / n,
+        "observed": ups / n,
+        "lower": betaincinv(ups + 0.5, n - ups + 0.5, tail),
+        "upper": betaincinv(ups + 0.5, n - ups + 0.5, 1 - tail),
+    }
 
 
 def cumulative_loss_difference(predictions: pd.DataFrame, kind: TargetKind) -> pd.DataFrame:
@@ -262,6 +297,8 @@ def cumulative_loss_difference(predictions: pd.DataFrame, kind: TargetKind) -> p
     DataFrame
         ``event_time`` (UTC) and ``advantage``, in units of the proper score.
     """
+    import pandas as pd
+
     rows = predictions[predictions["target"].notna()].sort_values("event_time")
     loss = loss_for(kind)
     gain = loss(rows["target"], rows["baseline"]) - loss(rows["target"], rows["prediction"])

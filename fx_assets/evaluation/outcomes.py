@@ -80,6 +80,6 @@ def live_scores(outcomes: pd.DataFrame, spec: ForecastSpec) -> pd.DataFrame:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    times = {name: "datetime64[us, UTC]" for name in ("event_time", "target_time", "known_at")}
+    times = dict.fromkeys(("event_time", "target_time", "known_at"), "datetime64[us, UTC]")
     text = dict.fromkeys(("day", "mode", "champion", "champion_version"), "object")
     return frame.astype({**times, **text, "inside_interval": "boolean"})

@@ -346,6 +346,13 @@ def model_inputs(
             f"{model_class.__name__} reads {', '.join(missing)}, which the frame lacks.",
             remedy="Build the frame with the forecast's feature set and labels.",
         )
+    return input_matrix(frame, spec)
+
+
+def input_matrix(
+    frame: Mapping[str, ArrayLike] | pd.DataFrame, spec: InputSpec
+) -> FloatArray:
+    """As :func:`model_inputs`, for a frame that has the columns."""
     columns = [np.asarray(frame[name], dtype=np.float64) for name in spec.columns]
     if not spec.window:
         return np.column_stack(columns)

@@ -9,19 +9,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from fx_assets import models
 from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion
-from fx_assets.evaluation.intervals import IntervalModel, ewma_volatility
-from fx_assets.evaluation.losses import baseline_forecast
-from fx_assets.features import feature_set, labelled_frame
+from fx_assets.features import labelled_frame
 from fx_assets.registry.bundle import LoadedBundle, load
 from fx_assets.registry.candidate import ScoredMetric
 from fx_assets.registry.champion import read_decisions
+from fx_assets.registry.predictor import Predictor
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
@@ -146,14 +143,8 @@ class _Issuer:
         spec, manifest = self.spec, bundle.manifest
         loss, skill = (ScoredMetric(**manifest.skill[name]) for name in ("loss", "skill"))
         newest = frame.iloc[-1]
-        inputs = models.model_inputs(
-            frame, models.model_class(manifest.family), feature_set(spec.features).columns
-        )[-1:]
-        prediction = float(bundle.predict(np.ascontiguousarray(inputs))[0])
-        intervals = IntervalModel.model_validate(manifest.intervals)
-        volatility = float(ewma_volatility(frame["log_return"])[-1])
-        lower, upper = intervals.interval(prediction, volatility)
-        baseline = float(baseline_forecast(spec.target, frame["baseline_mean"].iloc[-1:])[0])
+        predictor = Predictor(bundle)
+        made = predictor.newest(frame)
         target_time = newest["target_time"].to_pydatetime()
         return {
             "day": day.isoformat(),
@@ -164,11 +155,11 @@ class _Issuer:
             "as_of_close": float(newest["close"]),
             "decision_time": pd.Timestamp(decided),
             "target_time": newest["target_time"],
-            "prediction": prediction,
-            "lower": lower,
-            "upper": upper,
-            "coverage": intervals.coverage,
-            "baseline": baseline,
+            "prediction": made.prediction,
+            "lower": made.lower,
+            "upper": made.upper,
+            "coverage": predictor.intervals.coverage,
+            "baseline": made.baseline,
             "baseline_name": spec.baseline.name,
             "champion": decision.champion,
             "champion_version": f"v{manifest.version}",
@@ -184,7 +175,7 @@ class _Issuer:
             "skill_upper": skill.upper,
             "skill_demonstrated": decision.skill_demonstrated,
             "code_version": manifest.code_version,
-            "input_hash": hashlib.sha256(inputs.tobytes()).hexdigest()[:16],
+            "input_hash": hashlib.sha256(made.inputs.tobytes()).hexdigest()[:16],
             "table_versions": json.dumps(
                 {f"raw_prices/{self.feed.name}": self.store.version("raw_prices", self.feed.name)}
             ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from fx_assets.specs import ForecastSpec
+from fx_assets.specs import ForecastSpec, TargetSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +25,21 @@ LATEST_COLUMNS = (
 )
 
 
+class Aimed(Protocol):
+    """What the words depend on: a ``ForecastSpec``, or a loaded champion."""
+
+    @property
+    def target(self) -> TargetSpec:
+        """What is predicted."""
+        ...
+
+
 def annualised_volatility(variance: float, horizon: int) -> float:
     """Per cent a year of a variance over ``horizon`` daily bars, at 252 bars a year."""
     return 100 * math.sqrt(variance * BARS_A_YEAR / horizon)
 
 
-def value_text(row: Mapping[str, Any], name: str, spec: ForecastSpec) -> str:
+def value_text(row: Mapping[str, Any], name: str, spec: Aimed) -> str:
     """A predicted value, or a bound of its interval, with its unit."""
     value = float(row[name])
     if spec.target.kind == "direction":
@@ -41,13 +50,13 @@ def value_text(row: Mapping[str, Any], name: str, spec: ForecastSpec) -> str:
     return f"{value:.3g} ({annualised_volatility(value, spec.target.horizon):.1f} % a year)"
 
 
-def prediction_text(row: Mapping[str, Any], spec: ForecastSpec) -> str:
+def prediction_text(row: Mapping[str, Any], spec: Aimed) -> str:
     """The prediction with what it is called."""
     name = {"direction": "P(up)", "return": "log return", "volatility": "variance"}
     return f"{name[spec.target.kind]} {value_text(row, 'prediction', spec)}"
 
 
-def interval_text(row: Mapping[str, Any], spec: ForecastSpec) -> str:
+def interval_text(row: Mapping[str, Any], spec: Aimed) -> str:
     """The interval with its nominal coverage."""
     share = f"{100 * float(row['coverage']):.0f} %"
     if spec.target.kind == "direction":
@@ -69,7 +78,7 @@ def score_text(row: Mapping[str, Any]) -> str:
     )
 
 
-def sentence(row: Mapping[str, Any], spec: ForecastSpec) -> str:
+def sentence(row: Mapping[str, Any], spec: Aimed) -> str:
     """A prediction as one sentence."""
     honest = "with demonstrated skill" if row["skill_demonstrated"] else "without claim to skill"
     return (

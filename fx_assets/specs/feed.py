@@ -119,8 +119,8 @@ class FeedSpec(Spec):
     start: date = date(1999, 1, 4)
     """First day that is kept."""
     gate: GateSpec = GateSpec()
-    ingest_cron: str = "10 16 * * 1-5"
-    """When new bars are fetched, in the time zone of the calendar."""
+    ingest_cron: str = "10 16,17,19 * * 1-5"
+    """When new bars are fetched, in the calendar's time zone; thrice, since publication can be late."""
     owners: list[str] = Field(default=["team:research"])
 
     @property

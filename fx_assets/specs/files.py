@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 from pydantic import ValidationError
@@ -21,7 +21,6 @@ SPEC_TYPES: dict[str, type[FeedSpec] | type[ForecastSpec]] = {
     "fx_assets.components.PriceFeed": FeedSpec,
     "fx_assets.components.Forecast": ForecastSpec,
 }
-DECLARED_FOLDER = Path(__file__).resolve().parents[1] / "defs"
 
 
 @dataclass(frozen=True)
@@ -36,14 +35,37 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """Something wrong with a declared value: where in its attributes, and what."""
+
+    loc: tuple[str | int, ...]
+    message: str
+
+
+Judge: TypeAlias = Callable[[ForecastSpec], Iterable[Mistake]]
+"""Finds the mistakes in a forecast that only the code which it names can see."""
+
+
+@dataclass(frozen=True)
 class _Located:
     spec: Spec
     where: str
 
 
+def _no_mistakes(_: ForecastSpec) -> Iterable[Mistake]:
+    return ()
+
+
 @cache
-def load_declared(folder: Path = DECLARED_FOLDER) -> Declared:
+def load_declared(folder: Path, judge: Judge = _no_mistakes) -> Declared:
     """Parse every ``defs.yaml`` below ``folder``, once a process.
+
+    Parameters
+    ----------
+    folder
+        The deployment's is ``Settings().declared_folder``.
+    judge
+        Asked about each forecast that is well-formed; its mistakes are reported with the others.
 
     Raises
     ------
@@ -59,7 +81,7 @@ def load_declared(folder: Path = DECLARED_FOLDER) -> Declared:
         if path.name != "defs.yaml":
             problems.append(f"{shown}: is ignored by Dagster; rename it to defs.yaml")
             continue
-        for spec, where in _parse_file(path, shown, problems):
+        for spec, where in _parse_file(path, shown, judge, problems):
             known: dict[str, _Located] = feeds if isinstance(spec, FeedSpec) else forecasts
             name = str(getattr(spec, "name", ""))
             if name in known:
@@ -88,7 +110,7 @@ def _shown(path: Path) -> str:
 
 
 def _parse_file(
-    path: Path, shown: str, problems: list[str]
+    path: Path, shown: str, judge: Judge, problems: list[str]
 ) -> Iterator[tuple[FeedSpec | ForecastSpec, str]]:
     text = path.read_text(encoding="utf-8")
     try:
@@ -106,9 +128,14 @@ def _parse_file(
             problems.append(f"{where}: type: {_unknown('component type', kind, list(SPEC_TYPES))}")
             continue
         try:
-            yield SPEC_TYPES[kind].model_validate(value.get("attributes") or {}), where
+            spec = SPEC_TYPES[kind].model_validate(value.get("attributes") or {})
         except ValidationError as error:
             problems.extend(_describe(error, node, shown, SPEC_TYPES[kind]))
+            continue
+        for mistake in judge(spec) if isinstance(spec, ForecastSpec) else ():
+            line = _line_of(node, ("attributes", *mistake.loc))
+            problems.append(f"{shown}:{line}: {_dotted(mistake.loc)}: {mistake.message}")
+        yield spec, where
 
 
 def _describe(
@@ -122,7 +149,11 @@ def _describe(
             message = _unknown("setting", loc[-1], _settings_at(spec_type, loc[:-1]))
         elif not isinstance(detail["input"], dict | list):
             message += f" (found {detail['input']!r})"
-        yield f"{shown}:{line}: {'.'.join(map(str, loc)) or 'attributes'}: {message}"
+        yield f"{shown}:{line}: {_dotted(loc)}: {message}"
+
+
+def _dotted(loc: Sequence[int | str]) -> str:
+    return ".".join(map(str, loc)) or "attributes"
 
 
 def _unknown(what: str, value: object, allowed: Sequence[str]) -> str:

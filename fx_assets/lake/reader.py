@@ -1,0 +1,124 @@
+"""Reads tables as Arrow, without pandas: for servers, which have no use for its 60 MB.
+
+A :class:`Reader` belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from pyarrow import fs
+
+from fx_assets.errors import LakeError
+from fx_assets.lake.location import Location
+
+
+class Reader:
+    """The newest version of each table of one lake.
+
+    Open tables are kept and brought up to date on each use.
+
+    Raises
+    ------
+    LakeError
+        From any method: the storage cannot be reached, or a table cannot be read.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._kept: dict[str, tuple[object, DeltaTable]] = {}
+
+    def version(self, table: str, name: str) -> tuple[object, int] | None:
+        """Identifies the table's content; None if there is no such table.
+
+        Equal values mean equal rows: the version, and which of several tables that were created at
+        this place one after the other it belongs to.
+        """
+        opened = self._open(table, name)
+        return None if opened is None else (opened[0], opened[1].version())
+
+    def read(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """Every row, in the order of writing; None if there is no such table.
+
+        Columns that the table lacks are left out.
+        """
+        opened = self._open(table, name)
+        if opened is None:
+            return None
+        source = opened[1]
+        stored: Any = source.schema().to_arrow()
+        schema = pa.schema(stored)
+        wanted = [f for f in schema if columns is None or f.name in columns]
+        try:
+            handler = DeltaStorageHandler.from_table(source._table, self.location.storage_options)
+            store = fs.PyFileSystem(handler)
+            parts = [
+                _conform(pq.ParquetFile(store.open_input_file(path)), wanted)
+                for path in _files(source)
+            ]
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            self._kept.clear()
+            raise self._error(table, name, error) from None
+        return pa.concat_tables([pa.schema(wanted).empty_table(), *parts])
+
+    def _open(self, table: str, name: str) -> tuple[object, DeltaTable] | None:
+        uri = self.location.table_uri(table, name)
+        birth = "" if self.location.is_remote else _birth(uri)
+        kept = self._kept.get(uri)
+        try:
+            if birth is None:
+                raise TableNotFoundError
+            if kept is not None and kept[0] == birth:
+                kept[1].update_incremental()
+            else:
+                options = self.location.storage_options
+                self._kept[uri] = (birth, DeltaTable(uri, storage_options=options))
+        except TableNotFoundError:
+            self._kept.pop(uri, None)
+            return None
+        except (DeltaError, OSError) as error:
+            self._kept.pop(uri, None)
+            raise self._error(table, name, error) from None
+        return self._kept[uri]
+
+    def _error(self, table: str, name: str, error: Exception) -> LakeError:
+        return LakeError(
+            f"{table}/{name} at {self.location.root}: {self.location.redact(error)}",
+            remedy="Check that the storage can be reached and that its credentials allow this.",
+        )
+
+
+def _birth(uri: str) -> tuple[int, int] | None:
+    """What tells a local table from another that took its place; None if there is none."""
+    try:
+        first = os.stat(f"{uri}/_delta_log/{0:020}.json")
+    except FileNotFoundError:
+        return None
+    return first.st_ino, first.st_mtime_ns
+
+
+def _files(source: DeltaTable) -> list[str]:
+    actions = source.get_add_actions()
+    written = zip(
+        actions["modification_time"].to_pylist(), actions["path"].to_pylist(), strict=True
+    )
+    return [path for _, path in sorted(written)]
+
+
+def _conform(file: pq.ParquetFile, wanted: Sequence[pa.Field]) -> pa.Table:
+    present = set(file.schema_arrow.names)
+    data = file.read([f.name for f in wanted if f.name in present], use_threads=False)
+    return pa.table(
+        [
+            data[f.name].cast(f.type) if f.name in present else pa.nulls(data.num_rows, f.type)
+            for f in wanted
+        ],
+        schema=pa.schema(wanted),
+    )

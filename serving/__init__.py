@@ -1,0 +1,1 @@
+"""Serves champions over REST: what the lake holds, without Dagster, MLflow or pandas."""

@@ -1,0 +1,76 @@
+"""What goes out: JSON by msgspec in a response that costs no more than its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+JSON = b"application/json"
+_encoder = msgspec.json.Encoder()
+
+
+class Raw(Response):
+    """A finished body with its headers; does none of the work of Starlette's constructor."""
+
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        content_type: bytes = JSON,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [
+            (b"content-type", content_type),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        for name, value in (headers or {}).items():
+            self.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class Prepared(Raw):
+    """A response that is made once and sent many times."""
+
+    def __init__(
+        self, body: bytes, raw_headers: list[tuple[bytes, bytes]], status: int = 200
+    ) -> None:
+        self.body, self.raw_headers, self.status_code = body, raw_headers, status
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it; a middleware may add to its copy of the headers."""
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": list(self.raw_headers),
+        }
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON; NaN and infinities become null."""
+    return _encoder.encode(value)
+
+
+def json_answer(value: Any, headers: Mapping[str, str] | None = None, status: int = 200) -> Raw:
+    """A value as a JSON response."""
+    return Raw(json_bytes(value), status=status, headers=headers)

@@ -1,0 +1,339 @@
+"""What goes in and out of the API, as msgspec types; OpenAPI is made from these."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Kind = Literal["direction", "return", "volatility"]
+Mode = Literal["live", "late", "backtest", "supplied"]
+Verdict = Literal["fresh", "late", "stale"]
+
+Instant = Annotated[datetime, Meta(description="UTC.")]
+Close = Annotated[float, Meta(gt=0, le=1e12, description="The bar's close: a positive price.")]
+Day = Annotated[date, Meta(description="The market's local date.")]
+
+
+class Interval(Struct):
+    """Where the outcome is expected, or for a probability the share of ups it stood for."""
+
+    lower: float
+    upper: float
+    coverage: Annotated[float, Meta(description="Nominal coverage, such as 0.9.")]
+
+
+class Baseline(Struct):
+    """What the recipe without any skill says."""
+
+    name: str
+    value: float | None
+
+
+class Data(Struct):
+    """The newest bar that the forecast is made from."""
+
+    day: Day
+    as_of: Annotated[datetime, Meta(description="When that bar became known (UTC).")]
+    close: float | None
+    age_seconds: Annotated[float, Meta(description="Time since ``as_of``, as of this answer.")]
+    missing_bars: Annotated[int, Meta(description="Bars that should be known by now and are not.")]
+    freshness: Annotated[
+        Verdict, Meta(description="fresh: no bar is missing; late: one is; stale: more are.")
+    ]
+    next_bar_expected: Instant
+
+
+class ChampionRef(Struct):
+    """The model that predicts."""
+
+    name: str
+    family: str
+    version: Annotated[int, Meta(description="Number of the published bundle.")]
+    recipe: Annotated[str, Meta(description="Hash of the recipe.")]
+    code_version: str
+    trained_through: Instant
+    label_end: Annotated[datetime, Meta(description="When its last training label was known.")]
+
+
+class Skill(Struct):
+    """Out-of-sample score against the baseline, and whether it is more than luck."""
+
+    demonstrated: bool
+    metric: Annotated[str, Meta(description="The proper score: brier, mse or qlike.")]
+    score: float | None
+    baseline_score: float | None
+    skill: Annotated[float | None, Meta(description="1 - score / baseline score.")]
+    lower: Annotated[float | None, Meta(description="Of its 95 % interval.")]
+    upper: float | None
+    rows: int
+
+
+class Forecast(Struct, kw_only=True):
+    """A forecast with all that is needed to judge it."""
+
+    forecast: str
+    instrument: str
+    target: Kind
+    horizon: Annotated[int, Meta(description="Bars ahead.")]
+    unit: Annotated[str, Meta(description="Of value, interval and baseline.")]
+    value: float
+    interval: Interval
+    baseline: Baseline
+    decision_time: Instant
+    target_time: Annotated[datetime, Meta(description="When the predicted bar closes (UTC).")]
+    mode: Annotated[
+        Mode,
+        Meta(
+            description="live: issued before the outcome; late: issued after it from what was "
+            "known before; backtest: walk-forward; supplied: from the caller's data."
+        ),
+    ]
+    data: Data
+    champion: ChampionRef
+    skill: Skill
+    stale: Annotated[
+        str | None,
+        Meta(description="Why the lake could not be asked, when the last good copy answers."),
+    ] = None
+    out_of_range: Annotated[
+        list[str], Meta(description="Inputs outside of what training saw.")
+    ] = []
+    sentence: Annotated[str, Meta(description="The forecast in words.")] = ""
+    issued_at: Annotated[
+        datetime | None, Meta(description="When it was issued (UTC); null for supplied data.")
+    ] = None
+
+
+class ForecastSummary(Struct):
+    """A forecast that is served."""
+
+    forecast: str
+    instrument: str
+    target: Kind
+    horizon: int
+    feed: str
+    champion: ChampionRef
+    skill: Skill
+    data: Data | None
+    stale: str | None
+    refused: Annotated[
+        str | None, Meta(description="Why a newer champion was refused, if one was.")
+    ]
+
+
+class ForecastList(Struct):
+    """Every forecast that is served."""
+
+    forecasts: list[ForecastSummary]
+
+
+class Features(Struct, forbid_unknown_fields=True):
+    """The inputs of one prediction; see the model card for names, units and ranges."""
+
+    features: Annotated[
+        dict[str, float], Meta(description="Each of the champion's inputs by name, in any order.")
+    ]
+
+
+class FeatureRows(Struct, forbid_unknown_fields=True):
+    """The inputs of several predictions."""
+
+    rows: Annotated[
+        list[dict[str, float]], Meta(min_length=1, description="One object a prediction.")
+    ]
+
+
+class Bar(Struct, forbid_unknown_fields=True):
+    """One bar."""
+
+    day: Day
+    close: Close
+
+
+class Bars(Struct, forbid_unknown_fields=True):
+    """Consecutive bars; the forecast is made at the newest of them."""
+
+    bars: Annotated[
+        list[Bar],
+        Meta(min_length=2, description="One a day, in any order. Give 300 or more."),
+    ]
+
+
+class BarSeries(Struct, forbid_unknown_fields=True):
+    """Several series of bars."""
+
+    series: Annotated[list[Bars], Meta(min_length=1, description="One a prediction.")]
+
+
+class Forecasts(Struct):
+    """Answers in the order of the request."""
+
+    forecasts: list[Forecast]
+
+
+class HistoryRow(Struct, kw_only=True):
+    """A prediction and what came of it."""
+
+    event_time: Instant
+    target_time: Instant
+    mode: Mode
+    champion: str
+    version: Annotated[str | None, Meta(description="Null for a backtest.")]
+    prediction: float
+    lower: float | None
+    upper: float | None
+    baseline: float | None
+    outcome: Annotated[float | None, Meta(description="Null while it is not known.")]
+    loss: Annotated[float | None, Meta(description="Proper score; lower is better.")]
+    baseline_loss: float | None
+    inside_interval: bool | None
+
+
+class History(Struct):
+    """A page of predictions, newest first."""
+
+    forecast: str
+    rows: list[HistoryRow]
+    next: Annotated[str | None, Meta(description="Path of the next page of older rows.")]
+
+
+class Measure(Struct):
+    """A metric with its 95 % interval beside the baseline's value."""
+
+    metric: str
+    value: float | None
+    lower: float | None
+    upper: float | None
+    rows: int
+    baseline: Annotated[
+        float | None, Meta(description="Of the baseline; for pr_auc the share of ups.")
+    ]
+
+
+class SkillPoint(Struct):
+    """Skill over the window of outcomes that ends here."""
+
+    event_time: Instant
+    skill: float | None
+    lower: float | None
+    upper: float | None
+
+
+class Bin(Struct):
+    """What happened when it said about this."""
+
+    rows: int
+    predicted: float
+    observed: float
+    lower: float
+    upper: float
+
+
+class Coverage(Struct):
+    """How often outcomes were inside of the interval."""
+
+    nominal: float | None
+    backtest: Annotated[float | None, Meta(description="Measured, walking forward.")]
+    live: Annotated[float | None, Meta(description="Of issued predictions with an outcome.")]
+    live_rows: int
+
+
+class Performance(Struct, kw_only=True):
+    """How good the champion's recipe was; backtest and live are never mixed."""
+
+    forecast: str
+    champion: ChampionRef
+    backtest: list[Measure]
+    live: Annotated[
+        list[Measure], Meta(description="Of live predictions; empty below 30 outcomes.")
+    ]
+    live_rows: int
+    window: Annotated[int, Meta(description="Rows of a rolling window.")]
+    rolling: list[SkillPoint]
+    reliability: Annotated[list[Bin], Meta(description="For directions; else empty.")]
+    coverage: Coverage
+
+
+class InputFact(Struct):
+    """An input of the model."""
+
+    name: str
+    unit: str
+    least: Annotated[float | None, Meta(description="Smallest value that training saw.")]
+    greatest: float | None
+
+
+class ModelCard(Struct, kw_only=True):
+    """What the champion is and where it comes from."""
+
+    forecast: str
+    instrument: str
+    feed: str
+    target: Kind
+    horizon: int
+    unit: str
+    champion: ChampionRef
+    published_at: Instant
+    params: dict[str, Any]
+    seed: int
+    feature_set: str
+    inputs: list[InputFact]
+    training: Annotated[
+        dict[str, Any], Meta(description="Rows, window, row hash and Delta versions.")
+    ]
+    decision: Annotated[dict[str, Any], Meta(description="The record that made it champion.")]
+    history: Annotated[list[dict[str, Any]], Meta(description="Every decision, newest first.")]
+    metrics: list[Measure]
+    skill: Skill
+    intervals: dict[str, Any]
+    mlflow: Annotated[dict[str, Any], Meta(description="Run and registered version.")]
+    parity: Annotated[dict[str, float], Meta(description="Graph against fitted object.")]
+    files: Annotated[dict[str, Any], Meta(description="SHA-256 and size of each file.")]
+
+
+class Status(Struct, kw_only=True):
+    """Freshness of the data, and drift where it has been measured."""
+
+    forecast: str
+    data: Data | None
+    predictions_issued_at: datetime | None
+    drift: Annotated[
+        list[dict[str, Any]], Meta(description="The newest drift report; empty without one.")
+    ]
+    drift_measured_at: datetime | None
+
+
+class Prices(Struct):
+    """Bars, with their features where asked for, newest first."""
+
+    forecast: str
+    feed: str
+    rows: Annotated[
+        list[dict[str, Any]], Meta(description="event_time, close, and features by name.")
+    ]
+    next: str | None
+
+
+class Live(Struct):
+    """The process runs."""
+
+    status: Literal["alive"]
+
+
+class ForecastHealth(Struct):
+    """Whether a forecast is served, and by whom."""
+
+    forecast: str
+    version: int | None
+    stale: str | None
+    refused: str | None
+
+
+class Ready(Struct):
+    """Whether forecasts are served, and what is wrong with any."""
+
+    status: Literal["ready", "degraded", "not ready"]
+    forecasts: list[ForecastHealth]
+    lake: Annotated[str | None, Meta(description="Why the lake cannot be read, if it cannot.")]

@@ -1,0 +1,72 @@
+"""What differs between deployments of the server, read from the environment in one place."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fx_assets.settings import Settings as PlatformSettings
+
+
+class Settings(BaseSettings):
+    """Server settings; each field is the environment variable ``FX_SERVING_<FIELD>``.
+
+    Where the lake is comes from ``FX_ASSETS_LAKE`` and ``FX_ASSETS_HOME``, as for the platform.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FX_SERVING_", extra="ignore", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: NonNegativeInt = Field(default=8000, description="Port to listen on; 0 chooses one.")
+    workers: PositiveInt = Field(default=1, description="Processes that share the port.")
+    poll_seconds: PositiveFloat = Field(
+        default=1.0, description="Pause between two looks at the pointers and tables of the lake."
+    )
+    patience_seconds: PositiveFloat = Field(
+        default=1.0, description="How long a start waits for the lake before it serves without."
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="Folder of last good champions; unset means 'serving' in the platform's cache.",
+    )
+    default_forecast: str = Field(
+        default="", description="What /invocations asks; unset means the first by name."
+    )
+    keys: str = Field(
+        default="", description="API keys: 'name:scopes:sha256' entries separated by blanks."
+    )
+    keys_file: Path | None = Field(
+        default=None, description="File of such entries, one a line; '#' starts a comment."
+    )
+    rate_limit: str = Field(
+        default="", description="Such as '100/second' or '6000/minute', per key or address."
+    )
+    rate_limit_storage: str = Field(
+        default="memory://",
+        description="Where hits are counted; 'memory://' counts in each worker, redis:// in all.",
+    )
+    max_body_bytes: PositiveInt = Field(
+        default=2_000_000, description="Larger request bodies are refused."
+    )
+    max_batch: PositiveInt = Field(
+        default=1000, description="Most predictions that one request may ask for."
+    )
+    cors_origins: list[str] = Field(
+        default=[], description="Origins that browsers may call from; none unless set."
+    )
+    access_log: bool = Field(default=True, description="Whether each request is logged as JSON.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @cached_property
+    def lake_root(self) -> str:
+        """The lake's root as an absolute path or an ``s3://`` URI."""
+        return PlatformSettings().lake_root
+
+    @cached_property
+    def cache_folder(self) -> Path:
+        """The folder of last good champions as an absolute path."""
+        return (self.cache or PlatformSettings().cache_folder / "serving").resolve()
