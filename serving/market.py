@@ -64,9 +64,20 @@ def data_facts(
     expected = _expected(name, day)
     missing = 0
     if expected <= now:
-        market = calendar(name)
-        days = market.open_days(date.fromordinal(day.toordinal() + 1), market.day_of(now))
-        missing = sum(market.available_at(later) <= now for later in days)
+        today = calendar(name).day_of(now)
+        missing = _open_between(name, day, today)
+        missing += day < today and _known(name, today, now)
     verdict: Verdict = "fresh" if missing == 0 else "late" if missing == 1 else "stale"
     age = (now - as_of).total_seconds()
     return Data(day, as_of.astimezone(UTC), close, age, missing, verdict, expected)
+
+
+@lru_cache(maxsize=4096)
+def _open_between(name: str, after: date, before: date) -> int:
+    first, last = after.toordinal() + 1, before.toordinal() - 1
+    days = (date.fromordinal(day) for day in range(first, last + 1))
+    return sum(map(calendar(name).is_open, days))
+
+
+def _known(name: str, day: date, now: datetime) -> bool:
+    return calendar(name).is_open(day) and published(name, day) <= now

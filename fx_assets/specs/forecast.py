@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    GetJsonSchemaHandler,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
@@ -14,6 +15,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from fx_assets.specs.base import Name, Spec, digest
 
@@ -88,6 +91,16 @@ class CandidateSpec(Spec):
         return value
 
 
+class _NameOrSettings:
+    """Lets editors and ``dg check`` accept a family's name where a candidate is expected."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "enum": sorted(FAMILIES)}, handler(schema)]}
+
+
 class WalkForwardSpec(Spec):
     """How history is cut into folds, and how often a model is fitted again."""
 
@@ -148,7 +161,7 @@ class ForecastSpec(Spec):
     target: TargetSpec
     features: Name = "fx_close"
     """Name of a feature set."""
-    candidates: list[CandidateSpec] = Field(min_length=1)
+    candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
     walk_forward: WalkForwardSpec = WalkForwardSpec()
     promotion: PromotionRule = PromotionRule()
     coverage: float = Field(default=0.9, gt=0.5, lt=1)

@@ -1,0 +1,169 @@
+"""A champion in service: a loaded bundle with everything that an answer about it repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from difflib import get_close_matches
+
+import numpy as np
+from msgspec import Raw, Struct
+
+from fx_assets.features.base import feature_set
+from fx_assets.registry.bundle_records import LoadedBundle
+from fx_assets.registry.predictor import Predictor
+from serving.answers import json_bytes
+from serving.problems import Problem
+from serving.schemas import ChampionRef, InputFact, Skill
+
+WARM_UP_SLACK = 1
+NAMED = 5
+"""Most names that an error message lists."""
+
+
+class Champion:
+    """Never changes; a request takes one reference and uses nothing else."""
+
+    def __init__(self, bundle: LoadedBundle) -> None:
+        manifest = bundle.manifest
+        self.bundle = bundle
+        self.manifest = manifest
+        self.predictor = Predictor(bundle)
+        self.features = feature_set(manifest.feature_set)
+        self.names = manifest.input_names
+        self._known = frozenset(self.names)
+        ranges = [manifest.input_ranges.get(name, (None, None)) for name in self.names]
+        self._least = np.array([-np.inf if low is None else low for low, _ in ranges])
+        self._greatest = np.array([np.inf if high is None else high for _, high in ranges])
+        self.ref = ChampionRef(
+            name=manifest.candidate,
+            family=manifest.family,
+            version=manifest.version,
+            recipe=manifest.recipe,
+            code_version=manifest.code_version,
+            trained_through=manifest.trained_through,
+            label_end=manifest.label_end,
+        )
+        self.skill = _skill(manifest.skill)
+        self.ref_json = Raw(json_bytes(self.ref))
+        self.skill_json = Raw(json_bytes(self.skill))
+
+    @property
+    def version(self) -> int:
+        """Number of the bundle."""
+        return self.manifest.version
+
+    @property
+    def bars_needed(self) -> int:
+        """Fewest bars of which the newest has every input."""
+        uses = set(self.manifest.columns) & set(self.features.columns)
+        warm_up = max((f.warm_up for f in self.features.features if f.name in uses), default=0)
+        labels = self.manifest.horizon + 1
+        window = 2 if self.manifest.window else 0
+        return max(warm_up + WARM_UP_SLACK, labels, window, 2)
+
+    def matrix(self, rows: Sequence[Mapping[str, float]], field: str) -> np.ndarray:
+        """Named inputs as an (n, p) matrix.
+
+        Raises
+        ------
+        Problem
+            A name is missing or unknown; says which, and what was probably meant.
+        """
+        width, names = len(self.names), self.names
+        out = np.empty((len(rows), width))
+        for i, row in enumerate(rows):
+            if len(row) != width:
+                raise self._misnamed(row, field if len(rows) == 1 else f"{field}[{i}]")
+            try:
+                out[i] = [row[name] for name in names]
+            except KeyError:
+                where = field if len(rows) == 1 else f"{field}[{i}]"
+                raise self._misnamed(row, where) from None
+        return out
+
+    def out_of_range(self, inputs: np.ndarray) -> list[str]:
+        """The inputs of one row that lie outside of what training saw."""
+        row = inputs[0]
+        outside = (row < self._least) | (row > self._greatest)
+        if not outside.any():
+            return []
+        return [self.names[i] for i in np.flatnonzero(outside)]
+
+    def input_facts(self) -> list[InputFact]:
+        """Name, unit and training range of each input."""
+        manifest = self.manifest
+        shared = manifest.columns[0] if manifest.window else ""
+        return [
+            InputFact(
+                name,
+                manifest.units.get(name) or _UNITS.get(shared or name, ""),
+                *manifest.input_ranges.get(name, (None, None)),
+            )
+            for name in self.names
+        ]
+
+    def _misnamed(self, row: Mapping[str, float], field: str) -> Problem:
+        unknown = sorted(row.keys() - self._known)
+        missing = [name for name in self.names if name not in row]
+        said = []
+        if missing:
+            said.append(f"{len(missing)} missing ({_some(missing)})")
+        if unknown:
+            close = get_close_matches(unknown[0], missing or self.names, n=1)
+            hint = f", did you mean {close[0]}?" if close else ""
+            said.append(f"{len(unknown)} unknown ({_some(unknown)}{hint})")
+        return Problem(
+            409,
+            "other-inputs",
+            f"{field}: the champion of {self.manifest.forecast} reads {len(self.names)} inputs; of "
+            f"those given, {' and '.join(said)}.",
+            field=field,
+            value=_some(unknown or missing),
+            remedy=f"Give exactly the inputs of GET /v1/forecasts/{self.manifest.forecast}/model.",
+        )
+
+
+class Context(Struct):
+    """What is known at the newest bar of the feed, for forecasts from supplied features."""
+
+    day: date
+    as_of: datetime
+    close: float
+    volatility: float
+    baseline_mean: float | None
+
+
+_UNITS = {
+    "log_return": "log return of one bar; lag 0 is the newest",
+    "baseline_mean": "mean of all targets known so far, in units of the target",
+    "last_target": "newest target known, in units of the target",
+}
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:60] for name in names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown}, ..."
+
+
+def _skill(record: Mapping[str, object]) -> Skill:
+    loss, skill = (_figures(record.get(name)) for name in ("loss", "skill"))
+    rows = loss.get("n")
+    return Skill(
+        demonstrated=bool(record.get("demonstrated")),
+        metric=str(loss.get("metric", "")),
+        score=_number(loss.get("value")),
+        baseline_score=_number(loss.get("baseline_value")),
+        skill=_number(skill.get("value")),
+        lower=_number(skill.get("lower")),
+        upper=_number(skill.get("upper")),
+        rows=int(rows) if isinstance(rows, int | float) else 0,
+    )
+
+
+def _figures(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
