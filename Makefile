@@ -15,7 +15,7 @@ help:  ## Say what each target does
 # uv is many times faster than pip; where it cannot be had, or cannot reach the index, pip does it.
 define install
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install -q --disable-pip-version-check uv || true
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps $(1) 2>/dev/null \
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --compile-bytecode --no-deps $(1) 2>/dev/null \
 	  || $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps $(1)
 endef
 
