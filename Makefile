@@ -34,7 +34,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 run: $(VENV)/installed  ## Real prices to judged forecasts, doing only what is stale
 	@$(BIN)/fx-assets run
 
-dev: $(VENV)/installed-dev  ## Dagster on port 3000 and MLflow on port 5000
+dev: $(VENV)/installed  ## Dagster on port 3000 and MLflow on port 5000
 	@$(BIN)/fx-assets dev
 
 test: $(VENV)/installed-dev  ## The tests

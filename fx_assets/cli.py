@@ -48,15 +48,21 @@ def _prepare_environment() -> None:
     home = os.environ.get("FX_ASSETS_HOME", ".")
     if (Path(home) / "dagster.yaml").is_file():
         os.environ.setdefault("DAGSTER_HOME", str(Path(home).resolve()))
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    for variable in ("DAGSTER_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ.setdefault(variable, "true")
 
 
 def _check() -> int:
     from fx_assets.components.declared import declared
 
     found = declared()
-    print(f"{len(found.feeds)} feeds and {len(found.forecasts)} forecasts are well declared.")
+    feeds, forecasts = _count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")
+    print(f"{feeds} and {forecasts} are well declared.")
     return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 
+from fx_assets.errors import LakeError
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
 
     from dagster_mlflow import mlflow_tracking
 
-    config = {
+    config: dict[str, Any] = {
         "experiment_name": experiment,
         "mlflow_tracking_uri": settings.mlflow_uri,
         "parent_run_id": None,
@@ -94,7 +95,7 @@ def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
         "env_to_tag": None,
         "extra_tags": None,
     }
-    tracking = mlflow_tracking.resource_fn(context.replace_config(config))
+    tracking = cast("Any", mlflow_tracking.resource_fn)(context.replace_config(config))
     resource = next(tracking)
     try:
         yield resource
@@ -173,7 +174,7 @@ def resources() -> dict[str, object]:
     """Every resource, configured from the environment."""
     settings = Settings()
     if "://" not in settings.lake_root:
-        Path(settings.lake_root).mkdir(parents=True, exist_ok=True)
+        _make_folder(settings.lake_root)
     lake = LakeResource(root=settings.lake_root, duckdb_file=str(settings.duckdb_file))
     return {
         "lake": lake,
@@ -186,3 +187,13 @@ def resources() -> dict[str, object]:
         "settings": SettingsResource(),
         "io_manager": DeltaIOManager(lake=lake),
     }
+
+
+def _make_folder(root: str) -> None:
+    try:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(
+            f"The lake's folder {root} cannot be made: {error.strerror}.",
+            remedy="Set FX_ASSETS_LAKE to a folder that can be written to, or to s3://bucket/prefix.",
+        ) from error

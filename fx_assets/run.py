@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,8 @@ from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import Declared
 
+WIDE = 160
+"""Columns of a terminal on which a table of forecasts can be read."""
 QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
 
 
@@ -39,7 +42,7 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
         0, or 1 when any step failed; the reasons have been printed then.
     """
     started = time.monotonic()
-    console = Console(highlight=False)
+    console = _console()
     declared = _restrict(load_declared(), only)
     lake = Lake.from_settings(Settings())
     runner = _Runner(console)
@@ -63,7 +66,7 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
 
 def show() -> int:
     """Print the latest forecasts without computing anything."""
-    _show(Console(highlight=False), Lake.from_settings(Settings()), load_declared())
+    _show(_console(), Lake.from_settings(Settings()), load_declared())
     return 0
 
 
@@ -100,6 +103,11 @@ def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
     return Declared(feeds=feeds, forecasts=forecasts)
 
 
+def _console() -> Console:
+    """Wraps lines for people only: what reads a pipe wants them whole."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
 class _Runner:
     """Runs asset jobs one after the other and tells how they get on."""
 
@@ -114,8 +122,10 @@ class _Runner:
 
     @property
     def summary(self) -> str:
-        text = f"{self.runs} runs"
-        if self.up_to_date:
+        text = f"{self.runs} run{'' if self.runs == 1 else 's'}"
+        if len(self.up_to_date) == 1:
+            text += ", 1 forecast was up to date"
+        elif self.up_to_date:
             text += f", {len(self.up_to_date)} forecasts were up to date"
         return text
 
@@ -129,7 +139,7 @@ class _Runner:
             )
         for event in result.all_events:
             if event.is_step_failure:
-                self.failures.append(f"{job}, {event.step_key}:\n{_reason(event)}")
+                self.failures.append(f"{job}, {_asset(event.step_key)}:\n{_reason(event)}")
         for check in result.get_asset_check_evaluations():
             if not check.passed:
                 self._report(check)
@@ -148,11 +158,18 @@ class _Runner:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
+    """What was raised in the step, without Dagster's wrapping and without its own causes."""
     failure = event.step_failure_data
     error = failure.error if failure else None
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and error.message.startswith("dagster."):
         error = error.cause
-    return error.message.strip() if error else "no reason was recorded"
+    if error is None:
+        return "no reason was recorded"
+    return re.sub(r"^fx_assets\.[\w.]+: ", "", error.message.strip())
+
+
+def _asset(step: str | None) -> str:
+    return (step or "").replace("__", "/")
 
 
 @contextmanager
@@ -168,7 +185,7 @@ def _progress(console: Console, job: str) -> Iterator[None]:
 
 def _tell(status: Status, job: str) -> Callable[[str, str], None]:
     def tell(step: str, message: str) -> None:
-        status.update(f"{job}: {step.replace('__', '/')} {message}")
+        status.update(f"{job}: {_asset(step)} {message}")
 
     return tell
 
@@ -178,10 +195,10 @@ def _show(console: Console, lake: Lake, declared: Declared) -> None:
         latest_row(lake.read_or_empty("predictions", name), spec)
         for name, spec in sorted(declared.forecasts.items())
     ]
-    if not sys.stdout.isatty():
+    if console.width < WIDE or not sys.stdout.isatty():
         for row in rows:
-            console.print("\n".join(f"{k}: {v}" for k, v in zip(LATEST_COLUMNS, row, strict=True)))
-            console.print()
+            pairs = zip(LATEST_COLUMNS, row, strict=True)
+            console.print("\n".join(f"{name}: {text}" for name, text in pairs if text) + "\n")
         return
     table = Table(*LATEST_COLUMNS, show_lines=True)
     for row in rows:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fx_assets.errors import SpecError
 
 PACKAGED_DECLARATIONS = Path(__file__).resolve().parent / "defs"
 
@@ -52,6 +55,19 @@ class Settings(BaseSettings):
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."
     )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            wrong = [
+                f"FX_ASSETS_{'_'.join(map(str, detail['loc'])).upper()}={detail['input']!r}: "
+                f"{detail['msg']}."
+                for detail in error.errors()
+            ]
+            raise SpecError(
+                " ".join(wrong), remedy="Set it to a value that makes sense, or unset it."
+            ) from None
 
     @cached_property
     def lake_root(self) -> str:

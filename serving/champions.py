@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from difflib import get_close_matches
 
 import numpy as np
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from fx_assets.features.base import feature_set
 from fx_assets.registry.bundle_records import LoadedBundle
@@ -122,16 +121,6 @@ class Champion:
             value=_some(unknown or missing),
             remedy=f"Give exactly the inputs of GET /v1/forecasts/{self.manifest.forecast}/model.",
         )
-
-
-class Context(Struct):
-    """What is known at the newest bar of the feed, for forecasts from supplied features."""
-
-    day: date
-    as_of: datetime
-    close: float
-    volatility: float
-    baseline_mean: float | None
 
 
 _UNITS = {

@@ -57,9 +57,7 @@ def _expected(name: str, day: date) -> datetime:
     return market.available_at(market.following(day, 1))
 
 
-def data_facts(
-    name: str, day: date, as_of: datetime, close: float | None, now: datetime
-) -> Data:
+def data_facts(name: str, day: date, as_of: datetime, close: float | None, now: datetime) -> Data:
     """Age and freshness of a bar, by the calendar and the clock."""
     expected = _expected(name, day)
     missing = 0

@@ -111,7 +111,7 @@ async def on_http_error(request: Request, error: Exception) -> Raw:
     """Exception handler for what the framework refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)  # noqa: S101
     remedies = {
-        404: ("no-such-path", "See /openapi.json or /docs for the paths that exist."),
+        404: ("no-such-path", "See /openapi.json for the paths that exist."),
         405: ("method-not-allowed", "Use a method that the Allow header names."),
     }
     kind, remedy = remedies.get(error.status_code, ("request-refused", ""))
@@ -138,7 +138,7 @@ async def on_validation_error(request: Request, error: Exception) -> Raw:
         name,
         first.get("input"),
         f"{name}: {first['msg']}{more}.",
-        "See /docs for what the parameter may be.",
+        "See /openapi.json for what the parameter may be.",
     ).response(_request_id(request))
 
 

@@ -100,7 +100,9 @@ class Forecast(Struct, kw_only=True):
     out_of_range: Annotated[
         list[str], Meta(description="Inputs outside of what training saw.")
     ] = []
-    sentence: Annotated[str, Meta(description="The forecast in words.")] = ""
+    sentence: Annotated[
+        str | None, Meta(description="An issued forecast in words; null for supplied data.")
+    ] = None
     issued_at: Annotated[
         datetime | None, Meta(description="When it was issued (UTC); null for supplied data.")
     ] = None

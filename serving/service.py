@@ -10,7 +10,8 @@ from typing import Any, cast
 from fx_assets.registry.predictor import Predicted
 from fx_assets.registry.wording import sentence
 from serving.answers import json_bytes
-from serving.champions import Champion, Context
+from serving.champions import Champion
+from serving.context import Context
 from serving.market import data_facts, target_time
 from serving.problems import Problem
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
@@ -85,9 +86,7 @@ class Service:
             decision_time=row["decision_time"],
             target_time=row["target_time"],
             mode=row["mode"],
-            data=data_facts(
-                manifest.calendar, day, row["decision_time"], row["as_of_close"], now
-            ),
+            data=data_facts(manifest.calendar, day, row["decision_time"], row["as_of_close"], now),
             champion=ChampionRef(
                 name=row["champion"],
                 family=manifest.family if same else row["champion"],
@@ -150,4 +149,3 @@ _SUPPLIED: Mode = "supplied"
 def encode_many(forecasts: list[Forecast]) -> bytes:
     """Answers of a batch."""
     return json_bytes({"forecasts": forecasts})
-

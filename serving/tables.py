@@ -1,83 +1,15 @@
-"""The lake's tables as the server reads them: one thread, columns as NumPy or Arrow."""
+"""Columns and rows of Arrow tables as NumPy and Python values; runs in the child."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
-
-# Arrow's own allocator keeps what it once had; the C library's gives it back.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-
 import pyarrow as pa
 
-from fx_assets.lake.reader import Reader
-
-if TYPE_CHECKING:
-    from fx_assets.lake.location import Location
-
-T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CACHED = 24
-
-
-class Tables:
-    """Reads tables in a thread of its own, and remembers what was made of them.
-
-    Raises
-    ------
-    LakeError
-        From any method: the storage cannot be reached, or a table cannot be read.
-    """
-
-    def __init__(self, location: Location) -> None:
-        self._reader = Reader(location)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
-        self._made: dict[tuple[object, ...], tuple[object, Any]] = {}
-
-    async def derive(
-        self,
-        what: str,
-        sources: Sequence[tuple[str, str]],
-        make: Callable[[Reader], T],
-    ) -> T:
-        """What ``make`` makes of tables; made again only when one of them has changed.
-
-        Parameters
-        ----------
-        what
-            Identifies it, together with the sources.
-        sources
-            Tables, as table and name, that it depends on.
-        make
-            Reads them; runs in the thread.
-        """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._derive, what, sources, make
-        )
-
-    def _derive(
-        self, what: str, sources: Sequence[tuple[str, str]], make: Callable[[Reader], T]
-    ) -> T:
-        key = (what, *sources)
-        versions = [self._reader.version(*source) for source in sources]
-        kept = self._made.pop(key, None)
-        if kept is None or kept[0] != versions:
-            kept = (versions, make(self._reader))
-        self._made[key] = kept
-        while len(self._made) > _CACHED:
-            self._made.pop(next(iter(self._made)))
-        made: T = kept[1]
-        return made
-
-    def close(self) -> None:
-        """Stop the thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 def numbers(table: pa.Table, column: str) -> np.ndarray:
@@ -111,20 +43,6 @@ def instant(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def json_instants(table: pa.Table, column: str) -> list[str | None]:
-    """A column of UTC instants as ISO 8601 texts."""
-    low = np.iinfo(np.int64).min
-    return [
-        None if value == low else instant(value).isoformat().replace("+00:00", "Z")
-        for value in instants(table, column).tolist()
-    ]
-
-
 def newest_first(table: pa.Table, column: str) -> np.ndarray:
     """Indices that sort by a column of instants, the latest first."""
     return np.argsort(-instants(table, column), kind="stable")
@@ -141,3 +59,8 @@ def _scalar(column: pa.ChunkedArray, index: int) -> Any:
         value = whole[0].as_py()
         return None if value is None else instant(value)
     return column[index].as_py()
+
+
+def finite(value: float) -> float | None:
+    """The number, or None for NaN and infinities."""
+    return float(value) if np.isfinite(value) else None

@@ -6,8 +6,7 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.due import days_to_predict, retrain_reason
-from fx_assets.assets.predictions import day_partitions
-from fx_assets.assets.prices import year_partitions, years_to_ingest
+from fx_assets.assets.prices import years_to_ingest
 from fx_assets.calendars import calendar
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
@@ -40,7 +39,6 @@ def ingest_job(spec: FeedSpec) -> AssetJob:
     return dg.define_asset_job(
         f"{spec.name}_ingest",
         selection=dg.AssetSelection.assets([spec.name, "raw_prices"], [spec.name, "prices"]),
-        partitions_def=year_partitions(spec),
         description=f"Fetch, judge and store the bars of {spec.instrument}.",
     )
 
@@ -81,14 +79,13 @@ def retrain_job(spec: ForecastSpec) -> AssetJob:
     )
 
 
-def predict_job(spec: ForecastSpec, feed: FeedSpec) -> AssetJob:
+def predict_job(spec: ForecastSpec) -> AssetJob:
     """Predict from the newest bars and score what has come true."""
     return dg.define_asset_job(
         f"{spec.name}_predict",
         selection=dg.AssetSelection.assets(
             [spec.name, "features"], [spec.name, "predictions"], [spec.name, "outcomes"]
         ),
-        partitions_def=day_partitions(spec, feed),
         description="Predict from the newest bars and score what has come true.",
     )
 
@@ -144,7 +141,9 @@ def new_prices_sensor(
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         if not store.exists("decisions", spec.name):
             return dg.RunRequest(
-                job_name=retrain.name, run_key="first champion", tags={"reason": "first champion"}
+                job_name=retrain.name,
+                run_key=f"first champion, prices version {version}",
+                tags={"reason": "first champion"},
             )
         days = days_to_predict(store, spec, feed, clock.now())
         if not days:
@@ -181,4 +180,5 @@ def compaction_schedule() -> dg.ScheduleDefinition:
         cron_schedule="0 3 * * 0",
         execution_timezone="UTC",
         default_status=_schedule_status(),
+        description="Merges small files every Sunday, so that reading stays fast.",
     )

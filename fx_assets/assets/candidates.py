@@ -21,7 +21,7 @@ def build_candidate(
         deps=[[spec.name, "splits"]],
         group_name=spec.name,
         description=(
-            f"{candidate.family} {candidate.params or ''}: its predictions of every walk-forward "
+            f"{_described(candidate)}: its predictions of every walk-forward "
             "fold, its scores against the baseline, and its fit on all labelled rows."
         ),
         owners=spec.owners,
@@ -47,7 +47,7 @@ def build_candidate(
             features,
             store=lake.open(),
             registry=registry.open(),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             parent_run_id=mlflow.active_run().info.run_id,
             progress=progress,
         )
@@ -65,6 +65,11 @@ def build_candidate(
         )
 
     return model
+
+
+def _described(candidate: CandidateSpec) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in candidate.params.items())
+    return f"{candidate.family} with {settings}" if settings else candidate.family
 
 
 def scores_table(scores: pd.DataFrame) -> str:

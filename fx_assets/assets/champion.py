@@ -41,7 +41,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
             features,
             store=lake.open(),
             registry=registry.open(),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             now=clock.now(),
         )
         latest = decided.decisions[-1]

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.display import content_version, table_schema
-from fx_assets.assets.prices import require_gate
+from fx_assets.assets.refusal import require_gate
 from fx_assets.calendars import calendar
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
-from fx_assets.assets.prices import require_gate
+from fx_assets.assets.refusal import require_gate
 from fx_assets.calendars import calendar
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec

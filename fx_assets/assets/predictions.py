@@ -8,7 +8,7 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.display import markdown_table
-from fx_assets.assets.prices import require_gate
+from fx_assets.assets.refusal import require_gate
 from fx_assets.calendars import calendar
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec

@@ -9,8 +9,8 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import bars_metadata, content_version, markdown_table
+from fx_assets.assets.refusal import record_findings, require_gate
 from fx_assets.calendars import calendar
-from fx_assets.errors import GateError
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
@@ -37,32 +37,6 @@ def years_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]:
         if len(stored):
             first = stored["event_time"].max().year
     return [str(year) for year in range(min(first, now.year), now.year + 1)]
-
-
-def require_gate(lake: Lake, feed: str) -> None:
-    """Refuse to go on while the newest batch of a feed stands refused, in whichever run.
-
-    Raises
-    ------
-    GateError
-        A blocking check of the newest ingestion failed.
-    """
-    quality = lake.read_or_empty("quality", feed)
-    if quality.empty:
-        return
-    newest = quality[quality["checked_at"] == quality["checked_at"].max()]
-    failed = newest[(newest["severity"] == "block") & ~newest["passed"]]
-    if len(failed):
-        reasons = "\n".join(f"  {row.check}: {row.message}" for row in failed.itertuples())
-        raise GateError(
-            f"The quality gate of {feed} refused its newest batch; prices are as they were.\n"
-            f"{reasons}",
-            remedy=(
-                f"Look at the quarantine table of {feed}. When the provider has corrected itself, "
-                f"materialize {feed}/raw_prices again; bars that you judged yourself go into the "
-                "feed's gate.known_bad, and thresholds into its gate settings."
-            ),
-        )
 
 
 def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
@@ -107,11 +81,26 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         report = inspect(
             stored, new_rows(stored, bars, now), batch.rejected, spec, calendar(spec.calendar), now
         )
-        _record(store, spec.name, report, batch.provenance, now, context.run_id)
+        run_id, provenance = context.run.run_id, batch.provenance
+        if len(report.quarantined):
+            store.insert_new(
+                "quarantine", spec.name, report.quarantined, QUARANTINE_KEY, run_id=run_id
+            )
+        record_findings(
+            store,
+            spec.name,
+            report,
+            window=(window.start, window.end),
+            payload=provenance.sha256,
+            now=now,
+            run_id=run_id,
+        )
+        fetched = pd.DataFrame([provenance.model_dump()])
+        store.insert_new("sources", spec.name, fetched, ["provider", "sha256"], run_id=run_id)
         yield dg.Output(
             report.accepted,
             metadata={
-                **_provenance_metadata(batch.provenance),
+                **_provenance_metadata(provenance),
                 "bars_in_payload": len(bars),
                 "rows_added": len(report.accepted),
                 "rows_quarantined": len(report.quarantined),
@@ -120,7 +109,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
             },
         )
         yield from _check_results(report)
-        yield _fallback_result(batch.provenance)
+        yield _fallback_result(provenance)
 
     return raw_prices
 
@@ -151,24 +140,6 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         )
 
     return prices
-
-
-def _record(
-    store: Lake,
-    feed: str,
-    report: GateReport,
-    provenance: Provenance,
-    now: datetime,
-    run_id: str,
-) -> None:
-    if len(report.quarantined):
-        store.insert_new("quarantine", feed, report.quarantined, QUARANTINE_KEY, run_id=run_id)
-    findings = pd.DataFrame([finding.as_row() for finding in report.findings])
-    findings.insert(0, "checked_at", pd.Timestamp(now))
-    findings["payload"] = provenance.sha256
-    store.append("quality", feed, findings, run_id=run_id)
-    fetched = pd.DataFrame([provenance.model_dump()])
-    store.insert_new("sources", feed, fetched, ["provider", "sha256"], run_id=run_id)
 
 
 def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:

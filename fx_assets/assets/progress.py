@@ -30,13 +30,17 @@ class _ToListener(logging.Handler):
         event = meta.get("dagster_event")
         step = meta.get("step_key") or (event.step_key if event else None) or ""
         if event is None:
-            tell(step, record.getMessage())
+            tell(step, meta.get("orig_message") or record.getMessage())
         elif event.event_type in _STEP_EVENTS:
             tell(step, _STEP_EVENTS[event.event_type])
 
 
-@dg.logger(description="Tells the command line how a run is getting on.")
-def progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
+def _progress_logger(_: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("fx_assets.progress", level=logging.INFO)
     logger.addHandler(_ToListener())
     return logger
+
+
+progress_logger = dg.LoggerDefinition(
+    _progress_logger, description="Tells the command line how a run is getting on."
+)

@@ -10,6 +10,8 @@ from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.files import Declared, Mistake, load_declared
 
+PLATFORM_PARAMS = frozenset({"seed", "target"})
+
 
 def declared() -> Declared:
     """The feeds and forecasts below the deployment's folder, read once a process.
@@ -25,6 +27,11 @@ def declared() -> Declared:
 def candidate_mistakes(spec: ForecastSpec) -> Iterator[Mistake]:
     """Hyper-parameters that a candidate's family does not know, or whose values it refuses."""
     for position, candidate in enumerate(spec.candidates):
+        ours = sorted(PLATFORM_PARAMS & set(candidate.params))
+        if ours:
+            message = f"the platform sets {' and '.join(ours)} itself; leave it out"
+            yield Mistake(("candidates", position, "params", ours[0]), message)
+            continue
         try:
             build_model(candidate.family, spec.target, candidate.params)
         except SpecError as error:

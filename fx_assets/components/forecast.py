@@ -44,7 +44,7 @@ class Forecast(dg.Component):
 
 def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
     """A forecast's assets, checks, jobs, schedule and sensor."""
-    retrain, predict = retrain_job(spec), predict_job(spec, feed)
+    retrain, predict = retrain_job(spec), predict_job(spec)
     return dg.Definitions(
         assets=[
             build_features(spec, feed),

@@ -10,9 +10,9 @@ Concepts in Technical Trading Systems* (1978), for RSI; J. Bollinger, *Bollinger
 from __future__ import annotations
 
 import numpy as np
+import talib
 from numpy.typing import NDArray
 
-from fx_assets.features import ta_lib
 from fx_assets.features.base import Bars, Feature
 from fx_assets.features.rolling import ratio, rolling_skew
 
@@ -56,7 +56,7 @@ def _sma_ratio(bars: int) -> Feature:
         f"close over its simple moving average of {bars} bars, minus 1",
         "ratio",
         bars - 1,
-        lambda b: b.close / ta_lib.SMA(b.close, bars) - 1,
+        lambda b: b.close / talib.SMA(b.close, bars) - 1,
     )
 
 
@@ -66,7 +66,7 @@ def _ema_ratio(bars: int) -> Feature:
         f"close over its exponential moving average of {bars} bars, minus 1",
         "ratio",
         bars - 1,
-        lambda b: b.close / ta_lib.EMA(b.close, bars) - 1,
+        lambda b: b.close / talib.EMA(b.close, bars) - 1,
     )
 
 
@@ -76,12 +76,12 @@ def _rate_of_change(bars: int) -> Feature:
         f"relative change of the close over {bars} bars (TA-Lib ROCP)",
         "ratio",
         bars,
-        lambda b: ta_lib.ROCP(b.close, bars),
+        lambda b: talib.ROCP(b.close, bars),
     )
 
 
 def _macd(name: str, part: int, meaning: str) -> Feature:
-    return Feature(name, meaning, "ratio", 33, lambda b: ta_lib.MACD(b.close)[part] / b.close)
+    return Feature(name, meaning, "ratio", 33, lambda b: talib.MACD(b.close)[part] / b.close)
 
 
 def _rsi(bars: int) -> Feature:
@@ -91,7 +91,7 @@ def _rsi(bars: int) -> Feature:
         f"relative strength index of {bars} bars, Wilder's smoothing",
         "points, 0 to 100",
         bars,
-        lambda b: 50 + ta_lib.CMO(b.close, bars) / 2,
+        lambda b: 50 + talib.CMO(b.close, bars) / 2,
     )
 
 
@@ -146,7 +146,7 @@ def _mean_square_21(b: Bars) -> Floats:
 
 
 def _up_share(b: Bars) -> Floats:
-    return ta_lib.SMA(np.where(np.isnan(b.log_return), np.nan, b.log_return > 0), 21)
+    return talib.SMA(np.where(np.isnan(b.log_return), np.nan, b.log_return > 0), 21)
 
 
 def _return_zscore(b: Bars) -> Floats:
@@ -224,7 +224,7 @@ FEATURES: tuple[Feature, ...] = (
         "logarithm of the exponentially weighted squared log returns, decay 0.939 (RiskMetrics)",
         "log variance per bar",
         EWMA_BARS,
-        lambda b: _log_variance(ta_lib.EMA(b.log_return**2, EWMA_BARS)),
+        lambda b: _log_variance(talib.EMA(b.log_return**2, EWMA_BARS)),
     ),
     Feature(
         "skew_63",
@@ -239,14 +239,14 @@ FEATURES: tuple[Feature, ...] = (
         "log distance of the close below its highest of 252 bars (0 at the high)",
         "log price",
         251,
-        lambda b: np.log(b.close / ta_lib.MAX(b.close, 252)),
+        lambda b: np.log(b.close / talib.MAX(b.close, 252)),
     ),
     Feature(
         "above_low_252",
         "log distance of the close above its lowest of 252 bars (0 at the low)",
         "log price",
         251,
-        lambda b: np.log(b.close / ta_lib.MIN(b.close, 252)),
+        lambda b: np.log(b.close / talib.MIN(b.close, 252)),
     ),
     Feature(
         "weekday_sin",

@@ -35,15 +35,6 @@ class Reader:
         self.location = location
         self._kept: dict[str, tuple[object, DeltaTable]] = {}
 
-    def version(self, table: str, name: str) -> tuple[object, int] | None:
-        """Identifies the table's content; None if there is no such table.
-
-        Equal values mean equal rows: the version, and which of several tables that were created at
-        this place one after the other it belongs to.
-        """
-        opened = self._open(table, name)
-        return None if opened is None else (opened[0], opened[1].version())
-
     def read(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         """Every row, in the order of writing; None if there is no such table.
 
@@ -66,7 +57,7 @@ class Reader:
         except (DeltaError, OSError, pa.ArrowException) as error:
             self._kept.clear()
             raise self._error(table, name, error) from None
-        return pa.concat_tables([pa.schema(wanted).empty_table(), *parts])
+        return pa.concat_tables(parts) if parts else _empty(wanted)
 
     def _open(self, table: str, name: str) -> tuple[object, DeltaTable] | None:
         uri = self.location.table_uri(table, name)
@@ -122,3 +113,7 @@ def _conform(file: pq.ParquetFile, wanted: Sequence[pa.Field]) -> pa.Table:
         ],
         schema=pa.schema(wanted),
     )
+
+
+def _empty(wanted: Sequence[pa.Field]) -> pa.Table:
+    return pa.table([pa.nulls(0, f.type) for f in wanted], schema=pa.schema(wanted))

@@ -50,11 +50,19 @@ def distances(values: Floats, grid: Floats) -> Floats:
     return out
 
 
-def leave_one_out_distances(values: Floats, window: int) -> Floats:
-    """Distance of every window of a series to the rest of the series.
+def shifts(values: Floats, window: int) -> Floats:
+    """Absolute mean of every full window of ``values``, oldest first."""
+    if len(values) < window:
+        return np.empty(0)
+    found: Floats = np.abs(sliding_window_view(values, window).mean(axis=1))
+    return found
+
+
+def leave_one_out(n: int, window: int) -> float:
+    """What turns a window's distance from a series into its distance from the rest of the series.
 
     With ``F`` the distribution of all ``n`` values and ``G`` that of the window, the rest has
-    ``(n F - w G) / (n - w)``, whose distance to ``G`` is ``n / (n - w)`` times that of ``F``.
+    ``(n F - w G) / (n - w)``, whose distance to ``G`` is ``n / (n - w)`` times that of ``F``. The
+    same holds for means.
     """
-    n = len(values)
-    return distances(values, quantile_grid(values, window)) * (n / (n - window))
+    return n / (n - window)

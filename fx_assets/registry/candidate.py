@@ -153,7 +153,9 @@ def try_candidate(
         tags={"dagster_run_id": run_id, "instrument": feed.instrument},
         parent_run_id=parent_run_id,
     )
-    draft = _draft(fitted, spec, frame, backtest.predictions, scores, onnx, parity, versions, logged)
+    draft = _draft(
+        fitted, spec, frame, backtest.predictions, scores, onnx, parity, versions, logged
+    )
     _store_draft(store, draft, onnx)
     _store_scores(store, draft, run_id)
     return Trial(
@@ -215,9 +217,7 @@ def _versions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> dict[str, int]
     return {table: version for table, version in found.items() if version is not None}
 
 
-def _parameters(
-    fitted: FittedCandidate, spec: ForecastSpec, cut: list[Fold]
-) -> dict[str, object]:
+def _parameters(fitted: FittedCandidate, spec: ForecastSpec, cut: list[Fold]) -> dict[str, object]:
     return {
         **fitted.model.params,
         "family": fitted.candidate.family,
@@ -296,8 +296,8 @@ def _draft(
 
 def _finite(scores: pd.DataFrame) -> tuple[ScoredMetric, ...]:
     """Metrics that exist on these rows, such as no correlation of a constant forecast."""
-    rows = scores.replace([np.inf, -np.inf], np.nan).dropna().itertuples(index=False)
-    return tuple(ScoredMetric.model_validate(row._asdict()) for row in rows)
+    rows = scores.replace([np.inf, -np.inf], np.nan).dropna().to_dict("records")
+    return tuple(ScoredMetric.model_validate(row) for row in rows)
 
 
 def _figures(

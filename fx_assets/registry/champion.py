@@ -80,8 +80,7 @@ def decide_champion(
     cut = folds(frame, spec)
     cached = store.read_or_empty("backtest", spec.name)
     evidence = [
-        _evidence(candidate, spec, frame, cut, cached, ledger)
-        for candidate in spec.all_candidates
+        _evidence(candidate, spec, frame, cut, cached, ledger) for candidate in spec.all_candidates
     ]
     data_as_of = frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
@@ -150,9 +149,7 @@ class _Publisher:
         """Point MLflow's aliases at the champion and at the best of the others."""
         name = self.spec.name
         in_production = load(self.store, name, latest.version).manifest
-        self.registry.set_champion(
-            name, int(in_production.mlflow_version), latest.sentence
-        )
+        self.registry.set_champion(name, int(in_production.mlflow_version), latest.sentence)
         if latest.challenger is None or latest.challenger == latest.champion:
             self.registry.set_challenger(name, None)
             return

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -55,7 +55,8 @@ def issue_days(
     """
     market = calendar(feed.calendar)
     existing = store.read_or_empty("predictions", spec.name)
-    before = {} if existing.empty else {row["day"]: row for row in existing.to_dict("records")}
+    records = cast("list[dict[str, Any]]", existing.to_dict("records"))
+    before = {row["day"]: row for row in records}
     issuer = _Issuer(spec, feed, store, market, now)
     made: list[dict[str, Any]] = []
     issued = Issued(new_rows=pd.DataFrame(), latest=None)
@@ -120,8 +121,8 @@ class _Issuer:
             decision = active_champion(self.ledger, decided)
         except NoChampionError as error:
             raise NoChampionError(
-                f"{self.spec.name}, {day}: {error.message}", remedy=error.remedy
-            ) from error
+                f"{day} has no prediction. {error.message}", remedy=error.remedy
+            ) from None
         bundle = self._bundle(int(decision.version or 0))
         bars = as_known_at(self.raw, decided)
         frame = labelled_frame(bars, self.spec, self.market)
@@ -226,8 +227,4 @@ def _typed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _differences(before: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    return [
-        name
-        for name in COLUMNS
-        if name not in ISSUED_ONLY and before.get(name) != again[name]
-    ]
+    return [name for name in COLUMNS if name not in ISSUED_ONLY and before.get(name) != again[name]]

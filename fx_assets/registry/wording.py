@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fx_assets.specs import ForecastSpec, TargetSpec
 
@@ -92,7 +92,7 @@ def latest_row(predictions: pd.DataFrame, spec: ForecastSpec) -> tuple[str, ...]
     """The newest prediction of a forecast as texts under ``LATEST_COLUMNS``."""
     if predictions.empty:
         return (spec.name, "", "", "", "none yet", "", "", "", "")
-    row = predictions.loc[predictions["event_time"].idxmax()]
+    row = cast("dict[str, Any]", predictions.sort_values("event_time").iloc[-1].to_dict())
     late = "" if row["mode"] == "live" else ", issued after the fact"
     return (
         spec.name,

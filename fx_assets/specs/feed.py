@@ -120,7 +120,7 @@ class FeedSpec(Spec):
     """First day that is kept."""
     gate: GateSpec = GateSpec()
     ingest_cron: str = "10 16,17,19 * * 1-5"
-    """When new bars are fetched, in the calendar's time zone; thrice, since publication can be late."""
+    """When new bars are fetched, in the calendar's time zone: publication can be late."""
     owners: list[str] = Field(default=["team:research"])
 
     @property

@@ -73,6 +73,11 @@ def load_declared(folder: Path, judge: Judge = _no_mistakes) -> Declared:
         At least one file is wrong. The message has a line for each mistake: file, line, what was
         found, and the values that are allowed.
     """
+    if not folder.is_dir():
+        raise SpecError(
+            f"There is no folder {folder} of declared feeds and forecasts.",
+            remedy="Set FX_ASSETS_DECLARED to a folder of defs.yaml files, or unset it.",
+        )
     problems: list[str] = []
     feeds: dict[str, _Located] = {}
     forecasts: dict[str, _Located] = {}
@@ -133,8 +138,8 @@ def _parse_file(
             problems.extend(_describe(error, node, shown, SPEC_TYPES[kind]))
             continue
         for mistake in judge(spec) if isinstance(spec, ForecastSpec) else ():
-            line = _line_of(node, ("attributes", *mistake.loc))
-            problems.append(f"{shown}:{line}: {_dotted(mistake.loc)}: {mistake.message}")
+            spot = f"{shown}:{_line_of(node, ('attributes', *mistake.loc))}"
+            problems.append(f"{spot}: {_dotted(mistake.loc)}: {mistake.message}")
         yield spec, where
 
 

@@ -72,7 +72,7 @@ class CandidateSpec(Spec):
     family: Name
     name: Name
     """Defaults to the family; needed when one family is tried twice."""
-    params: dict[str, bool | int | float | str] = {}
+    params: dict[str, bool | int | float | str] = Field(default={})
 
     @field_validator("family")
     @classmethod
@@ -124,7 +124,7 @@ class WalkForwardSpec(Spec):
             raise ValueError("window is given with scheme: rolling, and only then")
         if self.window is not None and self.window < self.min_train:
             raise ValueError(
-                f"window is {self.window}, below min_train, {self.min_train}: lower min_train as well"
+                f"window is {self.window}, below min_train, {self.min_train}: lower min_train, too"
             )
         return self
 

@@ -1,0 +1,315 @@
+"""Writes ``dashboard.json``, the Grafana dashboard of fx-assets servers.
+
+Run with ``python deploy/monitoring/dashboard.py`` after a change here.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from string import ascii_uppercase
+
+from grafana_foundation_sdk.builders import (
+    dashboard,
+    prometheus,
+    stat,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.builders.common import ReduceDataOptions, VizLegendOptions
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import (
+    LegendDisplayMode,
+    LegendPlacement,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    Threshold,
+    ThresholdsMode,
+    VariableHide,
+    VariableOption,
+    VariableRefresh,
+)
+
+FILE = Path(__file__).with_name("dashboard.json")
+SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")
+OF = '{job=~"$job",forecast=~"$forecast"}'
+ALL = '{job=~"$job"}'
+PER = "$__rate_interval"
+PROBES = 'route!~"/health/.*|/metrics"'
+GOOD_BAD = ((None, "green"), (1.0, "red"))
+Steps = tuple[tuple[float | None, str], ...]
+
+
+def query(expression: str, legend: str = "", *, instant: bool = False) -> prometheus.Dataquery:
+    """One PromQL query."""
+    made = prometheus.Dataquery().expr(expression).legend_format(legend)
+    return made.instant() if instant else made.range()
+
+
+def thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
+    """Colours by value."""
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(ThresholdsMode.ABSOLUTE)
+        .steps([Threshold(value=value, color=colour) for value, colour in steps])
+    )
+
+
+def number(
+    title: str,
+    expression: str,
+    about: str,
+    *,
+    unit: str = "short",
+    steps: Steps = ((None, "blue"),),
+) -> stat.Panel:
+    """The newest value of each forecast."""
+    return (
+        stat.Panel()
+        .title(title)
+        .description(about)
+        .datasource(SOURCE)
+        .unit(unit)
+        .thresholds(thresholds(steps))
+        .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
+        .with_target(query(expression, "{{forecast}}").ref_id("A"))
+        .height(5)
+        .span(6)
+    )
+
+
+def lines(
+    title: str,
+    about: str,
+    *queries: tuple[str, str],
+    unit: str = "short",
+    span: int = 12,
+    least: float | None = 0,
+) -> timeseries.Panel:
+    """Lines over time."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(about)
+        .datasource(SOURCE)
+        .unit(unit)
+        .legend(
+            VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(True)
+        )
+        .height(8)
+        .span(span)
+    )
+    if least is not None:
+        panel = panel.min(least)
+    for letter, (expression, legend) in zip(ascii_uppercase, queries, strict=False):
+        panel = panel.with_target(query(expression, legend).ref_id(letter))
+    return panel
+
+
+def quantile(q: float, by: str, metric: str, where: str = ALL) -> str:
+    """A quantile of a histogram."""
+    return f"histogram_quantile({q}, sum by (le, {by}) (rate({metric}_bucket{where}[{PER}])))"
+
+
+def build() -> dashboard.Dashboard:
+    """The dashboard: what is served now, answers, predictions, data and models."""
+    made = (
+        dashboard.Dashboard("fx-assets")
+        .uid("fx-assets-serving")
+        .tags(["fx-assets"])
+        .refresh("30s")
+        .time("now-6h", "now")
+        .timezone("utc")
+        .with_variable(dashboard.DatasourceVariable("source").label("Source").type("prometheus"))
+        .with_variable(_choice("job", "label_values(fx_model_version, job)"))
+        .with_variable(_choice("forecast", 'label_values(fx_model_version{job=~"$job"}, forecast)'))
+    )
+    ids = count(1)
+    for row, panels in (
+        ("Now", _now()),
+        ("Answers", _answers()),
+        ("Predictions", _predictions()),
+        ("Data and champions", _champions()),
+    ):
+        made = made.with_row(dashboard.Row(row).id(next(ids)))
+        for panel in panels:
+            made = made.with_panel(panel.id(next(ids)))
+    return made
+
+
+def _choice(name: str, values: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(name.capitalize())
+        .datasource(SOURCE)
+        .query(values)
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .hide(VariableHide.DONT_HIDE)
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(VariableOption(selected=True, text="All", value="$__all"))
+    )
+
+
+def _now() -> list[stat.Panel]:
+    late: Steps = ((None, "green"), (1.0, "orange"), (2.0, "red"))
+    return [
+        number("Champion", f"max by (forecast) (fx_model_version{OF})", "Version in service."),
+        number(
+            "Missing bars",
+            f"max by (forecast) (fx_missing_bars{OF})",
+            "Bars that should be known by now and are not.",
+            steps=late,
+        ),
+        number(
+            "Skill",
+            f"max by (forecast) (fx_skill{OF})",
+            "1 - score / score of the baseline, out of sample, when the champion was published.",
+            unit="percentunit",
+            steps=((None, "red"), (0.0, "blue")),
+        ),
+        number(
+            "Skill demonstrated",
+            f"max by (forecast) (fx_skill_demonstrated{OF})",
+            "1 if the skill is more than luck; 0 is no fault, and each answer says so.",
+        ),
+        number(
+            "Bundle refused",
+            f"max by (forecast) (fx_bundle_refused{OF})",
+            "1 while a newer champion does not pass its checks; the last good one answers.",
+            steps=GOOD_BAD,
+        ),
+        number(
+            "Lake away",
+            f"max by (forecast) (fx_stale{OF})",
+            "1 while the lake cannot be asked; answers are marked stale.",
+            steps=GOOD_BAD,
+        ),
+        number(
+            "Drift",
+            f"max by (forecast) (fx_drift{OF})",
+            "1 while the newest drift report is an alarm.",
+            steps=GOOD_BAD,
+        ),
+        number(
+            "Drifted columns",
+            f"max by (forecast) (fx_drifted_columns{OF})",
+            "Columns beyond their thresholds in the newest report.",
+        ),
+    ]
+
+
+def _answers() -> list[timeseries.Panel]:
+    every = f'sum by (job) (rate(fx_requests_total{{job=~"$job",{PROBES}}}[{PER}]))'
+    failed = f'sum by (job) (rate(fx_requests_total{{job=~"$job",{PROBES},status=~"5.."}}[{PER}]))'
+    refused = f'sum by (job) (rate(fx_requests_total{{job=~"$job",{PROBES},status=~"4.."}}[{PER}]))'
+    return [
+        lines(
+            "Requests a second",
+            "By route.",
+            (f"sum by (route) (rate(fx_requests_total{ALL}[{PER}]))", "{{route}}"),
+            unit="reqps",
+        ),
+        lines(
+            "Requests that fail or are refused",
+            "Shares of all requests but probes: 5xx fail, 4xx are refused.",
+            (f"({failed} or 0 * {every}) / {every}", "fail"),
+            (f"({refused} or 0 * {every}) / {every}", "are refused"),
+            unit="percentunit",
+        ),
+        lines(
+            "Median latency",
+            "By route.",
+            (quantile(0.5, "route", "fx_request_seconds"), "{{route}}"),
+            unit="s",
+        ),
+        lines(
+            "p99 latency",
+            "By route.",
+            (quantile(0.99, "route", "fx_request_seconds"), "{{route}}"),
+            unit="s",
+        ),
+    ]
+
+
+def _predictions() -> list[timeseries.Panel | table.Panel]:
+    outside = (
+        f"topk(20, sum by (forecast, feature) (increase(fx_out_of_range_total{OF}[$__range])))"
+    )
+    return [
+        lines(
+            "Predictions a second",
+            "Issued forecasts given out and predictions from supplied data, by champion.",
+            (
+                f"sum by (forecast, version) (rate(fx_predictions_total{OF}[{PER}]))",
+                "{{forecast}} v{{version}}",
+            ),
+            span=24,
+        ),
+        *(
+            lines(
+                f"Predicted: {kind}",
+                "Quantiles of what was predicted from supplied data; a median that jumps is a new "
+                "champion or other inputs.",
+                *(
+                    (
+                        quantile(q, "forecast", f"fx_predicted_{kind}", OF),
+                        f"{{{{forecast}}}} {round(100 * q)} %",
+                    )
+                    for q in (0.05, 0.5, 0.95)
+                ),
+                span=8,
+                least=None,
+            )
+            for kind in ("direction", "return", "volatility")
+        ),
+        table.Panel()
+        .title("Inputs outside of what training saw")
+        .description("Supplied inputs, in the time shown. One feature alone is often a wrong unit.")
+        .datasource(SOURCE)
+        .with_target(query(outside, instant=True).format("table").ref_id("A"))
+        .height(8)
+        .span(24),
+    ]
+
+
+def _champions() -> list[timeseries.Panel]:
+    return [
+        lines(
+            "Champion in service",
+            "Version by server; lines that part are servers that disagree.",
+            (f"fx_model_version{OF}", "{{forecast}} on {{instance}}"),
+        ),
+        lines(
+            "Age of the champion",
+            "Time since its last training label.",
+            (f"max by (forecast) (fx_model_age_seconds{OF})", "{{forecast}}"),
+            unit="s",
+        ),
+        lines(
+            "Age of the data",
+            "Time since the newest bar was published.",
+            (f"max by (forecast) (fx_data_age_seconds{OF})", "{{forecast}}"),
+            unit="s",
+        ),
+        lines(
+            "Time since the last look at the lake",
+            "A second or two, unless the storage hangs.",
+            (f"time() - fx_lake_looked_timestamp_seconds{ALL}", "{{instance}}"),
+            unit="s",
+        ),
+    ]
+
+
+def to_json() -> str:
+    """The dashboard as Grafana imports it."""
+    return JSONEncoder(sort_keys=True, indent=1).encode(build().build()) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(to_json(), encoding="utf-8")

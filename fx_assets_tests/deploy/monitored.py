@@ -1,0 +1,181 @@
+"""A server on a lake of its own, what has been asked of it, and a Prometheus that watches it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmarks.load import Running, free_port, running
+from benchmarks.served_lake import FORECAST, ServedLake
+
+MONITORING = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
+NOW = datetime(2026, 10, 30, 18, 0, tzinfo=UTC)
+SKILL = 0.012
+SCRAPE = "500ms"
+PATIENCE = 15
+SUPPLIED, OUTSIDE, TOLD, UNKNOWN = 3, 2, 5, 4
+"""How often features are supplied, supplied with one out of range, and so on."""
+T = TypeVar("T")
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None or shutil.which("promtool") is None,
+    reason="prometheus and promtool are missing: apt-get install prometheus",
+)
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """The server and its lake."""
+
+    server: Running
+    lake: ServedLake
+
+    def ask(self, path: str, body: object = None) -> tuple[int, bytes]:
+        """Status and body of a request; a POST where there is a body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.server.port}{path}",
+            data,
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def exposed(self) -> set[str]:
+        """The names of all metrics at ``/metrics``, with those that a histogram is made of."""
+        _, text = self.ask("/metrics")
+        names = set()
+        for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text.decode(), re.MULTILINE):
+            names.add(name)
+            if kind == "histogram":
+                names |= {f"{name}_bucket", f"{name}_count", f"{name}_sum"}
+        return names
+
+
+@contextmanager
+def monitored(folder: Path) -> Iterator[Monitored]:
+    """A server at a fixed time, that has been asked a known number of questions."""
+    lake = ServedLake(folder, now=NOW, trees=10, depth=2, skill=SKILL)
+    lake.lake.append("drift", FORECAST, _drift_report())
+    port = free_port()
+    environment = {
+        **lake.environment,
+        "FX_ASSETS_NOW": NOW.isoformat(),
+        "FX_SERVING_POLL_SECONDS": "0.2",
+    }
+    with running(
+        [sys.executable, "-m", "serving", "--port", str(port)],
+        "/health/ready",
+        port=port,
+        folder=folder,
+        environment=environment,
+    ) as server:
+        made = Monitored(server, lake)
+        _ask_everything(made)
+        yield made
+
+
+def _ask_everything(made: Monitored) -> None:
+    base, features = f"/v1/forecasts/{FORECAST}", made.lake.features()
+    first = next(iter(features))
+    requests: list[tuple[int, int, str, object]] = [
+        (SUPPLIED, 200, f"{base}/predict/features", {"features": features}),
+        (OUTSIDE, 200, f"{base}/predict/features", {"features": {**features, first: 1e6}}),
+        (TOLD, 200, f"{base}/latest", None),
+        (UNKNOWN, 404, "/v1/forecasts/no_such_forecast/latest", None),
+    ]
+    for times, expected, path, body in requests:
+        for _ in range(times):
+            status, answer = made.ask(path, body)
+            assert status == expected, answer
+
+
+def _drift_report() -> pd.DataFrame:
+    """Two columns of which one has drifted, as the ``drift`` table holds them."""
+    return pd.DataFrame(
+        {
+            "as_of": pd.Timestamp(NOW).as_unit("us"),
+            "measured_at": pd.Timestamp(NOW).as_unit("us"),
+            "verdict": "drift",
+            "column": ["rsi_14", "macd"],
+            "part": "feature",
+            "distance": [2.0, 0.1],
+            "threshold": [1.0, 1.0],
+            "drifted": [True, False],
+            "sentence": "One column has drifted.",
+        }
+    )
+
+
+class Prometheus:
+    """A running Prometheus; answers to its HTTP API."""
+
+    def __init__(self, server: Running) -> None:
+        self.server = server
+
+    def api(self, path: str, **parameters: str) -> Any:
+        """The data of an answer."""
+        query = urllib.parse.urlencode(parameters)
+        url = f"http://127.0.0.1:{self.server.port}/api/v1/{path}?{query}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return json.load(response)["data"]
+
+    def query(self, expression: str) -> list[tuple[Mapping[str, str], float]]:
+        """Labels and values of an instant query."""
+        found = self.api("query", query=expression)["result"]
+        return [(sample["metric"], float(sample["value"][1])) for sample in found]
+
+    def value(self, expression: str) -> float:
+        """The one value of an expression; NaN if there is none."""
+        found = self.query(expression)
+        return found[0][1] if len(found) == 1 else math.nan
+
+
+@contextmanager
+def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
+    """Prometheus with the configuration of ``deploy/monitoring``, which looks at ``target``."""
+    folder.mkdir()
+    config = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
+    config["global"] = {"scrape_interval": SCRAPE, "evaluation_interval": SCRAPE}
+    config["rule_files"] = [str(MONITORING / name) for name in config["rule_files"]]
+    (job,) = config["scrape_configs"]
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
+    with running(command, "/-/ready", port=port, folder=folder) as server:
+        yield Prometheus(server)
+
+
+def eventually(expected: T, found: Callable[[], T]) -> None:
+    """Fails if it does not become so."""
+    end = time.monotonic() + PATIENCE
+    while (last := found()) != expected and time.monotonic() < end:
+        time.sleep(0.1)
+    assert last == expected

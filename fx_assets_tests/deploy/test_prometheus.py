@@ -1,0 +1,120 @@
+"""A real Prometheus watches a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+
+from benchmarks.served_lake import FORECAST
+from fx_assets.calendars import calendar
+from fx_assets.registry.bundle_records import pointer_path
+from fx_assets_tests.deploy import monitored
+from fx_assets_tests.deploy.monitored import (
+    NOW,
+    SKILL,
+    Monitored,
+    Prometheus,
+    eventually,
+    needs_prometheus,
+)
+from fx_assets_tests.deploy.test_monitoring_files import dashboard, rules
+
+pytestmark = needs_prometheus
+VARIABLES = {
+    "$job": ".*",
+    "$forecast": ".*",
+    "$__rate_interval": "1m",
+    "$__range": "1h",
+}
+
+
+def test_prometheus_finds_the_server(scraped: Prometheus) -> None:
+    eventually(1.0, lambda: scraped.value('up{job="fx-serving"}'))
+    (target,) = scraped.api("targets")["activeTargets"]
+    assert target["lastError"] == ""
+
+
+def test_requests_and_predictions_are_counted_one_by_one(scraped: Prometheus) -> None:
+    predict, latest = "/v1/forecasts/{forecast}/predict/features", "/v1/forecasts/{forecast}/latest"
+    expected = {
+        (predict, "200"): monitored.SUPPLIED + monitored.OUTSIDE,
+        (latest, "200"): monitored.TOLD,
+        (latest, "404"): monitored.UNKNOWN,
+    }
+    eventually(
+        expected,
+        lambda: {
+            (labels["route"], labels["status"]): value
+            for labels, value in scraped.query(
+                'sum by (route, status) (fx_requests_total{route=~"/v1/.*"})'
+            )
+        },
+    )
+    supplied = monitored.SUPPLIED + monitored.OUTSIDE
+    assert scraped.value(f'fx_request_seconds_count{{route="{predict}"}}') == supplied
+    assert scraped.value("fx_predicted_direction_count") == supplied
+    assert scraped.value('fx_predictions_total{version="1"}') == supplied + monitored.TOLD
+    assert scraped.value("fx_out_of_range_total") == monitored.OUTSIDE
+
+
+def test_gauges_say_what_is_served_and_how_old_it_is(
+    scraped: Prometheus, watched: Monitored
+) -> None:
+    eventually(1.0, lambda: scraped.value("fx_model_version"))
+    published: datetime = calendar("target").available_at(watched.lake.day)  # type: ignore[arg-type]
+    expected = {
+        "fx_skill": SKILL,
+        "fx_skill_demonstrated": 1,
+        "fx_stale": 0,
+        "fx_bundle_refused": 0,
+        "fx_missing_bars": 0,
+        "fx_data_age_seconds": (NOW - published).total_seconds(),
+        "fx_drift": 1,
+        "fx_drifted_columns": 1,
+    }
+    found = {name: scraped.value(f'{name}{{forecast="{FORECAST}"}}') for name in expected}
+    assert found == expected
+
+
+def test_every_panel_of_the_dashboard_shows_something(scraped: Prometheus) -> None:
+    eventually(True, lambda: scraped.value("count_over_time(fx_model_version[1m])") >= 3)
+    empty = []
+    targets = [t for panel in dashboard()["panels"] for t in panel.get("targets", [])]
+    for expression in (target["expr"] for target in targets):
+        if "fx_predicted_return" in expression or "fx_predicted_volatility" in expression:
+            continue  # This lake has a direction only.
+        for name, value in VARIABLES.items():
+            expression = expression.replace(name, value)
+        assert "$" not in expression
+        if not scraped.query(expression):
+            empty.append(expression)
+    assert empty == []
+
+
+def test_every_rule_can_be_evaluated_on_real_series(scraped: Prometheus) -> None:
+    def health() -> set[tuple[str, str]]:
+        groups = scraped.api("rules")["groups"]
+        return {(r["health"], r.get("lastError", "")) for g in groups for r in g["rules"]}
+
+    eventually({("ok", "")}, health)
+    groups = scraped.api("rules")["groups"]
+    assert sum(len(group["rules"]) for group in groups) == len(rules())
+
+
+def test_a_refused_bundle_raises_its_alert(scraped: Prometheus, watched: Monitored) -> None:
+    lake, path = watched.lake.lake, pointer_path(FORECAST)
+    pointer = lake.read_blob(path)
+    altered = json.loads(pointer) | {"version": 2, "manifest_sha256": "0" * 64}
+    lake.write_blob(path, json.dumps(altered).encode())
+    try:
+        alert = 'ALERTS{alertname="FxBundleRefused"}'
+        eventually(1.0, lambda: scraped.value(alert))
+        (labels, _), *_ = scraped.query(alert)
+        assert labels["forecast"] == FORECAST
+        assert labels["alertstate"] == "pending"
+        assert re.search(r"sha256", watched.ask("/health/ready")[1].decode())
+        assert scraped.value("fx_model_version") == 1
+    finally:
+        lake.write_blob(path, pointer)
+    eventually(0.0, lambda: scraped.value("fx_bundle_refused"))

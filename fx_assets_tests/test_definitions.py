@@ -1,0 +1,93 @@
+"""What Dagster loads: complete, described, and light."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from fx_assets.components.declared import declared
+from fx_assets.definitions import defs
+
+HEAVY = {
+    *("mlflow", "evidently", "sklearn", "xgboost", "arch", "statsmodels"),
+    *("matplotlib", "onnxruntime", "dagster_mlflow", "skl2onnx", "onnxmltools"),
+}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return defs()
+
+
+def test_all_definitions_load(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_loading_the_definitions_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, json; from fx_assets.definitions import defs; defs();"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(json.loads(answer.stdout.splitlines()[-1]))
+    assert "dagster" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_every_asset_has_a_description_owners_kinds_and_a_group(
+    definitions: dg.Definitions,
+) -> None:
+    specs = definitions.resolve_all_asset_specs()
+    groups = {*declared().feeds, *declared().forecasts}
+    for spec in specs:
+        assert spec.description, spec.key
+        assert len(spec.description) > 20, spec.key
+        assert spec.owners, spec.key
+        assert spec.kinds, spec.key
+        assert spec.group_name in groups, spec.key
+        assert spec.key.path[0] == spec.group_name
+
+
+def test_every_feature_has_a_meaning_that_the_ui_shows(definitions: dg.Definitions) -> None:
+    specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+    schema = specs["eurusd_direction/features"].metadata["dagster/column_schema"]
+    assert len(schema.columns) >= 35
+    assert all(column.description for column in schema.columns)
+
+
+def test_each_declaration_has_its_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    jobs = set(repository.job_names)
+    schedules = {schedule.name for schedule in repository.schedule_defs}
+    sensors = {sensor.name for sensor in repository.sensor_defs}
+    for feed in declared().feeds:
+        assert f"{feed}_ingest" in jobs & schedules
+    for forecast in declared().forecasts:
+        assert {f"{forecast}_retrain", f"{forecast}_predict"} <= jobs
+        assert f"{forecast}_retrain" in schedules
+        assert f"{forecast}_follows_prices" in sensors
+    assert "compaction" in jobs & schedules
+
+
+def test_schedules_and_sensors_say_what_they_do(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    for automation in (*repository.schedule_defs, *repository.sensor_defs):
+        assert automation.description, automation.name
+
+
+def test_every_blocking_check_of_the_gate_is_declared(definitions: dg.Definitions) -> None:
+    from fx_assets.quality import CHECKS
+
+    checks = {
+        key.name: definitions.resolve_asset_graph().get(key).blocking
+        for key in definitions.resolve_asset_graph().asset_check_keys
+        if key.asset_key.path == ["ecb_eurusd", "raw_prices"]
+    }
+    assert {name for name, blocking in checks.items() if blocking} == set(CHECKS)
+    assert checks["live_source"] is False

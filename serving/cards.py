@@ -1,0 +1,51 @@
+"""The model card: what the champion is, where it comes from, and why it predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.schemas import Measure, ModelCard
+from serving.service import Service
+
+
+def model_card(
+    service: Service, history: list[dict[str, Any]], metrics: list[Measure]
+) -> ModelCard:
+    """The card of the champion in service."""
+    champion = service.champion
+    manifest = champion.manifest
+    return ModelCard(
+        forecast=service.name,
+        instrument=manifest.instrument,
+        feed=manifest.feed,
+        target=manifest.target,
+        horizon=manifest.horizon,
+        unit=manifest.target_unit,
+        champion=champion.ref,
+        published_at=champion.bundle.ref.published_at,
+        params=manifest.params,
+        seed=manifest.seed,
+        feature_set=manifest.feature_set,
+        inputs=champion.input_facts(),
+        training={
+            "rows": manifest.n_rows,
+            "trained_through": manifest.trained_through,
+            "label_end": manifest.label_end,
+            "data_as_of": manifest.data_as_of,
+            "row_hash": manifest.train_row_hash,
+            "table_versions": manifest.table_versions,
+            "dagster_run_id": manifest.dagster_run_id,
+        },
+        decision=manifest.decision,
+        history=history,
+        metrics=metrics,
+        skill=champion.skill,
+        intervals=manifest.intervals,
+        mlflow={
+            "run_id": manifest.mlflow_run_id,
+            "registered_model": service.name,
+            "version": manifest.mlflow_version,
+        },
+        parity={"measured": manifest.parity, "tolerance": manifest.tolerance},
+        files={name: facts.model_dump() for name, facts in manifest.files.items()},
+    )

@@ -1,0 +1,1 @@
+"""Asks a running server from the terminal: ``python -m serving.client latest``."""

@@ -1,0 +1,133 @@
+"""``python -m serving.client``: latest forecasts, their history, and predictions on demand.
+
+Tables on a terminal, JSON for pipes. Exit codes: 0 answered, 1 refused by the server, 2 wrong
+usage, 3 no answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from serving.client.api import Api, Refused, Unreachable
+from serving.client.inputs import InputError, request_body
+
+ANSWERED, REFUSED, USAGE, NO_ANSWER = 0, 1, 2, 3
+URL = "http://127.0.0.1:8000"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ask once; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        with Api(options.url, options.key) as api:
+            answer = options.ask(api, options)
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except Unreachable as error:
+        print(error, file=sys.stderr)
+        return NO_ANSWER
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    try:
+        _show(answer, options)
+    except BrokenPipeError:
+        sys.stderr.close()
+    return ANSWERED
+
+
+def _show(answer: Any, options: argparse.Namespace) -> None:
+    if options.json or not sys.stdout.isatty():
+        json.dump(answer, sys.stdout, indent=None if options.command == "history" else 2)
+        print(flush=True)
+        return
+    from serving.client import tables
+
+    tables.show(options.command, answer)
+
+
+def _latest(api: Api, options: argparse.Namespace) -> Any:
+    names = options.forecast or [row["forecast"] for row in api.get("/v1/forecasts")["forecasts"]]
+    if options.forecast:
+        return [api.get(f"/v1/forecasts/{name}/latest") for name in names]
+    answers = []
+    for name in names:
+        try:
+            answers.append(api.get(f"/v1/forecasts/{name}/latest"))
+        except Refused as error:
+            if not error.kind.endswith(":nothing-issued"):
+                raise
+            print(error, file=sys.stderr)
+    return answers
+
+
+def _history(api: Api, options: argparse.Namespace) -> Any:
+    rows = api.history(
+        options.forecast, options.mode, options.limit, start=options.start, to=options.to
+    )
+    return {"forecast": options.forecast, "rows": rows}
+
+
+def _predict(api: Api, options: argparse.Namespace) -> Any:
+    kind, body = request_body(options.features, options.bars, options.body)
+    return api.post(f"/v1/forecasts/{options.forecast}/predict/{kind}", body)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serving.client", description=__doc__)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--url",
+        default=os.environ.get("FX_SERVING_URL", URL),
+        help="of the server; or FX_SERVING_URL (default %(default)s)",
+    )
+    shared.add_argument(
+        "--key",
+        default=os.environ.get("FX_SERVING_KEY", ""),
+        help="API key; FX_SERVING_KEY keeps it out of the list of processes",
+    )
+    shared.add_argument("--json", action="store_true", help="JSON on a terminal too")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    latest = commands.add_parser("latest", parents=[shared], help="the newest forecasts")
+    latest.add_argument("forecast", nargs="*", help="names; all of them if none is given")
+    latest.set_defaults(ask=_latest)
+
+    history = commands.add_parser("history", parents=[shared], help="forecasts and outcomes")
+    history.add_argument("forecast")
+    history.add_argument(
+        "--mode", choices=["issued", "live", "late", "backtest"], default="issued"
+    )
+    history.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DATE")
+    history.add_argument("--to", type=date.fromisoformat, metavar="DATE")
+    history.add_argument("--limit", type=_positive, default=20, help="rows (default %(default)s)")
+    history.set_defaults(ask=_history)
+
+    predict = commands.add_parser("predict", parents=[shared], help="predict from your own data")
+    predict.add_argument("forecast")
+    given = predict.add_mutually_exclusive_group(required=True)
+    given.add_argument("--features", nargs="+", metavar="NAME=VALUE", help="the model's inputs")
+    given.add_argument("--bars", metavar="FILE", help="CSV with day and close; - reads the input")
+    given.add_argument(
+        "--body", metavar="FILE", help="JSON as the API takes it, single or batch; - reads the input"
+    )
+    predict.set_defaults(ask=_predict)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Answers as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+BARS_A_YEAR = 252
+
+
+def show(command: str, answer: Any) -> None:
+    """Print the answer of a command."""
+    console = Console()
+    if command == "history":
+        console.print(_history(answer))
+        return
+    forecasts = answer if command == "latest" else answer.get("forecasts", [answer])
+    console.print(_forecasts(forecasts))
+    for forecast in forecasts:
+        for note in _notes(forecast):
+            console.print(f"{forecast['forecast']}: {note}", style="yellow", markup=False)
+
+
+def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("forecast", "as of", "for", "value", "interval", "baseline", "champion", "skill"):
+        table.add_column(name, overflow="fold")
+    for row in forecasts:
+        low, high = (_text(row, row["interval"][bound]) for bound in ("lower", "upper"))
+        baseline, champion = row["baseline"], row["champion"]
+        table.add_row(
+            row["forecast"],
+            row["data"]["day"],
+            row["target_time"][:10],
+            _text(row, row["value"]),
+            f"{low} to {high} ({row['interval']['coverage']:.0%})",
+            f"{_text(row, baseline['value'])} ({baseline['name']})",
+            f"{champion['name']} v{champion['version']}",
+            _skill(row["skill"]),
+        )
+    return table
+
+
+def _skill(skill: dict[str, Any]) -> str:
+    if skill["demonstrated"]:
+        return f"demonstrated, {skill['skill']:+.2%}"
+    return "none demonstrated"
+
+
+def _notes(row: dict[str, Any]) -> list[str]:
+    notes = []
+    if row["stale"]:
+        notes.append(f"the last good copy answers: {row['stale']}")
+    if row["data"]["freshness"] != "fresh":
+        missing = row["data"]["missing_bars"]
+        notes.append(f"the data is {row['data']['freshness']}: {missing} bar(s) are missing")
+    if row["mode"] == "late":
+        notes.append("issued after its target time, from what was known before")
+    if row["out_of_range"]:
+        notes.append(f"outside of what training saw: {', '.join(row['out_of_range'])}")
+    return notes
+
+
+def _text(row: dict[str, Any], value: float | None) -> str:
+    if value is None:
+        return "none"
+    if row["target"] == "direction":
+        return f"{value:.1%}"
+    if row["target"] == "return":
+        return f"{value:+.3%}"
+    return f"{math.sqrt(value * BARS_A_YEAR / row['horizon']):.1%} a year"
+
+
+def _history(answer: dict[str, Any]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("made at", "for", "mode", "champion"):
+        table.add_column(name)
+    for name in ("prediction", "lower", "upper", "baseline", "outcome", "loss"):
+        table.add_column(name, justify="right")
+    for row in answer["rows"]:
+        numbers = (row[name] for name in ("prediction", "lower", "upper", "baseline", "outcome"))
+        table.add_row(
+            row["event_time"][:16].replace("T", " "),
+            row["target_time"][:16].replace("T", " "),
+            row["mode"],
+            " ".join(part for part in (row["champion"], row["version"]) if part),
+            *map(_number, numbers),
+            _number(row["loss"]),
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

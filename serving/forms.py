@@ -1,0 +1,39 @@
+"""In which form rows are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from starlette.requests import Request
+
+CSV = "text/csv"
+PARQUET = "application/vnd.apache.parquet"
+Form = Literal["json", "csv", "parquet"]
+CONTENT_TYPES: dict[Form, bytes] = {
+    "json": b"application/json",
+    "csv": CSV.encode(),
+    "parquet": PARQUET.encode(),
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows, newest first, or a file of them."""
+
+    content: list[Mapping[str, Any]] | bytes
+    oldest: datetime | None
+    """Event time of the last row, if older ones follow."""
+
+
+def chosen_form(request: Request, parameter: Form) -> Form:
+    """What the query asks for, else what the Accept header names, else JSON."""
+    if "format" in request.query_params:
+        return parameter
+    accepted = request.headers.get("accept", "")
+    for kind, form in ((CSV, "csv"), (PARQUET, "parquet")):
+        if kind in accepted:
+            return cast("Form", form)
+    return "json"

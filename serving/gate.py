@@ -1,0 +1,144 @@
+"""The one middleware: request id, keys, limits, security headers, metrics and the access log."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from secrets import token_hex
+from time import perf_counter, time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import metrics
+from serving.access_log import AccessLog, Entry
+from serving.problems import Problem
+from serving.security import Key, Keys, Limiter, authorise
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+_ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
+_METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
+
+
+class Gate:
+    """Pure ASGI: what every request passes on its way in and out."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: Keys,
+        limiter: Limiter | None,
+        max_body: int,
+        log: AccessLog,
+    ) -> None:
+        self._app, self._keys, self._limiter = app, keys, limiter
+        self._max_body, self._log = max_body, log
+        self._start, self._count = token_hex(6), count()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = perf_counter()
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id")
+        if given is not None and _ID.fullmatch(given):
+            request_id = given.decode()
+        else:
+            request_id = f"{self._start}-{next(self._count):x}"
+        scope["request_id"] = request_id
+        status = 500
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                out = message["headers"]
+                out.append((b"x-request-id", request_id.encode()))
+                out.extend(SECURITY_HEADERS)
+                if not any(name == b"content-security-policy" for name, _ in out):
+                    out.append(API_POLICY)
+            await send(message)
+
+        key: Key | None = None
+        try:
+            key = self._admit(scope, headers)
+            if b"content-length" in headers or scope["method"] in ("GET", "HEAD"):
+                await self._app(scope, receive, answer)
+            else:
+                await self._app(scope, _bounded(receive, self._max_body), answer)
+        except Problem as problem:
+            await problem.response(request_id)(scope, receive, answer)
+        finally:
+            self._record(scope, status, perf_counter() - began, request_id, key)
+
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Key | None:
+        key = None
+        if self._keys:
+            key = authorise(self._keys, scope["method"], scope["path"], headers)
+        if self._limiter is not None:
+            self._limiter.check(f"key {key.name}" if key else _address(scope))
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > self._max_body:
+            raise too_large(int(length), self._max_body)
+        return key
+
+    def _record(
+        self, scope: Scope, status: int, seconds: float, request_id: str, key: Key | None
+    ) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        metrics.request_counter(route, method, status).inc()
+        metrics.latency(route).observe(seconds)
+        if self._log.enabled:
+            self._log.add(
+                Entry(
+                    time=time(),
+                    request_id=request_id,
+                    client=_address(scope),
+                    key=key.name if key else "",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=round(seconds * 1e3, 3),
+                )
+            )
+
+
+def too_large(size: int, limit: int) -> Problem:
+    """A body beyond the limit."""
+    return Problem(
+        413,
+        "body-too-large",
+        f"The body has {'more than ' if size < 0 else ''}{abs(size)} bytes; {limit} are accepted.",
+        field="content-length",
+        value=size if size >= 0 else None,
+        remedy="Split the request, or raise FX_SERVING_MAX_BODY_BYTES.",
+    )
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Ends a body that does not say its length where it passes the limit."""
+    seen = 0
+
+    async def bounded() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise too_large(-limit, limit)
+        return message
+
+    return bounded
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -1,0 +1,171 @@
+"""Pages of predictions with outcomes, and of prices with features."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from fx_assets.evaluation.losses import loss_for
+from fx_assets.features.base import feature_set
+from fx_assets.lake.reader import Reader
+from fx_assets.registry.bundle_records import Manifest
+from serving.exports import paged
+from serving.forms import Form, Page
+from serving.schemas import HistoryRow, Mode
+from serving.tables import finite, instant, instants, numbers, texts
+from serving.windows import Window
+
+
+def history_page(reader: Reader, manifest: Manifest, mode: str, window: Window, form: Form) -> Page:
+    """Predictions of a mode."""
+    if mode == "backtest":
+        rows, further = _backtest(reader, manifest, window)
+    else:
+        rows, further = _issued(reader, manifest, mode, window)
+    columns = HistoryRow.__struct_fields__
+    return paged([msgspec.structs.asdict(row) for row in rows], columns, further, form)
+
+
+def _issued(
+    reader: Reader, manifest: Manifest, mode: str, window: Window
+) -> tuple[list[HistoryRow], bool]:
+    table = reader.read("predictions", manifest.forecast)
+    if table is None:
+        return [], False
+    modes = texts(table, "mode")
+    chosen = np.array([mode in ("issued", one) for one in modes], dtype=bool)
+    times, ends = instants(table, "event_time"), instants(table, "target_time")
+    rows, further = window.select(times, chosen)
+    outcomes = _newest_outcomes(reader.read("outcomes", manifest.forecast))
+    days, names = texts(table, "day"), texts(table, "champion")
+    versions = texts(table, "champion_version")
+    value, lower, upper, baseline = (
+        numbers(table, name) for name in ("prediction", "lower", "upper", "baseline")
+    )
+    return [
+        HistoryRow(
+            event_time=instant(times[i]),
+            target_time=instant(ends[i]),
+            mode=cast("Mode", modes[i]),
+            champion=names[i],
+            version=versions[i],
+            prediction=float(value[i]),
+            lower=finite(lower[i]),
+            upper=finite(upper[i]),
+            baseline=finite(baseline[i]),
+            **outcomes.get(days[i], _UNKNOWN),
+        )
+        for i in rows.tolist()
+    ], further
+
+
+_UNKNOWN: dict[str, Any] = {
+    "outcome": None,
+    "loss": None,
+    "baseline_loss": None,
+    "inside_interval": None,
+}
+
+
+def _newest_outcomes(table: pa.Table | None) -> dict[str, dict[str, Any]]:
+    """By day; of a truth that was revised, what is known now."""
+    if table is None or not table.num_rows:
+        return {}
+    days, inside = texts(table, "day"), table["inside_interval"].to_pylist()
+    target, loss, baseline = (numbers(table, c) for c in ("target", "loss", "baseline_loss"))
+    oldest_first = np.argsort(instants(table, "known_at"), kind="stable")
+    return {
+        days[i]: {
+            "outcome": finite(target[i]),
+            "loss": finite(loss[i]),
+            "baseline_loss": finite(baseline[i]),
+            "inside_interval": inside[i],
+        }
+        for i in oldest_first.tolist()
+    }
+
+
+BACKTEST = ("recipe", "event_time", "target_time", "prediction", "target", "baseline")
+
+
+def backtest_rows(reader: Reader, manifest: Manifest) -> pa.Table | None:
+    """The walk-forward rows of the champion's recipe."""
+    table = reader.read("backtest", manifest.forecast, BACKTEST)
+    if table is None or not table.num_rows:
+        return None
+    recipe = manifest.recipe
+    mine = np.array([found == recipe for found in texts(table, "recipe")])
+    return table.filter(pa.array(mine))
+
+
+def _backtest(reader: Reader, manifest: Manifest, window: Window) -> tuple[list[HistoryRow], bool]:
+    table = backtest_rows(reader, manifest)
+    if table is None:
+        return [], False
+    times, ends = instants(table, "event_time"), instants(table, "target_time")
+    value, target, baseline = (
+        numbers(table, name) for name in ("prediction", "target", "baseline")
+    )
+    rows, further = window.select(times, np.ones(len(times), dtype=bool))
+    loss = loss_for(manifest.target)
+    losses, reference = loss(target, value), loss(target, baseline)
+    name = manifest.candidate
+    return [
+        HistoryRow(
+            event_time=instant(times[i]),
+            target_time=instant(ends[i]),
+            mode="backtest",
+            champion=name,
+            version=None,
+            prediction=float(value[i]),
+            lower=None,
+            upper=None,
+            baseline=finite(baseline[i]),
+            outcome=finite(target[i]),
+            loss=finite(losses[i]),
+            baseline_loss=finite(reference[i]),
+            inside_interval=None,
+        )
+        for i in rows.tolist()
+    ], further
+
+
+def price_page(
+    reader: Reader, manifest: Manifest, features: bool, window: Window, form: Form
+) -> Page:
+    """Bars of the feed, with features where they are computed."""
+    names = feature_set(manifest.feature_set).columns if features else ()
+    fixed = ("event_time", "available_at", "open", "high", "low", "close", "volume")
+    bars = reader.read("prices", manifest.feed, fixed)
+    if bars is None:
+        return paged([], (*fixed, *names), False, form)
+    times = instants(bars, "event_time")
+    rows, further = window.select(times, np.ones(len(times), dtype=bool))
+    known = instants(bars, "available_at")
+    values = {name: numbers(bars, name) for name in ("open", "high", "low", "close", "volume")}
+    computed, where = _features(reader, manifest, names)
+    out = []
+    for i in rows.tolist():
+        row: dict[str, Any] = {
+            "event_time": instant(times[i]),
+            "available_at": instant(known[i]),
+            **{name: finite(column[i]) for name, column in values.items()},
+        }
+        at = where.get(int(times[i]))
+        for name in names:
+            row[name] = None if at is None else finite(computed[name][at])
+        out.append(row)
+    return paged(out, (*fixed, *names), further, form)
+
+
+def _features(
+    reader: Reader, manifest: Manifest, names: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], dict[int, int]]:
+    table = reader.read("features", manifest.forecast, ["event_time", *names]) if names else None
+    if table is None:
+        return {}, {}
+    at = {int(time): i for i, time in enumerate(instants(table, "event_time"))}
+    return {name: numbers(table, name) for name in names}, at

@@ -1,0 +1,157 @@
+"""Prometheus metrics, summed over workers.
+
+With several workers ``PROMETHEUS_MULTIPROC_DIR`` names a folder that they share; ``__main__`` sets
+it before anything here is imported. Gauges then show the most recent value that any of them set.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+if TYPE_CHECKING:
+    from serving.schemas import Data
+    from serving.service import Service
+    from serving.store import Store
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (
+    0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0
+)  # fmt: skip
+VALUES = {
+    "direction": (
+        0.05,
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.45,
+        0.475,
+        0.5,
+        0.525,
+        0.55,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        0.95,
+    ),
+    "return": (-0.05, -0.02, -0.01, -0.005, -0.002, -0.001, 0.0, 0.001, 0.002, 0.005, 0.01, 0.02),
+    "volatility": (1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+}
+"""Bounds of the histograms of predicted values, by kind of target."""
+
+REQUESTS = Counter("fx_requests_total", "Requests answered.", ["route", "method", "status"])
+LATENCY = Histogram(
+    "fx_request_seconds", "Time from request to answer.", ["route"], buckets=SECONDS
+)
+PREDICTIONS = Counter("fx_predictions_total", "Predictions answered.", ["forecast", "version"])
+OUT_OF_RANGE = Counter(
+    "fx_out_of_range_total", "Inputs outside of what training saw.", ["forecast", "feature"]
+)
+_VALUE = {
+    kind: Histogram(
+        f"fx_predicted_{kind}", f"Values predicted for a {kind}.", ["forecast"], buckets=bounds
+    )
+    for kind, bounds in VALUES.items()
+}
+
+
+def _gauge(name: str, text: str, labels: list[str]) -> Gauge:
+    return Gauge(name, text, labels, multiprocess_mode="mostrecent")
+
+
+MODEL_VERSION = _gauge("fx_model_version", "Version of the champion in service.", ["forecast"])
+MODEL_AGE = _gauge(
+    "fx_model_age_seconds", "Time since the champion's last training label.", ["forecast"]
+)
+DATA_AGE = _gauge("fx_data_age_seconds", "Time since the newest bar was published.", ["forecast"])
+MISSING_BARS = _gauge(
+    "fx_missing_bars", "Bars that should be known by now and are not.", ["forecast"]
+)
+SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["forecast"])
+SKILL_DEMONSTRATED = _gauge(
+    "fx_skill_demonstrated", "1 if skill against the baseline is demonstrated.", ["forecast"]
+)
+STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
+REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
+
+
+@lru_cache(maxsize=2048)
+def request_counter(route: str, method: str, status: int) -> Counter:
+    """The counter of these labels."""
+    return REQUESTS.labels(route, method, str(status))
+
+
+@lru_cache(maxsize=512)
+def latency(route: str) -> Histogram:
+    """The histogram of a route."""
+    return LATENCY.labels(route)
+
+
+@lru_cache(maxsize=512)
+def _predictions(forecast: str, version: int) -> Counter:
+    return PREDICTIONS.labels(forecast, str(version))
+
+
+@lru_cache(maxsize=512)
+def _values(forecast: str, kind: str) -> Histogram:
+    return _VALUE[kind].labels(forecast)
+
+
+def predicted(service: Service, value: float, out_of_range: list[str]) -> None:
+    """Count one prediction from supplied data."""
+    manifest = service.champion.manifest
+    _predictions(manifest.forecast, manifest.version).inc()
+    _values(manifest.forecast, manifest.target).observe(value)
+    for name in out_of_range:
+        OUT_OF_RANGE.labels(manifest.forecast, name).inc()
+
+
+def told(forecast: str, version: int) -> None:
+    """Count one issued forecast that was given out."""
+    _predictions(forecast, version).inc()
+
+
+def observe(store: Store, now: datetime) -> None:
+    """Set the gauges of every forecast in service."""
+    for name, service in store.services.items():
+        manifest, skill = service.champion.manifest, service.champion.skill
+        MODEL_VERSION.labels(name).set(manifest.version)
+        MODEL_AGE.labels(name).set((now - manifest.label_end).total_seconds())
+        STALE.labels(name).set(service.stale is not None)
+        REFUSED.labels(name).set(service.refused is not None)
+        SKILL_DEMONSTRATED.labels(name).set(skill.demonstrated)
+        if skill.skill is not None:
+            SKILL.labels(name).set(skill.skill)
+        _observe_data(name, service.data(now))
+    for name in store.refused:
+        REFUSED.labels(name).set(1)
+
+
+def _observe_data(name: str, data: Data | None) -> None:
+    if data is not None:
+        DATA_AGE.labels(name).set(data.age_seconds)
+        MISSING_BARS.labels(name).set(data.missing_bars)
+
+
+def exposition() -> tuple[bytes, bytes]:
+    """What Prometheus scrapes, and its content type."""
+    content_type = CONTENT_TYPE_LATEST.encode()
+    if SHARED not in os.environ:
+        return generate_latest(), content_type
+    everything = CollectorRegistry()
+    MultiProcessCollector(everything)
+    return generate_latest(everything), content_type

@@ -1,0 +1,75 @@
+"""What is newest in the tables, and what was in force at a moment; runs in the child."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from fx_assets.calendars import calendar
+from fx_assets.evaluation.intervals import EWMA_WINDOW, ewma_volatility
+from fx_assets.features.label_arrays import known_before, label_available_at, targets
+from fx_assets.lake.reader import Reader
+from fx_assets.registry.bundle_records import Manifest
+from fx_assets.specs.forecast import TargetSpec
+from serving.context import Context
+from serving.tables import instant, instants, newest_first, numbers, plain, row_of
+
+Row = dict[str, Any]
+
+
+def newest(reader: Reader, manifest: Manifest) -> tuple[Row | None, Context | None]:
+    """The newest issued row, and what is known at the newest bar."""
+    table = reader.read("predictions", manifest.forecast)
+    row = None
+    if table is not None and table.num_rows:
+        row = row_of(table, int(newest_first(table, "event_time")[0]))
+    return row, _context(reader, manifest)
+
+
+def row_at(reader: Reader, forecast: str, end: int) -> tuple[Row | None, datetime | None]:
+    """The row in force at an instant (microseconds), and when the first of all was decided."""
+    table = reader.read("predictions", forecast)
+    if table is None or not table.num_rows:
+        return None, None
+    order = newest_first(table, "decision_time")
+    decided = instants(table, "decision_time")[order]
+    by_then = order[decided <= end]
+    return row_of(table, int(by_then[0])) if len(by_then) else None, instant(decided[-1])
+
+
+def drift(reader: Reader, forecast: str) -> tuple[list[Row], datetime | None]:
+    """The newest drift report, all rows that share the latest ``measured_at``, and that instant."""
+    table = reader.read("drift", forecast)
+    if table is None or not table.num_rows or "measured_at" not in table.column_names:
+        return [], None
+    times = instants(table, "measured_at")
+    rows = [plain(row_of(table, int(i))) for i in np.flatnonzero(times == times.max())]
+    return rows, instant(times.max())
+
+
+def _context(reader: Reader, manifest: Manifest) -> Context | None:
+    table = reader.read("prices", manifest.feed, ["event_time", "available_at", "close"])
+    if table is None or not table.num_rows:
+        return None
+    order = newest_first(table, "event_time")[::-1]
+    close = numbers(table, "close")[order]
+    market = calendar(manifest.calendar)
+    days = [market.day_of(instant(value)) for value in instants(table, "event_time")[order]]
+    available = instants(table, "available_at")[order].astype("datetime64[us]")
+    published = np.array([round(market.available_at(day).timestamp()) * 1_000_000 for day in days])
+    target = TargetSpec(kind=manifest.target, horizon=manifest.horizon)
+    mean, _ = known_before(
+        targets(close, target),
+        label_available_at(available, target),
+        published.astype("datetime64[us]"),
+    )
+    log_returns = np.diff(np.log(close))[-EWMA_WINDOW:]
+    return Context(
+        day=days[-1],
+        as_of=instant(int(available[-1].astype(np.int64))),
+        close=float(close[-1]),
+        volatility=float(ewma_volatility(log_returns)[-1]) if len(log_returns) else None,
+        baseline_mean=None if np.isnan(mean[-1]) else float(mean[-1]),
+    )

@@ -1,0 +1,78 @@
+"""Whether the process lives, whether it can answer, and what Prometheus scrapes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Literal
+
+from fastapi import APIRouter, Response
+
+from serving import metrics
+from serving.answers import Raw, json_answer
+from serving.openapi import described
+from serving.schemas import ForecastHealth, Live, Ready
+from serving.server import Server
+
+NO_STORE = {"cache-control": "no-store"}
+
+
+def readiness(server: Server) -> Ready:
+    """The state of every forecast."""
+    store = server.store
+    services, refused = store.services, store.refused
+    rows = [
+        ForecastHealth(name, service.champion.version, service.stale, service.refused)
+        for name, service in services.items()
+    ]
+    rows += [ForecastHealth(name, None, None, reason) for name, reason in refused.items()]
+    troubled = any(row.stale or row.refused for row in rows)
+    status: Literal["ready", "degraded", "not ready"]
+    status = "not ready" if not services else "degraded" if troubled else "ready"
+    return Ready(status, rows, store.lake_problem)
+
+
+TAGS: list[str | Enum] = ["operations"]
+
+
+def add(routes: APIRouter, server: Server) -> None:
+    """Add ``/health/...`` and ``/metrics``."""
+
+    @routes.get(
+        "/health/live",
+        summary="The process answers",
+        tags=TAGS,
+        response_class=Response,
+        **described(Live),
+    )
+    async def live() -> Raw:
+        return json_answer(Live("alive"), NO_STORE)
+
+    @routes.get(
+        "/health/ready",
+        summary="Forecasts can be served",
+        description="503 while there is none. 'degraded': the last good champion answers, because "
+        "the lake is away or a newer bundle was refused; the reason is given.",
+        tags=TAGS,
+        response_class=Response,
+        **_with_unready(described(Ready)),
+    )
+    async def ready() -> Raw:
+        state = readiness(server)
+        return json_answer(state, NO_STORE, status=503 if state.status == "not ready" else 200)
+
+    @routes.get(
+        "/metrics",
+        summary="Prometheus metrics of all workers",
+        tags=TAGS,
+        response_class=Response,
+        **described(other={"text/plain": {"schema": {"type": "string"}}}),
+    )
+    async def scrape() -> Raw:
+        body, content_type = metrics.exposition()
+        return Raw(body, content_type=content_type, headers=NO_STORE)
+
+
+def _with_unready(documented: dict) -> dict:  # type: ignore[type-arg]
+    schema = documented["responses"][200]["content"]
+    documented["responses"][503] = {"description": "Nothing can be served.", "content": schema}
+    return documented

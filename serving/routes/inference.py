@@ -1,0 +1,373 @@
+"""The Open Inference Protocol, version 2 (KServe, Triton, MLServer), over the champions.
+
+A model is a forecast and a version is the number of its bundle. Inputs come as one tensor of all
+columns, in the order of the metadata, or as one tensor a column by name.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Path, Request, Response
+from msgspec import Meta, Struct, field
+
+from serving.answers import Raw, json_answer
+from serving.bodies import Body, require_batch
+from serving.champions import Champion
+from serving.openapi import described
+from serving.predicting import from_inputs, need_data
+from serving.problems import Problem
+from serving.routes.health import NO_STORE, readiness
+from serving.routes.parameters import Name
+from serving.server import Server
+from serving.service import Service
+
+WHOLE = "inputs"
+Version = Annotated[str, Path(pattern=r"^[0-9]{1,9}$", description="Number of a bundle.")]
+PROBLEMS = (404, 409, 413, 415, 422, 503)
+
+
+class Tensor(Struct, kw_only=True):
+    """A named tensor; data may be nested by row or flat."""
+
+    name: Annotated[str, Meta(max_length=200)]
+    shape: Annotated[
+        list[Annotated[int, Meta(ge=0, le=1_000_000)]], Meta(min_length=1, max_length=2)
+    ]
+    datatype: Literal[
+        "FP64", "FP32", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"
+    ]
+    data: list[float | list[float]]
+    parameters: dict[str, Any] = {}
+
+
+class RequestedOutput(Struct, kw_only=True):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferenceRequest(Struct, kw_only=True):
+    """Rows to predict from."""
+
+    inputs: Annotated[list[Tensor], Meta(min_length=1)]
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[RequestedOutput] = []
+
+
+class ResponseOutput(Struct, kw_only=True):
+    """A tensor of answers."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float | None]
+
+
+class InferenceResponse(Struct, kw_only=True, omit_defaults=True):
+    """Predictions with interval and baseline; provenance is in the parameters."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    outputs: list[ResponseOutput]
+
+
+class TensorMetadata(Struct):
+    """Shape and type of a tensor."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(Struct):
+    """What a model reads and gives."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+    parameters: dict[str, Any]
+
+
+class ServerMetadata(Struct):
+    """What the server can do."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class ServerLive(Struct):
+    """Whether the server lives."""
+
+    live: bool
+
+
+class ServerReady(Struct):
+    """Whether some model can be asked."""
+
+    ready: bool
+
+
+class ModelReady(Struct):
+    """Whether the model can be asked."""
+
+    name: str
+    ready: bool
+
+
+OUTPUTS = ("prediction", "lower", "upper", "baseline")
+
+
+TAGS: list[str | Enum] = ["open inference protocol v2"]
+
+
+def add(routes: APIRouter, server: Server) -> None:
+    """Add ``/v2/...``."""
+    body = Body(InferenceRequest)
+
+    @routes.get(
+        "/v2",
+        summary="Server metadata",
+        tags=TAGS,
+        response_class=Response,
+        **described(ServerMetadata),
+    )
+    async def metadata(request: Request) -> Raw:
+        return json_answer(ServerMetadata("fx-assets", request.app.version, []))
+
+    @routes.get(
+        "/v2/health/live",
+        summary="Server live",
+        tags=TAGS,
+        response_class=Response,
+        **described(ServerLive),
+    )
+    async def live() -> Raw:
+        return json_answer(ServerLive(True), NO_STORE)
+
+    @routes.get(
+        "/v2/health/ready",
+        summary="Server ready",
+        tags=TAGS,
+        response_class=Response,
+        **described(ServerReady, problems=(503,)),
+    )
+    async def ready() -> Raw:
+        if readiness(server).status == "not ready":
+            server.store.any()
+        return json_answer(ServerReady(True), NO_STORE)
+
+    async def describe(name: str, version: str | None) -> Raw:
+        return json_answer(_metadata(_model(server, name, version).champion))
+
+    async def is_ready(name: str, version: str | None) -> Raw:
+        return json_answer(ModelReady(_model(server, name, version).name, True), NO_STORE)
+
+    async def infer(name: str, version: str | None, request: Request) -> Raw:
+        asked = await body.read(request)
+        service = _model(server, name, version)
+        inputs = _matrix(service.champion, asked.inputs)
+        require_batch(len(inputs), server.settings.max_batch, WHOLE)
+        wanted = [output.name for output in asked.outputs] or list(OUTPUTS)
+        return _infer(server, service, inputs, asked.id, wanted)
+
+    documented = {
+        "metadata": described(ModelMetadata, problems=(404, 422, 503)),
+        "ready": described(ModelReady, problems=(404, 422, 503)),
+        "infer": described(InferenceResponse, body=InferenceRequest, problems=PROBLEMS),
+    }
+
+    @routes.get(
+        "/v2/models/{name}",
+        summary="Model metadata",
+        tags=TAGS,
+        response_class=Response,
+        **documented["metadata"],
+    )
+    async def model_metadata(name: Name) -> Raw:
+        return await describe(name, None)
+
+    @routes.get(
+        "/v2/models/{name}/versions/{version}",
+        summary="Metadata of a version",
+        tags=TAGS,
+        response_class=Response,
+        **documented["metadata"],
+    )
+    async def version_metadata(name: Name, version: Version) -> Raw:
+        return await describe(name, version)
+
+    @routes.get(
+        "/v2/models/{name}/ready",
+        summary="Model ready",
+        tags=TAGS,
+        response_class=Response,
+        **documented["ready"],
+    )
+    async def model_ready(name: Name) -> Raw:
+        return await is_ready(name, None)
+
+    @routes.get(
+        "/v2/models/{name}/versions/{version}/ready",
+        summary="Version ready",
+        tags=TAGS,
+        response_class=Response,
+        **documented["ready"],
+    )
+    async def version_ready(name: Name, version: Version) -> Raw:
+        return await is_ready(name, version)
+
+    @routes.post(
+        "/v2/models/{name}/infer",
+        summary="Infer",
+        tags=TAGS,
+        response_class=Response,
+        **documented["infer"],
+    )
+    async def model_infer(name: Name, request: Request) -> Raw:
+        return await infer(name, None, request)
+
+    @routes.post(
+        "/v2/models/{name}/versions/{version}/infer",
+        summary="Infer with a version",
+        tags=TAGS,
+        response_class=Response,
+        **documented["infer"],
+    )
+    async def version_infer(name: Name, version: Version, request: Request) -> Raw:
+        return await infer(name, version, request)
+
+
+def _model(server: Server, name: str, version: str | None) -> Service:
+    service = server.store.get(name)
+    if version is not None and int(version) != service.champion.version:
+        raise Problem(
+            404,
+            "no-such-version",
+            f"{name} is served in version {service.champion.version}, not {version}.",
+            field="version",
+            value=version,
+            remedy="Leave the version out to ask the champion.",
+        )
+    return service
+
+
+def _metadata(champion: Champion) -> ModelMetadata:
+    manifest = champion.manifest
+    return ModelMetadata(
+        name=manifest.forecast,
+        versions=[str(manifest.version)],
+        platform="onnx_onnxv1",
+        inputs=[TensorMetadata(WHOLE, "FP64", [-1, len(champion.names)])],
+        outputs=[TensorMetadata(name, "FP64", [-1]) for name in OUTPUTS],
+        parameters={"columns": list(champion.names), **_provenance(champion)},
+    )
+
+
+def _provenance(champion: Champion) -> dict[str, Any]:
+    manifest = champion.manifest
+    return {
+        "champion": manifest.candidate,
+        "recipe": manifest.recipe,
+        "unit": manifest.target_unit,
+        "skill_demonstrated": champion.skill.demonstrated,
+        "coverage": champion.predictor.intervals.coverage,
+    }
+
+
+def _matrix(champion: Champion, tensors: list[Tensor]) -> np.ndarray:
+    if len(tensors) == 1 and tensors[0].name not in champion.names:
+        tensor = tensors[0]
+        values = _values(tensor)
+        width = len(champion.names)
+        if len(tensor.shape) != 2 or tensor.shape[1] != width:
+            raise _refused(
+                tensor, f"has the shape {tensor.shape}, the model reads [n, {width}]", "shape"
+            )
+        return values.reshape(tensor.shape)
+    by_name = {tensor.name: tensor for tensor in tensors}
+    champion.matrix([dict.fromkeys(by_name, 0.0)], WHOLE)
+    columns = []
+    rows = tensors[0].shape[0]
+    for name in champion.names:
+        tensor = by_name[name]
+        values = _values(tensor)
+        if tensor.shape not in ([rows], [rows, 1]):
+            raise _refused(tensor, f"has the shape {tensor.shape}, not {rows} rows", "shape")
+        columns.append(values)
+    return np.column_stack(columns)
+
+
+def _values(tensor: Tensor) -> np.ndarray:
+    """The flat data of a tensor, as many as its shape says."""
+    flat: list[float] = []
+    for part in tensor.data:
+        flat.extend(part) if isinstance(part, list) else flat.append(part)
+    size = math.prod(tensor.shape)
+    if len(flat) != size:
+        raise _refused(tensor, f"has {len(flat)} values, its shape {tensor.shape} {size}", "data")
+    return np.array(flat, dtype=np.float64)
+
+
+def _refused(tensor: Tensor, reason: str, part: str) -> Problem:
+    return Problem(
+        409,
+        "unusable-tensor",
+        f"inputs: the tensor {tensor.name[:80]!r} {reason}.",
+        field=f"inputs.{tensor.name[:80]}.{part}",
+        value=tensor.shape if part == "shape" else None,
+        remedy="Give one FP64 tensor of shape [n, columns] in the order of the model's metadata, "
+        "or one of shape [n] a column.",
+    )
+
+
+def _infer(
+    server: Server, service: Service, inputs: np.ndarray, given_id: str | None, wanted: list[str]
+) -> Raw:
+    unknown = sorted(set(wanted) - set(OUTPUTS))
+    if unknown:
+        raise Problem(
+            409,
+            "no-such-output",
+            f"outputs: there is no output {unknown[0][:80]!r}.",
+            field="outputs",
+            value=unknown[0],
+            remedy=f"Ask for any of {', '.join(OUTPUTS)}.",
+        )
+    now = server.now()
+    data = need_data(service, now)
+    made = from_inputs(service, inputs, data) if len(inputs) else []
+    columns: dict[str, list[float | None]] = {
+        "prediction": [one.value for one in made],
+        "lower": [one.interval.lower for one in made],
+        "upper": [one.interval.upper for one in made],
+        "baseline": [one.baseline.value for one in made],
+    }
+    parameters = _provenance(service.champion) | {
+        "data_as_of": data.as_of,
+        "freshness": data.freshness,
+        "target_time": made[0].target_time if made else None,
+        "stale": service.stale,
+    }
+    return json_answer(
+        InferenceResponse(
+            model_name=service.name,
+            model_version=str(service.champion.version),
+            id=given_id,
+            parameters=parameters,
+            outputs=[
+                ResponseOutput(name=name, shape=[len(made)], datatype="FP64", data=columns[name])
+                for name in wanted
+            ],
+        )
+    )

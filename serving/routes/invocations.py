@@ -1,0 +1,176 @@
+"""Scoring in MLflow's format, so that clients of ``mlflow models serve`` work unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from msgspec import Meta, Struct
+
+from serving.answers import Raw, json_answer
+from serving.bodies import Body, require_batch
+from serving.champions import Champion
+from serving.openapi import described
+from serving.predicting import from_inputs, need_data
+from serving.problems import Problem
+from serving.routes.health import NO_STORE
+from serving.routes.parameters import Name
+from serving.server import Server
+from serving.service import Service
+
+PROBLEMS = (404, 409, 413, 415, 422, 503)
+Row = list[float]
+Named = dict[str, float]
+
+
+class Split(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A frame as pandas writes it with ``orient='split'``."""
+
+    columns: list[str]
+    data: list[Row]
+    index: list[Any] | None = None
+
+
+class Invocation(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Rows in exactly one of four forms."""
+
+    dataframe_split: Split | None = None
+    dataframe_records: list[Named] | None = None
+    instances: Annotated[
+        list[Named | Row] | None,
+        Meta(description="Objects, or lists in the model's order."),
+    ] = None
+    inputs: Annotated[
+        dict[str, float | Row] | list[Row] | None,
+        Meta(description="Lists by name, or rows as lists in the model's order."),
+    ] = None
+    params: dict[str, Any] | None = None
+
+
+class Predictions(Struct):
+    """Answers in the order of the rows."""
+
+    predictions: list[float]
+
+
+TAGS: list[str | Enum] = ["mlflow scoring"]
+
+
+def add(routes: APIRouter, server: Server) -> None:
+    """Add ``/invocations``, also below each forecast, and ``/ping``."""
+    body = Body(Invocation)
+
+    async def score(service: Service, asked: Invocation) -> Raw:
+        inputs = _matrix(service.champion, asked)
+        require_batch(len(inputs), server.settings.max_batch, "rows")
+        data = need_data(service, server.now())
+        made = from_inputs(service, inputs, data) if len(inputs) else []
+        return json_answer(
+            Predictions([one.value for one in made]),
+            {
+                "x-fx-forecast": service.name,
+                "x-fx-model-version": str(service.champion.version),
+                "x-fx-recipe": service.champion.manifest.recipe,
+                "x-fx-data-as-of": data.as_of.isoformat(),
+                "x-fx-freshness": data.freshness,
+            },
+        )
+
+    @routes.post(
+        "/invocations",
+        summary="Score rows with the default forecast",
+        description="The forecast that FX_SERVING_DEFAULT_FORECAST names, else the first by name. "
+        "Headers name forecast, version and as-of time.",
+        tags=TAGS,
+        response_class=Response,
+        **described(Predictions, body=Invocation, problems=PROBLEMS),
+    )
+    async def invocations(request: Request) -> Raw:
+        asked = await body.read(request)
+        name = server.settings.default_forecast or min(server.store.any())
+        return await score(server.store.get(name), asked)
+
+    @routes.post(
+        "/v1/forecasts/{forecast}/invocations",
+        summary="Score rows with a forecast",
+        tags=TAGS,
+        response_class=Response,
+        **described(Predictions, body=Invocation, problems=PROBLEMS),
+    )
+    async def forecast_invocations(forecast: Name, request: Request) -> Raw:
+        asked = await body.read(request)
+        return await score(server.store.get(forecast), asked)
+
+    @routes.get(
+        "/ping",
+        summary="Whether rows can be scored",
+        tags=TAGS,
+        response_class=Response,
+        **described(other={"application/json": {"schema": {}}}, problems=(503,)),
+    )
+    async def ping() -> Raw:
+        server.store.any()
+        return Raw(b"{}\n", headers=NO_STORE)
+
+
+def _matrix(champion: Champion, asked: Invocation) -> np.ndarray:
+    forms = ("dataframe_split", "dataframe_records", "instances", "inputs")
+    given = [form for form in forms if getattr(asked, form) is not None]
+    if len(given) != 1:
+        raise _refused(
+            "body", f"{len(given)} forms of rows are given ({', '.join(given) or 'none'})"
+        )
+    form = given[0]
+    rows: Sequence[Named | Row]
+    if asked.dataframe_split is not None:
+        split = asked.dataframe_split
+        if any(len(row) != len(split.columns) for row in split.data):
+            raise _refused(form, "a row has another length than columns")
+        rows = [dict(zip(split.columns, row, strict=True)) for row in split.data]
+        if len(set(split.columns)) < len(split.columns):
+            raise _refused(form, "a column is named twice")
+    elif asked.dataframe_records is not None:
+        rows = list(asked.dataframe_records)
+    elif asked.instances is not None:
+        rows = asked.instances
+    else:
+        rows = _transposed(asked.inputs) if isinstance(asked.inputs, dict) else asked.inputs or []
+    return _numbers(champion, rows, form)
+
+
+def _transposed(columns: dict[str, float | Row]) -> list[Named]:
+    lists = {
+        name: values if isinstance(values, list) else [values] for name, values in columns.items()
+    }
+    lengths = {len(values) for values in lists.values()}
+    if len(lengths) > 1:
+        raise _refused("inputs", f"columns have different lengths: {sorted(lengths)[:5]}")
+    return [
+        {name: values[i] for name, values in lists.items()} for i in range(max(lengths, default=0))
+    ]
+
+
+def _numbers(champion: Champion, rows: Sequence[Named | Row], form: str) -> np.ndarray:
+    width = len(champion.names)
+    if not rows:
+        return np.empty((0, width))
+    named = [row for row in rows if isinstance(row, dict)]
+    if len(named) == len(rows):
+        return champion.matrix(named, form)
+    if named or any(len(row) != width for row in rows):
+        raise _refused(form, f"rows must be lists of {width} numbers, the inputs of the model")
+    return np.array(rows, dtype=np.float64)
+
+
+def _refused(field: str, reason: str) -> Problem:
+    return Problem(
+        409,
+        "unusable-rows",
+        f"{field}: {reason}.",
+        field=field,
+        remedy="Give exactly one of dataframe_split, dataframe_records, instances and inputs, with "
+        "the inputs of the model card.",
+    )

@@ -1,0 +1,87 @@
+"""Predictions from the caller's own features or bars, one or many."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from fastapi import APIRouter, Request, Response
+
+from serving.answers import Raw, json_bytes
+from serving.bodies import Body, require_batch
+from serving.openapi import described
+from serving.predicting import from_bars, from_features, need_data
+from serving.routes.parameters import Name
+from serving.schemas import Bars, BarSeries, FeatureRows, Features, Forecast, Forecasts
+from serving.server import Server
+
+PROBLEMS = (404, 409, 413, 415, 422, 503)
+
+
+TAGS: list[str | Enum] = ["predict"]
+
+
+def add(routes: APIRouter, server: Server) -> None:
+    """Add ``POST /v1/forecasts/{forecast}/predict/...``."""
+    features_body, rows_body = Body(Features), Body(FeatureRows)
+    bars_body, series_body = Body(Bars), Body(BarSeries)
+    store, limit = server.store, server.settings.max_batch
+
+    @routes.post(
+        "/v1/forecasts/{forecast}/predict/features",
+        summary="Predict from features",
+        description="The champion's inputs by name, in any order: all of them, and no others. "
+        "Interval and baseline are those of the newest bar that the server knows.",
+        tags=TAGS,
+        response_class=Response,
+        **described(Forecast, body=Features, problems=PROBLEMS, named=True),
+    )
+    async def predict_features(request: Request) -> Raw:
+        body = await features_body.read(request)
+        service = store.get(request.path_params["forecast"])
+        data = need_data(service, server.now())
+        return Raw(json_bytes(from_features(service, [body.features], "features", data)[0]))
+
+    @routes.post(
+        "/v1/forecasts/{forecast}/predict/features/batch",
+        summary="Predict from many rows of features",
+        tags=TAGS,
+        response_class=Response,
+        **described(Forecasts, body=FeatureRows, problems=PROBLEMS),
+    )
+    async def predict_feature_rows(forecast: Name, request: Request) -> Raw:
+        body = await rows_body.read(request)
+        require_batch(len(body.rows), limit, "rows")
+        service = store.get(forecast)
+        data = need_data(service, server.now())
+        return Raw(json_bytes(Forecasts(from_features(service, body.rows, "rows", data))))
+
+    @routes.post(
+        "/v1/forecasts/{forecast}/predict/bars",
+        summary="Predict from bars",
+        description="The platform computes the features of the newest bar, with the function that "
+        "training used. Features, baseline and interval come from these bars alone.",
+        tags=TAGS,
+        response_class=Response,
+        **described(Forecast, body=Bars, problems=PROBLEMS, named=True),
+    )
+    async def predict_bars(request: Request) -> Raw:
+        body = await bars_body.read(request)
+        service = store.get(request.path_params["forecast"])
+        return Raw(json_bytes(from_bars(service, body.bars, server.now())))
+
+    @routes.post(
+        "/v1/forecasts/{forecast}/predict/bars/batch",
+        summary="Predict from many series of bars",
+        tags=TAGS,
+        response_class=Response,
+        **described(Forecasts, body=BarSeries, problems=PROBLEMS),
+    )
+    async def predict_bar_series(forecast: Name, request: Request) -> Raw:
+        body = await series_body.read(request)
+        require_batch(len(body.series), limit, "series")
+        service, now = store.get(forecast), server.now()
+        made = [
+            from_bars(service, one.bars, now, f"series[{i}].bars")
+            for i, one in enumerate(body.series)
+        ]
+        return Raw(json_bytes(Forecasts(made)))

@@ -1,0 +1,161 @@
+"""What was said and what came of it: history, performance, and prices with features."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from serving.answers import Raw, json_bytes
+from serving.conditional import conditional
+from serving.forms import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
+from serving.openapi import described
+from serving.problems import bad_parameter
+from serving.routes.parameters import Before, Format, From, Limit, Name, To, as_utc
+from serving.schemas import History, Performance, Prices
+from serving.server import Server
+from serving.service import Service
+from serving.windows import Window
+
+FILES = {
+    CSV: {"schema": {"type": "string"}},
+    PARQUET: {"schema": {"type": "string", "format": "binary"}},
+}
+
+
+TAGS: list[str | Enum] = ["records"]
+
+
+def add(routes: APIRouter, server: Server) -> None:
+    """Add ``GET /v1/forecasts/{forecast}/history``, ``/performance`` and ``/prices``."""
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/history",
+        summary="Predictions with what came of them, newest first",
+        description="Issued predictions, or the champion's walk-forward backtest; never both.",
+        tags=TAGS,
+        response_class=Response,
+        **described(History, problems=(404, 422, 503), other=FILES, cached=True),
+    )
+    async def history(
+        forecast: Name,
+        request: Request,
+        mode: Annotated[
+            Literal["issued", "live", "late", "backtest"],
+            Query(description="issued: live and late ones; live: before the outcome only."),
+        ] = "issued",
+        start: From = None,
+        to: To = None,
+        before: Before = None,
+        limit: Limit = 250,
+        format: Format = "json",
+    ) -> Raw:
+        service = server.store.get(forecast)
+        window = _window(start, to, before, limit)
+        tables = ["backtest"] if mode == "backtest" else ["predictions", "outcomes"]
+        form = chosen_form(request, format)
+        page = await server.tables.derive(
+            [(table, forecast) for table in tables],
+            "serving.history:history_page",
+            service.champion.manifest,
+            mode,
+            window,
+            form,
+        )
+        following = _next(request, page.oldest)
+        body = page.content
+        if form == "json":
+            body = json_bytes({"forecast": forecast, "rows": body, "next": following})
+        return _page(request, server, service, body, form, following)
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/performance",
+        summary="How good it was: rolling skill, scores, reliability, coverage",
+        tags=TAGS,
+        response_class=Response,
+        **described(Performance, problems=(404, 422, 503), cached=True),
+    )
+    async def measured(
+        forecast: Name,
+        request: Request,
+        window: Annotated[
+            int, Query(ge=60, le=2000, description="Outcomes that a rolling value looks back on.")
+        ] = 250,
+    ) -> Raw:
+        service = server.store.get(forecast)
+        answer = await server.tables.derive(
+            [("backtest", forecast), ("outcomes", forecast), ("scores", forecast)],
+            "serving.performance:performance",
+            service.champion.manifest,
+            service.champion.ref,
+            window,
+        )
+        return conditional(request, server, service, answer)
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/prices",
+        summary="Bars, with features, newest first",
+        tags=TAGS,
+        response_class=Response,
+        **described(Prices, problems=(404, 422, 503), other=FILES, cached=True),
+    )
+    async def prices(
+        forecast: Name,
+        request: Request,
+        features: Annotated[
+            bool, Query(description="Whether each bar comes with its features.")
+        ] = True,
+        start: From = None,
+        to: To = None,
+        before: Before = None,
+        limit: Limit = 250,
+        format: Format = "json",
+    ) -> Raw:
+        service = server.store.get(forecast)
+        window = _window(start, to, before, limit)
+        form = chosen_form(request, format)
+        page = await server.tables.derive(
+            [("features", forecast), ("prices", service.feed)],
+            "serving.history:price_page",
+            service.champion.manifest,
+            features,
+            window,
+            form,
+        )
+        following = _next(request, page.oldest)
+        body = page.content
+        if form == "json":
+            answer = Prices(forecast, service.feed, body, following)
+            body = json_bytes(answer)
+        return _page(request, server, service, body, form, following)
+
+
+def _window(start: date | None, to: date | None, before: datetime | None, limit: int) -> Window:
+    if start is not None and to is not None and start > to:
+        raise bad_parameter(
+            "from", start.isoformat(), f"from={start} is after to={to}.", "Swap them."
+        )
+    return Window(start, to, as_utc(before), limit)
+
+
+def _next(request: Request, oldest: datetime | None) -> str | None:
+    if oldest is None:
+        return None
+    url = request.url.include_query_params(before=oldest.isoformat().replace("+00:00", "Z"))
+    return f"{url.path}?{url.query}"
+
+
+def _page(
+    request: Request,
+    server: Server,
+    service: Service,
+    body: bytes,
+    form: Form,
+    following: str | None,
+) -> Raw:
+    answer = conditional(request, server, service, body, content_type=CONTENT_TYPES[form])
+    if following is not None:
+        answer.raw_headers.append((b"link", f'<{following}>; rel="next"'.encode("latin-1")))
+    return answer

@@ -1,0 +1,81 @@
+"""What the routes share: settings, champions, tables, and the prepared newest answers."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from fx_assets import clock
+from fx_assets.lake.location import Location
+from serving import metrics
+from serving.answers import JSON, Prepared, json_bytes
+from serving.problems import Problem
+from serving.reading import Tables
+from serving.service import Service
+from serving.settings import Settings
+from serving.store import Store
+
+LATE_SECONDS = 5
+"""How long an answer may be kept when a bar is late, or the lake is away."""
+
+
+class Latest:
+    """The newest forecast of one forecast as finished responses."""
+
+    def __init__(self, service: Service, now: datetime, visibility: str) -> None:
+        forecast = service.latest(now)
+        body = json_bytes(forecast)
+        forecast.data.age_seconds = 0.0
+        self.service = service
+        self.version = forecast.champion.version
+        # Weak: the age in the body moves on while nothing else does.
+        self.etag = f'W/"{hashlib.sha256(json_bytes(forecast)).hexdigest()[:20]}"'
+        wait = (forecast.data.next_bar_expected - now).total_seconds()
+        seconds = LATE_SECONDS if service.stale or wait <= 0 else int(wait)
+        headers = [
+            (b"etag", self.etag.encode()),
+            (b"cache-control", f"{visibility}, max-age={seconds}".encode()),
+        ]
+        length = (b"content-length", str(len(body)).encode())
+        self.response = Prepared(body, [(b"content-type", JSON), length, *headers])
+        self.unchanged = Prepared(b"", headers, 304)
+
+
+class Server:
+    """One process's state; made once, started and stopped with the application."""
+
+    def __init__(self, settings: Settings, *, private: bool) -> None:
+        self.settings = settings
+        self.tables = Tables(Location(settings.lake_root))
+        self.store = Store(settings, self.tables)
+        self.visibility = "private" if private else "public"
+        self._latest: dict[str, Latest] = {}
+        self.store.listen(self._refresh)
+
+    def latest(self, name: str) -> Latest:
+        """The newest forecast, finished.
+
+        Raises
+        ------
+        Problem
+            There is no such forecast, or nothing has been issued.
+        """
+        ready = self._latest.get(name)
+        if ready is not None:
+            return ready
+        return Latest(self.store.get(name), self.now(), self.visibility)
+
+    def now(self) -> datetime:
+        """The platform's clock."""
+        return clock.now()
+
+    def _refresh(self, store: Store) -> None:
+        now = self.now()
+        ready = {}
+        for name, service in store.services.items():
+            try:
+                ready[name] = Latest(service, now, self.visibility)
+            except Problem:
+                continue
+        self._latest = ready
+        metrics.observe(store, now)

@@ -1,0 +1,157 @@
+// Prices above; below them what was forecast at each bar and what came of it.
+
+import { colour } from "../dom.js";
+import * as vendor from "../vendor/lightweight-charts.mjs";
+import * as words from "../words.js";
+
+const seconds = (text) => Math.floor(new Date(text).getTime() / 1000);
+const DAY = 86400;
+const HEIGHTS = { direction: [3, 2, 1], return: [3, 2], volatility: [3, 2] };
+
+/**
+ * Draw into an element; returns `{ show(days), readout, remove() }`.
+ *
+ * `onMove(row)` is called with what is under the cursor, or with null.
+ */
+export function priceChart(element, { prices, backtest, issued }, { model, latest }, onMove) {
+  const { target, horizon } = model;
+  const { share } = words.scale(target, horizon);
+  const chart = vendor.createChart(element, options());
+  const times = prices.map((row) => seconds(row.event_time));
+  const rows = byTime(prices, backtest, issued);
+  const line = (name, pane, extra) =>
+    chart.addSeries(vendor.LineSeries, { ...line_(name), ...extra }, pane);
+  const digits = prices.length && prices.at(-1).close >= 20 ? 2 : 4;
+  const close = line("ink-2", 0, {
+    lineWidth: 2, lastValueVisible: true,
+    priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits },
+  });
+  close.setData(pointsOf(prices, (row) => row.close));
+  if (latest && target === "return" && latest.data.close !== null) fan(line, latest);
+
+  const inPercent = { priceFormat: { type: "custom", minMove: 0.0001, formatter: formatter(target) } };
+  const values = (list, column) => pointsOf(list, (row) => (row[column] === null ? null : 100 * share(row[column])));
+  if (target !== "direction") {
+    const outcome = target === "return"
+      ? chart.addSeries(vendor.HistogramSeries, { color: colour("outcome", 0.55), priceLineVisible: false, lastValueVisible: false, ...inPercent }, 1)
+      : line("outcome", 1, { lineWidth: 1, ...inPercent });
+    const known = [...rows.values()].filter((row) => row.outcome !== undefined);
+    outcome.setData(known.map((row) => ({ time: row.time, value: 100 * share(row.outcome) })));
+  }
+  line("backtest", 1, { lineWidth: 1, ...inPercent }).setData(values(backtest, "prediction"));
+  line("baseline", 1, { lineWidth: 1, lineStyle: 1, ...inPercent }).setData(values(backtest, "baseline"));
+  for (const mode of ["late", "live"]) {
+    const dots = line(mode, 1, { lineVisible: false, pointMarkersVisible: true, pointMarkersRadius: 2.5, ...inPercent });
+    dots.setData(values(issued.filter((row) => row.mode === mode), "prediction"));
+  }
+  if (target === "direction") hits(chart, times, rows);
+  chart.panes().forEach((pane, i) => pane.setStretchFactor(HEIGHTS[target][i] ?? 1));
+  chart.subscribeCrosshairMove((event) => onMove(event.time ? (rows.get(event.time) ?? null) : null));
+  const show = (days) => {
+    if (days === null || !times.length) return chart.timeScale().fitContent();
+    const to = latest ? seconds(latest.target_time) : times.at(-1);
+    return chart.timeScale().setVisibleRange({ from: Math.max(times[0], to - days * DAY), to: Math.max(to, times.at(-1)) });
+  };
+  return { show, move: (step) => move(chart, step), zoom: (factor) => zoom(chart, factor), remove: () => chart.remove(), newest: [...rows.values()].at(-1) };
+}
+
+function options() {
+  return {
+    autoSize: true,
+    layout: {
+      attributionLogo: false, // The page names the maker; the logo would need styles in markup.
+      background: { type: vendor.ColorType.Solid, color: colour("surface") },
+      textColor: colour("ink-3"),
+      panes: { separatorColor: colour("line"), enableResize: false },
+      fontFamily: getComputedStyle(document.body).fontFamily,
+    },
+    grid: { vertLines: { visible: false }, horzLines: { color: colour("line", 0.6) } },
+    rightPriceScale: { borderVisible: false, minimumWidth: 64, scaleMargins: { top: 0.12, bottom: 0.1 } },
+    timeScale: { borderColor: colour("line"), rightOffset: 2, minBarSpacing: 0.05, tickMarkFormatter: tick },
+    crosshair: { mode: vendor.CrosshairMode.Magnet },
+    localization: { locale: "en-GB", timeFormatter: (time) => words.date(1000 * time) },
+    // The wheel and a finger moving up or down belong to the page.
+    handleScroll: { mouseWheel: false, vertTouchDrag: false },
+    handleScale: { mouseWheel: false, axisPressedMouseMove: false },
+  };
+}
+
+/** Years as such, else the month, with the day where days are marked; null leaves it to the library. */
+const tick = (time, kind) =>
+  kind === vendor.TickMarkType.DayOfMonth ? words.date(1000 * time).replace(/ \d+$/, "") : null;
+
+function line_(name) {
+  return {
+    color: colour(name), priceLineVisible: false, lastValueVisible: false, crosshairMarkerRadius: 3,
+  };
+}
+
+function formatter(target) {
+  const digits = target === "return" ? 2 : 1;
+  return (value) => words.percent(value / 100, digits);
+}
+
+function pointsOf(rows, value) {
+  return rows.map((row) => {
+    const time = seconds(row.event_time);
+    const found = value(row);
+    return found === null ? { time } : { time, value: found };
+  });
+}
+
+/** What is known of each bar; what was issued wins over the backtest. */
+function byTime(prices, backtest, issued) {
+  const rows = new Map(prices.map((row) => {
+    const time = seconds(row.event_time);
+    return [time, { time, close: row.close }];
+  }));
+  for (const made of [...backtest, ...issued]) {
+    const row = rows.get(seconds(made.event_time));
+    if (!row) continue;
+    row[made.mode] = made;
+    if (made.outcome !== null) row.outcome = made.outcome;
+  }
+  return rows;
+}
+
+/** Expected level and interval, from the newest close to the target. */
+function fan(line, latest) {
+  const from = { time: seconds(latest.data.as_of) - (seconds(latest.data.as_of) % DAY), value: latest.data.close };
+  const to = seconds(latest.target_time);
+  for (const value of [latest.value, latest.interval.lower, latest.interval.upper]) {
+    const series = line("live", 0, { lineWidth: 1, lineStyle: 2, crosshairMarkerVisible: false });
+    series.setData([from, { time: to, value: latest.data.close * Math.exp(value) }]);
+  }
+}
+
+/** Directions: ups and downs, by whether the forecast was on that side of one half. */
+function hits(chart, times, rows) {
+  const series = chart.addSeries(
+    vendor.HistogramSeries,
+    { priceLineVisible: false, lastValueVisible: false, priceFormat: { type: "custom", minMove: 1, formatter: () => "" } },
+    2,
+  );
+  series.setData(times.map((time) => {
+    const row = rows.get(time);
+    const made = row.live ?? row.late ?? row.backtest;
+    if (!made || row.outcome === undefined) return { time };
+    const same = made.prediction >= 0.5 === (row.outcome === 1);
+    return {
+      time, value: row.outcome === 1 ? 1 : -1,
+      color: colour(same ? "agreed" : "missed", row.live ? 1 : 0.55),
+    };
+  }));
+}
+
+function move(chart, step) {
+  const range = chart.timeScale().getVisibleLogicalRange();
+  if (!range) return;
+  const by = step * Math.max(1, (range.to - range.from) / 10);
+  chart.timeScale().setVisibleLogicalRange({ from: range.from + by, to: range.to + by });
+}
+
+function zoom(chart, factor) {
+  const range = chart.timeScale().getVisibleLogicalRange();
+  if (!range) return;
+  chart.timeScale().setVisibleLogicalRange({ from: range.to - (range.to - range.from) * factor, to: range.to });
+}

@@ -1,0 +1,84 @@
+// Rolling skill with its band, against the zero line that is the baseline.
+
+import { card, h, svg } from "../dom.js";
+import * as words from "../words.js";
+import { padded, plot, ticks } from "./plot.js";
+
+const TABLE_ROWS = 12;
+
+export function rollingSkill({ performance, latest, model }) {
+  const points = performance.rolling
+    .filter((point) => point.skill !== null)
+    .map((point) => ({ ...point, at: new Date(point.event_time).getTime() }));
+  const title = "Rolling skill";
+  if (points.length < 2) {
+    return card(title, {}, h("p", { class: "quiet" }, `It needs more than ${performance.window} backtest rows.`));
+  }
+  const last = points.at(-1);
+  const text = (share) => words.signedPercent(share, 1);
+  const label =
+    `Skill over ${performance.window} forecasts, backtest: ${text(last.skill)} at ${words.date(last.event_time)}` +
+    (last.lower === null ? "" : `, 95 % interval ${text(last.lower)} to ${text(last.upper)}`);
+  const y = limits(points);
+  const x = [points[0].at, last.at];
+  const digits = y[1] - y[0] < 0.08 ? 1 : 0;
+  return card(
+    title,
+    {},
+    h("p", { class: "quiet" }, `1 − loss / baseline’s loss over ${performance.window} backtest forecasts, with its 95 % interval. Above zero beats the baseline.`),
+    isBaseline(latest, model) && h("p", { class: "quiet" }, "The champion is the baseline, so its skill is zero by definition."),
+    plot({
+      label,
+      axes: {
+        x: { limits: x, ticks: years(...x), text: (at) => String(new Date(at).getUTCFullYear()) },
+        y: { limits: y, ticks: ticks(...y, 5), text: (share) => words.signedPercent(share, digits) },
+      },
+      draw: (frame) => shapes(frame, points, y),
+      data: {
+        headings: ["Up to", "Skill", "95 % interval"],
+        rows: points.slice(-TABLE_ROWS).toReversed().map((point) => [
+          words.date(point.event_time),
+          text(point.skill),
+          point.lower === null ? "–" : `${text(point.lower)} to ${text(point.upper)}`,
+        ]),
+      },
+    }),
+  );
+}
+
+const isBaseline = (latest, model) =>
+  model.champion.name === (latest?.baseline.name ?? model.history[0]?.statistics?.[0]?.candidate);
+
+/** Wide enough for the line and for nearly all of the band; a few wild bounds are cut off. */
+function limits(points) {
+  const sorted = (values) => values.filter((value) => value !== null).toSorted((a, b) => a - b);
+  const lower = sorted(points.map((point) => point.lower));
+  const upper = sorted(points.map((point) => point.upper));
+  const values = [0, ...points.map((point) => point.skill)];
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const room = (most - least) / 2;
+  if (lower.length) values.push(Math.max(lower[Math.floor(0.02 * lower.length)], least - room));
+  if (upper.length) values.push(Math.min(upper[Math.ceil(0.98 * upper.length) - 1], most + room));
+  const found = padded(values);
+  return found[1] - found[0] < 0.01 || values.every((value) => value === 0) ? [-0.05, 0.05] : found;
+}
+
+function years(from, to) {
+  const found = [];
+  for (let year = new Date(from).getUTCFullYear() + 1; Date.UTC(year) <= to; year += 1) found.push(Date.UTC(year));
+  return found.length ? found : [from];
+}
+
+function shapes({ x, y }, points, [low, high]) {
+  const clamp = (value) => y(Math.min(high, Math.max(low, value)));
+  const path = (list, value) => list.map((p) => `${x(p.at).toFixed(1)},${clamp(value(p)).toFixed(1)}`);
+  const banded = points.filter((point) => point.lower !== null);
+  return [
+    svg("polygon", {
+      class: "band",
+      points: [...path(banded, (p) => p.upper), ...path(banded, (p) => p.lower).toReversed()].join(" "),
+    }),
+    svg("line", { class: "zero", x1: x(points[0].at), x2: x(points.at(-1).at), y1: y(0), y2: y(0) }),
+    svg("polyline", { class: "curve", points: path(points, (p) => p.skill).join(" ") }),
+  ];
+}

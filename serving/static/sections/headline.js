@@ -1,0 +1,147 @@
+// The newest forecast in a sentence, its interval, and how far to trust it.
+
+import { datum, h, svg } from "../dom.js";
+import * as words from "../words.js";
+
+export function headline({ latest, model, status }) {
+  const title = h(
+    "header",
+    {},
+    h("h1", { tabindex: "-1" }, words.pair(model.instrument), h("span", {}, ` ${model.target}, ${words.bars(model.horizon)}`)),
+  );
+  if (!latest) {
+    return h(
+      "section",
+      { class: "card headline", "aria-label": "Newest forecast" },
+      title,
+      h("p", { class: "sentence" }, "No forecast has been issued yet."),
+      h("p", {}, "It has a champion. Materialize ", h("code", {}, `${model.forecast}/predictions`), " or run ", h("code", {}, "make run"), "."),
+      verdict(model.skill, model),
+    );
+  }
+  return h(
+    "section",
+    { class: "card headline", "aria-label": "Newest forecast" },
+    title,
+    notices(latest, status),
+    h("p", { class: "sentence" }, sentence(latest)),
+    span(latest),
+    h("p", {}, range(latest)),
+    verdict(latest.skill, model),
+    origin(latest),
+  );
+}
+
+const shown = (latest, name, value) =>
+  datum(name, value, words.scale(latest.target, latest.horizon).text(value));
+
+function sentence(latest) {
+  const pair = words.pair(latest.instrument);
+  const when = h("time", { datetime: latest.target_time }, words.dateOfWeek(latest.target_time));
+  const close = latest.data.close;
+  const from = h("time", { datetime: latest.data.day }, words.date(latest.data.day));
+  if (latest.target === "direction") {
+    const level = close === null ? "its close" : datum("close", close, words.price(close));
+    return [
+      `${pair}: `, h("strong", {}, shown(latest, "value", latest.value)),
+      " chance of closing above ", level, " (", from, ") on ", when, ".",
+    ];
+  }
+  if (latest.target === "return") {
+    if (close === null) {
+      return [`${pair}: a change of `, h("strong", {}, shown(latest, "value", latest.value)), " is expected by ", when, "."];
+    }
+    return [
+      `${pair}: expected to close near `, h("strong", {}, words.price(close * Math.exp(latest.value))),
+      " on ", when, ", a change of ", shown(latest, "value", latest.value),
+      " from ", datum("close", close, words.price(close)), " (", from, ").",
+    ];
+  }
+  const over = latest.horizon === 1
+    ? ["on the next bar, ", when] : [`over the next ${latest.horizon} bars, up to `, when];
+  return [
+    `${pair}: volatility of `, h("strong", {}, shown(latest, "value", latest.value)),
+    " expected ", ...over, ".",
+  ];
+}
+
+function range(latest) {
+  const { lower, upper, coverage } = latest.interval;
+  const bounds = [shown(latest, "lower", lower), " to ", shown(latest, "upper", upper)];
+  const share = datum("coverage", coverage, words.percent(coverage, 0));
+  const baseline = latest.baseline.value === null ? [] : [
+    ` The baseline (${latest.baseline.name}) says `, shown(latest, "baseline", latest.baseline.value), ".",
+  ];
+  if (latest.target === "direction") {
+    return ["When it said about this before, the close was above in ", ...bounds, " of cases (", share, " interval).", ...baseline];
+  }
+  const level = latest.target === "return" && latest.data.close !== null
+    ? ` (${words.price(latest.data.close * Math.exp(lower))} to ${words.price(latest.data.close * Math.exp(upper))})` : "";
+  return [share, " interval: ", ...bounds, level, ".", ...baseline];
+}
+
+/** The interval as a bar, with the forecast as a dot and the baseline as a tick. */
+function span(latest) {
+  const { share, text } = words.scale(latest.target, latest.horizon);
+  const { interval, baseline, value } = latest;
+  const shares = [interval.lower, interval.upper, value, baseline.value ?? value].map(share);
+  const [least, most] = [Math.min(...shares), Math.max(...shares)];
+  const place = (number) => (most > least ? 8 + (84 * (share(number) - least)) / (most - least) : 50);
+  const at = (number) => `${place(number)}%`;
+  const apart = baseline.value !== null && Math.abs(place(baseline.value) - place(value)) > 1;
+  const bound = (number) =>
+    svg("text", { class: "tick", x: at(number), y: 40, "text-anchor": "middle" }, text(number).replace(" a year", ""));
+  return svg(
+    "svg",
+    {
+      class: "span", role: "img",
+      "aria-label": `Interval from ${text(interval.lower)} to ${text(interval.upper)}, forecast ${text(value)}`,
+    },
+    svg("line", { class: "span-track", x1: "0", x2: "100%", y1: 20, y2: 20 }),
+    svg("line", { class: "span-interval", x1: at(interval.lower), x2: at(interval.upper), y1: 20, y2: 20 }),
+    apart && [
+      svg("line", { class: "span-baseline", x1: at(baseline.value), x2: at(baseline.value), y1: 13, y2: 27 }),
+      svg("text", { class: "tick", x: at(baseline.value), y: 9, "text-anchor": "middle" }, "baseline"),
+    ],
+    svg("circle", { class: "span-value", cx: at(value), cy: 20, r: 7 }),
+    bound(interval.lower),
+    bound(interval.upper),
+  );
+}
+
+function verdict(skill, model) {
+  const tried = model.history.find((decision) => decision.trials)?.trials;
+  const baseline = model.history[0]?.statistics?.[0]?.candidate ?? "";
+  const { label, text } = words.skillWords(skill, model.champion.name, baseline, tried);
+  return h(
+    "p",
+    { class: `verdict ${skill.demonstrated ? "good" : "plain"}` },
+    h("strong", {}, label), ". ",
+    datum("skill", skill.skill, text),
+  );
+}
+
+function notices(latest, status) {
+  const data = status.data ?? latest.data;
+  const now = new Date(data.as_of).getTime() + 1000 * data.age_seconds;
+  const texts = [];
+  if (latest.stale) texts.push(`The last good copy answers: ${latest.stale}`);
+  if (new Date(latest.target_time).getTime() < now) {
+    texts.push(`This forecast was for a time that has passed: ${data.missing_bars} newer bars are missing. Run make run.`);
+  }
+  if (latest.mode === "late") texts.push("It was issued after its target time, from what was known before.");
+  if (latest.out_of_range.length) {
+    texts.push(`Outside of what training saw: ${latest.out_of_range.join(", ")}.`);
+  }
+  return texts.map((text) => h("p", { class: "notice" }, text));
+}
+
+function origin(latest) {
+  return h(
+    "p",
+    { class: "quiet" },
+    `By ${latest.champion.name}, version `, datum("version", latest.champion.version, latest.champion.version),
+    ", from data as of ", h("time", { datetime: latest.data.as_of }, words.moment(latest.data.as_of)),
+    ". Issued ", h("time", { datetime: latest.issued_at }, words.moment(latest.issued_at)), ".",
+  );
+}

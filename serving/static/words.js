@@ -1,0 +1,110 @@
+// Numbers and sentences for people. Thin spaces keep a number and its unit on one line.
+
+const THIN = "\u202f";
+const DAY = { timeZone: "UTC", day: "numeric", month: "short", year: "numeric" };
+const day = new Intl.DateTimeFormat("en-GB", DAY);
+const weekday = new Intl.DateTimeFormat("en-GB", { ...DAY, weekday: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", {
+  timeZone: "UTC", hour: "2-digit", minute: "2-digit",
+});
+
+const BARS_A_YEAR = 252;
+
+export const date = (text) => day.format(new Date(text));
+export const dateOfWeek = (text) => weekday.format(new Date(text));
+export const moment = (text) => `${date(text)}, ${clock.format(new Date(text))} UTC`;
+export const count = (n) => n.toLocaleString("en-GB");
+
+const minus = (text) => text.replace("-", "−");
+export const fixed = (value, digits) => minus(value.toFixed(digits));
+export const signed = (value, digits) => (value > 0 ? "+" : "") + fixed(value, digits);
+export const percent = (share, digits = 1) => `${fixed(100 * share, digits)}${THIN}%`;
+export const signedPercent = (share, digits = 2) => `${signed(100 * share, digits)}${THIN}%`;
+export const price = (close) => fixed(close, close < 20 ? 4 : 2);
+
+/** A few significant digits, without an exponent where one can read it. */
+export function short(value, digits = 4) {
+  if (value === null || value === undefined) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return minus(size >= 1e-3 && size < 1e5 ? value.toPrecision(digits) : value.toExponential(2));
+}
+
+export function duration(seconds) {
+  const hours = seconds / 3600;
+  if (hours < 1) return `${Math.max(0, Math.round(seconds / 60))} min`;
+  if (hours < 48) return `${Math.round(hours)} h`;
+  return `${Math.round(hours / 24)} days`;
+}
+
+export const pair = (instrument) =>
+  /^[A-Z]{6}$/.test(instrument) ? `${instrument.slice(0, 3)}/${instrument.slice(3)}` : instrument;
+export const bars = (horizon) => (horizon === 1 ? "next bar" : `next ${horizon} bars`);
+
+/** Per cent a year of a variance over the horizon, at 252 bars a year. */
+export const volatility = (variance, horizon) => Math.sqrt((variance * BARS_A_YEAR) / horizon);
+
+/** How the values of a kind of forecast are shown: a share for people, and its text. */
+export function scale(target, horizon) {
+  if (target === "direction") {
+    return { share: (value) => value, text: (value) => percent(value) };
+  }
+  if (target === "return") {
+    return { share: (value) => value, text: (value) => signedPercent(value, 3) };
+  }
+  const share = (value) => volatility(value, horizon);
+  return { share, text: (value) => `${percent(share(value))} a year` };
+}
+
+export function outcomeText(target, horizon, value) {
+  if (value === null || value === undefined) return "not known yet";
+  if (target === "direction") return value === 1 ? "up" : "not up";
+  return scale(target, horizon).text(value);
+}
+
+const FAMILIES = {
+  base_rate: "the share of ups so far",
+  zero: "no change",
+  expanding_mean: "the average variance so far",
+};
+export const meaning = (family) => FAMILIES[family] ?? "";
+
+const METRICS = {
+  brier: "Brier score", mse: "Mean squared error", qlike: "QLIKE loss", skill: "Skill",
+  log_loss: "Log loss", accuracy: "Accuracy", mcc: "Matthews corr.", roc_auc: "ROC AUC",
+  pr_auc: "PR AUC", rmse: "RMSE", mae: "MAE", r2_random_walk: "R² against no change",
+  log_correlation: "Correlation of logs",
+};
+export const metric = (name) => METRICS[name] ?? name;
+
+export const MODES = {
+  live: "live", late: "late", backtest: "backtest",
+};
+
+/** The verdict on skill: a short label, and the reason in a sentence. */
+export function skillWords(skill, champion, baseline, tried) {
+  const gain = (value) => signedPercent(value, 2);
+  const band = skill.lower === null || skill.upper === null
+    ? "" : ` (95${THIN}% interval ${gain(skill.lower)} to ${gain(skill.upper)})`;
+  const rows = `${count(skill.rows)} out-of-sample forecasts`;
+  if (skill.demonstrated && skill.skill !== null) {
+    return {
+      label: "Skill demonstrated",
+      text: `Over ${rows}, its error (${metric(skill.metric)}) was ` +
+        `${percent(skill.skill)} below that of the baseline${band}.`,
+    };
+  }
+  if (champion === baseline) {
+    const others = tried ? `None of the ${tried} recipes tried has beaten it on ${rows}.` : "";
+    const what = meaning(baseline) ? `, ${meaning(baseline)}` : "";
+    return {
+      label: "No skill demonstrated",
+      text: `The champion is the baseline itself (${baseline}${what}). ${others}`,
+    };
+  }
+  const found = skill.skill === null ? "" : `Over ${rows}, skill was ${gain(skill.skill)}${band}. `;
+  return {
+    label: "No skill demonstrated",
+    text: `${found}That is not enough to rule out luck.`,
+  };
+}

@@ -1,0 +1,253 @@
+"""Keeps the champions in service up to date: looks at the lake, checks, and swaps a reference."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.lake.location import Location
+from fx_assets.registry.bundle import load
+from fx_assets.registry.bundle_records import pointer_path
+from serving.blobs import Files
+from serving.champions import Champion
+from serving.problems import Problem, shortened
+from serving.reading import Tables
+from serving.service import Service
+from serving.settings import Settings
+from serving.snapshot import Snapshot
+
+_log = logging.getLogger("serving")
+RETRY_REFUSED = 10
+"""Looks between two trials of a bundle that was refused and has not changed."""
+
+Listener = Callable[["Store"], None]
+
+
+class Store:
+    """The forecasts in service, by name.
+
+    ``services`` is replaced as a whole by one assignment: who has taken a reference keeps one
+    consistent champion to the end of its request, and nobody waits.
+    """
+
+    def __init__(self, settings: Settings, tables: Tables) -> None:
+        location = Location(settings.lake_root)
+        self.services: Mapping[str, Service] = {}
+        self.lake_problem: str | None = "The lake has not been looked at yet."
+        self.refused: Mapping[str, str] = {}
+        """Forecasts without any usable champion, and why."""
+        self.looks = 0
+        self._settings = settings
+        self._tables = tables
+        self._files = Files(location)
+        self._snapshot = Snapshot(settings.cache_folder, settings.lake_root)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
+        self._listeners: list[Listener] = []
+        self._tried: dict[str, tuple[bytes, str, int]] = {}
+        self._stamps: dict[str, object] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Call this on the event loop after each look at the lake."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Serve the last good copies, then what the lake holds, then keep looking."""
+        loop = asyncio.get_running_loop()
+        self.services = await loop.run_in_executor(self._thread, self._snapshot.restore)
+        self._task = asyncio.create_task(self._keep_looking())
+        waiting = asyncio.create_task(self._looked())
+        await asyncio.wait([waiting], timeout=self._settings.patience_seconds)
+        waiting.cancel()
+
+    async def stop(self) -> None:
+        """End the looking."""
+        if self._task is not None:
+            self._task.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def get(self, name: str) -> Service:
+        """The forecast of that name.
+
+        Raises
+        ------
+        Problem
+            404 for a name that nobody knows, 503 for one that has no champion yet.
+        """
+        service = self.services.get(name)
+        if service is None:
+            raise self._absent(name)
+        return service
+
+    def any(self) -> Mapping[str, Service]:
+        """All forecasts.
+
+        Raises
+        ------
+        Problem
+            503: there is none.
+        """
+        services = self.services
+        if not services:
+            raise self._empty()
+        return services
+
+    def _absent(self, name: str) -> Problem:
+        if name in self.refused:
+            return Problem(
+                503,
+                "champion-refused",
+                f"{name} has no usable champion: {self.refused[name]}",
+                field="forecast",
+                value=name,
+                remedy=f"Publish again: materialize {name}/champion.",
+                headers={"retry-after": "5"},
+            )
+        if not self.services:
+            return self._empty()
+        if name in _declared():
+            return Problem(
+                503,
+                "nothing-published",
+                f"{name} is declared, but no champion of it has been published yet.",
+                field="forecast",
+                value=name,
+                remedy=f"Materialize {name}/champion, or run `make run`.",
+                headers={"retry-after": "5"},
+            )
+        return Problem(
+            404,
+            "no-such-forecast",
+            f"There is no forecast {shortened(name)!r}.",
+            field="forecast",
+            value=name,
+            remedy=f"Choose one of {', '.join(sorted(self.services))}.",
+        )
+
+    def _empty(self) -> Problem:
+        away = f" {self.lake_problem}" if self.lake_problem else ""
+        return Problem(
+            503,
+            "nothing-published",
+            f"No champion has been published yet in the lake at {self._settings.lake_root}.{away}",
+            remedy="Run `make run`, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
+            headers={"retry-after": "5"},
+        )
+
+    async def _looked(self) -> None:
+        while not self.looks:
+            await asyncio.sleep(0.01)
+
+    async def _keep_looking(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                services = await loop.run_in_executor(self._thread, self._look)
+                self.services = services
+                names = list(services)
+                fresh = await asyncio.gather(*(self._newest(services[name]) for name in names))
+                self.services = dict(zip(names, fresh, strict=True))
+            except Exception:
+                _log.exception("A look at the lake failed")
+                self.lake_problem = "A look at the lake failed; the server's log has the reason."
+            self.looks += 1
+            for listener in self._listeners:
+                listener(self)
+            await asyncio.sleep(self._settings.poll_seconds)
+
+    def _look(self) -> dict[str, Service]:
+        present = self.services
+        try:
+            names = set(self._files.folders("bundles"))
+            self.lake_problem = None if names else _nothing_there(self._settings.lake_root)
+        except (FxAssetsError, OSError) as error:
+            names, self.lake_problem = set(), _text(error)
+        refused: dict[str, str] = {}
+        found = {}
+        for name in sorted(names | present.keys()):
+            service = self._champion(name, present.get(name), refused)
+            if service is not None:
+                found[name] = service
+        self.refused = refused
+        return found
+
+    def _champion(
+        self, name: str, present: Service | None, refused: dict[str, str]
+    ) -> Service | None:
+        if self.lake_problem is not None:
+            return present and replace(present, stale=self.lake_problem)
+        try:
+            pointer = self._files.read_blob(pointer_path(name))
+        except (FxAssetsError, OSError) as error:
+            return present and replace(present, stale=_text(error))
+        if present is not None and present.pointer == pointer:
+            return replace(present, stale=None, refused=None)
+        tried, reason, rest = self._tried.get(name, (b"", "", 0))
+        if tried == pointer and rest > 0:
+            self._tried[name] = (tried, reason, rest - 1)
+        else:
+            try:
+                return self._load(name, pointer, present)
+            except (FxAssetsError, ValueError, KeyError, TypeError) as error:
+                reason = _text(error)
+                if tried != pointer:
+                    _log.error("A bundle of %s was refused: %s", name, reason)
+                again = 0 if isinstance(error, RegistryError) else RETRY_REFUSED
+                self._tried[name] = (pointer, reason, again)
+        if present is None:
+            refused[name] = reason
+            return None
+        return replace(present, stale=None, refused=reason)
+
+    def _load(self, name: str, pointer: bytes, present: Service | None) -> Service:
+        champion = Champion(load(self._files, name))
+        row, context = (present.row, present.context) if present else (None, None)
+        service = Service(champion, pointer, row, context)
+        self._tried.pop(name, None)
+        self._stamps.pop(name, None)
+        before = f"version {present.champion.version}" if present else "nothing"
+        _log.info("%s: version %s follows %s", name, champion.version, before)
+        try:
+            self._snapshot.save_champion(self._files, service)
+        except (FxAssetsError, OSError) as error:
+            _log.warning("The last good copy of %s could not be kept: %s", name, error)
+        return service
+
+    async def _newest(self, service: Service) -> Service:
+        """The service with the newest issued row and the newest bar."""
+        if service.stale is not None:
+            return service
+        manifest = service.champion.manifest
+        sources = [("predictions", service.name), ("prices", service.feed)]
+        try:
+            stamps = await self._tables.stamps(sources)
+            if self._stamps.get(service.name) == stamps:
+                return service
+            row, context = await self._tables.derive(sources, "serving.newest:newest", manifest)
+            fresh = replace(service, row=row, context=context)
+            self._snapshot.save_newest(fresh)
+        except (FxAssetsError, OSError) as error:
+            return replace(service, stale=_text(error))
+        self._stamps[service.name] = stamps
+        return fresh
+
+
+def _text(error: Exception) -> str:
+    return error.message if isinstance(error, FxAssetsError) else f"{type(error).__name__}: {error}"
+
+
+def _nothing_there(root: str) -> str:
+    return f"There is no published bundle in the lake at {root}."
+
+
+def _declared() -> frozenset[str]:
+    from fx_assets.specs.files import load_declared
+
+    try:
+        return frozenset(load_declared().forecasts)
+    except FxAssetsError:
+        return frozenset()
