@@ -16,6 +16,7 @@ from fx_assets.features import feature_set
 from fx_assets.monitoring.broken import faults_of_features, implausible
 from fx_assets.monitoring.calibration import calibrate
 from fx_assets.monitoring.relation import cusum, cusum_limit
+from fx_assets_tests import worlds
 from fx_assets_tests.monitoring.drift_worlds import (
     RULE,
     YEAR,
@@ -24,6 +25,7 @@ from fx_assets_tests.monitoring.drift_worlds import (
     doubled_volatility,
     garch_returns,
     level_shift,
+    returns_of,
     shuffled_ecb_returns,
     untouched,
     walk_returns,
@@ -61,6 +63,12 @@ def false_alarms(source: str, seed: int) -> int:
     """Alarms of the columns in two quiet years."""
     live = 2 * YEAR
     return Watched(SOURCES[source](HISTORY + live, seed), live, untouched).false_alarms
+
+
+def real_alarms(first: int) -> int:
+    """Alarms of the columns in a year of EUR/USD, with limits from the ``first`` rows before it."""
+    returns = returns_of(worlds.ecb_bars())
+    return Watched(returns[: first + YEAR], YEAR, untouched).false_alarms
 
 
 def delay(source: str, plant: str, seed: int) -> int | None:
@@ -154,6 +162,7 @@ def main() -> None:
             source: [pool.submit(false_alarms, source, seed) for seed in range(WORLDS)]
             for source in SOURCES
         }
+        real = [pool.submit(real_alarms, first) for first in range(2000, 7000, YEAR)]
         delays = {
             (plant, source): [pool.submit(delay, source, plant, s) for s in range(WORLDS // 2)]
             for plant in PLANTS
@@ -166,8 +175,9 @@ def main() -> None:
         promised = RULE.column_alarms_a_year
         print(f"| nothing changes | alarms a year (promised {promised:g}) | 95 % interval |")
         print("|---|---|---|")
-        for source, found in rates.items():
-            years = 2 * len(found)
+        quiet = {source: (2 * len(found), found) for source, found in rates.items()}
+        quiet["EUR/USD as it was, year by year"] = (len(real), real)
+        for source, (years, found) in quiet.items():
             count = sum(future.result() for future in found)
             low = chi2.ppf(0.025, 2 * count) / 2 / years if count else 0.0
             high = chi2.ppf(0.975, 2 * count + 2) / 2 / years

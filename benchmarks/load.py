@@ -62,16 +62,23 @@ class Running:
 
     def resident_mb(self) -> float:
         """Resident memory of the process and all that it has started."""
-        total = 0
-        for status in Path("/proc").glob("[0-9]*/status"):
-            with contextlib.suppress(OSError, ValueError):
-                if os.getpgid(int(status.parent.name)) != self.process.pid:
-                    continue
-                lines = dict(
-                    line.split(":", 1) for line in status.read_text().splitlines() if ":" in line
-                )
-                total += int(lines["VmRSS"].split()[0]) if "VmRSS" in lines else 0
-        return total / 1024
+        lines = [line for status in self._read("status") for line in status.splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the process and all that it has started."""
+        ticks = 0
+        for stat in self._read("stat"):
+            user, system = stat.rpartition(")")[2].split()[11:13]
+            ticks += int(user) + int(system)
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _read(self, name: str) -> Iterator[str]:
+        """A file in ``/proc`` of each process of the group."""
+        for file in Path("/proc").glob(f"[0-9]*/{name}"):
+            with contextlib.suppress(OSError):
+                if os.getpgid(int(file.parent.name)) == self.process.pid:
+                    yield file.read_text()
 
 
 @contextlib.contextmanager
@@ -152,6 +159,7 @@ class Load:
     p50: float
     p99: float
     per_second: float
+    requests: int
     errors: int
     output: str
 
@@ -212,7 +220,8 @@ def read_load(output: str, case: Case) -> Load:
     for line in output.splitlines():
         if line.startswith("RESULT "):
             requests, micros, p50, p99, errors = (int(part) for part in line.split()[1:])
-            return Load(p50 / 1e3, p99 / 1e3, requests / (micros / 1e6), errors, output)
+            per_second = requests / (micros / 1e6)
+            return Load(p50 / 1e3, p99 / 1e3, per_second, requests, errors, output)
     raise SystemExit(f"wrk failed on {case.url}:\n{output}")
 
 

@@ -83,7 +83,7 @@ def plain_python() -> None:
     from fx_assets.settings import Settings
     from fx_assets.specs.files import load_declared
 
-    declared, now = load_declared(), clock.now()
+    declared, now = load_declared(Settings().declared_folder), clock.now()
     for spec in declared.forecasts.values():
         feed = declared.feeds[spec.feed]
         bars = sources.fetch_bars(feed, Settings(), now).bars

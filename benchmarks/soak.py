@@ -140,9 +140,8 @@ def soak(
         asking.join()
     load = read_load(output, case)
     mixed = int(output.split("WRONG ", 1)[1].split()[0])
-    requests = next(int(line.split()[1]) for line in output.splitlines() if "RESULT" in line)
     return Soaked(
-        requests=requests + probe.requests,
+        requests=load.requests + probe.requests,
         errors=load.errors + probe.errors,
         wrong=mixed + probe.wrong,
         swaps=swaps,

@@ -21,6 +21,8 @@ SECURITY_HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+DRAINED = 4
+"""Bodies up to so many times the limit are read to their end before they are refused."""
 _ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
 _METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
@@ -75,6 +77,8 @@ class Gate:
             else:
                 await self._app(scope, _bounded(receive, self._max_body), answer)
         except Problem as problem:
+            if problem.document.status == 413:
+                await _drain(receive, DRAINED * self._max_body)
             await problem.response(request_id)(scope, receive, answer)
         finally:
             self._record(scope, status, perf_counter() - began, request_id, key)
@@ -110,6 +114,16 @@ class Gate:
                     ms=round(seconds * 1e3, 3),
                 )
             )
+
+
+async def _drain(receive: Receive, limit: int) -> None:
+    """Read on for a while: a client that is still sending would not see the answer."""
+    seen = 0
+    while seen <= limit:
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
 
 
 def too_large(size: int, limit: int) -> Problem:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fx_assets.calendars import calendar
-from fx_assets.evaluation.intervals import EWMA_WINDOW, ewma_volatility
+from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.features.label_arrays import known_before, label_available_at, targets
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
@@ -65,11 +65,11 @@ def _context(reader: Reader, manifest: Manifest) -> Context | None:
         label_available_at(available, target),
         published.astype("datetime64[us]"),
     )
-    log_returns = np.diff(np.log(close))[-EWMA_WINDOW:]
+    log_returns = np.diff(np.log(close))
     return Context(
         day=days[-1],
         as_of=instant(int(available[-1].astype(np.int64))),
         close=float(close[-1]),
-        volatility=float(ewma_volatility(log_returns)[-1]) if len(log_returns) else None,
+        volatility=newest_volatility(log_returns) if len(log_returns) else None,
         baseline_mean=None if np.isnan(mean[-1]) else float(mean[-1]),
     )

@@ -59,6 +59,19 @@ def ewma_volatility(log_returns: ArrayLike) -> Floats:
     return np.asarray(np.maximum(np.sqrt(variance), VOLATILITY_FLOOR), dtype=np.float64)
 
 
+def newest_volatility(log_returns: ArrayLike) -> float:
+    """The last element of :func:`ewma_volatility`, to the last bit, without the others."""
+    returns = np.asarray(log_returns, dtype=np.float64)[-EWMA_WINDOW:]
+    known = np.isfinite(returns)
+    weights = EWMA_DECAY ** np.arange(EWMA_WINDOW - 1, -1, -1.0)
+    squares, counted = np.zeros((1, EWMA_WINDOW)), np.zeros((1, EWMA_WINDOW))
+    squares[0, EWMA_WINDOW - len(returns) :] = np.square(np.where(known, returns, 0.0))
+    counted[0, EWMA_WINDOW - len(returns) :] = known
+    total, weight = (squares * weights).sum(axis=1)[0], (counted * weights).sum(axis=1)[0]
+    variance = total / weight if weight > 0 else 0.0
+    return float(max(np.sqrt(variance), VOLATILITY_FLOOR))
+
+
 class IntervalModel(Spec):
     """Turns a prediction into an interval; serialise it with ``model_dump_json``.
 

@@ -47,8 +47,8 @@ def join_outcomes(
     Returns
     -------
     DataFrame
-        ``OUTCOME_COLUMNS``, by event time. ``known_at`` is when the outcome was known (UTC): a truth
-        that is revised gives a row with another ``target`` and a later ``known_at``. A probability
+        ``OUTCOME_COLUMNS``, by event time. ``known_at`` is when the outcome was known (UTC): a
+        revised truth gives a row with another ``target`` and a later ``known_at``. A probability
         has no outcome to cover, so ``inside_interval`` is null for a direction.
     """
     if predictions.empty:

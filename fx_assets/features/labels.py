@@ -67,9 +67,7 @@ def add_labels(
     )
 
 
-def labelled_frame(
-    bars: pd.DataFrame, spec: ForecastSpec, calendar: Calendar
-) -> pd.DataFrame:
+def labelled_frame(bars: pd.DataFrame, spec: ForecastSpec, calendar: Calendar) -> pd.DataFrame:
     """A forecast's features and labels: what it is trained on, and what it predicts from.
 
     Parameters

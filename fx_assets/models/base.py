@@ -349,9 +349,7 @@ def model_inputs(
     return input_matrix(frame, spec)
 
 
-def input_matrix(
-    frame: Mapping[str, ArrayLike] | pd.DataFrame, spec: InputSpec
-) -> FloatArray:
+def input_matrix(frame: Mapping[str, ArrayLike] | pd.DataFrame, spec: InputSpec) -> FloatArray:
     """As :func:`model_inputs`, for a frame that has the columns."""
     columns = [np.asarray(frame[name], dtype=np.float64) for name in spec.columns]
     if not spec.window:

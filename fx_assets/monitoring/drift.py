@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -31,10 +31,12 @@ from fx_assets.monitoring.monitored import (
     reference_and_current,
 )
 from fx_assets.monitoring.relation import Relation, label_relation
-from fx_assets.registry.bundle_records import Blobs
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.base import Spec
 from fx_assets.specs.watching import DriftRule
+
+if TYPE_CHECKING:
+    from fx_assets.registry.bundle_records import Blobs
 
 Verdict = Literal["quiet", "drift", "broken", "not_enough_data"]
 Part = Literal["feature", "prediction", "target"]

@@ -67,14 +67,15 @@ class Performance(Spec):
     since: AwareDatetime | None
     verdict: Verdict
     """Of the skill: whether its confidence sequence lies above or below zero."""
-    skill: float
-    skill_lower: float
-    skill_upper: float
+    skill: float | None
+    """None, as all figures, while there are too few rows."""
+    skill_lower: float | None
+    skill_upper: float | None
     confidence: float
     """Of the bounds, over all looks together."""
-    mae: float
+    mae: float | None
     """Mean absolute error of the newest outcomes, in units of the target."""
-    mae_baseline: float
+    mae_baseline: float | None
     mae_rows: int
     mae_too_large: bool
     bias: Figure | None
@@ -226,7 +227,6 @@ def _verdict(
 def _too_few(
     live: pd.DataFrame, spec: ForecastSpec, now: datetime, rule: PerformanceRule, needed: int
 ) -> Performance:
-    nan = math.nan
     return Performance(
         forecast=spec.name,
         measured_at=now,
@@ -234,12 +234,12 @@ def _too_few(
         rows=len(live),
         since=live["event_time"].iloc[0].to_pydatetime() if len(live) else None,
         verdict="too_few",
-        skill=nan,
-        skill_lower=nan,
-        skill_upper=nan,
+        skill=None,
+        skill_lower=None,
+        skill_upper=None,
         confidence=rule.confidence,
-        mae=nan,
-        mae_baseline=nan,
+        mae=None,
+        mae_baseline=None,
         mae_rows=0,
         mae_too_large=False,
         bias=None,

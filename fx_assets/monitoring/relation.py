@@ -37,9 +37,9 @@ class Relation(Spec):
     """Live outcomes counted."""
     history_rows: int
     alarms_a_year: float
-    mean_before: float
-    """Mean excess loss over the baseline in the backtest."""
-    mean_now: float
+    mean_before: float | None
+    """Mean excess loss over the baseline in the backtest; None without a row."""
+    mean_now: float | None
     """The same of the live outcomes."""
     sentence: str
 
@@ -74,7 +74,6 @@ def label_relation(
     statistic = float(path[-1])
     alarm = statistic > limit
     said = "changed: losses have risen" if alarm else "as in the backtest"
-    mean_now = float(now.mean()) if len(now) else math.nan
     return Relation(
         tested=True,
         alarm=alarm,
@@ -83,8 +82,8 @@ def label_relation(
         rows=len(now),
         history_rows=len(past),
         alarms_a_year=alarms_a_year,
-        mean_before=float(past.mean()),
-        mean_now=mean_now,
+        mean_before=_mean(past),
+        mean_now=_mean(now),
         sentence=(
             f"The relation of inputs to label is {said}: CUSUM {statistic:.1f}, limit {limit:.1f}, "
             f"after {len(now)} live outcomes."
@@ -123,6 +122,10 @@ def _untestable(past: Floats) -> str:
     return ""
 
 
+def _mean(values: Floats) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
 def _untested(why: str, past: Floats, now: Floats, alarms_a_year: float) -> Relation:
     return Relation(
         tested=False,
@@ -132,7 +135,7 @@ def _untested(why: str, past: Floats, now: Floats, alarms_a_year: float) -> Rela
         rows=len(now),
         history_rows=len(past),
         alarms_a_year=alarms_a_year,
-        mean_before=float(past.mean()) if len(past) else math.nan,
-        mean_now=float(now.mean()) if len(now) else math.nan,
+        mean_before=_mean(past),
+        mean_now=_mean(now),
         sentence=f"The relation of inputs to label is not tested: {why}.",
     )

@@ -1,4 +1,4 @@
-"""Tries one candidate: walk-forward, scores, the fit on all rows, its ONNX graph, its MLflow run."""
+"""Tries one candidate: walk-forward, scores, fit on all rows, ONNX graph, MLflow run."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fx_assets.evaluation.intervals import EWMA_WINDOW, IntervalModel, ewma_volatility
+from fx_assets.evaluation.intervals import IntervalModel, newest_volatility
 from fx_assets.evaluation.losses import baseline_forecast
 from fx_assets.models.base import InputSpec, input_matrix
 from fx_assets.registry.bundle_records import LoadedBundle
@@ -56,9 +56,9 @@ class Predictor:
         reach = max(self.inputs.window, 1)
         rows = {name: np.asarray(frame[name])[-reach:] for name in self.inputs.columns}
         inputs = np.ascontiguousarray(input_matrix(rows, self.inputs)[-1:])
-        volatility = ewma_volatility(np.asarray(frame["log_return"])[-EWMA_WINDOW:])[-1]
+        volatility = newest_volatility(frame["log_return"])
         mean = np.asarray(frame["baseline_mean"])[-1]
-        return self.predict(inputs, volatility=float(volatility), baseline_mean=float(mean))[0]
+        return self.predict(inputs, volatility=volatility, baseline_mean=float(mean))[0]
 
     def predict(
         self, inputs: NDArray[np.float64], *, volatility: float, baseline_mean: float

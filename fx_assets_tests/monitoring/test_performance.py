@@ -107,6 +107,7 @@ def test_too_few_outcomes_say_so() -> None:
     few = verdict(coin(29, 0, 0.1))
     assert few.verdict == "too_few"
     assert "29 live outcomes; 30 are needed" in few.sentence
+    assert Performance.model_validate_json(few.model_dump_json()) == few
     overlapping = performance_report(coin(300, 0, 0.1), spec("direction", 20), NOW).verdict
     assert "600 are needed" in overlapping.sentence
 
@@ -120,7 +121,7 @@ def test_only_live_predictions_count_and_a_revised_truth_counts_once() -> None:
     future = frame.iloc[-20:].assign(known_at=pd.Timestamp("2027-01-01", tz="UTC"), loss=9.0)
     found = verdict(pd.concat([late, frame.iloc[100:], revised, future]))
     assert found.rows == 300
-    assert found.skill > verdict(frame.iloc[100:]).skill
+    assert float(found.skill or 0) > float(verdict(frame.iloc[100:]).skill or 0)
 
 
 def test_a_bias_is_found_and_an_honest_forecast_has_none() -> None:

@@ -102,9 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
     history = commands.add_parser("history", parents=[shared], help="forecasts and outcomes")
     history.add_argument("forecast")
-    history.add_argument(
-        "--mode", choices=["issued", "live", "late", "backtest"], default="issued"
-    )
+    history.add_argument("--mode", choices=["issued", "live", "late", "backtest"], default="issued")
     history.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DATE")
     history.add_argument("--to", type=date.fromisoformat, metavar="DATE")
     history.add_argument("--limit", type=_positive, default=20, help="rows (default %(default)s)")
@@ -116,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     given.add_argument("--features", nargs="+", metavar="NAME=VALUE", help="the model's inputs")
     given.add_argument("--bars", metavar="FILE", help="CSV with day and close; - reads the input")
     given.add_argument(
-        "--body", metavar="FILE", help="JSON as the API takes it, single or batch; - reads the input"
+        "--body",
+        metavar="FILE",
+        help="JSON as the API takes it, single or batch; - reads the input",
     )
     predict.set_defaults(ask=_predict)
     return parser

@@ -35,7 +35,8 @@ class Tensor(Struct, kw_only=True):
 
     name: Annotated[str, Meta(max_length=200)]
     shape: Annotated[
-        list[Annotated[int, Meta(ge=0, le=1_000_000)]], Meta(min_length=1, max_length=2)
+        list[Annotated[float, Meta(ge=0, le=1_000_000, multiple_of=1)]],
+        Meta(min_length=1, max_length=2),
     ]
     datatype: Literal[
         "FP64", "FP32", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"

@@ -12,7 +12,7 @@ from serving.answers import Raw, json_bytes
 from serving.conditional import conditional
 from serving.forms import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
 from serving.openapi import described
-from serving.problems import bad_parameter
+from serving.problems import Problem
 from serving.routes.parameters import Before, Format, From, Limit, Name, To, as_utc
 from serving.schemas import History, Performance, Prices
 from serving.server import Server
@@ -37,7 +37,7 @@ def add(routes: APIRouter, server: Server) -> None:
         description="Issued predictions, or the champion's walk-forward backtest; never both.",
         tags=TAGS,
         response_class=Response,
-        **described(History, problems=(404, 422, 503), other=FILES, cached=True),
+        **described(History, problems=(404, 409, 422, 503), other=FILES, cached=True),
     )
     async def history(
         forecast: Name,
@@ -99,7 +99,7 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Bars, with features, newest first",
         tags=TAGS,
         response_class=Response,
-        **described(Prices, problems=(404, 422, 503), other=FILES, cached=True),
+        **described(Prices, problems=(404, 409, 422, 503), other=FILES, cached=True),
     )
     async def prices(
         forecast: Name,
@@ -134,8 +134,13 @@ def add(routes: APIRouter, server: Server) -> None:
 
 def _window(start: date | None, to: date | None, before: datetime | None, limit: int) -> Window:
     if start is not None and to is not None and start > to:
-        raise bad_parameter(
-            "from", start.isoformat(), f"from={start} is after to={to}.", "Swap them."
+        raise Problem(
+            409,
+            "empty-range",
+            f"from={start} is after to={to}.",
+            field="from",
+            value=start.isoformat(),
+            remedy="Swap them.",
         )
     return Window(start, to, as_utc(before), limit)
 

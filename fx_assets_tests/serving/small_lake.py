@@ -1,0 +1,149 @@
+"""A small lake with a linear champion, made without training anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.calendars import calendar
+from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
+from fx_assets.features import feature_set
+from fx_assets.lake import Lake
+from fx_assets.registry.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
+from fx_assets.registry.issue import issue_days
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets_tests.registry.conftest import linear_graph
+
+TARGET = calendar("target")
+FEED = FeedSpec.model_validate({"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}})
+SPEC = ForecastSpec.model_validate(
+    {
+        "name": "direction",
+        "feed": "eurusd",
+        "target": {"kind": "direction"},
+        "candidates": ["logistic_regression"],
+        "live_from": "2024-01-01",
+    }
+)
+COLUMNS = ("return_1", "rsi_14", "volatility_21")
+LAST = date(2026, 10, 30)
+BARS = 400
+WEIGHTS = [1.0, 0.001, -2.0]
+
+
+def bars() -> pd.DataFrame:
+    """The newest ``BARS`` bars up to ``LAST``: a random walk."""
+    days = TARGET.open_days(LAST - timedelta(days=2 * BARS), LAST)[-BARS:]
+    steps = np.random.default_rng(7).normal(0, 0.005, BARS)
+    known = [TARGET.available_at(day) for day in days]
+    return pd.DataFrame(
+        {
+            "event_time": pd.DatetimeIndex([TARGET.event_time(day) for day in days]).as_unit("us"),
+            "available_at": pd.DatetimeIndex(known).as_unit("us"),
+            "open": np.nan,
+            "high": np.nan,
+            "low": np.nan,
+            "close": (1.1 * np.exp(np.cumsum(steps))).round(4),
+            "volume": np.nan,
+            "source": "ecb",
+            "ingested_at": pd.DatetimeIndex(known).as_unit("us"),
+            "payload": "0" * 64,
+        }
+    )
+
+
+def supplied(frame: pd.DataFrame) -> dict[str, list[dict[str, object]]]:
+    """Bars as a request's body."""
+    days = TARGET.day_index(pd.DatetimeIndex(frame["event_time"]))
+    return {
+        "bars": [
+            {"day": day.date().isoformat(), "close": close}
+            for day, close in zip(days, frame["close"], strict=True)
+        ]
+    }
+
+
+def bundle(version: int, bias: float = 0.45) -> Bundle:
+    """A linear champion whose bias, and so every answer, belongs to its version."""
+    features = {f.name: f for f in feature_set("fx_close").features}
+    rows = np.array([[0.001, 50.0, 0.005], [-0.002, 40.0, 0.006]])
+    figures = {"lower": 0.0, "upper": 0.02, "n": 3000, "baseline_value": 0.25}
+    facts = ChampionFacts(
+        forecast="direction",
+        feed="eurusd",
+        calendar="target",
+        instrument="EURUSD",
+        target="direction",
+        horizon=1,
+        version=version,
+        candidate="linear",
+        family="logistic_regression",
+        params={},
+        recipe="0123456789abcdef",
+        code_version="fedcba",
+        feature_set="fx_close",
+        columns=COLUMNS,
+        input_names=COLUMNS,
+        units={name: features[name].unit for name in COLUMNS},
+        input_ranges={"return_1": (-0.1, 0.1), "rsi_14": (0, 100), "volatility_21": (0, 0.1)},
+        target_unit="probability that the close is above",
+        baseline={"family": "base_rate", "column": "baseline_mean"},
+        decision={"verdict": "replace"},
+        skill={
+            "demonstrated": True,
+            "loss": {"metric": "brier", "value": 0.249, **figures},
+            "skill": {"metric": "skill", "value": 0.01, **figures},
+            "interval_coverage": 0.9,
+        },
+        intervals={
+            "kind": "direction", "coverage": 0.9, "n": 3000,
+            "lower": [0.3, 0.5], "upper": [0.5, 0.7], "knots": [0.4, 0.6],
+        },
+        trained_through=datetime(2026, 10, 28, 13, 15, tzinfo=UTC),
+        label_end=datetime(2026, 10, 29, 14, tzinfo=UTC),
+        data_as_of=datetime(2026, 10, 29, 14, tzinfo=UTC),
+        n_rows=3000,
+        train_row_hash="f" * 64,
+        table_versions={},
+        mlflow_run_id="abc",
+        parity=0.0,
+        tolerance=1e-9,
+    )  # fmt: skip
+    outputs = rows @ np.array(WEIGHTS) + bias
+    return Bundle(facts, linear_graph(WEIGHTS, bias), Golden.of(rows, outputs))
+
+
+def decision(version: int) -> Decision:
+    moment = datetime(2026, 10, 29, 15, tzinfo=UTC)
+    return Decision(
+        forecast="direction", sequence=0, decided_at=moment,
+        data_as_of=datetime(2026, 10, 29, 14, tzinfo=UTC), verdict="replace", champion="linear",
+        recipe="0123456789abcdef", champion_before=None, recipe_before=None,
+        label_end=datetime(2026, 10, 29, 14, tzinfo=UTC), published_at=moment, version=version,
+        challenger=None, looked=True, starts_cool_down=False,
+        recipes_seen=("0123456789abcdef",), trials=1, rows=3000, first_row=moment,
+        last_row=moment, row_hash="f", statistics=(), sentence="It was better.",
+        thresholds=Thresholds(
+            min_rows=2000, min_skill=0.001, clark_west_p=0.05, diebold_mariano_p=0.05,
+            refresh_max_degradation=0.02, demotion_rows=500, refresh_rows=250,
+        ),
+    )  # fmt: skip
+
+
+def make(root: Path, *, issue: bool = True) -> Lake:
+    """A lake with prices, one champion and the forecast of the newest day."""
+    lake = Lake(str(root))
+    frame = bars()
+    lake.append("raw_prices", "eurusd", frame)
+    lake.append("prices", "eurusd", frame)
+    store_bundle(lake, bundle(1))
+    point_to(lake, "direction", 1)
+    lake.append("decisions", "direction", ledger_table([decision(1)]))
+    if issue:
+        now = datetime(2026, 10, 30, 16, tzinfo=UTC)
+        issued = issue_days([LAST], SPEC, FEED, lake, now)
+        lake.append("predictions", "direction", issued.new_rows)
+    return lake

@@ -1,0 +1,141 @@
+"""What the server says, and that it is what the platform said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from fx_assets.lake import Lake
+from fx_assets_tests.serving import small_lake
+from fx_assets_tests.serving.server_process import Running
+
+FORECAST = "/v1/forecasts/direction"
+FEATURES = {"return_1": 0.001, "rsi_14": 50.0, "volatility_21": 0.005}
+
+
+def test_the_latest_forecast_is_the_issued_row_with_all_that_judges_it(
+    api: httpx.Client, lake_root: Path
+) -> None:
+    row = Lake(str(lake_root)).read("predictions", "direction").iloc[-1]
+    answer = api.get(f"{FORECAST}/latest").json()
+    assert answer["value"] == row["prediction"]
+    assert answer["interval"] == {k: row[k] for k in ("lower", "upper", "coverage")}
+    assert answer["baseline"] == {"name": "base_rate", "value": row["baseline"]}
+    assert answer["champion"]["version"] == 1
+    assert answer["champion"]["recipe"] == row["recipe"]
+    assert answer["skill"]["demonstrated"] is True
+    assert answer["mode"] == "live"
+    assert answer["data"]["freshness"] == "fresh"
+    assert answer["stale"] is None
+
+
+def test_a_prediction_from_the_platforms_bars_is_the_platforms_prediction(
+    api: httpx.Client, lake_root: Path
+) -> None:
+    row = Lake(str(lake_root)).read("predictions", "direction").iloc[-1]
+    answer = api.post(f"{FORECAST}/predict/bars", json=small_lake.supplied(small_lake.bars()))
+    made = answer.json()
+    assert made["value"] == row["prediction"]
+    assert made["interval"]["lower"] == row["lower"]
+    assert made["interval"]["upper"] == row["upper"]
+    assert made["baseline"]["value"] == row["baseline"]
+    assert made["target_time"] == f"{row['target_time']:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_features_are_taken_by_name_in_any_order(api: httpx.Client) -> None:
+    one = api.post(f"{FORECAST}/predict/features", json={"features": FEATURES}).json()
+    other = dict(reversed(FEATURES.items()))
+    two = api.post(f"{FORECAST}/predict/features", json={"features": other}).json()
+    assert one["value"] == two["value"] == pytest.approx(0.001 + 0.05 - 0.01 + 0.45)
+
+
+def test_every_protocol_gives_the_same_prediction(api: httpx.Client) -> None:
+    values = [FEATURES[name] for name in small_lake.COLUMNS]
+    tensor = {"name": "inputs", "shape": [1, 3], "datatype": "FP64", "data": [values]}
+    columns = [
+        {"name": k, "shape": [1], "datatype": "FP64", "data": [v]} for k, v in FEATURES.items()
+    ]
+    infer = "/v2/models/direction/infer"
+    split = {"columns": list(FEATURES), "data": [list(FEATURES.values())], "index": [0]}
+    found = [
+        api.post(f"{FORECAST}/predict/features", json={"features": FEATURES}).json()["value"],
+        api.post(f"{FORECAST}/predict/features/batch", json={"rows": [FEATURES]}).json()[
+            "forecasts"
+        ][0]["value"],
+        *(
+            api.post(infer, json={"inputs": given}).json()["outputs"][0]["data"][0]
+            for given in ([tensor], [{**tensor, "data": values}], columns)
+        ),
+        *(
+            api.post("/invocations", json=body).json()["predictions"][0]
+            for body in (
+                {"dataframe_split": split},
+                {"dataframe_records": [FEATURES]},
+                {"instances": [FEATURES]},
+                {"instances": [values]},
+                {"inputs": {k: [v] for k, v in FEATURES.items()}},
+                {"inputs": [values]},
+            )
+        ),
+    ]
+    assert len(set(found)) == 1
+
+
+def test_a_past_hour_shows_what_had_been_issued_by_then(api: httpx.Client) -> None:
+    before = api.get(f"{FORECAST}/issued", params={"date": "2026-10-30", "hour": 13})
+    assert before.status_code == 404
+    assert "2026-10-30 15:00" in before.json()["remedy"]
+    after = api.get(f"{FORECAST}/issued", params={"date": "2026-10-30", "hour": 15})
+    assert after.json()["value"] == api.get(f"{FORECAST}/latest").json()["value"]
+
+
+def test_history_and_prices_come_as_json_csv_and_parquet(api: httpx.Client, tmp_path: Path) -> None:
+    for path, rows in (("history", 1), ("prices", 7)):
+        url = f"{FORECAST}/{path}"
+        found = api.get(url, params={"limit": 7}).json()["rows"]
+        assert len(found) == rows
+        text = api.get(url, params={"limit": 7, "format": "csv"}).text.splitlines()
+        assert text[0].split(",") == list(found[0])
+        assert len(text) == rows + 1
+        file = tmp_path / "rows.parquet"
+        kind = {"accept": "application/vnd.apache.parquet"}
+        file.write_bytes(api.get(url, params={"limit": 7}, headers=kind).content)
+        assert pq.read_table(file).num_rows == rows
+
+
+def test_pages_of_prices_cover_every_bar_once(api: httpx.Client) -> None:
+    path: str | None = f"{FORECAST}/prices?limit=150&features=false"
+    times: list[str] = []
+    while path:
+        page = api.get(path).json()
+        times += [row["event_time"] for row in page["rows"]]
+        path = page["next"]
+    assert len(times) == len(set(times)) == small_lake.BARS
+    assert times == sorted(times, reverse=True)
+
+
+def test_the_model_card_status_performance_and_list_answer(api: httpx.Client) -> None:
+    card = api.get(f"{FORECAST}/model").json()
+    assert [one["name"] for one in card["inputs"]] == list(small_lake.COLUMNS)
+    assert card["history"][0]["sentence"] == "It was better."
+    assert api.get(f"{FORECAST}/status").json()["data"]["missing_bars"] == 0
+    assert api.get(f"{FORECAST}/performance").json()["coverage"]["backtest"] == 0.9
+    assert api.get("/v1/forecasts").json()["forecasts"][0]["forecast"] == "direction"
+
+
+def test_an_etag_saves_the_body_until_the_next_bar(api: httpx.Client) -> None:
+    for path in ("/v1/forecasts", f"{FORECAST}/latest", f"{FORECAST}/model", f"{FORECAST}/prices"):
+        first = api.get(path)
+        assert first.headers["cache-control"] == "public, max-age=248400"
+        again = api.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_server_process_holds_no_training_library(server: Running) -> None:
+    maps = Path(f"/proc/{server.process.pid}/maps").read_text()
+    assert "/onnxruntime/" in maps
+    heavy = ("pandas", "sklearn", "xgboost", "duckdb", "pyarrow", "deltalake", "scipy", "mlflow")
+    assert not [name for name in heavy if f"/{name}/" in maps]

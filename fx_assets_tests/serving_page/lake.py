@@ -1,0 +1,128 @@
+"""A lake with judged champions, live and late forecasts and their outcomes, without Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.evaluation.outcomes import join_outcomes
+from fx_assets.features import labelled_frame
+from fx_assets.lake import Lake
+from fx_assets.registry.candidate import try_candidate
+from fx_assets.registry.champion import decide_champion
+from fx_assets.registry.issue import issue_days
+from fx_assets.registry.mlflow_registry import ModelRegistry
+from fx_assets.registry.records import LoggedModel
+from fx_assets.settings import Settings
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets_tests import worlds
+
+TARGET = worlds.TARGET
+LATE, LIVE = 3, 32
+BARS = worlds.garch_world(1700, 4)
+NOW = BARS["available_at"].iloc[-1].to_pydatetime() + timedelta(minutes=5)
+"""The newest bar has just become known."""
+FEED = FeedSpec.model_validate(
+    {
+        "name": "eurusd",
+        "description": "A simulated EUR/USD.",
+        "source": {"kind": "ecb", "quote": "USD"},
+        "start": worlds.START,
+    }
+)
+
+
+class Unlogged:
+    """Stands in for MLflow, of which nothing here is about."""
+
+    def __init__(self) -> None:
+        self.versions = 0
+
+    def log_candidate(self, **_given: Any) -> LoggedModel:
+        return LoggedModel("forecast", "run", "experiment", "model")
+
+    def register(self, *_given: Any) -> int:
+        self.versions += 1
+        return self.versions
+
+    def set_champion(self, *_given: Any) -> None:
+        pass
+
+    def set_challenger(self, *_given: Any) -> None:
+        pass
+
+
+def spec(name: str, target: dict[str, Any], candidates: Sequence[str]) -> ForecastSpec:
+    return ForecastSpec.model_validate(
+        {
+            "name": name,
+            "description": "A forecast of the simulated rate.",
+            "feed": FEED.name,
+            "target": target,
+            "candidates": list(candidates),
+            "walk_forward": {"first_test": "2006-02-01", "min_train": 250},
+            "promotion": {"min_rows": 1000, "demotion_rows": 250},
+            "live_from": "2010-01-04",
+        }
+    )
+
+
+ISSUED = [
+    spec("direction", {"kind": "direction"}, ["persistence"]),
+    spec("returns", {"kind": "return"}, ["historical_mean"]),
+    spec("volatility", {"kind": "volatility", "horizon": 5}, ["garch"]),
+]
+SILENT = spec("silent", {"kind": "direction", "horizon": 5}, ["persistence"])
+"""It has a champion, and has issued nothing."""
+
+
+def build_lake(home: Path) -> Lake:
+    """Bars, and for each forecast: champion, decisions, backtest, scores, issued rows, outcomes."""
+    lake = Lake.from_settings(Settings(home=home))
+    judged_on = len(BARS) - LIVE - LATE
+    bars = BARS.assign(ingested_at=BARS["available_at"])
+    for table in ("raw_prices", "prices"):
+        lake.replace(table, FEED.name, bars)
+    for forecast in (*ISSUED, SILENT):
+        _judge(lake, forecast, bars[:judged_on])
+    for forecast in ISSUED:
+        _issue(lake, forecast, bars, judged_on)
+    return lake
+
+
+def _judge(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame) -> None:
+    registry = cast("ModelRegistry", Unlogged())
+    frame = labelled_frame(bars, forecast, TARGET)
+    lake.replace("features", forecast.name, frame)
+    for candidate in forecast.all_candidates:
+        try_candidate(
+            candidate,
+            forecast,
+            FEED,
+            frame,
+            store=lake,
+            registry=registry,
+            run_id="",
+            parent_run_id=None,
+            progress=lambda *_: None,
+        )
+    now = bars["available_at"].iloc[-1].to_pydatetime() + timedelta(minutes=1)
+    decide_champion(forecast, FEED, frame, store=lake, registry=registry, run_id="", now=now)
+
+
+def _issue(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame, first: int) -> None:
+    """Issue each day once its bar is known; the first ones only a month later."""
+    moments = pd.DatetimeIndex(bars["event_time"][first:])
+    days = [TARGET.day_of(moment.to_pydatetime()) for moment in moments]
+    issued = issue_days(days, forecast, FEED, lake, NOW).new_rows
+    late = issued.index < LATE
+    issued["mode"] = np.where(late, "late", "live")
+    delays = pd.to_timedelta(np.where(late, 30, 0), unit="D") + pd.Timedelta(minutes=1)
+    issued["issued_at"] = issued["decision_time"] + delays
+    lake.replace("predictions", forecast.name, issued)
+    lake.replace("outcomes", forecast.name, join_outcomes(issued, bars, forecast, TARGET))
