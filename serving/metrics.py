@@ -153,5 +153,5 @@ def exposition() -> tuple[bytes, bytes]:
     if SHARED not in os.environ:
         return generate_latest(), content_type
     everything = CollectorRegistry()
-    MultiProcessCollector(everything)
+    MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
     return generate_latest(everything), content_type

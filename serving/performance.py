@@ -99,11 +99,9 @@ def _live(reader: Reader, manifest: Manifest) -> tuple[list[Measure], int, float
         found = measure(target, said, reference, kind=kind, horizon=horizon)
     except NotEnoughDataError:
         return [], len(rows), held
+    columns = (found.columns[c] for c in ("value", "lower", "upper", "baseline_value"))
     measures = [
-        Measure(str(name), *(finite(v) for v in (value, low, high)), len(rows), finite(base))
-        for name, value, low, high, base in zip(
-            *(found[c] for c in ("metric", "value", "lower", "upper", "baseline_value")),  # type: ignore[arg-type]
-            strict=True,
-        )
+        Measure(name, finite(value), finite(low), finite(high), len(rows), finite(base))
+        for name, value, low, high, base in zip(found.names, *columns, strict=True)
     ]
     return measures, len(rows), held

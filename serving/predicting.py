@@ -22,11 +22,11 @@ FIRST_DAY = date(1970, 1, 1)
 def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Forecast]:
     """Forecasts of an (n, p) matrix of the champion's inputs, as of the newest bar."""
     context = service.context
-    volatility = float("nan") if context is None else context.volatility
+    volatility = None if context is None else context.volatility
     mean = None if context is None else context.baseline_mean
     made = service.champion.predictor.predict(
         inputs,
-        volatility=volatility,
+        volatility=float("nan") if volatility is None else volatility,
         baseline_mean=float("nan") if mean is None else mean,
     )
     answers = [service.supplied(one, data=data, has_baseline=mean is not None) for one in made]

@@ -245,9 +245,10 @@ def _nothing_there(root: str) -> str:
 
 
 def _declared() -> frozenset[str]:
+    from fx_assets.settings import Settings as PlatformSettings
     from fx_assets.specs.files import load_declared
 
     try:
-        return frozenset(load_declared().forecasts)
+        return frozenset(load_declared(PlatformSettings().declared_folder).forecasts)
     except FxAssetsError:
         return frozenset()

@@ -6,6 +6,7 @@ Only the proper score and the skill are ever judged by; the rest is for people.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,9 +72,24 @@ def score(
     import pandas as pd
 
     columns = (predictions[name] for name in ("target", "prediction", "baseline"))
-    return pd.DataFrame(
-        measure(*columns, kind=kind, horizon=horizon, coverage=coverage, n_boot=n_boot, seed=seed)
+    found = measure(
+        *columns, kind=kind, horizon=horizon, coverage=coverage, n_boot=n_boot, seed=seed
     )
+    of_model = {name: found.columns[name] for name in ("value", "lower", "upper")}
+    baseline = found.columns["baseline_value"]
+    return pd.DataFrame(
+        {"metric": found.names, **of_model, "n": found.n, "baseline_value": baseline}
+    )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of ``n`` rows: their names, and as columns ``value``, ``lower``, ``upper`` and
+    ``baseline_value``."""
+
+    names: list[str]
+    columns: dict[str, list[float]]
+    n: int
 
 
 def measure(
@@ -86,12 +102,11 @@ def measure(
     coverage: float = 0.95,
     n_boot: int = 500,
     seed: int = 0,
-) -> dict[str, list[str] | list[float] | int]:
+) -> Measured:
     """As :func:`score`, of arrays in order of time, as columns."""
-    columns = (np.asarray(values, dtype=np.float64) for values in (target, prediction, baseline))
-    target, prediction, baseline = columns
-    known = ~np.isnan(target)
-    target, prediction, baseline = target[known], prediction[known], baseline[known]
+    columns = [np.asarray(values, dtype=np.float64) for values in (target, prediction, baseline)]
+    known = ~np.isnan(columns[0])
+    target, prediction, baseline = (column[known] for column in columns)
     n = len(target)
     if n < MIN_ROWS:
         raise NotEnoughDataError(
@@ -112,14 +127,13 @@ def measure(
     first = LOSS_NAMES[kind]
     names = [first, "skill", *(name for name in value if name not in {first, "skill"})]
     bounds = {name: _percentiles(draws[name], tail) for name in names}
-    return {
-        "metric": names,
+    figures = {
         "value": [float(value[name][0]) for name in names],
         "lower": [bounds[name][0] for name in names],
         "upper": [bounds[name][1] for name in names],
-        "n": n,
         "baseline_value": [float(reference[name][0]) for name in names],
     }
+    return Measured(names, figures, n)
 
 
 def _percentiles(draws: Floats, tail: float) -> tuple[float, float]:
@@ -270,14 +284,13 @@ def reliability_bins(
     """As :func:`reliability`, of arrays, as columns."""
     from scipy.special import betaincinv
 
-    target = np.asarray(target, dtype=np.float64)
-    prediction = np.asarray(prediction, dtype=np.float64)[~np.isnan(target)]
-    target = target[~np.isnan(target)]
-    edges = np.unique(np.quantile(prediction, np.linspace(0, 1, bins + 1)))
-    which = np.searchsorted(edges[1:-1], prediction, side="right")
+    came, said = (np.asarray(values, dtype=np.float64) for values in (target, prediction))
+    came, said = came[~np.isnan(came)], said[~np.isnan(came)]
+    edges = np.unique(np.quantile(said, np.linspace(0, 1, bins + 1)))
+    which = np.searchsorted(edges[1:-1], said, side="right")
     some = np.bincount(which) > 0
     n, ups, total = (
-        np.bincount(which, weights)[some] for weights in (np.ones_like(target), target, prediction)
+        np.bincount(which, weights)[some] for weights in (np.ones_like(came), came, said)
     )
     tail = (1 - coverage) / 2
     return {

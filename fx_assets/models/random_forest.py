@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ForestParams(Params):
-    n_estimators: PositiveInt = 100
+    n_estimators: PositiveInt = 60
     """Number of trees, at least 1."""
     max_depth: PositiveInt = 5
     """Largest depth of a tree, at least 1."""

@@ -87,9 +87,10 @@ def _samples(
 def _stock(reference: pd.Series, current: pd.Series) -> StockVerdict:
     """What Evidently's default test for such a column says at its default threshold."""
     from evidently.legacy.calculations.stattests import get_stattest
+    from evidently.legacy.core import ColumnType
 
-    test = get_stattest(reference, current, "num", None)
-    found = test(reference, current, "num", None)
+    test = get_stattest(reference, current, ColumnType.Numerical, None)
+    found = test(reference, current, ColumnType.Numerical, None)
     return StockVerdict(
         method=test.display_name,
         score=float(found.drift_score),
@@ -117,7 +118,7 @@ def _evidently_html(
         )
         return Dataset.from_pandas(frame, data_definition=definition)
 
-    metrics = [
+    metrics: list[Any] = [
         ValueDrift(column=c.column, method="wasserstein", threshold=c.threshold) for c in columns
     ]
     run = Report(metrics, include_tests=True).run(dataset(1), dataset(0))

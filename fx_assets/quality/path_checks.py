@@ -63,7 +63,7 @@ def jumps(evidence: Evidence) -> Outcome:
         return Outcome(0, f"No return lies beyond {limit:g} robust standard deviations.")
     return Outcome(
         len(texts),
-        f"{len(texts)} returns lie beyond {limit:g} robust standard deviations of the {RETURNS} "
+        f"{len(texts)} return(s) beyond {limit:g} robust standard deviations of the {RETURNS} "
         f"before: {listed(texts)}.",
         tuple(texts[:50]),
         frozenset(path.bars["event_time"].iloc[found]),

@@ -85,7 +85,7 @@ def monitored(folder: Path) -> Iterator[Monitored]:
     }
     with running(
         [sys.executable, "-m", "serving", "--port", str(port)],
-        "/health/ready",
+        f"/v1/forecasts/{FORECAST}/latest",
         port=port,
         folder=folder,
         environment=environment,
@@ -98,10 +98,11 @@ def monitored(folder: Path) -> Iterator[Monitored]:
 def _ask_everything(made: Monitored) -> None:
     base, features = f"/v1/forecasts/{FORECAST}", made.lake.features()
     first = next(iter(features))
+    # The first 200 of ``latest`` has said that the server is ready.
     requests: list[tuple[int, int, str, object]] = [
         (SUPPLIED, 200, f"{base}/predict/features", {"features": features}),
         (OUTSIDE, 200, f"{base}/predict/features", {"features": {**features, first: 1e6}}),
-        (TOLD, 200, f"{base}/latest", None),
+        (TOLD - 1, 200, f"{base}/latest", None),
         (UNKNOWN, 404, "/v1/forecasts/no_such_forecast/latest", None),
     ]
     for times, expected, path, body in requests:

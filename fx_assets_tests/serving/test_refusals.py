@@ -110,12 +110,14 @@ def test_no_json_makes_the_server_fail(api: httpx.Client, body: object, path: st
         assert api.post(url, content=content, headers=headers).status_code < 500
 
 
-def test_schemathesis_finds_nothing_in_the_openapi_document(server: Running) -> None:
+def test_schemathesis_finds_nothing_in_the_openapi_document(
+    server: Running, tmp_path: Path
+) -> None:
     command = [
         str(Path(sys.executable).with_name("schemathesis")), "run",
         f"{server.client.base_url}/openapi.json", "--max-examples", "6", "--seed", "1",
     ]  # fmt: skip
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert found.returncode == 0, found.stdout[-6000:]
 
 

@@ -77,7 +77,7 @@ ISSUED = [
     spec("returns", {"kind": "return"}, ["historical_mean"]),
     spec("volatility", {"kind": "volatility", "horizon": 5}, ["garch"]),
 ]
-SILENT = spec("silent", {"kind": "direction", "horizon": 5}, ["persistence"])
+SILENT = spec("silent", {"kind": "direction", "horizon": 5}, ["base_rate"])
 """It has a champion, and has issued nothing."""
 
 

@@ -26,28 +26,29 @@ def show(command: str, answer: Any) -> None:
 
 def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("forecast", "as of", "for", "value", "interval", "baseline", "champion", "skill"):
-        table.add_column(name, overflow="fold")
+    table.add_column("forecast\nchampion")
+    table.add_column("for\nas of", no_wrap=True)
+    table.add_column("value\ninterval")
+    table.add_column("baseline")
+    table.add_column("skill")
     for row in forecasts:
-        low, high = (_text(row, row["interval"][bound]) for bound in ("lower", "upper"))
-        baseline, champion = row["baseline"], row["champion"]
+        interval, baseline, champion = row["interval"], row["baseline"], row["champion"]
+        low, high = (_text(row, interval[bound]) for bound in ("lower", "upper"))
         table.add_row(
-            row["forecast"],
-            row["data"]["day"],
-            row["target_time"][:10],
-            _text(row, row["value"]),
-            f"{low} to {high} ({row['interval']['coverage']:.0%})",
-            f"{_text(row, baseline['value'])} ({baseline['name']})",
-            f"{champion['name']} v{champion['version']}",
+            f"{row['forecast']}\n{champion['name']} v{champion['version']}",
+            f"{row['target_time'][:10]}\n{row['data']['day']}",
+            f"{_text(row, row['value'])}\n{low} to {high} ({interval['coverage']:.0%})",
+            f"{_text(row, baseline['value'])}\n{baseline['name']}",
             _skill(row["skill"]),
+            end_section=True,
         )
     return table
 
 
 def _skill(skill: dict[str, Any]) -> str:
     if skill["demonstrated"]:
-        return f"demonstrated, {skill['skill']:+.2%}"
-    return "none demonstrated"
+        return f"demonstrated\n{skill['skill']:+.2%}"
+    return "none\ndemonstrated"
 
 
 def _notes(row: dict[str, Any]) -> list[str]:
@@ -71,7 +72,7 @@ def _text(row: dict[str, Any], value: float | None) -> str:
         return f"{value:.1%}"
     if row["target"] == "return":
         return f"{value:+.3%}"
-    return f"{math.sqrt(value * BARS_A_YEAR / row['horizon']):.1%} a year"
+    return f"{math.sqrt(value * BARS_A_YEAR / row['horizon']):.1%} p.a."
 
 
 def _history(answer: dict[str, Any]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from serving.cards import model_card
 from serving.conditional import conditional, matches
 from serving.openapi import described
 from serving.problems import Problem
-from serving.routes.parameters import Name
+from serving.routes.parameters import IsoDate, Name
 from serving.schemas import Forecast, ForecastList, ForecastSummary, ModelCard, Status
 from serving.server import Server
 from serving.service import Service
@@ -69,7 +69,7 @@ def add(routes: APIRouter, server: Server) -> None:
     )
     async def issued(
         forecast: Name,
-        date: Annotated[date, Query(description="Date in UTC.", examples=["2026-10-30"])],
+        date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
         hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
     ) -> Raw:
         service = server.store.get(forecast)

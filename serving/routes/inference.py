@@ -295,7 +295,7 @@ def _matrix(champion: Champion, tensors: list[Tensor]) -> np.ndarray:
             raise _refused(
                 tensor, f"has the shape {tensor.shape}, the model reads [n, {width}]", "shape"
             )
-        return values.reshape(tensor.shape)
+        return values.reshape(-1, width)
     by_name = {tensor.name: tensor for tensor in tensors}
     champion.matrix([dict.fromkeys(by_name, 0.0)], WHOLE)
     columns = []
@@ -314,7 +314,7 @@ def _values(tensor: Tensor) -> np.ndarray:
     flat: list[float] = []
     for part in tensor.data:
         flat.extend(part) if isinstance(part, list) else flat.append(part)
-    size = math.prod(tensor.shape)
+    size = int(math.prod(tensor.shape))
     if len(flat) != size:
         raise _refused(tensor, f"has {len(flat)} values, its shape {tensor.shape} {size}", "data")
     return np.array(flat, dtype=np.float64)

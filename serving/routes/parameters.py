@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
 from fastapi import Path, Query
+from pydantic import BeforeValidator
 
 from serving.openapi import NAME
+
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 Name = Annotated[
     str,
@@ -16,12 +20,22 @@ Name = Annotated[
         description="Name of a forecast, as in GET /v1/forecasts.",
     ),
 ]
+
+
+def _iso(value: object) -> object:
+    """Only what ISO 8601 writes: a number would be taken for seconds since 1970."""
+    if isinstance(value, str) and not _ISO.match(value):
+        raise ValueError("a date such as 2026-10-30, or an instant such as 2026-10-30T15:00:00Z")
+    return value
+
+
+IsoDate = Annotated[date, BeforeValidator(_iso)]
 From = Annotated[
-    date | None, Query(alias="from", description="First day, by the bar's event time in UTC.")
+    IsoDate | None, Query(alias="from", description="First day, by the bar's event time in UTC.")
 ]
-To = Annotated[date | None, Query(description="Last day, included.")]
+To = Annotated[IsoDate | None, Query(description="Last day, included.")]
 Before = Annotated[
-    datetime | None,
+    Annotated[datetime, BeforeValidator(_iso)] | None,
     Query(description="Only rows whose event time is before this instant: the next page."),
 ]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="Most rows of a page.")]

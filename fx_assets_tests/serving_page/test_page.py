@@ -1,0 +1,248 @@
+"""What a person sees in a real browser."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fx_assets_tests.serving_page.conftest import Site, Visit
+from fx_assets_tests.serving_page.lake import ISSUED, LATE, LIVE, SILENT
+
+AXE = Path(__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+NAMES = [spec.name for spec in ISSUED]
+Tabs = Callable[..., Visit]
+
+
+def shown(page: Any) -> dict[str, float]:
+    """The numbers on the page that carry a name, as the page got them."""
+    pairs = page.eval_on_selector_all(
+        "data[data-name]", "all => all.map(e => [e.dataset.name, e.getAttribute('value')])"
+    )
+    return {name: float(value) for name, value in pairs if value != ""}
+
+
+def expected_numbers(site: Site, name: str) -> dict[str, float]:
+    """The same numbers, from the API."""
+    base = f"/v1/forecasts/{name}"
+    latest, model = site.json(f"{base}/latest"), site.json(f"{base}/model")
+    performance, status = site.json(f"{base}/performance"), site.json(f"{base}/status")
+    numbers = {
+        "value": latest["value"],
+        "lower": latest["interval"]["lower"],
+        "upper": latest["interval"]["upper"],
+        "coverage": latest["interval"]["coverage"],
+        "baseline": latest["baseline"]["value"],
+        "skill": latest["skill"]["skill"],
+        "version": latest["champion"]["version"],
+        "missing": status["data"]["missing_bars"],
+        "card-version": model["champion"]["version"],
+        "card-rows": model["training"]["rows"],
+        "coverage-backtest": performance["coverage"]["backtest"],
+        "coverage-live": performance["coverage"]["live"],
+    }
+    if latest["target"] != "volatility":
+        numbers["close"] = latest["data"]["close"]
+    for kind in ("backtest", "live"):
+        for row in performance[kind]:
+            numbers[f"{kind}-{row['metric']}"] = row["value"]
+    return {key: value for key, value in numbers.items() if value is not None}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_on_the_page_is_the_apis(visit: Tabs, site: Site, name: str) -> None:
+    page = visit(site).open(name)
+    assert shown(page) == pytest.approx(expected_numbers(site, name), rel=1e-12)
+    assert page.locator("section.card").count() == 8
+    assert page.locator(".chart canvas").count() > 0
+    assert page.locator(".plot svg").count() == 2
+    assert "undefined" not in page.inner_text("main")
+    assert not re.search(r"\bNaN\b|\bnull\b", page.inner_text("main"))
+
+
+def test_the_sentence_says_what_when_and_how_likely(visit: Tabs, site: Site) -> None:
+    tab = visit(site)
+    tab.open("direction")
+    latest = site.json("/v1/forecasts/direction/latest")
+    sentence = plain(tab.page.inner_text(".sentence"))
+    assert f"{100 * latest['value']:.1f} % chance of closing above" in sentence
+    assert f"{latest['data']['close']:.4f}" in sentence
+
+    tab.open("volatility")
+    latest = site.json("/v1/forecasts/volatility/latest")
+    a_year = 100 * math.sqrt(latest["value"] * 252 / latest["horizon"])
+    assert f"volatility of {a_year:.1f} % a year" in plain(tab.page.inner_text(".sentence"))
+
+
+def test_a_baseline_as_champion_is_said_to_have_no_skill(visit: Tabs, site: Site) -> None:
+    tab = visit(site)
+    verdict = plain(tab.open("direction").inner_text(".verdict"))
+    assert verdict.startswith("No skill demonstrated. The champion is the baseline itself")
+    assert "None of the 1 recipes tried has beaten it" in verdict
+
+    verdict = plain(tab.open("volatility").inner_text(".verdict"))
+    skill = site.json("/v1/forecasts/volatility/latest")["skill"]
+    assert verdict.startswith("Skill demonstrated.")
+    assert f"{100 * skill['skill']:.1f} % below that of the baseline" in verdict
+    assert f"{100 * skill['lower']:.2f} % to" in verdict.replace("+", "").replace("−", "-")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_live_late_and_backtest_rows_are_told_apart(visit: Tabs, site: Site, name: str) -> None:
+    page = visit(site).open(name)
+    for mode in ("issued", "backtest"):
+        rows = site.json(f"/v1/forecasts/{name}/history?mode={mode}&limit=12")["rows"]
+        found = page.eval_on_selector_all(
+            f"details[data-rows={mode}] tbody tr",
+            "all => all.map(row => [row.querySelector('.badge').textContent,"
+            " ...[...row.querySelectorAll('data')].map(e => e.getAttribute('value'))])",
+        )
+        assert [row[0] for row in found] == [row["mode"] for row in rows]
+        assert [float(row[1]) for row in found] == [row["prediction"] for row in rows]
+        assert [row[3] == "" for row in found] == [row["outcome"] is None for row in rows]
+    legend = page.inner_text(".legend")
+    assert all(text in legend for text in ("backtest forecast", "live forecast", "issued late"))
+    issued = site.json(f"/v1/forecasts/{name}/history?limit=100")["rows"]
+    assert [row["mode"] for row in issued] == ["live"] * LIVE + ["late"] * LATE
+
+
+def test_decisions_are_listed_with_their_reasons(visit: Tabs, site: Site) -> None:
+    page = visit(site).open("volatility")
+    history = site.json("/v1/forecasts/volatility/model")["history"]
+    entries = page.locator(".decisions > li")
+    assert entries.count() == len(history) == 2
+    for i, decision in enumerate(history):
+        entry = entries.nth(i)
+        assert decision["sentence"] in entry.inner_text()
+        entry.locator("summary").click()
+        assert all(reason in entry.inner_text() for reason in decision["reasons"])
+        names = [row["candidate"] for row in decision["statistics"]]
+        assert entry.locator("tbody th").all_inner_texts() == names
+
+
+def test_the_chart_follows_the_range_buttons_and_the_keys(visit: Tabs, site: Site) -> None:
+    page = visit(site).open("direction")
+    canvas = page.locator(".chart")
+    pictures = [canvas.screenshot()]
+    everything = page.get_by_role("button", name="All", exact=True)
+    everything.click()
+    assert everything.get_attribute("aria-pressed") == "true"
+    page.wait_for_timeout(150)
+    pictures.append(canvas.screenshot())
+    canvas.focus()
+    for key in ("+", "ArrowLeft"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(150)
+        pictures.append(canvas.screenshot())
+    assert len(set(pictures)) == len(pictures)
+
+
+def test_everything_can_be_reached_by_keyboard(visit: Tabs, site: Site) -> None:
+    page = visit(site).open("direction")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the forecast"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "theme"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    for _ in range(len(NAMES) + 1):
+        page.keyboard.press("Tab")
+        if "#returns" in page.evaluate("document.activeElement.getAttribute('href')"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("main[data-forecast=returns]")
+    assert page.evaluate("document.activeElement.tagName") == "H1"
+    assert page.title().startswith("EUR/USD return")
+    unreachable = page.eval_on_selector_all(
+        "button, summary, a[href], .chart, .scroll", "all => all.filter(e => e.tabIndex < 0).length"
+    )
+    assert unreachable == 0
+
+
+def test_dark_follows_the_system_and_the_button_wins(visit: Tabs, site: Site) -> None:
+    page = visit(site, color_scheme="dark").open("direction")
+
+    def brightness() -> float:
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+    assert brightness() < 60
+    dark = page.locator(".chart").screenshot()
+    page.get_by_role("button", name="Theme").click()
+    assert brightness() > 200
+    page.wait_for_timeout(150)
+    assert page.locator(".chart").screenshot() != dark
+    page.reload()
+    page.wait_for_selector("main[data-state=ready]")
+    assert brightness() > 200
+
+
+@pytest.mark.parametrize("name", [*NAMES, SILENT.name])
+def test_a_phone_never_scrolls_sideways(visit: Tabs, site: Site, name: str) -> None:
+    page = visit(site, viewport={"width": 390, "height": 844}, has_touch=True).open(name)
+    unfold(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("direction", "dark"), ("volatility", "light")])
+def test_axe_finds_nothing_serious(visit: Tabs, site: Site, name: str, scheme: str) -> None:
+    page = visit(site, color_scheme=scheme, bypass_csp=True).open(name)
+    unfold(page)
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    serious = [
+        (rule["id"], [node["html"][:200] for node in rule["nodes"]])
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_a_forecast_that_has_issued_nothing_says_what_to_run(visit: Tabs, site: Site) -> None:
+    text = visit(site).open(SILENT.name).inner_text("main")
+    assert "No forecast has been issued yet." in text
+    assert "silent/predictions" in text
+
+
+def test_an_empty_lake_says_what_to_run(visit: Tabs, empty_site: Site) -> None:
+    tab = visit(empty_site)
+    tab.page.goto(empty_site.url)
+    tab.page.wait_for_selector("main[data-state=failed]")
+    problem = empty_site.get("/v1/forecasts")
+    assert problem.status_code == 503
+    text = tab.page.inner_text("main")
+    assert "There is nothing to show yet" in text
+    assert problem.json()["remedy"] in text
+    assert all("503" in said for said in tab.problems)
+    tab.problems.clear()
+
+
+def test_where_keys_are_asked_for_the_page_asks_for_one(
+    visit: Tabs, locked: tuple[Site, str]
+) -> None:
+    site, key = locked
+    tab = visit(site)
+    tab.page.goto(f"{site.url}/#volatility")
+    tab.page.fill("#key", "fx_wrong")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_selector("main[data-state=failed]")
+    tab.page.fill("#key", key)
+    tab.page.keyboard.press("Enter")
+    tab.settle("volatility")
+    assert all("401" in said for said in tab.problems)
+    tab.problems.clear()
+
+
+def unfold(page: Any) -> None:
+    """Open all that can be opened."""
+    page.eval_on_selector_all("details", "all => all.forEach(e => { e.open = true; })")
+    page.wait_for_timeout(100)
+
+
+def plain(text: str) -> str:
+    """With ordinary blanks."""
+    return text.replace("\u202f", " ").replace("\xa0", " ")
