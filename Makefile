@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help run dev test lint format bench lock clean
+.PHONY: help run dev serve test lint format bench lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -36,6 +36,9 @@ run: $(VENV)/installed  ## Real prices to judged forecasts, doing only what is s
 
 dev: $(VENV)/installed  ## Dagster on port 3000 and MLflow on port 5000
 	@$(BIN)/fx-assets dev
+
+serve: $(VENV)/installed  ## Forecasts over REST, and a page, on port 8000
+	@$(BIN)/python -m serving
 
 test: $(VENV)/installed-dev  ## The tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,4 +1,4 @@
-"""Dagster's UI and daemon beside MLflow's UI, started and stopped together."""
+"""Dagster's UI and daemon, MLflow's UI and the forecast server, started and stopped together."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def serve() -> int:
         "Dagster's daemon": [
             *(str(binaries / "dagster-daemon"), "run", "--workspace", "workspace.yaml"),
         ],
+        "the forecast server": [sys.executable, "-m", "serving"],
         "MLflow's UI": [
             *(str(binaries / "mlflow"), "server", "--host", "127.0.0.1"),
             *("--port", str(MLFLOW_PORT), "--workers", "1"),
@@ -36,7 +37,10 @@ def serve() -> int:
         ],
     }
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    print(f"Dagster: http://127.0.0.1:{DAGSTER_PORT}   MLflow: http://127.0.0.1:{MLFLOW_PORT}")
+    print(
+        f"Dagster: http://127.0.0.1:{DAGSTER_PORT}   MLflow: http://127.0.0.1:{MLFLOW_PORT}   "
+        "forecasts: http://127.0.0.1:8000"
+    )
     print("Stop with Ctrl-C.")
     running = {
         name: subprocess.Popen(command, env=environment) for name, command in servers.items()

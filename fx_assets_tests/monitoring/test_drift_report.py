@@ -243,7 +243,7 @@ def test_evidently_draws_a_page_that_needs_no_network_and_shows_both_verdicts(
 
 
 def test_monitoring_one_forecast_takes_five_seconds_with_the_import() -> None:
-    """Processor time of a cold process, pandas loaded; the best of three, as others use the cores."""
+    """Processor time of a cold process, pandas loaded; the best of three on a busy machine."""
     script = """
         import time
         import numpy as np, pandas as pd

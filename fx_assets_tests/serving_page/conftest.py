@@ -94,7 +94,7 @@ def serve() -> Iterator[Callable[..., Site]]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a lake that has judged, issued and scored; one for all workers of pytest-xdist."""
+    """A lake that has judged, issued and scored; one for all workers of pytest-xdist."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -183,8 +183,10 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         one.page.on("pageerror", lambda error: one.problems.append(str(error)))
         one.page.on(
             "request",
-            lambda asked: asked.url.startswith((site.url, "data:", "blob:"))
-            or one.problems.append(f"left the server: {asked.url}"),
+            lambda asked: (
+                asked.url.startswith((site.url, "data:", "blob:"))
+                or one.problems.append(f"left the server: {asked.url}")
+            ),
         )
         visits.append(one)
         return one

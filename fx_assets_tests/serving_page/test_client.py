@@ -30,9 +30,7 @@ def ask(site: Site, *arguments: str, given: str = "", key: str = "") -> Run:
 
 
 @pytest.fixture
-def call(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> object:
+def call(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
     """Runs the client in this process: exit code, output, errors."""
     monkeypatch.setenv("FX_SERVING_URL", site.url)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "FX_SERVING_KEY"):
@@ -57,10 +55,11 @@ def test_a_pipe_gets_the_newest_forecasts_as_json(site: Site) -> None:
 
 def test_a_terminal_gets_a_table(site: Site) -> None:
     ours, theirs = pty.openpty()
-    environment = plain_environment() | {"FX_SERVING_URL": site.url, "COLUMNS": "200"}
+    environment = plain_environment() | {"FX_SERVING_URL": site.url}
+    environment |= {"COLUMNS": "200", "TERM": "xterm", "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "serving.client", "latest", "direction", "volatility"],
-        env=environment | {"TERM": "xterm", "NO_COLOR": "1"}, cwd=ROOT, stdout=theirs, timeout=60, check=False,
+        env=environment, cwd=ROOT, stdout=theirs, timeout=60, check=False,
     )  # fmt: skip
     os.close(theirs)
     text = os.read(ours, 20_000).decode()
