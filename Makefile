@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help run dev serve test lint format bench lock clean
+.PHONY: help run dev serve test lint format bench bench-serving lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -54,6 +54,9 @@ lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML fil
 format: $(VENV)/installed-dev  ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-serving: $(VENV)/installed-dev  ## The server under load, beside hello-world and mlflow models serve
+	@$(BIN)/python -m benchmarks.serving --soak 60
 
 bench: $(VENV)/installed-dev  ## Speed, and the promotion rule against "promote if better"
 	@$(BIN)/python benchmarks/pipeline.py

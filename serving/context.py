@@ -16,3 +16,12 @@ class Context(Struct):
     volatility: float | None
     """EWMA standard deviation per bar."""
     baseline_mean: float | None
+
+
+class Drift(Struct):
+    """What the newest drift report says."""
+
+    alarm: bool
+    """Whether its verdict is 'drift' or 'broken'."""
+    columns: int
+    """Columns beyond their thresholds."""

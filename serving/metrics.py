@@ -87,6 +87,13 @@ SKILL_DEMONSTRATED = _gauge(
 )
 STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
 REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
+DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.", ["forecast"])
+DRIFTED_COLUMNS = _gauge(
+    "fx_drifted_columns", "Columns beyond their threshold in the newest drift report.", ["forecast"]
+)
+LOOKED = _gauge(
+    "fx_lake_looked_timestamp_seconds", "When the last look at the lake ended, since 1970.", []
+)
 
 
 @lru_cache(maxsize=2048)
@@ -127,6 +134,7 @@ def told(forecast: str, version: int) -> None:
 
 def observe(store: Store, now: datetime) -> None:
     """Set the gauges of every forecast in service."""
+    LOOKED.set_to_current_time()
     for name, service in store.services.items():
         manifest, skill = service.champion.manifest, service.champion.skill
         MODEL_VERSION.labels(name).set(manifest.version)
@@ -137,6 +145,9 @@ def observe(store: Store, now: datetime) -> None:
         if skill.skill is not None:
             SKILL.labels(name).set(skill.skill)
         _observe_data(name, service.data(now))
+        if service.drift is not None:
+            DRIFT.labels(name).set(service.drift.alarm)
+            DRIFTED_COLUMNS.labels(name).set(service.drift.columns)
     for name in store.refused:
         REFUSED.labels(name).set(1)
 

@@ -13,19 +13,26 @@ from fx_assets.features.label_arrays import known_before, label_available_at, ta
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
 from fx_assets.specs.forecast import TargetSpec
-from serving.context import Context
+from serving.context import Context, Drift
 from serving.tables import instant, instants, newest_first, numbers, plain, row_of
 
 Row = dict[str, Any]
 
 
-def newest(reader: Reader, manifest: Manifest) -> tuple[Row | None, Context | None]:
-    """The newest issued row, and what is known at the newest bar."""
+def newest(reader: Reader, manifest: Manifest) -> tuple[Row | None, Context | None, Drift | None]:
+    """The newest issued row, what is known at the newest bar, and the newest drift report."""
     table = reader.read("predictions", manifest.forecast)
     row = None
     if table is not None and table.num_rows:
         row = row_of(table, int(newest_first(table, "event_time")[0]))
-    return row, _context(reader, manifest)
+    reported, _ = drift(reader, manifest.forecast)
+    summary = None
+    if reported:
+        summary = Drift(
+            alarm=reported[0]["verdict"] in ("drift", "broken"),
+            columns=sum(bool(column["drifted"]) for column in reported),
+        )
+    return row, _context(reader, manifest), summary
 
 
 def row_at(reader: Reader, forecast: str, end: int) -> tuple[Row | None, datetime | None]:

@@ -11,7 +11,7 @@ from fx_assets.registry.predictor import Predicted
 from fx_assets.registry.wording import sentence
 from serving.answers import json_bytes
 from serving.champions import Champion
-from serving.context import Context
+from serving.context import Context, Drift
 from serving.market import data_facts, target_time
 from serving.problems import Problem
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
@@ -27,6 +27,7 @@ class Service:
     row: Mapping[str, Any] | None = None
     """The newest row of the ``predictions`` table."""
     context: Context | None = None
+    drift: Drift | None = None
     stale: str | None = None
     refused: str | None = None
 

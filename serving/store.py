@@ -222,13 +222,19 @@ class Store:
         if service.stale is not None:
             return service
         manifest = service.champion.manifest
-        sources = [("predictions", service.name), ("prices", service.feed)]
+        sources = [
+            ("predictions", service.name),
+            ("prices", service.feed),
+            ("drift", service.name),
+        ]
         try:
             stamps = await self._tables.stamps(sources)
             if self._stamps.get(service.name) == stamps:
                 return service
-            row, context = await self._tables.derive(sources, "serving.newest:newest", manifest)
-            fresh = replace(service, row=row, context=context)
+            row, context, drift = await self._tables.derive(
+                sources, "serving.newest:newest", manifest
+            )
+            fresh = replace(service, row=row, context=context, drift=drift)
             self._snapshot.save_newest(fresh)
         except (FxAssetsError, OSError) as error:
             return replace(service, stale=_text(error))

@@ -37,6 +37,22 @@ FEED = FeedSpec.model_validate(
 )
 
 
+DRIFT = pd.DataFrame(
+    {
+        "measured_at": pd.DatetimeIndex([NOW - timedelta(days=1), NOW, NOW]).as_unit("us"),
+        "verdict": ["quiet", "drift", "drift"],
+        "sentence": ["All is as it was.", *2 * ["One column has moved."]],
+        "column": ["log_return", "log_return", "rsi_14"],
+        "distance": [0.1, 0.2, 0.9],
+        "threshold": 0.5,
+        "shift": [0.1, 0.1, 0.3],
+        "shift_threshold": 0.6,
+        "drifted": [False, False, True],
+    }
+)
+"""Two drift reports, a row a column; the newer one found something."""
+
+
 class Unlogged:
     """Stands in for MLflow, of which nothing here is about."""
 
@@ -92,6 +108,7 @@ def build_lake(home: Path) -> Lake:
         _judge(lake, forecast, bars[:judged_on])
     for forecast in ISSUED:
         _issue(lake, forecast, bars, judged_on)
+    lake.replace("drift", "volatility", DRIFT)
     return lake
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fx_assets.monitoring.drift import ColumnDrift
 from fx_assets_tests.serving_page.conftest import Site, Visit
 from fx_assets_tests.serving_page.lake import ISSUED, LATE, LIVE, SILENT
 
@@ -88,7 +89,7 @@ def test_a_baseline_as_champion_is_said_to_have_no_skill(visit: Tabs, site: Site
     skill = site.json("/v1/forecasts/volatility/latest")["skill"]
     assert verdict.startswith("Skill demonstrated.")
     assert f"{100 * skill['skill']:.1f} % below that of the baseline" in verdict
-    assert f"{100 * skill['lower']:.2f} % to" in verdict.replace("+", "").replace("−", "-")
+    assert f"{100 * skill['lower']:.1f} % to" in verdict.replace("+", "").replace("−", "-")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,6 +123,18 @@ def test_decisions_are_listed_with_their_reasons(visit: Tabs, site: Site) -> Non
         assert all(reason in entry.inner_text() for reason in decision["reasons"])
         names = [row["candidate"] for row in decision["statistics"]]
         assert entry.locator("tbody th").all_inner_texts() == names
+
+
+def test_the_newest_drift_report_is_shown_the_worst_column_first(visit: Tabs, site: Site) -> None:
+    assert {"column", "distance", "shift_threshold", "drifted"} <= set(ColumnDrift.model_fields)
+    tab = visit(site)
+    part = tab.open("volatility").locator("section", has_text="Freshness and drift").last
+    assert "Drift drift" in part.inner_text()
+    assert "One column has moved." in part.inner_text()
+    assert "1 of 2 columns" in part.inner_text()
+    part.locator("summary").click()
+    assert part.locator("tbody th").all_inner_texts() == ["rsi_14", "log_return"]
+    assert "has not been measured" in tab.open("direction").inner_text("main")
 
 
 def test_the_chart_follows_the_range_buttons_and_the_keys(visit: Tabs, site: Site) -> None:

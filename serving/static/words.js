@@ -83,7 +83,7 @@ export const MODES = {
 
 /** The verdict on skill: a short label, and the reason in a sentence. */
 export function skillWords(skill, champion, baseline, tried) {
-  const gain = (value) => signedPercent(value, 2);
+  const gain = skill.demonstrated ? (value) => percent(value) : (value) => signedPercent(value);
   const band = skill.lower === null || skill.upper === null
     ? "" : ` (95${THIN}% interval ${gain(skill.lower)} to ${gain(skill.upper)})`;
   const rows = `${count(skill.rows)} out-of-sample forecasts`;

@@ -4,6 +4,7 @@ import { card, datum, facts, h, table } from "../dom.js";
 import * as words from "../words.js";
 
 const FRESH = { fresh: "good", late: "warn", stale: "bad" };
+const MEASURES = ["distance", "threshold", "shift", "shift_threshold"];
 const DRIFT = { quiet: "good", drift: "warn", broken: "bad" };
 
 export function watching({ name, status }) {
@@ -50,14 +51,17 @@ function drift(name, { drift: rows, drift_measured_at: measured }) {
       h("summary", {}, "Every column"),
       table(
         "Drift by column",
-        ["Column", "Distance", "Threshold", "Drifted"],
+        ["Column", "Distance", "Limit", "Shift", "Limit", "Drifted"],
         columns
           .toSorted((a, b) => ratio(b) - ratio(a))
-          .map((row) => [row.column, words.short(row.distance), words.short(row.threshold), row.drifted ? "yes" : "no"]),
+          .map((row) => [
+            row.column, ...MEASURES.map((name) => words.short(row[name], 3)), row.drifted ? "yes" : "no",
+          ]),
         { class: "numbers" },
       ),
     ),
   ];
 }
 
-const ratio = (row) => (row.distance ?? 0) / (row.threshold || 1);
+const ratio = (row) =>
+  Math.max((row.distance ?? 0) / (row.threshold || 1), (row.shift ?? 0) / (row.shift_threshold || 1));
