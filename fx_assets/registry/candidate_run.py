@@ -88,7 +88,7 @@ def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> Logge
                 client.log_artifacts(run_id, str(figures), "figures")
         client.finalize_logged_model(model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        client.log_inputs(run_id, [_dataset_input(candidate.dataset)])
+        _log_dataset(client, run_id, candidate.dataset)
         client.log_batch(
             run_id, metrics=_metrics(candidate, run_id, model_id), params=_params(params)
         )
@@ -97,6 +97,24 @@ def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> Logge
         _end_as_failed(client, run_id)
         raise
     return LoggedModel(candidate.forecast, run_id, experiment_id, model_id)
+
+
+def _log_dataset(client: MlflowClient, run_id: str, dataset: DatasetInfo) -> None:
+    """Log the dataset; again if another run created the same dataset at the same moment."""
+    from mlflow.exceptions import MlflowException
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
+
+    def created_meanwhile(error: BaseException) -> bool:
+        return isinstance(error, MlflowException) and "unique constraint" in str(error).lower()
+
+    for attempt in Retrying(
+        retry=retry_if_exception(created_meanwhile),
+        stop=stop_after_attempt(5),
+        wait=wait_random(0, 0.2),
+        reraise=True,
+    ):
+        with attempt:
+            client.log_inputs(run_id, [_dataset_input(dataset)])
 
 
 def _end_as_failed(client: MlflowClient, run_id: str) -> None:
