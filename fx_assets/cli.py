@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from fx_assets.errors import FxAssetsError
+
+
+def command() -> NoReturn:
+    """The console script.
+
+    It ends the process at once: at the interpreter's slow goodbye, threads of native libraries that
+    still want the GIL have been seen to abort a run that had succeeded.
+    """
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,4 +81,4 @@ def _count(number: int, noun: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()
