@@ -58,9 +58,10 @@ format: $(VENV)/installed-dev  ## Rewrite the code in the project's style
 bench-serving: $(VENV)/installed-dev  ## The server under load, beside hello-world and mlflow models serve
 	@$(BIN)/python -m benchmarks.serving --soak 60
 
-bench: $(VENV)/installed-dev  ## Speed, and the promotion rule against "promote if better"
+bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how soon drift is found
 	@$(BIN)/python benchmarks/pipeline.py
 	@$(BIN)/python benchmarks/promotion_simulation.py
+	@$(BIN)/python benchmarks/drift_delays.py
 
 lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header pyproject.toml -o requirements.txt

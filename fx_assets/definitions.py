@@ -8,6 +8,7 @@ from types import ModuleType
 
 import dagster as dg
 
+from fx_assets.assets.alerting import failure_sensor
 from fx_assets.assets.automation import compaction, compaction_schedule
 from fx_assets.assets.progress import progress_logger
 from fx_assets.components.declared import declared
@@ -25,6 +26,7 @@ def defs() -> dg.Definitions:
         dg.Definitions(
             jobs=[compaction],
             schedules=[compaction_schedule()],
+            sensors=[failure_sensor()],
             resources=resources(),
             loggers={"console": dg.colored_console_logger, "progress": progress_logger},
             executor=dg.in_process_executor,

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     mlflow_ui: str = Field(
         default="http://127.0.0.1:5000", description="Where people open MLflow; for links only."
     )
+    dagster_ui: str | None = Field(
+        default=None, description="Where people open Dagster; links in alerts, none while unset."
+    )
     cache: Path = Field(
         default=Path("data/cache"), description="Last good payload of each provider."
     )

@@ -206,9 +206,15 @@ class Platform:
     def tick(self, schedule: str, at: str) -> dg.RunRequest | dg.SkipReason:
         """What a schedule asks for when it ticks at a local time with its offset."""
         found = self.definitions.resolve_schedule_def(schedule)
-        with dg.build_schedule_context(
-            self.instance, pd.Timestamp(at).to_pydatetime(), resources=self._resources()
-        ) as context:
+        with (
+            self.monkeypatch.context() as patch,
+            dg.build_schedule_context(
+                scheduled_execution_time=pd.Timestamp(at).to_pydatetime(),
+                resources=self._resources(),
+            ) as context,
+        ):
+            # Dagster hands schedules only those instances that are kept on disk.
+            patch.setattr(dg.ScheduleEvaluationContext, "instance", self.instance)
             data = found.evaluate_tick(context)
         return _only(data.run_requests or [], data.skip_message)
 

@@ -36,11 +36,15 @@ class Raw(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Send it."""
+        await self.send(send)
+
+    async def send(self, send: Send, *more: tuple[bytes, bytes]) -> None:
+        """Send it with more headers; its own list of them stays as it is."""
         await send(
             {
                 "type": "http.response.start",
                 "status": self.status_code,
-                "headers": self.raw_headers,
+                "headers": [*self.raw_headers, *more],
             }
         )
         await send({"type": "http.response.body", "body": self.body})
@@ -54,16 +58,6 @@ class Prepared(Raw):
     ) -> None:
         self.body, self.raw_headers, self.status_code = body, raw_headers, status
         self.background = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Send it; a middleware may add to its copy of the headers."""
-        start = {
-            "type": "http.response.start",
-            "status": self.status_code,
-            "headers": list(self.raw_headers),
-        }
-        await send(start)
-        await send({"type": "http.response.body", "body": self.body})
 
 
 def json_bytes(value: Any) -> bytes:

@@ -23,6 +23,7 @@ from serving.routes import forecasts, health, inference, invocations, predict, r
 from serving.security import Limiter, load_keys
 from serving.server import Server
 from serving.settings import Settings
+from serving.shortcuts import Shortcuts
 
 DESCRIPTION = """Exchange-rate forecasts with their interval, their baseline and their skill.
 
@@ -88,7 +89,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["authorization", "content-type", "x-api-key", "if-none-match"],
             expose_headers=["etag", "x-request-id"],
         )
-    app.add_middleware(Gate, keys=keys, limiter=limiter, max_body=settings.max_body_bytes, log=log)
+    app.add_middleware(
+        Gate,
+        keys=keys,
+        limiter=limiter,
+        max_body=settings.max_body_bytes,
+        log=log,
+        # A shortcut would pass by the middleware of CORS.
+        shortcuts=Shortcuts() if settings.cors_origins else server.shortcuts,
+    )
     return app
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 from msgspec import Raw
@@ -52,7 +53,7 @@ class Champion:
         """Number of the bundle."""
         return self.manifest.version
 
-    @property
+    @cached_property
     def bars_needed(self) -> int:
         """Fewest bars of which the newest has every input."""
         uses = set(self.manifest.columns) & set(self.features.columns)
@@ -69,13 +70,13 @@ class Champion:
         Problem
             A name is missing or unknown; says which, and what was probably meant.
         """
-        width, names = len(self.names), self.names
+        width = len(self.names)
         out = np.empty((len(rows), width))
         for i, row in enumerate(rows):
             if len(row) != width:
                 raise self._misnamed(row, field if len(rows) == 1 else f"{field}[{i}]")
             try:
-                out[i] = [row[name] for name in names]
+                out[i] = list(map(row.__getitem__, self.names))
             except KeyError:
                 where = field if len(rows) == 1 else f"{field}[{i}]"
                 raise self._misnamed(row, where) from None
@@ -84,10 +85,8 @@ class Champion:
     def out_of_range(self, inputs: np.ndarray) -> list[str]:
         """The inputs of one row that lie outside of what training saw."""
         row = inputs[0]
-        outside = (row < self._least) | (row > self._greatest)
-        if not outside.any():
-            return []
-        return [self.names[i] for i in np.flatnonzero(outside)]
+        (outside,) = ((row < self._least) | (row > self._greatest)).nonzero()
+        return [self.names[i] for i in outside]
 
     def input_facts(self) -> list[InputFact]:
         """Name, unit and training range of each input."""

@@ -9,10 +9,12 @@ from time import perf_counter, time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fx_assets.errors import FxAssetsError
 from serving import metrics
 from serving.access_log import AccessLog, Entry
-from serving.problems import Problem
+from serving.problems import Problem, unavailable
 from serving.security import Key, Keys, Limiter, authorise
+from serving.shortcuts import Shortcuts, read_body
 
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -21,6 +23,7 @@ SECURITY_HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+API_HEADERS = [*SECURITY_HEADERS, API_POLICY]
 DRAINED = 4
 """Bodies up to so many times the limit are read to their end before they are refused."""
 _ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
@@ -38,9 +41,10 @@ class Gate:
         limiter: Limiter | None,
         max_body: int,
         log: AccessLog,
+        shortcuts: Shortcuts,
     ) -> None:
         self._app, self._keys, self._limiter = app, keys, limiter
-        self._max_body, self._log = max_body, log
+        self._max_body, self._log, self._shortcuts = max_body, log, shortcuts
         self._start, self._count = token_hex(6), count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,10 +76,21 @@ class Gate:
         key: Key | None = None
         try:
             key = self._admit(scope, headers)
-            if b"content-length" in headers or scope["method"] in ("GET", "HEAD"):
-                await self._app(scope, receive, answer)
+            checked = receive
+            if b"content-length" not in headers and scope["method"] not in ("GET", "HEAD"):
+                checked = _bounded(receive, self._max_body)
+            found = self._shortcuts.find(scope["method"], scope["path"])
+            if found is None:
+                await self._app(scope, checked, answer)
             else:
-                await self._app(scope, _bounded(receive, self._max_body), answer)
+                shortcut, name = found
+                scope["route"] = shortcut
+                content = await read_body(checked) if shortcut.has_body else b""
+                made = shortcut.handler(name, headers, content)
+                status = made.status_code
+                await made.send(send, (b"x-request-id", request_id.encode()), *API_HEADERS)
+        except FxAssetsError as error:
+            await unavailable(error).response(request_id)(scope, receive, answer)
         except Problem as problem:
             if problem.document.status == 413:
                 await _drain(receive, DRAINED * self._max_body)

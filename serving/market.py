@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from fx_assets.calendars import calendar
 from serving.schemas import Data, Verdict
@@ -13,8 +13,7 @@ EPOCH = date(1970, 1, 1).toordinal()
 _MANY = 40_000
 
 
-@dataclass(frozen=True)
-class DayFacts:
+class DayFacts(NamedTuple):
     """An open or closed day of a market."""
 
     closed: str | None

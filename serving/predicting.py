@@ -70,8 +70,11 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
         day_facts(manifest.calendar, bar.day) if bar.day >= FIRST_DAY else None for bar in bars
     ]
     usable = [fact for fact in facts if fact is not None]
-    day = np.array([fact.ordinal for fact in usable], dtype=np.int64)
-    if len(usable) < len(bars) or any(f.closed for f in usable) or (day[1:] == day[:-1]).any():
+    if len(usable) < len(bars):
+        raise _unusable(service, bars, field)
+    closed, ordinals, following, available_us = zip(*usable, strict=True)
+    day = np.array(ordinals, dtype=np.int64)
+    if any(closed) or (day[1:] == day[:-1]).any():
         raise _unusable(service, bars, field)
     last = bars[-1].day
     as_of = published(manifest.calendar, last)
@@ -88,9 +91,9 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
     series = FeatureBars(
         close=np.array([bar.close for bar in bars]),
         day=day,
-        next_day=np.array([fact.next_ordinal for fact in usable], dtype=np.int64),
+        next_day=np.array(following, dtype=np.int64),
     )
-    available = np.array([f.available_us for f in usable]).astype("datetime64[us]")
+    available = np.array(available_us).astype("datetime64[us]")
     columns = labelled_columns(series, available, champion.features, champion.predictor.target)
     made = champion.predictor.newest(columns)
     data = data_facts(manifest.calendar, last, as_of, bars[-1].close, now)

@@ -13,6 +13,7 @@ from serving.problems import Problem
 from serving.reading import Tables
 from serving.service import Service
 from serving.settings import Settings
+from serving.shortcuts import Shortcuts
 from serving.store import Store
 
 LATE_SECONDS = 5
@@ -48,6 +49,7 @@ class Server:
         self.settings = settings
         self.tables = Tables(Location(settings.lake_root))
         self.store = Store(settings, self.tables)
+        self.shortcuts = Shortcuts()
         self.visibility = "private" if private else "public"
         self._latest: dict[str, Latest] = {}
         self.store.listen(self._refresh)

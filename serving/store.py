@@ -70,6 +70,11 @@ class Store:
             self._task.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def starting(self) -> bool:
+        """Whether the first look goes on and what it is to find, such as prices, is missing."""
+        return not self.looks and any(one.context is None for one in self.services.values())
+
     def get(self, name: str) -> Service:
         """The forecast of that name.
 

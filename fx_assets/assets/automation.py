@@ -7,9 +7,9 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.due import days_to_predict, retrain_reason
 from fx_assets.assets.prices import years_to_ingest
+from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
 from fx_assets.calendars import calendar
 from fx_assets.resources import LakeResource
-from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 AssetJob: TypeAlias = Any
@@ -17,16 +17,6 @@ AssetJob: TypeAlias = Any
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-
-
-def _schedule_status() -> dg.DefaultScheduleStatus:
-    running = Settings().automation
-    return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
-
-
-def _sensor_status() -> dg.DefaultSensorStatus:
-    running = Settings().automation
-    return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
@@ -51,7 +41,7 @@ def ingest_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=spec.ingest_cron,
         execution_timezone=str(calendar(spec.calendar).timezone),
-        default_status=_schedule_status(),
+        default_status=schedule_status(),
         description=f"New bars of {spec.instrument} on weekdays after publication.",
     )
     def schedule(
@@ -71,7 +61,9 @@ def ingest_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
 def retrain_job(spec: ForecastSpec) -> AssetJob:
     """Judge every candidate on the same rows and decide about the champion."""
     everything = dg.AssetSelection.groups(spec.name)
-    live = dg.AssetSelection.assets([spec.name, "predictions"], [spec.name, "outcomes"])
+    live = dg.AssetSelection.assets(
+        *([spec.name, table] for table in ("predictions", "outcomes", "drift_report"))
+    )
     return dg.define_asset_job(
         f"{spec.name}_retrain",
         selection=everything - live,
@@ -98,7 +90,7 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
         job=job,
         cron_schedule=spec.retrain_cron,
         execution_timezone=str(calendar(feed.calendar).timezone),
-        default_status=_schedule_status(),
+        default_status=schedule_status(),
         description="The weekly look: walk-forward of the newest rows, and a recorded decision.",
     )
     def schedule(
@@ -107,6 +99,8 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
         store = lake.open()
         if not store.exists("prices", feed.name):
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
+        if in_progress(context.instance, job.name):
+            return dg.SkipReason("Candidates are being judged already.")
         reason = retrain_reason(store, spec, feed)
         if reason is None:
             return dg.SkipReason("Nothing new since the last decision.")
@@ -129,7 +123,7 @@ def new_prices_sensor(
         name=f"{spec.name}_follows_prices",
         jobs=[predict, retrain],
         minimum_interval_seconds=60,
-        default_status=_sensor_status(),
+        default_status=sensor_status(),
         description=f"Predicts whenever {feed.name}/prices has bars without a prediction.",
     )
     def sensor(
@@ -179,6 +173,6 @@ def compaction_schedule() -> dg.ScheduleDefinition:
         job=compaction,
         cron_schedule="0 3 * * 0",
         execution_timezone="UTC",
-        default_status=_schedule_status(),
+        default_status=schedule_status(),
         description="Merges small files every Sunday, so that reading stays fast.",
     )

@@ -1,13 +1,23 @@
 """The decision: keep, replace, refresh or demote the champion; its record; the published bundle."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
+from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import markdown_table
 from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.monitoring.alerts import AlertKind
+
+NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
+"""Verdicts that people are told of."""
 
 
 def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
@@ -33,18 +43,26 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         registry: RegistryResource,
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
+        from fx_assets.monitoring.ledger import ledger_markdown
         from fx_assets.registry.champion import decide_champion
 
+        store, run_id = lake.open(), context.run.run_id
         decided = decide_champion(
             spec,
             feed,
             features,
-            store=lake.open(),
+            store=store,
             registry=registry.open(),
-            run_id=context.run.run_id,
+            run_id=run_id,
             now=clock.now(),
         )
         latest = decided.decisions[-1]
+        keep_background(store, spec.name, int(latest.version or 0), features)
+        for decision in decided.decisions:
+            kind = NEWS.get(decision.verdict)
+            if kind is not None:
+                key = f"{kind}:{spec.name}:{decision.sequence}"
+                tell(store, kind, spec.name, decision.sentence, run_id=run_id, key=key)
         return dg.MaterializeResult(
             metadata={
                 "decision": " ".join(decision.sentence for decision in decided.decisions),
@@ -60,6 +78,19 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         )
 
     return champion
+
+
+def keep_background(store: "Lake", forecast: str, version: int, frame: pd.DataFrame) -> None:
+    """Store the training rows that explanations of a bundle are measured against, once."""
+    from fx_assets.monitoring.explain import background_path, make_background, store_background
+    from fx_assets.registry.bundle import load
+    from fx_assets.registry.champion import training_inputs
+
+    if store.blob_exists(background_path(forecast, version)):
+        return
+    manifest = load(store, forecast, version).manifest
+    seen = frame[frame["event_time"] <= pd.Timestamp(manifest.trained_through)]
+    store_background(store, make_background(manifest, training_inputs(seen, manifest.family)))
 
 
 def decision_table(decision: Decision) -> str:
@@ -84,15 +115,4 @@ def decision_table(decision: Decision) -> str:
     ) + (
         f"\n\nn = {decision.rows:,} identical rows, hash {decision.row_hash}, "
         f"K = {decision.trials}, needed p < {decision.thresholds.clark_west_p:.3g}"
-    )
-
-
-def ledger_markdown(ledger: list[Decision]) -> str:
-    """The newest decisions, newest first."""
-    return markdown_table(
-        ["decided", "data as of", "verdict", "why"],
-        [
-            [f"{d.decided_at:%Y-%m-%d %H:%M}", f"{d.data_as_of:%Y-%m-%d}", d.verdict, d.sentence]
-            for d in reversed(ledger[-20:])
-        ],
     )

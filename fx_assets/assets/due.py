@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fx_assets.calendars import calendar
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
     from fx_assets.lake import Lake
 
 RETRAIN_EVERY = timedelta(days=7)
+FIRST_YEAR, LAST_YEAR = 2020, 2027
+"""Years in which the longest pause of a calendar is looked for; weekdays of holidays come round."""
+
+
+@lru_cache(maxsize=8)
+def longest_pause(name: str) -> timedelta:
+    """The longest time between two publications of a calendar that nothing is wrong with."""
+    market = calendar(name)
+    days = market.open_days(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31))
+    times = [market.available_at(day) for day in days]
+    return max(later - earlier for earlier, later in pairwise(times))
 
 
 def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> list[date]:

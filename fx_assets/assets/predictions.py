@@ -2,16 +2,25 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.display import markdown_table
+from fx_assets.assets.prices import freshness_policy
 from fx_assets.assets.refusal import require_gate
 from fx_assets.calendars import calendar
+from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.registry.issue import Inputs
+
+MOST_INPUTS = 10
+"""Inputs that an explanation shows; the others are summed."""
 
 
 def day_partitions(spec: ForecastSpec, feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
@@ -42,6 +51,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         kinds={"python", "deltalake", "onnx"},
         partitions_def=day_partitions(spec, feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        freshness_policy=freshness_policy(feed),
         metadata={UNIQUE_KEY: ["day"]},
         check_specs=[
             dg.AssetCheckSpec(
@@ -67,6 +77,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
                     markdown_table(["day", "outcome"], sorted(issued.notes.items()))
                 ),
                 **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
+                **(_explanation(issued.newest, store) if issued.newest else {}),
             },
         )
         yield dg.AssetCheckResult(
@@ -80,3 +91,32 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         )
 
     return predictions
+
+
+def _explanation(newest: "Inputs", store: "Lake") -> dict[str, Any]:
+    """Why the newest prediction is what it is."""
+    from fx_assets.monitoring.explain import background_path, explain, load_background
+
+    manifest = newest.bundle.manifest
+    if not store.blob_exists(background_path(manifest.forecast, manifest.version)):
+        return {"why": f"v{manifest.version} has no background to be explained with"}
+    try:
+        background = load_background(store, manifest.forecast, manifest.version)
+        said = explain(newest.bundle, newest.values, background)
+    except FxAssetsError as error:  # a prediction stands, explained or not
+        return {"why": error.message}
+    shown, others = said.contributions[:MOST_INPUTS], said.contributions[MOST_INPUTS:]
+    rows = [
+        [c.name, _number(c.value), _number(c.usual), f"{c.effect:+.4g} ± {c.standard_error:.1g}"]
+        for c in shown
+    ]
+    if others:
+        rest = sum(c.effect for c in others)
+        rows.append([f"{len(others)} other inputs", "", "", f"{rest:+.4g}"])
+    rows += [["usually", "", "", f"{said.base:.4g}"], [said.scale, "", "", f"{said.total:.4g}"]]
+    table = markdown_table(["input", "value", "usual", "effect"], rows)
+    return {"why": said.sentence, "explanation": dg.MetadataValue.md(table)}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

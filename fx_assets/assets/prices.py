@@ -1,25 +1,37 @@
 """From a provider's payload to prices that passed the quality gate."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
+from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import bars_metadata, content_version, markdown_table
+from fx_assets.assets.due import longest_pause
 from fx_assets.assets.refusal import record_findings, require_gate
 from fx_assets.calendars import calendar
 from fx_assets.lake import Lake
-from fx_assets.quality import CHECKS, GateReport
+from fx_assets.quality import CHECKS, Finding, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
 from fx_assets.sources import Provenance
 from fx_assets.specs import FeedSpec
+from fx_assets.specs.watching import FreshnessRule
 
 FALLBACK_CHECK = "live_source"
 RAW_KEY = ["event_time", "available_at", "close"]
 QUARANTINE_KEY = ["event_date", "column", "value", "reason"]
+
+
+def freshness_policy(spec: FeedSpec) -> dg.FreshnessPolicy:
+    """Late after the calendar's longest pause: Dagster's policies know no holidays.
+
+    The sensor ``<feed>_is_fresh`` knows them, and sees a single missed bar.
+    """
+    grace = timedelta(minutes=FreshnessRule().grace_minutes)
+    return dg.FreshnessPolicy.time_window(fail_window=longest_pause(spec.calendar) + grace)
 
 
 def year_partitions(spec: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
@@ -54,6 +66,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", spec.source.kind},
         partitions_def=year_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        freshness_policy=freshness_policy(spec),
         metadata={UNIQUE_KEY: RAW_KEY, "instrument": spec.instrument, "calendar": spec.calendar},
         check_specs=[
             *(
@@ -95,6 +108,10 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
             now=now,
             run_id=run_id,
         )
+        refused = [f"{f.check}: {f.message}" for f in report.findings if _refuses(f)]
+        if refused:
+            key = f"gate_failed:{spec.name}:{provenance.sha256}"
+            tell(store, "gate_failed", spec.name, "; ".join(refused), run_id=run_id, key=key)
         fetched = pd.DataFrame([provenance.model_dump()])
         store.insert_new("sources", spec.name, fetched, ["provider", "sha256"], run_id=run_id)
         yield dg.Output(
@@ -126,6 +143,7 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake"},
         partitions_def=year_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        freshness_policy=freshness_policy(spec),
     )
     def prices(lake: LakeResource, raw_prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.lake import as_known_at
@@ -140,6 +158,10 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         )
 
     return prices
+
+
+def _refuses(finding: Finding) -> bool:
+    return finding.severity == "block" and not finding.passed
 
 
 def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:

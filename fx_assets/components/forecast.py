@@ -1,4 +1,4 @@
-"""A declared forecast becomes its assets, checks, jobs, schedule and sensor."""
+"""A declared forecast becomes its assets, checks, jobs, schedule and sensors."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from fx_assets.assets.automation import (
 )
 from fx_assets.assets.candidates import build_candidate
 from fx_assets.assets.champion import build_champion
+from fx_assets.assets.drift_report import build_drift_report
 from fx_assets.assets.features import build_features
+from fx_assets.assets.lateness import prediction_freshness_sensor
 from fx_assets.assets.outcomes import build_outcomes
 from fx_assets.assets.predictions import build_predictions
+from fx_assets.assets.reviews import monitor_job, monitor_sensor, review_sensor
 from fx_assets.assets.splits import build_splits
 from fx_assets.components.declared import declared
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -43,8 +46,8 @@ class Forecast(dg.Component):
 
 
 def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
-    """A forecast's assets, checks, jobs, schedule and sensor."""
-    retrain, predict = retrain_job(spec), predict_job(spec)
+    """A forecast's assets, checks, jobs, schedule and sensors."""
+    retrain, predict, monitor = retrain_job(spec), predict_job(spec), monitor_job(spec)
     return dg.Definitions(
         assets=[
             build_features(spec, feed),
@@ -53,8 +56,14 @@ def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
             build_champion(spec, feed),
             build_predictions(spec, feed),
             build_outcomes(spec, feed),
+            build_drift_report(spec, feed),
         ],
-        jobs=[retrain, predict],
+        jobs=[retrain, predict, monitor],
         schedules=[retrain_schedule(spec, feed, retrain)],
-        sensors=[new_prices_sensor(spec, feed, predict, retrain)],
+        sensors=[
+            new_prices_sensor(spec, feed, predict, retrain),
+            monitor_sensor(spec, feed, monitor, predict),
+            review_sensor(spec, retrain),
+            prediction_freshness_sensor(spec, feed, predict),
+        ],
     )

@@ -1,4 +1,4 @@
-"""A declared feed becomes its assets, checks, job and schedule."""
+"""A declared feed becomes its assets, checks, job, schedule and sensor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from fx_assets.assets.automation import ingest_job, ingest_schedule
+from fx_assets.assets.lateness import feed_freshness_sensor
 from fx_assets.assets.prices import build_prices, build_raw_prices
 from fx_assets.specs import FeedSpec
 
@@ -32,10 +33,11 @@ class PriceFeed(dg.Component):
 
 
 def feed_definitions(spec: FeedSpec) -> dg.Definitions:
-    """A feed's assets, checks, job and schedule."""
+    """A feed's assets, checks, job, schedule and sensor."""
     job = ingest_job(spec)
     return dg.Definitions(
         assets=[build_raw_prices(spec), build_prices(spec)],
         jobs=[job],
         schedules=[ingest_schedule(spec, job)],
+        sensors=[feed_freshness_sensor(spec, job)],
     )

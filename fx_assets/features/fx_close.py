@@ -231,7 +231,7 @@ FEATURES: tuple[Feature, ...] = (
         "skewness of the last 63 log returns",
         "1",
         63,
-        lambda b: rolling_skew(b.log_return, 63),
+        lambda b: rolling_skew(b.log_return, 63, b.moments("log_return", 63).std),
     ),
     Feature("up_share_21", "share of rising bars among the last 21", "share", 21, _up_share),
     Feature(

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -51,13 +50,18 @@ def rolling_moments(x: Floats, window: int) -> Moments:
     return Moments(distance, std)
 
 
-def rolling_skew(x: Floats, window: int) -> Floats:
-    """Skewness of the last ``window`` values of each row; 0 where the standard deviation is 0."""
+def rolling_skew(x: Floats, window: int, std: Floats | None = None) -> Floats:
+    """Skewness of the last ``window`` values of each row; 0 where the standard deviation is 0.
+
+    ``std`` is that of :func:`rolling_moments`, where it is at hand.
+    """
+    if std is None:
+        std = rolling_moments(x, window).std
     third = np.full(len(x), np.nan)
     for rows, centred in _centred_windows(x, window):
         deviation = centred - centred.sum(axis=0) / window
         third[rows] = _column_means(deviation * deviation * deviation)
-    return ratio(third, rolling_moments(x, window).std ** 3)
+    return ratio(third, std**3)
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
@@ -74,7 +78,10 @@ def _centred_windows(x: Floats, window: int) -> Iterator[tuple[slice, Floats]]:
     """
     if len(x) < window:
         return
-    windows = sliding_window_view(np.concatenate([x[:1], x]), window).T
+    values = np.concatenate([x[:1], x])
+    # The view that sliding_window_view(values, window).T is, in a twentieth of its time.
+    shape, step = (window, len(values) - window + 1), values.itemsize
+    windows: Floats = np.ndarray(shape, values.dtype, values, strides=(step, step))
     size = max(1, _BLOCK_VALUES // window)
     for start in range(1, windows.shape[1], size):
         block = windows[:, start - 1 : start + size]

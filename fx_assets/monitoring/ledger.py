@@ -59,7 +59,10 @@ def reigns(decisions: Sequence[Decision]) -> pd.DataFrame:
         _reign(group, groups[i + 1][0] if i + 1 < len(groups) else None)
         for i, group in enumerate(groups)
     ]
-    return pd.DataFrame(rows, columns=list(REIGN_COLUMNS)).astype(REIGN_COLUMNS)
+    table = pd.DataFrame(rows, columns=list(REIGN_COLUMNS))
+    for column in ("from", "until"):  # a lone reign has no end, and so no time zone
+        table[column] = pd.to_datetime(table[column], utc=True)
+    return table.astype(REIGN_COLUMNS)
 
 
 def ledger_markdown(decisions: Sequence[Decision], most: int = 20) -> str:

@@ -94,6 +94,13 @@ def decide_champion(
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
 
 
+def training_inputs(frame: pd.DataFrame, family: str) -> np.ndarray:
+    """(n, p) inputs of a frame's labelled rows, which a final fit is made of."""
+    matrix = models.model_inputs(frame, models.model_class(family), feature_columns(frame))
+    inputs: np.ndarray = matrix[labelled_rows(frame)]
+    return inputs
+
+
 def _evidence(
     candidate: CandidateSpec,
     spec: ForecastSpec,
@@ -167,7 +174,7 @@ class _Publisher:
             "decision": decision.sentence,
         }
         mlflow_version = self.registry.register(self.spec.name, draft.logged, tags)
-        inputs = self._inputs(draft)
+        inputs = training_inputs(self.frame, draft.family)
         golden = np.ascontiguousarray(inputs[-GOLDEN_ROWS:])
         bundle = Bundle(
             facts=self._facts(decision, draft, version, mlflow_version, inputs),
@@ -175,12 +182,6 @@ class _Publisher:
             golden=Golden.of(golden, OnnxModel(onnx).predict(golden)),
         )
         store_bundle(self.store, bundle)
-
-    def _inputs(self, draft: Draft) -> np.ndarray:
-        matrix = models.model_inputs(
-            self.frame, models.model_class(draft.family), feature_columns(self.frame)
-        )
-        return matrix[labelled_rows(self.frame)]
 
     def _facts(
         self,

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NoChampionError
@@ -28,6 +30,15 @@ ISSUED_ONLY = frozenset({"issued_at", "mode", "table_versions"})
 """What a row says of the moment at which it was issued; all else can be made again."""
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """A champion, and what it read when it made a row."""
+
+    bundle: LoadedBundle
+    values: NDArray[np.float64]
+    """(1, p)."""
+
+
 @dataclass
 class Issued:
     """What came of the days that were asked for."""
@@ -39,6 +50,8 @@ class Issued:
     differences: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     """What happened to each day, by date."""
+    newest: Inputs | None = None
+    """What ``latest`` was made of."""
 
 
 def issue_days(
@@ -78,6 +91,7 @@ def issue_days(
         issued.latest = before[name]
         if changed:
             issued.differences.append(f"{name}: {', '.join(changed)} would differ today")
+    issued.newest = issuer.newest
     issued.new_rows = _typed(pd.DataFrame(made, columns=list(COLUMNS)))
     return issued
 
@@ -92,6 +106,7 @@ class _Issuer:
         self.raw = store.read("raw_prices", feed.name)
         self.days = market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.ledger = read_decisions(store, spec.name)
+        self.newest: Inputs | None = None
         self._bundles: dict[int, LoadedBundle] = {}
 
     def why_not(self, day: date) -> str | None:
@@ -146,6 +161,7 @@ class _Issuer:
         newest = frame.iloc[-1]
         predictor = Predictor(bundle)
         made = predictor.newest(frame)
+        self.newest = Inputs(bundle, made.inputs)
         target_time = newest["target_time"].to_pydatetime()
         return {
             "day": day.isoformat(),

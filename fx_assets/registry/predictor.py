@@ -64,7 +64,7 @@ class Predictor:
         self, inputs: NDArray[np.float64], *, volatility: float, baseline_mean: float
     ) -> list[Predicted]:
         """Predictions of an (n, p) matrix of inputs, which share volatility and baseline."""
-        baseline = float(baseline_forecast(self.target, np.array([baseline_mean]))[0])
+        baseline = float(baseline_forecast(self.target, baseline_mean))
         out = []
         for row, value in enumerate(self.bundle.predict(inputs).tolist()):
             lower, upper = self.intervals.interval(value, volatility)

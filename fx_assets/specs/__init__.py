@@ -8,6 +8,7 @@ from fx_assets.specs.forecast import (
     TargetSpec,
     WalkForwardSpec,
 )
+from fx_assets.specs.watching import WatchingSpec
 
 __all__ = [
     "CandidateSpec",
@@ -19,4 +20,5 @@ __all__ = [
     "PromotionRule",
     "TargetSpec",
     "WalkForwardSpec",
+    "WatchingSpec",
 ]

@@ -19,6 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fx_assets.specs.base import Name, Spec, digest
+from fx_assets.specs.watching import WatchingSpec
 
 TargetKind = Literal["direction", "return", "volatility"]
 
@@ -170,6 +171,7 @@ class ForecastSpec(Spec):
     """First day for which a prediction may be asked."""
     retrain_cron: str = "0 18 * * 6"
     """When candidates are judged again, in the time zone of the feed's calendar."""
+    watching: WatchingSpec = WatchingSpec()
     owners: list[str] = Field(default=["team:research"])
 
     @field_validator("features")

@@ -76,7 +76,7 @@ def test_a_fault_fails_its_check_and_leaves_the_tables_as_they_were(
     platform: Platform, rates: pd.DataFrame, fault: str
 ) -> None:
     edit, check, bad_day = FAULTS[fault]
-    before = platform.versions(without=["quality", "sources", "quarantine"])
+    before = platform.versions(without=["quality", "sources", "quarantine", "alerts"])
     day = "2018-07-10" if fault == "day and month" else DAY
     platform.arrive(rates, day, edit)
 
@@ -84,7 +84,7 @@ def test_a_fault_fails_its_check_and_leaves_the_tables_as_they_were(
 
     assert not result.success
     assert check in failed_checks(result)
-    assert platform.versions(without=["quality", "sources", "quarantine"]) == before
+    assert platform.versions(without=["quality", "sources", "quarantine", "alerts"]) == before
     assert started_steps(result) == {"eurusd__raw_prices"}
     kept_out = platform.lake.read("quarantine", "eurusd")
     assert bad_day in set(kept_out["event_date"])

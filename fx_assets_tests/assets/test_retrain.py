@@ -125,6 +125,9 @@ def test_a_planted_signal_is_promoted_by_the_whole_graph(
     assert row["skill_lower"] > 0
     assert row["prediction"] != row["baseline"]
     assert evening(today) > row["champion_label_end"]
+    told = platform.lake.read("alerts", "platform")
+    assert set(told["kind"]) == {"promotion"}
+    assert told["sentence"].iloc[0] == ledger["sentence"].iloc[-1]
 
     from mlflow import MlflowClient
 

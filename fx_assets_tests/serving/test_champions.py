@@ -157,3 +157,9 @@ def _predictions(running: Running) -> float:
     text = running.client.get("/metrics").text
     name = 'fx_predictions_total{forecast="direction",version="1"} '
     return float(next(line for line in text.splitlines() if line.startswith(name)).split()[1])
+
+
+def test_a_server_that_is_ready_predicts(lake_root: Path, tmp_path: Path) -> None:
+    with serving(lake_root, tmp_path, patience_seconds="0.001") as running:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
+        assert running.client.post(URL, json=BODY).status_code == 200

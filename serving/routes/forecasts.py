@@ -18,6 +18,7 @@ from serving.routes.parameters import IsoDate, Name
 from serving.schemas import Forecast, ForecastList, ForecastSummary, ModelCard, Status
 from serving.server import Server
 from serving.service import Service
+from serving.shortcuts import Headers
 from serving.windows import microseconds
 
 TAGS: list[str | Enum] = ["forecasts"]
@@ -44,20 +45,21 @@ def add(routes: APIRouter, server: Server) -> None:
         soonest = min(services.values(), key=lambda service: _next_bar(service, now))
         return conditional(request, server, soonest, body, identity=rows)
 
-    @routes.get(
+    def latest(forecast: str, headers: Headers, _body: bytes) -> Raw:
+        ready = server.latest(forecast)
+        metrics.told(forecast, ready.version)
+        given = headers.get(b"if-none-match")
+        if given is not None and matches(given.decode("latin-1"), ready.etag):
+            return ready.unchanged
+        return ready.response
+
+    routes.get(
         "/v1/forecasts/{forecast}/latest",
         summary="The newest forecast, as it was issued",
         tags=TAGS,
         response_class=Response,
         **described(Forecast, problems=(404, 503), cached=True, named=True),
-    )
-    async def latest(request: Request) -> Raw:
-        forecast = request.path_params["forecast"]
-        ready = server.latest(forecast)
-        metrics.told(forecast, ready.version)
-        if matches(request.headers.get("if-none-match"), ready.etag):
-            return ready.unchanged
-        return ready.response
+    )(server.shortcuts.add("GET", "latest", latest))
 
     @routes.get(
         "/v1/forecasts/{forecast}/issued",

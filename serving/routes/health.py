@@ -13,6 +13,7 @@ from serving.openapi import described
 from serving.schemas import ForecastHealth, Live, Ready
 from serving.server import Server
 
+_STARTING = "The first look at the lake has not ended yet."
 NO_STORE = {"cache-control": "no-store"}
 
 
@@ -27,8 +28,10 @@ def readiness(server: Server) -> Ready:
     rows += [ForecastHealth(name, None, None, reason) for name, reason in refused.items()]
     troubled = any(row.stale or row.refused for row in rows)
     status: Literal["ready", "degraded", "not ready"]
-    status = "not ready" if not services else "degraded" if troubled else "ready"
-    return Ready(status, rows, store.lake_problem)
+    status = "degraded" if troubled else "ready"
+    if not services or store.starting:
+        status = "not ready"
+    return Ready(status, rows, _STARTING if store.starting else store.lake_problem)
 
 
 TAGS: list[str | Enum] = ["operations"]
@@ -50,8 +53,9 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/health/ready",
         summary="Forecasts can be served",
-        description="503 while there is none. 'degraded': the last good champion answers, because "
-        "the lake is away or a newer bundle was refused; the reason is given.",
+        description="503 while there is none, or the first look at the lake goes on. 'degraded': "
+        "the last good champion answers, because the lake is away or a newer bundle was refused; "
+        "the reason is given.",
         tags=TAGS,
         response_class=Response,
         **_with_unready(described(Ready)),

@@ -13,6 +13,7 @@ from serving.predicting import from_bars, from_features, need_data
 from serving.routes.parameters import Name
 from serving.schemas import Bars, BarSeries, FeatureRows, Features, Forecast, Forecasts
 from serving.server import Server
+from serving.shortcuts import Headers, content_type
 
 PROBLEMS = (404, 409, 413, 415, 422, 503)
 
@@ -26,7 +27,13 @@ def add(routes: APIRouter, server: Server) -> None:
     bars_body, series_body = Body(Bars), Body(BarSeries)
     store, limit = server.store, server.settings.max_batch
 
-    @routes.post(
+    def predict_features(forecast: str, headers: Headers, content: bytes) -> Raw:
+        body = features_body.decode(content_type(headers), content)
+        service = store.get(forecast)
+        data = need_data(service, server.now())
+        return Raw(json_bytes(from_features(service, [body.features], "features", data)[0]))
+
+    routes.post(
         "/v1/forecasts/{forecast}/predict/features",
         summary="Predict from features",
         description="The champion's inputs by name, in any order: all of them, and no others. "
@@ -34,12 +41,7 @@ def add(routes: APIRouter, server: Server) -> None:
         tags=TAGS,
         response_class=Response,
         **described(Forecast, body=Features, problems=PROBLEMS, named=True),
-    )
-    async def predict_features(request: Request) -> Raw:
-        body = await features_body.read(request)
-        service = store.get(request.path_params["forecast"])
-        data = need_data(service, server.now())
-        return Raw(json_bytes(from_features(service, [body.features], "features", data)[0]))
+    )(server.shortcuts.add("POST", "predict/features", predict_features))
 
     @routes.post(
         "/v1/forecasts/{forecast}/predict/features/batch",
@@ -55,7 +57,12 @@ def add(routes: APIRouter, server: Server) -> None:
         data = need_data(service, server.now())
         return Raw(json_bytes(Forecasts(from_features(service, body.rows, "rows", data))))
 
-    @routes.post(
+    def predict_bars(forecast: str, headers: Headers, content: bytes) -> Raw:
+        body = bars_body.decode(content_type(headers), content)
+        service = store.get(forecast)
+        return Raw(json_bytes(from_bars(service, body.bars, server.now())))
+
+    routes.post(
         "/v1/forecasts/{forecast}/predict/bars",
         summary="Predict from bars",
         description="The platform computes the features of the newest bar, with the function that "
@@ -63,11 +70,7 @@ def add(routes: APIRouter, server: Server) -> None:
         tags=TAGS,
         response_class=Response,
         **described(Forecast, body=Bars, problems=PROBLEMS, named=True),
-    )
-    async def predict_bars(request: Request) -> Raw:
-        body = await bars_body.read(request)
-        service = store.get(request.path_params["forecast"])
-        return Raw(json_bytes(from_bars(service, body.bars, server.now())))
+    )(server.shortcuts.add("POST", "predict/bars", predict_bars))
 
     @routes.post(
         "/v1/forecasts/{forecast}/predict/bars/batch",

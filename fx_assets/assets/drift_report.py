@@ -1,0 +1,153 @@
+"""Is it still right? The newest rows and outcomes of a forecast, judged after each batch."""
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from fx_assets import clock
+from fx_assets.assets.alerting import tell
+from fx_assets.assets.display import markdown_table
+from fx_assets.resources import LakeResource
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    from fx_assets.assets.watch import Look
+    from fx_assets.lake import Lake
+    from fx_assets.monitoring.alerts import AlertKind
+    from fx_assets.monitoring.drift import DriftReport
+
+CHECKS = {
+    "drift": "The newest rows lie no further from the training reference than its own windows do.",
+    "broken_features": "Features are what prices give; predictions do what they have done before.",
+    "performance": "Live predictions are no worse than promised, at all looks together.",
+}
+OURS = {True: "drift", False: "no drift", None: "not asked"}
+
+
+def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+    """The asset that judges drift, faults and live performance, and warns."""
+    key = dg.AssetKey([spec.name, "drift_report"])
+
+    @dg.asset(
+        key=key,
+        deps=[[spec.name, table] for table in ("features", "champion", "predictions", "outcomes")],
+        group_name=spec.name,
+        description=(
+            "Newest rows against the training reference, features against prices, live predictions "
+            f"against outcomes: at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of "
+            "drift a year. Numbers go to the tables drift and performance."
+        ),
+        owners=spec.owners,
+        kinds={"python", "evidently"},
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=meaning)
+            for name, meaning in CHECKS.items()
+        ],
+    )
+    def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.assets.watch import look_at
+
+        store, run_id = lake.open(), context.run.run_id
+        seen = look_at(spec, feed, store, clock.now(), run_id)
+        results = check_results(seen)
+        for result in results:
+            if not result.passed:
+                _tell(store, spec.name, result, run_id)
+        return dg.MaterializeResult(
+            metadata={
+                "verdict": seen.drift.verdict,
+                "sentence": seen.drift.sentence,
+                "evidently_verdict": OURS[seen.drift.stock_alarm],
+                "report": _link(seen.page),
+                "columns": dg.MetadataValue.md(columns_table(seen.drift)),
+                "performance": seen.performance.sentence,
+                "as_of": seen.drift.as_of.isoformat(),
+                "reference_rows": seen.drift.reference_rows,
+            },
+            check_results=results,
+        )
+
+    return drift_report
+
+
+def check_results(seen: "Look") -> list[dg.AssetCheckResult]:
+    """The three verdicts as warnings, with their figures; our verdict beside Evidently's."""
+    drift, found = seen.drift, seen.performance
+    changed = bool(drift.drifted) or (drift.relation is not None and drift.relation.alarm)
+    faults = " ".join(fault.sentence for fault in drift.broken)
+    worst = max((c.severity for c in drift.columns), default=0.0)
+    return [
+        _warning(
+            "drift",
+            not changed,
+            drift.sentence,
+            ours=OURS[changed],
+            evidently_default=OURS[drift.stock_alarm],
+            columns_drifted=len(drift.drifted),
+            columns_drifted_by_evidently=sum(
+                bool(c.stock and c.stock.drifted) for c in drift.columns
+            ),
+            columns=len(drift.columns),
+            worst_against_threshold=worst,
+            share_unusual=drift.share_unusual,
+            relation_statistic=drift.relation.statistic if drift.relation else 0.0,
+            relation_limit=drift.relation.limit if drift.relation else 0.0,
+        ),
+        _warning(
+            "broken_features",
+            not drift.broken,
+            faults or "Every feature is what its prices give.",
+            faults=len(drift.broken),
+        ),
+        _warning(
+            "performance",
+            not found.alarm,
+            found.sentence,
+            verdict=found.verdict,
+            outcomes=found.rows,
+            **{
+                name: value
+                for name in ("skill", "skill_lower", "skill_upper", "mae", "mae_baseline")
+                if (value := getattr(found, name)) is not None
+            },
+        ),
+    ]
+
+
+def columns_table(report: "DriftReport") -> str:
+    """Every column's distance and shift against its thresholds, the furthest first."""
+    return markdown_table(
+        ["column", "distance", "threshold", "shift", "threshold", "ours", "Evidently's default"],
+        [
+            [
+                c.column,
+                f"{c.distance:.3f}",
+                f"{c.threshold:.3f}",
+                f"{c.shift:.3f}",
+                f"{c.shift_threshold:.3f}",
+                OURS[c.drifted],
+                OURS[c.stock.drifted if c.stock else None],
+            ]
+            for c in sorted(report.columns, key=lambda c: -c.severity)
+        ],
+    )
+
+
+def _warning(name: str, passed: bool, sentence: str, **figures: Any) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=sentence,
+        metadata=figures,
+    )
+
+
+def _tell(store: "Lake", forecast: str, result: dg.AssetCheckResult, run_id: str) -> None:
+    kind: AlertKind = "performance" if result.check_name == "performance" else "drift"
+    key = f"{result.check_name}:{forecast}"
+    tell(store, kind, forecast, str(result.description), run_id=run_id, key=key)
+
+
+def _link(address: str) -> dg.MetadataValue:
+    return dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address)

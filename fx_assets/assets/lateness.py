@@ -1,0 +1,204 @@
+"""Is something late? Say why, try again a few times, and say when it is over."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from fx_assets import clock
+from fx_assets.assets.alerting import tell
+from fx_assets.assets.automation import AssetJob, range_tags
+from fx_assets.assets.due import days_to_predict
+from fx_assets.assets.prices import years_to_ingest
+from fx_assets.assets.runs import in_progress, newest_failure, sensor_status
+from fx_assets.calendars import calendar
+from fx_assets.resources import LakeResource
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.watching import FreshnessRule
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.monitoring.freshness import Freshness
+
+MOST_ATTEMPTS = 3
+"""Catch-up runs an outage, beside those that the schedules ask for."""
+PAUSE = timedelta(minutes=30)
+"""Before the second catch-up run; it doubles before the third."""
+INTERVAL_SECONDS = 300
+TOLD_BY_FEED = "feed_stale"
+"""A late feed makes all its forecasts late; people hear of it from the feed's sensor, once."""
+
+Range = tuple[str, str] | None
+"""First and last partition that a catch-up run should cover."""
+
+
+@dataclass(frozen=True)
+class _Outage:
+    """What the sensor remembers of the last look."""
+
+    verdict: "Freshness"
+    attempts: int = 0
+    tried_at: datetime | None = None
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None) -> "_Outage | None":
+        from fx_assets.monitoring.freshness import Freshness
+
+        if not cursor:
+            return None
+        known = json.loads(cursor)
+        tried = known["tried_at"]
+        return cls(
+            Freshness.model_validate(known["verdict"]),
+            known["attempts"],
+            datetime.fromisoformat(tried) if tried else None,
+        )
+
+    def to_cursor(self) -> str:
+        tried = self.tried_at.isoformat() if self.tried_at else None
+        missing = self.verdict.missing
+        ends = {"missing": (*missing[:1], *missing[1:][-1:])}
+        verdict = self.verdict.model_copy(update=ends).model_dump(mode="json")
+        return json.dumps({"verdict": verdict, "attempts": self.attempts, "tried_at": tried})
+
+    def may_try(self, now: datetime) -> bool:
+        if self.attempts >= MOST_ATTEMPTS:
+            return False
+        return self.tried_at is None or now >= self.tried_at + PAUSE * 2 ** (self.attempts - 1)
+
+
+def feed_freshness_sensor(spec: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
+    """Watches a feed by its calendar, and fetches again what is overdue."""
+
+    @dg.sensor(
+        name=f"{spec.name}_is_fresh",
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=sensor_status(),
+        description=(
+            f"Tells people why bars of {spec.instrument} are overdue and asks for up to "
+            f"{MOST_ATTEMPTS} catch-up runs; a closed day is not an outage."
+        ),
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        store, now = lake.open(), clock.now()
+        verdict = _judge_feed(context.instance, store, spec, FreshnessRule(), now)
+
+        def overdue() -> Range:
+            years = years_to_ingest(store, spec, now)
+            return years[0], years[-1]
+
+        return _act(context, store, verdict, job, overdue)
+
+    return sensor
+
+
+def prediction_freshness_sensor(
+    spec: ForecastSpec, feed: FeedSpec, job: AssetJob
+) -> dg.SensorDefinition:
+    """Watches a forecast's predictions, and issues again what is overdue."""
+
+    @dg.sensor(
+        name=f"{spec.name}_is_fresh",
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=sensor_status(),
+        description=(
+            "Tells people why predictions are overdue and, where a run failed or none was begun, "
+            f"asks for up to {MOST_ATTEMPTS} catch-up runs."
+        ),
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        from fx_assets.monitoring.freshness import prediction_freshness
+
+        store, now, rule = lake.open(), clock.now(), spec.watching.freshness
+        predictions = store.read_or_empty("predictions", spec.name)
+        if predictions.empty and in_progress(context.instance, f"{spec.name}_retrain", job.name):
+            return dg.SkipReason("The first champion is being decided on.")
+        verdict = prediction_freshness(
+            spec,
+            calendar(feed.calendar),
+            predictions=predictions,
+            feed=_judge_feed(context.instance, store, feed, rule, now),
+            has_champion=store.exists("decisions", spec.name),
+            now=now,
+            rule=rule,
+            failed=newest_failure(context.instance, job.name),
+        )
+
+        def overdue() -> Range:
+            days = days_to_predict(store, spec, feed, now)
+            return (days[0].isoformat(), days[-1].isoformat()) if days else None
+
+        return _act(context, store, verdict, job, overdue)
+
+    return sensor
+
+
+def _judge_feed(
+    instance: dg.DagsterInstance, store: "Lake", feed: FeedSpec, rule: FreshnessRule, now: datetime
+) -> "Freshness":
+    from fx_assets.monitoring.freshness import feed_freshness
+
+    return feed_freshness(
+        feed,
+        calendar(feed.calendar),
+        prices=store.read_or_empty("prices", feed.name),
+        quality=store.read_or_empty("quality", feed.name),
+        sources=store.read_or_empty("sources", feed.name),
+        now=now,
+        rule=rule,
+        failed=newest_failure(instance, f"{feed.name}_ingest"),
+    )
+
+
+def _act(
+    context: dg.SensorEvaluationContext,
+    store: "Lake",
+    verdict: "Freshness",
+    job: AssetJob,
+    overdue: Callable[[], Range],
+) -> dg.SensorResult:
+    """Tell, ask for a catch-up run where one is due, and remember."""
+    from fx_assets.monitoring.freshness import recovered
+
+    before = _Outage.from_cursor(context.cursor)
+    over = recovered(before.verdict, verdict) if before else None
+    if before and over and before.verdict.cause != TOLD_BY_FEED:
+        key = f"recovered:{before.verdict.key}"
+        tell(store, "recovered", verdict.name, over, key=key)
+    if not verdict.alarm:
+        return _remember(_Outage(verdict), over or verdict.sentence)
+    if verdict.cause != TOLD_BY_FEED:
+        tell(store, "stale", verdict.name, verdict.sentence, key=verdict.key)
+    # The first missing day moves when part of an outage is made good: that is progress.
+    same = before is not None and before.verdict.key == verdict.key
+    outage = (
+        _Outage(verdict, before.attempts, before.tried_at) if before and same else _Outage(verdict)
+    )
+    if not outage.may_try(verdict.checked_at) or in_progress(context.instance, job.name):
+        return _remember(outage, verdict.sentence)
+    asked = overdue()
+    if asked is None:
+        return _remember(outage, verdict.sentence)
+    attempt = outage.attempts + 1
+    request = dg.RunRequest(
+        run_key=f"{verdict.key} attempt {attempt}",
+        tags={
+            **range_tags(*asked),
+            "reason": f"catch-up {attempt} of {MOST_ATTEMPTS}: {verdict.sentence}",
+        },
+    )
+    tried = _Outage(verdict, attempt, verdict.checked_at)
+    return dg.SensorResult(run_requests=[request], cursor=tried.to_cursor())
+
+
+def _remember(outage: _Outage, sentence: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=sentence, cursor=outage.to_cursor())
