@@ -36,7 +36,12 @@ def serve() -> int:
             *("--default-artifact-root", settings.mlflow_artifact_root),
         ],
     }
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        "FX_ASSETS_DAGSTER_UI": f"http://127.0.0.1:{DAGSTER_PORT}",
+        "FX_ASSETS_MLFLOW_UI": f"http://127.0.0.1:{MLFLOW_PORT}",
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
     print(
         f"Dagster: http://127.0.0.1:{DAGSTER_PORT}   MLflow: http://127.0.0.1:{MLFLOW_PORT}   "
         "forecasts: http://127.0.0.1:8000"
