@@ -121,6 +121,8 @@ class FeatureSet:
         out = np.empty((len(bars.close), len(self.features)))
         for column, feature in enumerate(self.features):
             out[:, column] = feature.compute(bars)
+        # The sign bit of a NaN depends on which vector lane computed it.
+        out[np.isnan(out)] = np.nan
         return out
 
 
