@@ -68,4 +68,4 @@ lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group dev -c requirements.txt -o requirements-dev.txt
 
 clean:  ## Forget every table, run and experiment
-	rm -rf data fx.duckdb .dagster
+	rm -rf data fx.duckdb
