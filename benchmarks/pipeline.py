@@ -72,8 +72,7 @@ def plain_python() -> None:
     import pandas as pd
 
     from fx_assets import clock, sources
-    from fx_assets.calendars import calendar
-    from fx_assets.evaluation.evidence import Evidence
+        from fx_assets.evaluation.evidence import Evidence
     from fx_assets.evaluation.folds import feature_columns, folds
     from fx_assets.evaluation.intervals import ewma_volatility, fit_intervals, measure_coverage
     from fx_assets.evaluation.metrics import score
@@ -87,7 +86,7 @@ def plain_python() -> None:
     for spec in declared.forecasts.values():
         feed = declared.feeds[spec.feed]
         bars = sources.fetch_bars(feed, Settings(), now).bars
-        frame = labelled_frame(bars, spec, calendar(feed.calendar))
+        frame = labelled_frame(bars, spec, feed.market)
         volatility = pd.Series(
             ewma_volatility(frame["log_return"]), index=pd.DatetimeIndex(frame["event_time"])
         )

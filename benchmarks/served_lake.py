@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from fx_assets import clock, models
-from fx_assets.calendars import calendar
 from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
 from fx_assets.evaluation.folds import feature_columns, labelled_rows
 from fx_assets.evaluation.intervals import IntervalModel, fit_intervals
@@ -83,7 +82,7 @@ class ServedLake:
                 "live_from": self.day.isoformat(),
             }
         )
-        market = calendar(FEED.calendar)
+        market = FEED.market
         self.frame = labelled_frame(self.bars, self.spec, market)
         self.columns = feature_columns(self.frame)
         inputs = models.model_inputs(self.frame, models.model_class("xgboost"), self.columns)
@@ -101,7 +100,7 @@ class ServedLake:
     @property
     def day(self) -> object:
         """The day of the newest bar."""
-        return calendar(FEED.calendar).day_of(self.bars["event_time"].iloc[-1].to_pydatetime())
+        return FEED.market.day_of(self.bars["event_time"].iloc[-1].to_pydatetime())
 
     def features(self) -> dict[str, float]:
         """The newest bar's features by name."""
@@ -109,7 +108,7 @@ class ServedLake:
 
     def newest_bars(self, count: int) -> list[dict[str, object]]:
         """The newest bars as the API takes them."""
-        days = calendar(FEED.calendar).day_index(pd.DatetimeIndex(self.bars["event_time"]))
+        days = FEED.market.day_index(pd.DatetimeIndex(self.bars["event_time"]))
         rows = zip(days[-count:], self.bars["close"].iloc[-count:], strict=True)
         return [{"day": f"{day:%Y-%m-%d}", "close": float(close)} for day, close in rows]
 
@@ -252,7 +251,7 @@ class ServedLake:
 
 
 def _walk(now: datetime) -> pd.DataFrame:
-    market = calendar(FEED.calendar)
+    market = FEED.market
     today = market.day_of(now)
     days = market.open_days(today - timedelta(days=BAR_COUNT * 3 // 2), today)
     days = [day for day in days if market.available_at(day) <= now][-BAR_COUNT:]

@@ -1,6 +1,8 @@
-"""When bars close, when they can be known, and on which days there are none.
+"""When bars close, when they can be known, and when there are none.
 
-A calendar belongs to a feed. All instants are UTC; a *day* is a local date of the market.
+A calendar belongs to a feed: a market's sessions, cut into bars of one length. All instants are
+UTC; a *day* is a local date of the market. Arrays of instants are NumPy's zoneless
+``datetime64[us]``.
 """
 
 from __future__ import annotations
@@ -9,77 +11,254 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import holidays
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FRANKFURT = ZoneInfo("Europe/Berlin")
-PUBLICATION_MOVED = date(2016, 7, 1)
+Instants = NDArray[Any]
+"""UTC instants as NumPy's zoneless ``datetime64[us]``."""
+Frequency = Literal["1min", "5min", "15min", "30min", "1h", "4h", "1d"]
+BAR_LENGTHS: Final[dict[str, timedelta]] = {
+    "1min": timedelta(minutes=1),
+    "5min": timedelta(minutes=5),
+    "15min": timedelta(minutes=15),
+    "30min": timedelta(minutes=30),
+    "1h": timedelta(hours=1),
+    "4h": timedelta(hours=4),
+    "1d": timedelta(days=1),
+}
+"""The length of a bar by frequency."""
+DAY: Final = timedelta(days=1)
+FRANKFURT: Final = ZoneInfo("Europe/Berlin")
+NEW_YORK: Final = ZoneInfo("America/New_York")
+PUBLICATION_MOVED: Final = date(2016, 7, 1)
+FX_CLOSE: Final = time(17, 0)
+DAY_CLOSES: Final = {"24x7": "00:00 UTC", "24x5": "17:00 America/New_York"}
+"""When a daily bar closes, unless the feed says otherwise; midnight ends the day."""
+_TICK = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calendar:
-    """A market's open days, with one bar a day.
+    """A market's sessions, cut into bars.
 
     Parameters
     ----------
-    name
-        How specs refer to the calendar.
+    key
+        The calendar as text, from which :func:`calendar` makes it again.
     timezone
-        IANA zone of the market; decides which day an instant belongs to.
+        Decides which day an instant belongs to.
+    bar
+        Length of a bar.
+    bars_a_year
+        About how many bars a year has.
     closed_reason
         Says why a day has no bar, or ``None`` on an open day.
-    close_time
-        Local time at which a day's bar closes.
-    publication_time
-        Local time at which a day's bar becomes known.
+    quiet
+        Whether an open day may do without bars, as Christmas does in currency markets.
+    last_close
+        When the last bar of a day closes.
+    publication
+        When the bar becomes known that closes at an instant.
     """
 
-    name: str
+    key: str
     timezone: ZoneInfo
+    bar: timedelta
+    bars_a_year: int
     closed_reason: Callable[[date], str | None]
-    close_time: Callable[[date], time]
-    publication_time: Callable[[date], time]
+    quiet: Callable[[date], bool]
+    last_close: Callable[[date], datetime]
+    publication: Callable[[datetime], datetime]
+    _sessions: Callable[[int], Instants]
+    """All closes of the open days of a year, quiet days included."""
+
+    @property
+    def daily(self) -> bool:
+        """Whether a day has one bar."""
+        return self.bar == DAY
 
     def is_open(self, day: date) -> bool:
-        """Whether the day has a bar."""
+        """Whether the day can have a bar."""
         return self.closed_reason(day) is None
 
     def day_of(self, instant: datetime) -> date:
         """The market's local date at an instant."""
         return instant.astimezone(self.timezone).date()
 
-    def event_time(self, day: date) -> datetime:
-        """When the day's bar closes, in UTC."""
-        return self._at(day, self.close_time(day))
-
-    def available_at(self, day: date) -> datetime:
-        """The earliest moment at which the day's bar can be known, in UTC."""
-        return self._at(day, self.publication_time(day))
-
-    def open_days(self, first: date, last: date) -> list[date]:
-        """Every open day from ``first`` to ``last``, both included."""
-        span = (last - first).days
-        days = (first + timedelta(days=i) for i in range(span + 1))
-        return [day for day in days if self.is_open(day)]
-
-    def following(self, day: date, bars: int) -> date:
-        """The open day that is ``bars`` bars after ``day``; ``bars`` is at least 1."""
-        while bars > 0:
-            day += timedelta(days=1)
-            bars -= self.is_open(day)
-        return day
+    def bar_day(self, event_time: datetime) -> date:
+        """The day that the bar belongs to which closes at ``event_time``; midnight ends a day."""
+        return self.day_of(event_time - _TICK)
 
     def day_index(self, event_times: pd.DatetimeIndex) -> pd.DatetimeIndex:
-        """The local dates of many instants, as midnights without a zone."""
-        return event_times.tz_convert(str(self.timezone)).tz_localize(None).normalize()
+        """The days of many bars, as midnights without a zone."""
+        local = (event_times - _TICK).tz_convert(str(self.timezone))
+        return local.tz_localize(None).normalize()
 
-    def _at(self, day: date, local: time) -> datetime:
-        return datetime.combine(day, local, tzinfo=self.timezone).astimezone(UTC)
+    def label(self, event_time: datetime) -> str:
+        """A bar's name for people: its day, or of an intraday bar its close in UTC."""
+        if self.daily:
+            return self.bar_day(event_time).isoformat()
+        return f"{event_time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+    def closes(self, first: date, last: date) -> Instants:
+        """Every close that is due on the days from ``first`` to ``last``, both included."""
+        due = self._due(first.year, last.year)
+        start, end = self._bounds(first)[0], self._bounds(last)[1]
+        return due[np.searchsorted(due, start, "right") : np.searchsorted(due, end, "right")]
+
+    def possible(self, event_times: Instants) -> NDArray[np.bool_]:
+        """Whether each instant is one at which a bar of this market may close."""
+        known = event_times[~np.isnat(event_times)]
+        if not len(known):
+            return np.zeros(len(event_times), dtype=bool)
+        closes = _sessions_between(self, _year(known.min()) - 1, _year(known.max()) + 1)
+        at = np.minimum(np.searchsorted(closes, event_times), len(closes) - 1)
+        return np.asarray(closes[at] == event_times)
+
+    def next_closes(self, event_times: Instants, bars: int = 1) -> Instants:
+        """The close that is due ``bars`` bars after each instant; ``bars`` is at least 1."""
+        if not len(event_times):
+            return event_times
+        ahead = 1 + bars // max(1, self.bars_a_year // 2)
+        due = self._due(_year(event_times.min()), _year(event_times.max()) + ahead)
+        after: Instants = due[np.searchsorted(due, event_times, side="right") + bars - 1]
+        return after
+
+    def next_close(self, event_time: datetime, bars: int = 1) -> datetime:
+        """The close that is due ``bars`` bars after an instant, in UTC."""
+        return instant_of(self.next_closes(np.array([moment(event_time)]), bars)[0])
+
+    def published(self, event_times: Instants) -> Instants:
+        """When each bar becomes known."""
+        if self.key.startswith("target"):
+            times = [moment(self.publication(instant_of(value))) for value in event_times]
+            return np.array(times, dtype="datetime64[us]")
+        delay = self.publication(_EPOCH) - _EPOCH
+        return event_times + np.timedelta64(delay)
+
+    def event_times(self, day: date) -> list[datetime]:
+        """When the bars of an open day close, in UTC; empty on a quiet day."""
+        return [instant_of(value) for value in self.closes(day, day)]
+
+    def event_time(self, day: date) -> datetime:
+        """When the last bar of a day closes, in UTC; on a closed day, when it would."""
+        return self.last_close(day)
+
+    def available_at(self, day: date) -> datetime:
+        """The earliest moment at which the last bar of a day can be known, in UTC."""
+        return self.publication(self.event_time(day))
+
+    def open_days(self, first: date, last: date) -> list[date]:
+        """Every day from ``first`` to ``last``, both included, on which bars are due."""
+        span = (last - first).days
+        days = (first + timedelta(days=i) for i in range(span + 1))
+        return [day for day in days if self.is_open(day) and not self.quiet(day)]
+
+    def following(self, day: date, days: int) -> date:
+        """The day that is ``days`` days with bars after ``day``; ``days`` is at least 1."""
+        while days > 0:
+            day += DAY
+            days -= self.is_open(day) and not self.quiet(day)
+        return day
+
+    def _due(self, first_year: int, last_year: int) -> Instants:
+        return _due_between(self, first_year - 1, last_year + 1)
+
+    def _bounds(self, day: date) -> tuple[np.datetime64, np.datetime64]:
+        """The local midnights that begin and end a day."""
+        start, end = (
+            datetime.combine(d, time(), tzinfo=self.timezone).astimezone(UTC)
+            for d in (day, day + DAY)
+        )
+        return moment(start), moment(end)
+
+
+@lru_cache(maxsize=16)
+def _sessions_between(market: Calendar, first_year: int, last_year: int) -> Instants:
+    return np.concatenate([market._sessions(year) for year in range(first_year, last_year + 1)])
+
+
+@lru_cache(maxsize=16)
+def _due_between(market: Calendar, first_year: int, last_year: int) -> Instants:
+    return np.concatenate([_due_in(market, year) for year in range(first_year, last_year + 1)])
+
+
+@lru_cache(maxsize=512)
+def _due_in(market: Calendar, year: int) -> Instants:
+    sessions = market._sessions(year)
+    days = (date(year, 1, 1) + timedelta(days=i) for i in range(366))
+    keep = np.ones(len(sessions), dtype=bool)
+    for day in days:
+        if day.year == year and market.is_open(day) and market.quiet(day):
+            start, end = market._bounds(day)
+            keep &= ~((sessions > start) & (sessions <= end))
+    return sessions[keep]
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(instant: datetime) -> np.datetime64:
+    """An instant as NumPy's zoneless UTC."""
+    return np.datetime64(instant.astimezone(UTC).replace(tzinfo=None), "us")
+
+
+def instant_of(value: np.datetime64) -> datetime:
+    """NumPy's zoneless UTC as an instant."""
+    naive: datetime = value.astype("datetime64[us]").item()
+    return naive.replace(tzinfo=UTC)
+
+
+def _year(value: np.datetime64) -> int:
+    return int(value.astype("datetime64[Y]").astype(np.int64)) + 1970
+
+
+@cache
+def calendar(key: str) -> Calendar:
+    """The calendar that a key names: ``name``, or ``name|frequency|day close|delay in minutes``.
+
+    ``target``: TARGET business days with the ECB's fixing at 14:15 in Frankfurt, published at about
+    14:30 before 1 July 2016 and at about 16:00 since (ECB, *Euro foreign exchange reference rates:
+    new framework*, 7 December 2015). Closing days come from the ``holidays`` library.
+
+    ``24x7``: no pause. ``24x5``: from Sunday 17:00 to Friday 17:00 in New York, daylight saving
+    included; bars on 25 December and 1 January are kept where a source has them, and not missed
+    where it has none. Intraday bars of both lie on a grid that starts at midnight UTC, and their
+    days are UTC days; a daily bar closes at ``day close``, such as ``17:00 America/New_York``.
+
+    Raises
+    ------
+    KeyError
+        No calendar has that name.
+    """
+    name, frequency, day_close, delay = (*key.split("|"), "1d", "", "0")[:4]
+    if name == "target":
+        return _daily(key, _TARGET, time(14, 15), FRANKFURT, _target_publication)
+    after = timedelta(minutes=float(delay))
+
+    def publication(event_time: datetime) -> datetime:
+        return event_time + after
+
+    if frequency == "1d":
+        close, _, zone = (day_close or DAY_CLOSES[name]).partition(" ")
+        week = {"24x7": _EVERY_DAY, "24x5": _WEEKDAYS}[name]
+        return _daily(key, week, time.fromisoformat(close), ZoneInfo(zone), publication)
+    week = {"24x7": _EVERY_DAY, "24x5": _SUNDAY_TO_FRIDAY}[name]
+    return _intraday(key, week, BAR_LENGTHS[frequency], publication)
+
+
+@dataclass(frozen=True)
+class _Week:
+    closed_reason: Callable[[date], str | None]
+    quiet: Callable[[date], bool]
+    days_a_year: int
 
 
 @lru_cache(maxsize=256)
@@ -93,26 +272,98 @@ def _target_closed_reason(day: date) -> str | None:
     return _target_holidays(day.year).get(day)
 
 
-def _always(local: time) -> Callable[[date], time]:
-    return lambda _day: local
+def _target_publication(event_time: datetime) -> datetime:
+    day = event_time.astimezone(FRANKFURT).date()
+    local = time(16, 0) if day >= PUBLICATION_MOVED else time(14, 30)
+    return datetime.combine(day, local, tzinfo=FRANKFURT).astimezone(UTC)
 
 
-@cache
-def calendar(name: str) -> Calendar:
-    """The calendar of that name.
-
-    ``target``: TARGET business days with the ECB's fixing at 14:15 in Frankfurt, published at about
-    14:30 before 1 July 2016 and at about 16:00 since (ECB, *Euro foreign exchange reference rates:
-    new framework*, 7 December 2015). Closing days come from the ``holidays`` library.
-    """
-    return {"target": _target}[name]()
+def _weekend(*days: int) -> Callable[[date], str | None]:
+    return lambda day: "weekend" if day.weekday() in days else None
 
 
-def _target() -> Calendar:
+def _fx_holiday(day: date) -> bool:
+    return (day.month, day.day) in ((12, 25), (1, 1))
+
+
+_TARGET: Final = _Week(_target_closed_reason, lambda _day: False, 252)
+_EVERY_DAY: Final = _Week(_weekend(), lambda _day: False, 365)
+_WEEKDAYS: Final = _Week(_weekend(5, 6), _fx_holiday, 260)
+_SUNDAY_TO_FRIDAY: Final = _Week(_weekend(5), _fx_holiday, 260)
+"""Of intraday bars: in UTC the week begins on Sunday evening."""
+
+
+def _daily(
+    key: str,
+    week: _Week,
+    close: time,
+    zone: ZoneInfo,
+    publication: Callable[[datetime], datetime],
+) -> Calendar:
+    ahead = DAY if close == time() else timedelta()
+
+    def last_close(day: date) -> datetime:
+        return datetime.combine(day + ahead, close, tzinfo=zone).astimezone(UTC)
+
+    @lru_cache(maxsize=128)
+    def sessions(year: int) -> Instants:
+        days = (date(year, 1, 1) + timedelta(days=i) for i in range(366))
+        open_days = (d for d in days if d.year == year and week.closed_reason(d) is None)
+        return np.array([moment(last_close(day)) for day in open_days], dtype="datetime64[us]")
+
     return Calendar(
-        name="target",
-        timezone=FRANKFURT,
-        closed_reason=_target_closed_reason,
-        close_time=_always(time(14, 15)),
-        publication_time=lambda day: time(16, 0) if day >= PUBLICATION_MOVED else time(14, 30),
+        key=key,
+        timezone=zone,
+        bar=DAY,
+        bars_a_year=week.days_a_year,
+        closed_reason=week.closed_reason,
+        quiet=week.quiet,
+        last_close=last_close,
+        publication=publication,
+        _sessions=sessions,
     )
+
+
+def _intraday(
+    key: str, week: _Week, bar: timedelta, publication: Callable[[datetime], datetime]
+) -> Calendar:
+    step = np.timedelta64(bar)
+
+    def last_close(day: date) -> datetime:
+        at = np.datetime64(day, "us")
+        inside = sessions(day.year)
+        inside = inside[(inside > at) & (inside <= at + np.timedelta64(DAY))]
+        return instant_of(inside[-1] if len(inside) else at + np.timedelta64(DAY))
+
+    @lru_cache(maxsize=128)
+    def sessions(year: int) -> Instants:
+        first, last = (np.datetime64(f"{y}-01-01", "us") for y in (year, year + 1))
+        grid: Instants = np.arange(first + step, last + step, step)
+        return grid if week is _EVERY_DAY else grid[_in_session(grid, year, step)]
+
+    return Calendar(
+        key=key,
+        timezone=ZoneInfo("UTC"),
+        bar=bar,
+        bars_a_year=week.days_a_year * (DAY // bar),
+        closed_reason=week.closed_reason,
+        quiet=week.quiet,
+        last_close=last_close,
+        publication=publication,
+        _sessions=sessions,
+    )
+
+
+def _in_session(grid: Instants, year: int, step: np.timedelta64) -> NDArray[np.bool_]:
+    """Bars of currency markets: open from Sunday 17:00 to Friday 17:00 in New York."""
+    found = np.zeros(len(grid), dtype=bool)
+    first = date(year, 1, 1)
+    sunday = first - timedelta(days=first.isoweekday() % 7 + 7)
+    while sunday.year <= year:
+        opens, closes = (
+            moment(datetime.combine(day, FX_CLOSE, tzinfo=NEW_YORK))
+            for day in (sunday, sunday + timedelta(days=5))
+        )
+        found |= (grid > opens) & (grid < closes + step)
+        sunday += timedelta(days=7)
+    return found

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,7 @@ from fx_assets import clock
 from fx_assets.assets import progress
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.due import days_to_predict, features_are_behind, retrain_reason
-from fx_assets.assets.prices import years_to_ingest
+from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import SpecError
@@ -47,8 +48,8 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     lake = Lake.from_settings(Settings())
     runner = _Runner(console)
     for feed in declared.feeds.values():
-        years = years_to_ingest(lake, feed, clock.now())
-        runner.run(f"{feed.name}_ingest", range_tags(years[0], years[-1]))
+        parts = partitions_to_ingest(lake, feed, clock.now())
+        runner.run(f"{feed.name}_ingest", range_tags(parts[0], parts[-1]))
     for spec in declared.forecasts.values():
         _update(runner, lake, spec, declared.feeds[spec.feed], force_retrain)
     console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s\n")
@@ -85,7 +86,7 @@ def _update(
         return
     if not days:
         last = lake.read("prices", feed.name, columns=["event_time"])["event_time"].max()
-        days = [last.date()]
+        days = [feed.market.bar_day(last)]
     runner.run(f"{spec.name}_predict", range_tags(days[0].isoformat(), days[-1].isoformat()))
 
 
@@ -96,11 +97,13 @@ def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
             f"No forecast is called {', '.join(unknown)}.",
             remedy=f"Declared are: {', '.join(sorted(declared.forecasts))}.",
         )
-    if not only:
-        return declared
-    forecasts = {name: declared.forecasts[name] for name in only}
-    feeds = {spec.feed: declared.feeds[spec.feed] for spec in forecasts.values()}
-    return Declared(feeds=feeds, forecasts=forecasts)
+    if only:
+        forecasts = {name: declared.forecasts[name] for name in only}
+        feeds = {spec.feed: declared.feeds[spec.feed] for spec in forecasts.values()}
+    else:
+        feeds = {name: feed for name, feed in declared.feeds.items() if feed.automatic}
+        forecasts = {n: spec for n, spec in declared.forecasts.items() if spec.feed in feeds}
+    return replace(declared, feeds=feeds, forecasts=forecasts)
 
 
 def _console() -> Console:

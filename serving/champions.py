@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from msgspec import Raw
 
+from fx_assets.calendars import calendar
 from fx_assets.features.base import feature_set
 from fx_assets.registry.bundle_records import LoadedBundle
 from fx_assets.registry.predictor import Predictor
@@ -29,7 +30,8 @@ class Champion:
         self.bundle = bundle
         self.manifest = manifest
         self.predictor = Predictor(bundle)
-        self.features = feature_set(manifest.feature_set)
+        self.market = calendar(manifest.calendar)
+        self.features = feature_set(manifest.feature_set, self.market.bar)
         self.names = manifest.input_names
         self._known = frozenset(self.names)
         ranges = [manifest.input_ranges.get(name, (None, None)) for name in self.names]

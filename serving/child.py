@@ -31,7 +31,7 @@ def begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     pandas_free.enforce()
-    from serving import history, newest, performance  # noqa: F401
+    from serving import history, newest, performance, reasons, watched  # noqa: F401
 
 
 def run(call: Call) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 class Context(Struct):
     """The newest bar, for forecasts from supplied features."""
 
-    day: date
+    event_time: datetime
     as_of: datetime
     close: float
     volatility: float | None
@@ -25,3 +25,15 @@ class Drift(Struct):
     """Whether its verdict is 'drift' or 'broken'."""
     columns: int
     """Columns beyond their thresholds."""
+
+
+class Live(Struct):
+    """What the newest look at live predictions found."""
+
+    skill: float | None
+    """Against the baseline, of all live outcomes of the champion; unknown while they are few."""
+    lower: float | None
+    """Of the confidence sequence."""
+    upper: float | None
+    outcomes: int
+    alarm: bool

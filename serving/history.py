@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from fx_assets.calendars import calendar
 from fx_assets.evaluation.losses import loss_for
 from fx_assets.features.base import feature_set
 from fx_assets.lake.reader import Reader
@@ -137,7 +138,11 @@ def price_page(
     reader: Reader, manifest: Manifest, features: bool, window: Window, form: Form
 ) -> Page:
     """Bars of the feed, with features where they are computed."""
-    names = feature_set(manifest.feature_set).columns if features else ()
+    names = (
+        feature_set(manifest.feature_set, calendar(manifest.calendar).bar).columns
+        if features
+        else ()
+    )
     fixed = ("event_time", "available_at", "open", "high", "low", "close", "volume")
     bars = reader.read("prices", manifest.feed, fixed)
     if bars is None:

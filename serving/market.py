@@ -1,4 +1,4 @@
-"""What a calendar says of a day, remembered: bars supplied by callers repeat the same days."""
+"""What a calendar says of a bar, remembered: bars supplied by callers repeat the same ones."""
 
 from __future__ import annotations
 
@@ -6,75 +6,116 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from fx_assets.calendars import calendar
-from serving.schemas import Data, Verdict
+import numpy as np
+
+from fx_assets.calendars import calendar, moment
+from serving.schemas import Bar, Data, Verdict
 
 EPOCH = date(1970, 1, 1).toordinal()
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 _MANY = 40_000
 
 
-class DayFacts(NamedTuple):
-    """An open or closed day of a market."""
+class BarFacts(NamedTuple):
+    """A bar that a caller supplied, by the calendar."""
 
-    closed: str | None
+    wrong: str | None
+    """Why the market has no such bar."""
+    event_us: int
+    """When it closes, in microseconds since 1970 (UTC)."""
     ordinal: int
-    """Days since 1970-01-01."""
+    """Its day, in days since 1970-01-01."""
     next_ordinal: int
-    """Of the next open day."""
+    """The day of the bar that is due next."""
     available_us: int
-    """When its bar is published, in microseconds since 1970 (UTC)."""
+    """When it is published, in microseconds since 1970 (UTC)."""
+
+
+def bar_facts(key: str, bar: Bar) -> BarFacts:
+    """The facts of a supplied bar: of a daily one by its day, of an intraday one by its close."""
+    if bar.event_time is not None:
+        return _facts_of_close(key, bar.event_time)
+    if bar.day is not None:
+        return _facts_of_day(key, bar.day)
+    return BarFacts("it has neither a day nor an event_time", 0, 0, 0, 0)
 
 
 @lru_cache(maxsize=_MANY)
-def day_facts(name: str, day: date) -> DayFacts:
-    """The facts of a day in the calendar of that name."""
-    market = calendar(name)
-    return DayFacts(
-        closed=market.closed_reason(day),
-        ordinal=day.toordinal() - EPOCH,
-        next_ordinal=market.following(day, 1).toordinal() - EPOCH,
-        available_us=round(market.available_at(day).timestamp()) * 1_000_000,
+def _facts_of_day(key: str, day: date) -> BarFacts:
+    market = calendar(key)
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        return BarFacts(f"{day} is not a day of {FIRST_YEAR} to {LAST_YEAR}", 0, 0, 0, 0)
+    if not market.daily:
+        return BarFacts(f"bars of the calendar {key} need an event_time", 0, 0, 0, 0)
+    closed = market.closed_reason(day)
+    if closed:
+        return BarFacts(f"{day} is closed in the calendar {key}: {closed}", 0, 0, 0, 0)
+    return _facts_of_close(key, market.event_time(day))
+
+
+@lru_cache(maxsize=_MANY)
+def _facts_of_close(key: str, event_time: datetime) -> BarFacts:
+    if event_time.tzinfo is None:
+        return BarFacts(f"the event_time {event_time} has no offset from UTC", 0, 0, 0, 0)
+    market = calendar(key)
+    if not FIRST_YEAR <= event_time.year <= LAST_YEAR:
+        return BarFacts(f"{event_time} is not a time of {FIRST_YEAR} to {LAST_YEAR}", 0, 0, 0, 0)
+    if not market.possible(np.array([moment(event_time)]))[0]:
+        wrong = f"no bar of the calendar {key} closes at {event_time.astimezone(UTC)}"
+        return BarFacts(wrong, 0, 0, 0, 0)
+    following = market.bar_day(market.next_close(event_time))
+    return BarFacts(
+        wrong=None,
+        event_us=_us(event_time),
+        ordinal=market.bar_day(event_time).toordinal() - EPOCH,
+        next_ordinal=following.toordinal() - EPOCH,
+        available_us=_us(market.publication(event_time)),
     )
 
 
 @lru_cache(maxsize=4096)
-def target_time(name: str, day: date, horizon: int) -> datetime:
-    """When the bar closes that is ``horizon`` bars after the day's."""
-    market = calendar(name)
-    return market.event_time(market.following(day, horizon))
+def target_time(key: str, event_time: datetime, horizon: int) -> datetime:
+    """When the bar closes that is due ``horizon`` bars after one."""
+    return calendar(key).next_close(event_time, horizon)
 
 
 @lru_cache(maxsize=4096)
-def published(name: str, day: date) -> datetime:
-    """When the day's bar is published."""
-    return calendar(name).available_at(day)
+def published(key: str, event_time: datetime) -> datetime:
+    """When a bar is published."""
+    return calendar(key).publication(event_time)
 
 
 @lru_cache(maxsize=4096)
-def _expected(name: str, day: date) -> datetime:
-    market = calendar(name)
-    return market.available_at(market.following(day, 1))
+def bar_name(key: str, event_time: datetime) -> str:
+    """A bar's name for people."""
+    return calendar(key).label(event_time)
 
 
-def data_facts(name: str, day: date, as_of: datetime, close: float | None, now: datetime) -> Data:
+def data_facts(
+    key: str, event_time: datetime, as_of: datetime, close: float | None, now: datetime
+) -> Data:
     """Age and freshness of a bar, by the calendar and the clock."""
-    expected = _expected(name, day)
-    missing = 0
-    if expected <= now:
-        today = calendar(name).day_of(now)
-        missing = _open_between(name, day, today)
-        missing += day < today and _known(name, today, now)
+    day, expected = _day_and_next(key, event_time)
+    missing = 0 if expected > now else _missing(key, event_time, now)
     verdict: Verdict = "fresh" if missing == 0 else "late" if missing == 1 else "stale"
     age = (now - as_of).total_seconds()
-    return Data(day, as_of.astimezone(UTC), close, age, missing, verdict, expected)
+    closed_at, known_at = event_time.astimezone(UTC), as_of.astimezone(UTC)
+    return Data(day, closed_at, known_at, close, age, missing, verdict, expected)
 
 
 @lru_cache(maxsize=4096)
-def _open_between(name: str, after: date, before: date) -> int:
-    first, last = after.toordinal() + 1, before.toordinal() - 1
-    days = (date.fromordinal(day) for day in range(first, last + 1))
-    return sum(map(calendar(name).is_open, days))
+def _day_and_next(key: str, event_time: datetime) -> tuple[date, datetime]:
+    market = calendar(key)
+    return market.bar_day(event_time), market.publication(market.next_close(event_time))
 
 
-def _known(name: str, day: date, now: datetime) -> bool:
-    return calendar(name).is_open(day) and published(name, day) <= now
+def _missing(key: str, event_time: datetime, now: datetime) -> int:
+    """Bars after one that are published by now."""
+    market = calendar(key)
+    due = market.closes(market.day_of(event_time), market.day_of(now))
+    due = due[due > moment(event_time)]
+    return int((market.published(due) <= moment(now)).sum())
+
+
+def _us(instant: datetime) -> int:
+    return round(instant.timestamp()) * 1_000_000

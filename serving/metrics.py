@@ -22,6 +22,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
+    from serving.context import Live
     from serving.schemas import Data
     from serving.service import Service
     from serving.store import Store
@@ -84,6 +85,15 @@ MISSING_BARS = _gauge(
 SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["forecast"])
 SKILL_DEMONSTRATED = _gauge(
     "fx_skill_demonstrated", "1 if skill against the baseline is demonstrated.", ["forecast"]
+)
+LIVE_SKILL = _gauge(
+    "fx_live_skill", "Skill of the champion's live predictions, at the newest look.", ["forecast"]
+)
+LIVE_OUTCOMES = _gauge(
+    "fx_live_outcomes", "Outcomes of live predictions that the newest look knew.", ["forecast"]
+)
+PERFORMANCE_ALARM = _gauge(
+    "fx_performance_alarm", "1 while the newest look at live predictions is an alarm.", ["forecast"]
 )
 STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
 REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
@@ -148,8 +158,16 @@ def observe(store: Store, now: datetime) -> None:
         if service.drift is not None:
             DRIFT.labels(name).set(service.drift.alarm)
             DRIFTED_COLUMNS.labels(name).set(service.drift.columns)
+        if service.live is not None:
+            _observe_live(name, service.live)
     for name in store.refused:
         REFUSED.labels(name).set(1)
+
+
+def _observe_live(name: str, live: Live) -> None:
+    LIVE_OUTCOMES.labels(name).set(live.outcomes)
+    PERFORMANCE_ALARM.labels(name).set(live.alarm)
+    LIVE_SKILL.labels(name).set(float("nan") if live.skill is None else live.skill)
 
 
 def _observe_data(name: str, data: Data | None) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fx_assets.calendars import calendar
+from fx_assets.calendars import calendar, instant_of
 from fx_assets.evaluation.intervals import newest_volatility
-from fx_assets.features.label_arrays import known_before, label_available_at, targets
+from fx_assets.features.label_arrays import labels
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
 from fx_assets.specs.forecast import TargetSpec
@@ -62,19 +62,13 @@ def _context(reader: Reader, manifest: Manifest) -> Context | None:
         return None
     order = newest_first(table, "event_time")[::-1]
     close = numbers(table, "close")[order]
-    market = calendar(manifest.calendar)
-    days = [market.day_of(instant(value)) for value in instants(table, "event_time")[order]]
+    times = instants(table, "event_time")[order].astype("datetime64[us]")
     available = instants(table, "available_at")[order].astype("datetime64[us]")
-    published = np.array([round(market.available_at(day).timestamp()) * 1_000_000 for day in days])
     target = TargetSpec(kind=manifest.target, horizon=manifest.horizon)
-    mean, _ = known_before(
-        targets(close, target),
-        label_available_at(available, target),
-        published.astype("datetime64[us]"),
-    )
+    mean = labels(close, available, target, times, calendar(manifest.calendar)).baseline_mean
     log_returns = np.diff(np.log(close))
     return Context(
-        day=days[-1],
+        event_time=instant_of(times[-1]),
         as_of=instant(int(available[-1].astype(np.int64))),
         close=float(close[-1]),
         volatility=newest_volatility(log_returns) if len(log_returns) else None,

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
-from fx_assets.features.arrays import labelled_columns
-from fx_assets.features.base import Bars as FeatureBars
+from fx_assets.errors import FxAssetsError
+from fx_assets.features.arrays import OPTIONAL_COLUMNS, bars_from_columns, labelled_columns
 from serving import metrics
-from serving.market import data_facts, day_facts, published
+from serving.market import BarFacts, bar_facts, bar_name, data_facts, published
 from serving.problems import Problem
 from serving.schemas import Bar, Data, Forecast
 from serving.service import Service
 
 MOST_BARS = 20_000
-FIRST_DAY = date(1970, 1, 1)
 
 
 def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Forecast]:
@@ -65,38 +64,50 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
             value=len(bars),
             remedy="Give consecutive bars up to the one to predict from; 300 are plenty.",
         )
-    bars = sorted(bars, key=_day)
-    facts = [
-        day_facts(manifest.calendar, bar.day) if bar.day >= FIRST_DAY else None for bar in bars
-    ]
-    usable = [fact for fact in facts if fact is not None]
-    if len(usable) < len(bars):
-        raise _unusable(service, bars, field)
-    closed, ordinals, following, available_us = zip(*usable, strict=True)
-    day = np.array(ordinals, dtype=np.int64)
-    if any(closed) or (day[1:] == day[:-1]).any():
-        raise _unusable(service, bars, field)
-    last = bars[-1].day
-    as_of = published(manifest.calendar, last)
+    key = manifest.calendar
+    pairs = sorted(((bar_facts(key, bar), bar) for bar in bars), key=_closed_at)
+    facts = [fact for fact, _ in pairs]
+    event_us = np.array([fact.event_us for fact in facts], dtype=np.int64)
+    if any(fact.wrong for fact in facts) or (event_us[1:] == event_us[:-1]).any():
+        raise _unusable(pairs, field)
+    event_time = datetime.fromtimestamp(event_us[-1] / 1_000_000, UTC)
+    as_of = published(key, event_time)
     if as_of > now:
+        name = bar_name(key, event_time)
         raise Problem(
             409,
             "bar-of-the-future",
-            f"{field}: the bar of {last} is published at {as_of:%Y-%m-%d %H:%M} UTC, which is yet "
+            f"{field}: the bar of {name} is published at {as_of:%Y-%m-%d %H:%M} UTC, which is yet "
             "to come.",
             field=field,
-            value=last.isoformat(),
+            value=name,
             remedy="Leave out bars that cannot be known yet.",
         )
-    series = FeatureBars(
-        close=np.array([bar.close for bar in bars]),
-        day=day,
-        next_day=np.array(following, dtype=np.int64),
-    )
-    available = np.array(available_us).astype("datetime64[us]")
-    columns = labelled_columns(series, available, champion.features, champion.predictor.target)
+    prices = {
+        name: np.array([getattr(bar, name) for _, bar in pairs], dtype=np.float64)
+        for name in ("close", *OPTIONAL_COLUMNS)
+    }
+    times = event_us.astype("datetime64[us]")
+    try:
+        series = bars_from_columns({"event_time": times, **prices}, champion.market)
+        columns = labelled_columns(
+            series,
+            np.array([fact.available_us for fact in facts]).astype("datetime64[us]"),
+            champion.features,
+            champion.predictor.target,
+            champion.market,
+        )
+    except FxAssetsError as error:
+        raise Problem(
+            409,
+            "unusable-bar",
+            f"{field}: {error.message}",
+            field=field,
+            value=bar_name(key, event_time),
+            remedy=error.remedy or "",
+        ) from None
     made = champion.predictor.newest(columns)
-    data = data_facts(manifest.calendar, last, as_of, bars[-1].close, now)
+    data = data_facts(key, event_time, as_of, pairs[-1][1].close, now)
     answer = service.supplied(made, data=data)
     metrics.predicted(service, answer.value, answer.out_of_range)
     return answer
@@ -124,29 +135,23 @@ def need_data(service: Service, now: datetime) -> Data:
     return data
 
 
-def _day(bar: Bar) -> date:
-    return bar.day
+def _closed_at(pair: tuple[BarFacts, Bar]) -> int:
+    return pair[0].event_us
 
 
-def _unusable(service: Service, bars: list[Bar], field: str) -> Problem:
-    name = service.champion.manifest.calendar
-    before: date | None = None
-    for bar in bars:
-        if bar.day < FIRST_DAY:
-            reason = f"{bar.day} is before {FIRST_DAY}"
-        elif bar.day == before:
-            reason = f"{bar.day} is given twice"
-        elif closed := day_facts(name, bar.day).closed:
-            reason = f"{bar.day} is closed in the calendar {name}: {closed}"
-        else:
-            before = bar.day
-            continue
-        break
+def _unusable(pairs: list[tuple[BarFacts, Bar]], field: str) -> Problem:
+    before: BarFacts | None = None
+    for fact, bar in pairs:
+        value = bar.event_time or bar.day or bar.close
+        shown = value if isinstance(value, float) else value.isoformat()
+        if fact.wrong or (before and before.event_us == fact.event_us):
+            break
+        before = fact
     return Problem(
         409,
         "unusable-bar",
-        f"{field}: {reason}.",
-        field=f"{field}.day",
-        value=bar.day.isoformat(),
-        remedy="Give one bar for each open day of the forecast's market, and none for others.",
+        f"{field}: {fact.wrong or f'{shown} is given twice'}.",
+        field=f"{field}.{'event_time' if bar.event_time else 'day'}",
+        value=shown,
+        remedy="Give one bar for each close of the forecast's market, and none for others.",
     )

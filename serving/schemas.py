@@ -13,6 +13,7 @@ Verdict = Literal["fresh", "late", "stale"]
 
 Instant = Annotated[datetime, Meta(description="UTC.")]
 Close = Annotated[float, Meta(gt=0, le=1e12, description="The bar's close: a positive price.")]
+Amount = Annotated[float, Meta(ge=0, le=1e18)]
 Day = Annotated[date, Meta(description="The market's local date.")]
 
 
@@ -35,6 +36,7 @@ class Data(Struct):
     """The newest bar that the forecast is made from."""
 
     day: Day
+    event_time: Annotated[datetime, Meta(description="When that bar closed (UTC).")]
     as_of: Annotated[datetime, Meta(description="When that bar became known (UTC).")]
     close: float | None
     age_seconds: Annotated[float, Meta(description="Time since ``as_of``, as of this answer.")]
@@ -148,10 +150,16 @@ class FeatureRows(Struct, forbid_unknown_fields=True):
 
 
 class Bar(Struct, forbid_unknown_fields=True):
-    """One bar."""
+    """One bar; a daily one has a ``day``, an intraday one an ``event_time``."""
 
-    day: Day
     close: Close
+    day: Day | None = None
+    event_time: Annotated[datetime, Meta(description="When the bar closes.")] | None = None
+    open: Close | None = None
+    high: Close | None = None
+    low: Close | None = None
+    volume: Amount | None = None
+    market_cap: Amount | None = None
 
 
 class Bars(Struct, forbid_unknown_fields=True):
@@ -293,6 +301,69 @@ class ModelCard(Struct, kw_only=True):
     mlflow: Annotated[dict[str, Any], Meta(description="Run and registered version.")]
     parity: Annotated[dict[str, float], Meta(description="Graph against fitted object.")]
     files: Annotated[dict[str, Any], Meta(description="SHA-256 and size of each file.")]
+
+
+class Contribution(Struct):
+    """What one input, or a group of a window's lags, adds to a forecast."""
+
+    name: str
+    value: Annotated[
+        float | None, Meta(description="Of a group of lags, the standard deviation of returns.")
+    ]
+    usual: Annotated[float | None, Meta(description="Its mean over training rows.")]
+    effect: Annotated[
+        float, Meta(description="On the explanation's scale; positive raises the forecast.")
+    ]
+    standard_error: Annotated[float, Meta(description="Of the effect; 0 where it is exact.")]
+    meaning: str
+
+
+class Explanation(Struct, kw_only=True):
+    """An issued forecast taken apart: ``base`` plus all effects is ``total``."""
+
+    forecast: str
+    event_time: Annotated[datetime, Meta(description="Of the bar that it was made from (UTC).")]
+    decision_time: Instant
+    version: Annotated[int, Meta(description="Of the champion that made it.")]
+    family: str
+    prediction: Annotated[float, Meta(description="As it was issued.")]
+    scale: Annotated[str, Meta(description="What base, effects and total are measured in.")]
+    base: Annotated[float, Meta(description="What is usually said, on the scale.")]
+    total: Annotated[float, Meta(description="What was said this time, on the scale.")]
+    contributions: Annotated[list[Contribution], Meta(description="Largest effect first.")]
+    background_rows: Annotated[int, Meta(description="Training rows that are compared with.")]
+    exact: Annotated[bool, Meta(description="Whether all coalitions of inputs were evaluated.")]
+    sentence: str
+
+
+class Reign(Struct, kw_only=True):
+    """A champion's time in office, with the evidence of the decision that began it."""
+
+    champion: str
+    recipe: Annotated[str, Meta(description="Hash of the recipe.")]
+    since: Instant
+    until: Annotated[datetime | None, Meta(description="UTC; null for the present one.")]
+    how: Literal["bootstrap", "keep", "replace", "refresh", "demote"]
+    why: str
+    ended: Annotated[str, Meta(description="Why it ended; empty for the present one.")]
+    skill: Annotated[float | None, Meta(description="Against the baseline, at its beginning.")]
+    clark_west_p: float | None
+    needed_p: Annotated[float, Meta(description="Significance divided by the candidates tried.")]
+    diebold_mariano_p: Annotated[float | None, Meta(description="Against the champion before.")]
+    trials: Annotated[int, Meta(description="Candidates tried (K).")]
+    rows: Annotated[int, Meta(description="Rows that all candidates had in common.")]
+    row_hash: str
+    versions: Annotated[list[int], Meta(description="The bundles that it published.")]
+    refreshes: int
+    looks: Annotated[int, Meta(description="How often challengers were tested against it.")]
+    challengers_refused: int
+
+
+class Champions(Struct):
+    """Who was champion when, why, and on which evidence."""
+
+    forecast: str
+    reigns: Annotated[list[Reign], Meta(description="Newest first.")]
 
 
 class Status(Struct, kw_only=True):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from fx_assets.registry.predictor import Predicted
 from fx_assets.registry.wording import sentence
 from serving.answers import json_bytes
 from serving.champions import Champion
-from serving.context import Context, Drift
+from serving.context import Context, Drift, Live
 from serving.market import data_facts, target_time
 from serving.problems import Problem
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
@@ -28,6 +28,7 @@ class Service:
     """The newest row of the ``predictions`` table."""
     context: Context | None = None
     drift: Drift | None = None
+    live: Live | None = None
     stale: str | None = None
     refused: str | None = None
 
@@ -47,7 +48,7 @@ class Service:
         if context is None:
             return None
         calendar = self.champion.manifest.calendar
-        return data_facts(calendar, context.day, context.as_of, context.close, now)
+        return data_facts(calendar, context.event_time, context.as_of, context.close, now)
 
     def latest(self, now: datetime) -> Forecast:
         """The newest issued forecast.
@@ -72,7 +73,6 @@ class Service:
     def issued(self, row: Mapping[str, Any], now: datetime) -> Forecast:
         """A row of the ``predictions`` table as an answer."""
         manifest = self.champion.manifest
-        day = date.fromisoformat(row["day"])
         version = int(str(row["champion_version"]).removeprefix("v"))
         same = version == manifest.version
         return Forecast(
@@ -87,7 +87,13 @@ class Service:
             decision_time=row["decision_time"],
             target_time=row["target_time"],
             mode=row["mode"],
-            data=data_facts(manifest.calendar, day, row["decision_time"], row["as_of_close"], now),
+            data=data_facts(
+                manifest.calendar,
+                row["event_time"],
+                row["decision_time"],
+                row["as_of_close"],
+                now,
+            ),
             champion=ChampionRef(
                 name=row["champion"],
                 family=manifest.family if same else row["champion"],
@@ -134,7 +140,7 @@ class Service:
                 str(manifest.baseline["family"]), made.baseline if has_baseline else None
             ),
             decision_time=data.as_of,
-            target_time=target_time(manifest.calendar, data.day, manifest.horizon),
+            target_time=target_time(manifest.calendar, data.event_time, manifest.horizon),
             mode=_SUPPLIED,
             data=data,
             champion=cast("ChampionRef", champion.ref_json),

@@ -88,6 +88,16 @@ class Store:
             raise self._absent(name)
         return service
 
+    def file(self, path: str) -> bytes | None:
+        """A file of the lake, or ``None`` where there is none; takes as long as the storage.
+
+        Raises
+        ------
+        LakeError
+            The storage cannot be reached.
+        """
+        return self._files.read_blob(path) if self._files.blob_exists(path) else None
+
     def any(self) -> Mapping[str, Service]:
         """All forecasts.
 
@@ -233,13 +243,15 @@ class Store:
             ("drift", service.name),
         ]
         try:
-            stamps = await self._tables.stamps(sources)
+            watched = [("performance", service.name)]
+            stamps = await self._tables.stamps([*sources, *watched])
             if self._stamps.get(service.name) == stamps:
                 return service
             row, context, drift = await self._tables.derive(
                 sources, "serving.newest:newest", manifest
             )
-            fresh = replace(service, row=row, context=context, drift=drift)
+            live = await self._tables.derive(watched, "serving.watched:live", service.name)
+            fresh = replace(service, row=row, context=context, drift=drift, live=live)
             self._snapshot.save_newest(fresh)
         except (FxAssetsError, OSError) as error:
             return replace(service, stale=_text(error))

@@ -6,10 +6,10 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.due import days_to_predict, retrain_reason
-from fx_assets.assets.prices import years_to_ingest
+from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
-from fx_assets.calendars import calendar
 from fx_assets.resources import LakeResource
+from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 AssetJob: TypeAlias = Any
@@ -40,20 +40,20 @@ def ingest_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
         name=f"{spec.name}_ingest",
         job=job,
         cron_schedule=spec.ingest_cron,
-        execution_timezone=str(calendar(spec.calendar).timezone),
-        default_status=schedule_status(),
-        description=f"New bars of {spec.instrument} on weekdays after publication.",
+        execution_timezone=str(spec.market.timezone),
+        default_status=schedule_status(on=spec.automatic),
+        description=f"New bars of {spec.instrument} after their publication.",
     )
     def schedule(
         context: dg.ScheduleEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
         at = context.scheduled_execution_time
-        market = calendar(spec.calendar)
-        closed = market.closed_reason(market.day_of(at))
+        market = spec.market
+        closed = market.closed_reason(market.bar_day(at))
         if closed:
             return dg.SkipReason(f"{spec.instrument} has no bar today: {closed}.")
-        years = years_to_ingest(lake.open(), spec, clock.now())
-        return dg.RunRequest(run_key=at.isoformat(), tags=range_tags(years[0], years[-1]))
+        parts = partitions_to_ingest(lake.open(), spec, clock.now())
+        return dg.RunRequest(run_key=at.isoformat(), tags=range_tags(parts[0], parts[-1]))
 
     return schedule
 
@@ -89,8 +89,8 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
         name=f"{spec.name}_retrain",
         job=job,
         cron_schedule=spec.retrain_cron,
-        execution_timezone=str(calendar(feed.calendar).timezone),
-        default_status=schedule_status(),
+        execution_timezone=str(feed.market.timezone),
+        default_status=schedule_status(on=feed.automatic),
         description="The weekly look: walk-forward of the newest rows, and a recorded decision.",
     )
     def schedule(
@@ -122,8 +122,8 @@ def new_prices_sensor(
     @dg.sensor(
         name=f"{spec.name}_follows_prices",
         jobs=[predict, retrain],
-        minimum_interval_seconds=60,
-        default_status=sensor_status(),
+        minimum_interval_seconds=Settings().sensor_seconds,
+        default_status=sensor_status(on=feed.automatic),
         description=f"Predicts whenever {feed.name}/prices has bars without a prediction.",
     )
     def sensor(

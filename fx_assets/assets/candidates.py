@@ -1,6 +1,6 @@
 """One asset a candidate: its walk-forward predictions, its scores, and its fit on all rows."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -8,6 +8,9 @@ import pandas as pd
 from fx_assets.assets.display import image, markdown_table
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    from fx_assets.evaluation.tuning import Tuning
 
 
 def build_candidate(
@@ -60,6 +63,7 @@ def build_candidate(
                 "mlflow_run": trial.logged.run_id,
                 "mlflow_page": dg.MetadataValue.url(registry.page(trial.logged.run_path)),
                 "onnx_parity": trial.parity,
+                **({} if trial.tuning is None else tuning_metadata(trial.tuning)),
                 **{name: image(png) for name, png in trial.figures.items()},
             }
         )
@@ -68,8 +72,27 @@ def build_candidate(
 
 
 def _described(candidate: CandidateSpec) -> str:
-    settings = ", ".join(f"{name} {value}" for name, value in candidate.params.items())
-    return f"{candidate.family} with {settings}" if settings else candidate.family
+    settings = [f"{name} {value}" for name, value in candidate.params.items()]
+    if candidate.tune is not None:
+        settings.append(f"the best of {candidate.tune.trials} settings")
+    return f"{candidate.family} with {', '.join(settings)}" if settings else candidate.family
+
+
+def tuning_metadata(tuning: "Tuning") -> dict[str, Any]:
+    """The trials of the newest search, best first, and which budget ended it."""
+    ordered = tuning.trials.sort_values(["state", "score", "number"])
+    table = markdown_table(
+        ["trial", "mean loss", "settings", "seconds"],
+        [
+            [row.number, f"{row.score:.6g}", row.params, f"{row.seconds:.2f}"]
+            for row in ordered.itertuples()
+        ],
+    )
+    return {
+        "tuning": dg.MetadataValue.md(table),
+        "tuning_trials": tuning.completed,
+        "tuning_stopped_by": tuning.stopped_by,
+    }
 
 
 def scores_table(scores: pd.DataFrame) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from fx_assets.calendars import calendar
 from fx_assets.models import code_version
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from fx_assets.lake import Lake
 
 RETRAIN_EVERY = timedelta(days=7)
@@ -21,19 +21,19 @@ FIRST_YEAR, LAST_YEAR = 2020, 2027
 """Years in which the longest pause of a calendar is looked for; weekdays of holidays come round."""
 
 
-@lru_cache(maxsize=8)
-def longest_pause(name: str) -> timedelta:
+@lru_cache(maxsize=32)
+def longest_pause(key: str) -> timedelta:
     """The longest time between two publications of a calendar that nothing is wrong with."""
-    market = calendar(name)
-    days = market.open_days(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31))
-    times = [market.available_at(day) for day in days]
-    return max(later - earlier for earlier, later in pairwise(times))
+    market = calendar(key)
+    published = market.published(market.closes(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)))
+    longest: timedelta = np.diff(published).max().item()
+    return longest
 
 
 def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> list[date]:
-    """Days whose bar is known and whose prediction has not been issued, oldest first.
+    """Days that have a known bar without an issued prediction, oldest first.
 
-    Only days on or after the first champion's: earlier ones would be refused.
+    Only bars that the first champion could have predicted from: earlier ones would be refused.
     """
     decisions = lake.read_or_empty("decisions", spec.name)
     prices = lake.read_or_empty("prices", feed.name)
@@ -42,11 +42,11 @@ def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetim
     known = prices[
         (prices["available_at"] >= decisions["data_as_of"].min()) & (prices["available_at"] <= now)
     ]
-    market = calendar(feed.calendar)
-    days = {market.day_of(instant) for instant in known["event_time"]}
     issued = lake.read_or_empty("predictions", spec.name)
-    done = set() if issued.empty else {date.fromisoformat(day) for day in issued["day"]}
-    return sorted(day for day in days - done if day >= spec.live_from)
+    if len(issued):
+        known = known[~known["event_time"].isin(issued["event_time"])]
+    days = feed.market.day_index(pd.DatetimeIndex(known["event_time"])).unique()
+    return sorted(day for day in days.date if day >= spec.live_from)
 
 
 def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:

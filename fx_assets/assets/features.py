@@ -5,7 +5,6 @@ import pandas as pd
 
 from fx_assets.assets.display import content_version, table_schema
 from fx_assets.assets.refusal import require_gate
-from fx_assets.calendars import calendar
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -21,7 +20,7 @@ LABEL_COLUMNS = [
 
 def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the labelled feature frame; its newest rows are the ones to predict."""
-    columns = feature_set(spec.features).features
+    columns = feature_set(spec.features, feed.market.bar).features
 
     @dg.asset(
         key=[spec.name, "features"],
@@ -43,7 +42,7 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         from fx_assets.features import labelled_frame
 
         require_gate(lake.open(), feed.name)
-        frame = labelled_frame(prices, spec, calendar(feed.calendar))
+        frame = labelled_frame(prices, spec, feed.market)
         return dg.MaterializeResult(
             value=frame,
             data_version=content_version(frame),

@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import ValidationError
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.automation import AssetJob, range_tags
 from fx_assets.assets.due import days_to_predict
-from fx_assets.assets.prices import years_to_ingest
+from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, newest_failure, sensor_status
-from fx_assets.calendars import calendar
 from fx_assets.resources import LakeResource
+from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.specs.watching import FreshnessRule
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -27,7 +27,8 @@ MOST_ATTEMPTS = 3
 """Catch-up runs an outage, beside those that the schedules ask for."""
 PAUSE = timedelta(minutes=30)
 """Before the second catch-up run; it doubles before the third."""
-INTERVAL_SECONDS = 300
+PAUSES = 5
+"""Of a sensor between two looks."""
 TOLD_BY_FEED = "feed_stale"
 """A late feed makes all its forecasts late; people hear of it from the feed's sensor, once."""
 
@@ -51,11 +52,11 @@ class _Outage:
             return None
         known = json.loads(cursor)
         tried = known["tried_at"]
-        return cls(
-            Freshness.model_validate(known["verdict"]),
-            known["attempts"],
-            datetime.fromisoformat(tried) if tried else None,
-        )
+        try:
+            verdict = Freshness.model_validate(known["verdict"])
+        except ValidationError:  # an earlier release wrote it
+            return None
+        return cls(verdict, known["attempts"], datetime.fromisoformat(tried) if tried else None)
 
     def to_cursor(self) -> str:
         tried = self.tried_at.isoformat() if self.tried_at else None
@@ -76,8 +77,8 @@ def feed_freshness_sensor(spec: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"{spec.name}_is_fresh",
         job=job,
-        minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=sensor_status(),
+        minimum_interval_seconds=PAUSES * Settings().sensor_seconds,
+        default_status=sensor_status(on=spec.automatic),
         description=(
             f"Tells people why bars of {spec.instrument} are overdue and asks for up to "
             f"{MOST_ATTEMPTS} catch-up runs; a closed day is not an outage."
@@ -87,11 +88,11 @@ def feed_freshness_sensor(spec: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         store, now = lake.open(), clock.now()
-        verdict = _judge_feed(context.instance, store, spec, FreshnessRule(), now)
+        verdict = _judge_feed(context.instance, store, spec, now)
 
         def overdue() -> Range:
-            years = years_to_ingest(store, spec, now)
-            return years[0], years[-1]
+            parts = partitions_to_ingest(store, spec, now)
+            return parts[0], parts[-1]
 
         return _act(context, store, verdict, job, overdue)
 
@@ -106,8 +107,8 @@ def prediction_freshness_sensor(
     @dg.sensor(
         name=f"{spec.name}_is_fresh",
         job=job,
-        minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=sensor_status(),
+        minimum_interval_seconds=PAUSES * Settings().sensor_seconds,
+        default_status=sensor_status(on=feed.automatic),
         description=(
             "Tells people why predictions are overdue and, where a run failed or none was begun, "
             f"asks for up to {MOST_ATTEMPTS} catch-up runs."
@@ -124,9 +125,9 @@ def prediction_freshness_sensor(
             return dg.SkipReason("The first champion is being decided on.")
         verdict = prediction_freshness(
             spec,
-            calendar(feed.calendar),
+            feed.market,
             predictions=predictions,
-            feed=_judge_feed(context.instance, store, feed, rule, now),
+            feed=_judge_feed(context.instance, store, feed, now),
             has_champion=store.exists("decisions", spec.name),
             now=now,
             rule=rule,
@@ -143,18 +144,17 @@ def prediction_freshness_sensor(
 
 
 def _judge_feed(
-    instance: dg.DagsterInstance, store: "Lake", feed: FeedSpec, rule: FreshnessRule, now: datetime
+    instance: dg.DagsterInstance, store: "Lake", feed: FeedSpec, now: datetime
 ) -> "Freshness":
     from fx_assets.monitoring.freshness import feed_freshness
 
     return feed_freshness(
         feed,
-        calendar(feed.calendar),
+        feed.market,
         prices=store.read_or_empty("prices", feed.name),
         quality=store.read_or_empty("quality", feed.name),
         sources=store.read_or_empty("sources", feed.name),
         now=now,
-        rule=rule,
         failed=newest_failure(instance, f"{feed.name}_ingest"),
     )
 

@@ -5,7 +5,6 @@ import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
 from fx_assets.assets.refusal import require_gate
-from fx_assets.calendars import calendar
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 
@@ -24,7 +23,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
-        metadata={UNIQUE_KEY: ["day", "target", "known_at"]},
+        metadata={UNIQUE_KEY: ["event_time", "target", "known_at"]},
     )
     def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import join_outcomes, live_scores
@@ -32,7 +31,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         store = lake.open()
         require_gate(store, feed.name)
         issued = store.read_or_empty("predictions", spec.name)
-        known = join_outcomes(issued, prices, spec, calendar(feed.calendar))
+        known = join_outcomes(issued, prices, spec, feed.market)
         live = live_scores(known, spec)
         return dg.MaterializeResult(
             value=known,

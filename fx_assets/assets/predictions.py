@@ -10,28 +10,29 @@ from fx_assets import clock
 from fx_assets.assets.display import markdown_table
 from fx_assets.assets.prices import freshness_policy
 from fx_assets.assets.refusal import require_gate
-from fx_assets.calendars import calendar
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
-    from fx_assets.registry.issue import Inputs
+    from fx_assets.registry.issue import Issued
 
 MOST_INPUTS = 10
 """Inputs that an explanation shows; the others are summed."""
 
 
 def day_partitions(spec: ForecastSpec, feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
-    """One partition a weekday from the first live day on, today included."""
+    """One partition a day from the first live day on, today included, without weekends."""
+    market = feed.market
+    closed = [day for day in range(7) if not market.is_open(date(2024, 1, 7 + day))]
     return dg.TimeWindowPartitionsDefinition(
         start=spec.live_from.isoformat(),
         fmt="%Y-%m-%d",
         cron_schedule="0 0 * * *",
-        timezone=str(calendar(feed.calendar).timezone),
+        timezone=str(market.timezone),
         end_offset=1,
-        exclusions=["0 0 * * 6", "0 0 * * 0"],
+        exclusions=[f"0 0 * * {day}" for day in closed] or None,
     )
 
 
@@ -52,7 +53,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         partitions_def=day_partitions(spec, feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(feed),
-        metadata={UNIQUE_KEY: ["day"]},
+        metadata={UNIQUE_KEY: ["event_time"]},
         check_specs=[
             dg.AssetCheckSpec(
                 "reproduced",
@@ -73,11 +74,11 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
             issued.new_rows,
             metadata={
                 "rows_issued": len(issued.new_rows),
-                "days": dg.MetadataValue.md(
-                    markdown_table(["day", "outcome"], sorted(issued.notes.items()))
+                "bars": dg.MetadataValue.md(
+                    markdown_table(["bar", "outcome"], sorted(issued.notes.items()))
                 ),
                 **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
-                **(_explanation(issued.newest, store) if issued.newest else {}),
+                **_explanation(issued, store),
             },
         )
         yield dg.AssetCheckResult(
@@ -93,16 +94,21 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
     return predictions
 
 
-def _explanation(newest: "Inputs", store: "Lake") -> dict[str, Any]:
-    """Why the newest prediction is what it is."""
+def _explanation(issued: "Issued", store: "Lake") -> dict[str, Any]:
+    """Why the newest prediction is what it is; kept for the server."""
     from fx_assets.monitoring.explain import background_path, explain, load_background
+    from fx_assets.monitoring.explanations import keep_explanation
 
+    newest = issued.newest
+    if newest is None or issued.latest is None:
+        return {}
     manifest = newest.bundle.manifest
     if not store.blob_exists(background_path(manifest.forecast, manifest.version)):
         return {"why": f"v{manifest.version} has no background to be explained with"}
     try:
         background = load_background(store, manifest.forecast, manifest.version)
         said = explain(newest.bundle, newest.values, background)
+        keep_explanation(store, said, issued.latest)
     except FxAssetsError as error:  # a prediction stands, explained or not
         return {"why": error.message}
     shown, others = said.contributions[:MOST_INPUTS], said.contributions[MOST_INPUTS:]

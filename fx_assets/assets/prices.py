@@ -12,16 +12,17 @@ from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import bars_metadata, content_version, markdown_table
 from fx_assets.assets.due import longest_pause
 from fx_assets.assets.refusal import record_findings, require_gate
-from fx_assets.calendars import calendar
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
 from fx_assets.sources import Provenance
 from fx_assets.specs import FeedSpec
-from fx_assets.specs.watching import FreshnessRule
+from fx_assets.specs.bars import BAR_DTYPES
 
 FALLBACK_CHECK = "live_source"
 RAW_KEY = ["event_time", "available_at", "close"]
+_PARTS = {True: ("%Y", "Y"), False: ("%Y-%m", "M")}
+"""How partitions are named, and pandas' period for them: of daily bars, and of intraday ones."""
 QUARANTINE_KEY = ["event_date", "column", "value", "reason"]
 
 
@@ -30,25 +31,31 @@ def freshness_policy(spec: FeedSpec) -> dg.FreshnessPolicy:
 
     The sensor ``<feed>_is_fresh`` knows them, and sees a single missed bar.
     """
-    grace = timedelta(minutes=FreshnessRule().grace_minutes)
-    return dg.FreshnessPolicy.time_window(fail_window=longest_pause(spec.calendar) + grace)
+    grace = timedelta(minutes=spec.freshness.grace_minutes)
+    return dg.FreshnessPolicy.time_window(fail_window=longest_pause(spec.market.key) + grace)
 
 
-def year_partitions(spec: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
-    """Logical partitions of a daily feed: one a year, the current year included."""
+def bar_partitions(spec: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
+    """Logical partitions of bars: one a year, or of intraday bars a month, the current included."""
+    form, _ = _PARTS[spec.market.daily]
     return dg.TimeWindowPartitionsDefinition(
-        start=str(spec.start.year), fmt="%Y", cron_schedule="0 0 1 1 *", end_offset=1
+        start=f"{spec.start:{form}}",
+        fmt=form,
+        cron_schedule="0 0 1 1 *" if spec.market.daily else "0 0 1 * *",
+        end_offset=1,
     )
 
 
-def years_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]:
-    """The years in which new bars may lie: all at first, then from the last stored bar's on."""
-    first = spec.start.year
+def partitions_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]:
+    """The partitions in which new bars may lie: all at first, then the last stored bar's and on."""
+    first = pd.Timestamp(spec.start)
     if lake.exists("raw_prices", spec.name):
         stored = lake.read("raw_prices", spec.name, columns=["event_time"])
         if len(stored):
-            first = stored["event_time"].max().year
-    return [str(year) for year in range(min(first, now.year), now.year + 1)]
+            first = stored["event_time"].max().tz_localize(None)
+    last = pd.Timestamp(now).tz_localize(None)
+    form, period = _PARTS[spec.market.daily]
+    return list(pd.period_range(min(first, last), last, freq=period).strftime(form))
 
 
 def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
@@ -64,7 +71,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", spec.source.kind},
-        partitions_def=year_partitions(spec),
+        partitions_def=bar_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(spec),
         metadata={UNIQUE_KEY: RAW_KEY, "instrument": spec.instrument, "calendar": spec.calendar},
@@ -82,18 +89,18 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
     ) -> Iterator[Any]:
         from fx_assets.quality import inspect
-        from fx_assets.sources import fetch_bars, new_rows
+        from fx_assets.sources import fetch_bars, new_rows, wanted_bars
 
         store, now, deployment = lake.open(), clock.now(), settings.get()
-        batch = fetch_bars(spec, deployment, now, deployment.cache_folder)
         window = context.partition_time_window
+        stored = _stored_bars(store, spec, now)
+        have = pd.DatetimeIndex(stored["event_time"])
+        wanted = wanted_bars(have, spec, (window.start, window.end), now)
+        batch = fetch_bars(spec, deployment, now, deployment.cache_folder, wanted)
         times = batch.bars["event_time"]
         bars = batch.bars[(times >= window.start) & (times < window.end)].reset_index(drop=True)
-        raw = store.read_or_empty("raw_prices", spec.name)
-        stored = store.prices(spec.name) if len(raw) else batch.bars.iloc[:0]
-        report = inspect(
-            stored, new_rows(stored, bars, now), batch.rejected, spec, calendar(spec.calendar), now
-        )
+        fresh = new_rows(stored, bars, now)
+        report = inspect(stored, fresh, batch.rejected, spec, spec.market, now)
         run_id, provenance = context.run.run_id, batch.provenance
         if len(report.quarantined):
             store.insert_new(
@@ -122,7 +129,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
                 "rows_added": len(report.accepted),
                 "rows_quarantined": len(report.quarantined),
                 "gate": dg.MetadataValue.md(_findings_table(report)),
-                **_closed_years(spec, bars, window.start, window.end, now),
+                **_why_no_bars(spec, bars, window.start, window.end, now),
             },
         )
         yield from _check_results(report)
@@ -141,7 +148,7 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
         kinds={"python", "deltalake"},
-        partitions_def=year_partitions(spec),
+        partitions_def=bar_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(spec),
     )
@@ -160,6 +167,13 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     return prices
 
 
+def _stored_bars(store: Lake, spec: FeedSpec, now: datetime) -> pd.DataFrame:
+    from fx_assets.lake import as_known_at
+
+    raw = store.read_or_empty("raw_prices", spec.name)
+    return as_known_at(raw.reindex(columns=list(BAR_DTYPES)).astype(BAR_DTYPES), now)
+
+
 def _refuses(finding: Finding) -> bool:
     return finding.severity == "block" and not finding.passed
 
@@ -170,19 +184,17 @@ def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:
         "payload": provenance.url,
         "payload_sha256": provenance.sha256,
         "payload_last_date": str(provenance.last_date),
+        **({"notes": provenance.notes} if provenance.notes else {}),
     }
 
 
-def _closed_years(
+def _why_no_bars(
     spec: FeedSpec, bars: pd.DataFrame, start: datetime, end: datetime, now: datetime
 ) -> dict[str, Any]:
     if len(bars):
         return {}
-    last = min(end, now)
-    days = calendar(spec.calendar).open_days(start.date(), last.date()) if last > start else []
-    reason = (
-        "no open day has passed yet" if not days else f"the payload has none of {len(days)} days"
-    )
+    due = len(spec.market.closes(start.date(), min(end, now).date())) if start < now else 0
+    reason = f"the payload has none of {due} bars" if due else "no bar is due yet"
     return {"why_no_bars": reason}
 
 

@@ -24,15 +24,15 @@ LONGEST_RUN = timedelta(hours=12)
 """A run that began longer ago was killed without a trace; it holds nothing up."""
 
 
-def schedule_status() -> dg.DefaultScheduleStatus:
-    """Whether schedules start switched on."""
-    running = Settings().automation
+def schedule_status(*, on: bool = True) -> dg.DefaultScheduleStatus:
+    """Whether a schedule starts switched on; ``on`` is what its feed declares."""
+    running = on and Settings().automation
     return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
 
 
-def sensor_status() -> dg.DefaultSensorStatus:
-    """Whether sensors start switched on."""
-    running = Settings().automation
+def sensor_status(*, on: bool = True) -> dg.DefaultSensorStatus:
+    """Whether a sensor starts switched on; ``on`` is what its feed declares."""
+    running = on and Settings().automation
     return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
 
 

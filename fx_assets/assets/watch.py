@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fx_assets.calendars import calendar
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
@@ -59,14 +58,14 @@ def look_at(
     # What came after the stored rows is for the next run to add, and no fault of theirs.
     known = _in_order(store.read("prices", feed.name))
     known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
-    again = labelled_frame(known, spec, calendar(feed.calendar))
+    again = labelled_frame(known, spec, feed.market)
     past = store.read("backtest", spec.name)
     past = _in_order(past[past["recipe"] == manifest.recipe])
     past = past.drop_duplicates("event_time", keep="last")
     issued = store.read_or_empty("predictions", spec.name)
     outcomes = store.read_or_empty("outcomes", spec.name)
     said = pd.concat([past[SAID], issued[SAID]]) if len(issued) else past[SAID]
-    monitored = monitored_frame(stored, said, spec)
+    monitored = monitored_frame(stored, said, spec, feed.market)
     reign = reigns(read_decisions(store, spec.name)).iloc[-1]
     report = drift_report(
         spec,
@@ -75,8 +74,18 @@ def look_at(
         measured_at=now,
         rule=rule,
         blobs=store,
-        broken=check_features(stored, again, feature_set(spec.features).columns, rule),
-        relation=check_relation(past, outcomes, spec, since=reign["from"], rule=rule),
+        broken=check_features(
+            stored, again, feature_set(spec.features, feed.market.bar).columns, rule
+        ),
+        relation=check_relation(
+            past,
+            outcomes,
+            spec,
+            since=reign["from"],
+            rule=rule,
+            bars_a_year=feed.market.bars_a_year,
+        ),
+        market=feed.market,
     )
     judged = evidently_report(report, monitored, manifest.trained_through)
     performance = performance_report(outcomes, spec, now, spec.watching.performance).verdict
@@ -111,6 +120,7 @@ def performance_row(found: Performance, drift: DriftReport) -> pd.DataFrame:
         "rows": found.rows,
         "sentence": found.sentence,
         "drift_verdict": drift.verdict,
+        "features_broken": drift.features_broken,
     }
     return pd.DataFrame([said | figures]).astype(dict.fromkeys(figures, "float64"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fx_assets.errors import SpecError
+from fx_assets.evaluation.tuning import search_space
 from fx_assets.models import build_model
 from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
@@ -32,8 +33,18 @@ def candidate_mistakes(spec: ForecastSpec) -> Iterator[Mistake]:
             message = f"the platform sets {' and '.join(ours)} itself; leave it out"
             yield Mistake(("candidates", position, "params", ours[0]), message)
             continue
+        if candidate.when_installed and not candidate.installed:
+            continue
         try:
             build_model(candidate.family, spec.target, candidate.params)
         except SpecError as error:
             message = " ".join(filter(None, [error.message, error.remedy]))
             yield Mistake(("candidates", position, "params"), message)
+            continue
+        if candidate.tune is None:
+            continue
+        try:
+            search_space(candidate, spec.target)
+        except SpecError as error:
+            message = " ".join(filter(None, [error.message, error.remedy]))
+            yield Mistake(("candidates", position, "tune"), message)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
+from pydantic import Field
 
 from fx_assets.errors import NoChampionError
 from fx_assets.specs.base import Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Verdict = Literal["bootstrap", "keep", "replace", "refresh", "demote"]
 
@@ -46,7 +49,7 @@ class Thresholds(Spec):
     min_rows: int
     min_skill: float
     clark_west_p: float
-    """Significance divided by the number of candidates tried."""
+    """Significance divided by K."""
     diebold_mariano_p: float
     refresh_max_degradation: float
     demotion_rows: int
@@ -81,8 +84,10 @@ class Decision(Spec):
     starts_cool_down: bool
     recipes_seen: tuple[str, ...]
     """Recipes on trial, without the baseline."""
+    tuned: dict[str, int] = Field(default={})
+    """Settings that the tunings of those recipes compared, by recipe; without one, 1."""
     trials: int
-    """K: recipes tried since the look before, each once."""
+    """K: recipes tried since the look before, each once, a tuned one once for each setting."""
     rows: int
     """Rows that all candidates have in common."""
     first_row: datetime
@@ -141,6 +146,8 @@ _INSTANTS = ("decided_at", "data_as_of", "label_end", "published_at")
 
 def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:
     """One row a decision: the columns that people read, and the whole record as JSON."""
+    import pandas as pd
+
     table = pd.DataFrame(
         [
             {name: getattr(decision, name) for name in _SHOWN}

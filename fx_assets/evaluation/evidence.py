@@ -24,12 +24,14 @@ class Evidence:
     ``predictions`` is a backtest's: sorted by ``event_time``, one row each. ``previous`` are the
     same recipe's predictions by the fit before, from
     :func:`~fx_assets.evaluation.walk_forward.previous_fits`; only the champion needs them.
+    ``trials`` is how many settings the recipe counts as, more than one if it was tuned.
     """
 
     candidate: str
     recipe: str
     predictions: pd.DataFrame
     previous: pd.DataFrame | None = None
+    trials: int = 1
 
 
 @dataclass(frozen=True)

@@ -159,16 +159,24 @@ class _Case:
         return tuple(sorted({item.recipe for item in self.evidence} - {self.baseline.recipe}))
 
     @cached_property
+    def tuned(self) -> dict[str, int]:
+        return {item.recipe: item.trials for item in self.evidence if item.trials > 1}
+
+    @cached_property
     def trials(self) -> int:
-        """K: recipes but the champion's that were on trial since the look before."""
-        tried = set(self.recipes_seen)
+        """K: recipes but the champion's that were on trial since the look before.
+
+        A tuned recipe counts as many times as a tuning of it compared settings.
+        """
+        tried = {recipe: self.tuned.get(recipe, 1) for recipe in self.recipes_seen}
         for decision in reversed(self.ledger):
             if decision.looked:
                 break
-            tried.update(decision.recipes_seen)
+            for recipe in decision.recipes_seen:
+                tried.setdefault(recipe, decision.tuned.get(recipe, 1))
         if self.champion is not None:
-            tried.discard(self.champion.recipe)
-        return max(1, len(tried))
+            tried.pop(self.champion.recipe, None)
+        return max(1, sum(tried.values()))
 
     @cached_property
     def thresholds(self) -> Thresholds:
@@ -322,6 +330,7 @@ class _Case:
             looked=self.looks,
             starts_cool_down=starts_cool_down,
             recipes_seen=self.recipes_seen,
+            tuned=self.tuned,
             trials=self.trials,
             rows=self.rows.n,
             first_row=_plain(self.rows.times[0]),
@@ -466,8 +475,9 @@ def _look_sentence(case: _Case) -> str:
     if best is None:
         return "there is no other candidate"
     return (
-        f"none of {case.trials} candidate(s) tried passed on {case.rows.n:,} rows; the best, "
-        f"{best.candidate}, was refused for {'; '.join(best.objections) or 'no reason'}"
+        f"none of {len(case.evidence) - 1} candidate(s) passed with K = {case.trials} on "
+        f"{case.rows.n:,} rows; the best, {best.candidate}, was refused for "
+        f"{'; '.join(best.objections) or 'no reason'}"
     )
 
 

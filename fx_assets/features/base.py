@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property, lru_cache
 from importlib import import_module
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.features.rolling import Moments, rolling_moments
+from fx_assets.features.spans import DAY
 from fx_assets.specs.forecast import FEATURE_SETS
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
+Microseconds = NDArray[np.int64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,14 @@ class Bars:
     next_day
         (n,) the calendar's next open day after each bar's day, which is known in advance; in days
         since 1970-01-01.
+    open, high, low, volume, market_cap
+        (n,) further facts of each bar, NaN where a bar lacks one; ``None`` where all do.
+    event_time
+        (n,) closes in microseconds since 1970 (UTC); intraday features need it.
+    bar
+        Length of a bar.
+    feed
+        Whose bars they are, for error messages.
 
     Raises
     ------
@@ -41,6 +54,14 @@ class Bars:
     close: Floats
     day: Days
     next_day: Days
+    open: Floats | None = field(default=None, kw_only=True)
+    high: Floats | None = field(default=None, kw_only=True)
+    low: Floats | None = field(default=None, kw_only=True)
+    volume: Floats | None = field(default=None, kw_only=True)
+    market_cap: Floats | None = field(default=None, kw_only=True)
+    event_time: Microseconds | None = field(default=None, kw_only=True)
+    bar: timedelta = field(default=DAY, kw_only=True)
+    feed: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if not len(self.close) == len(self.day) == len(self.next_day):
@@ -49,6 +70,14 @@ class Bars:
                 f"{len(self.next_day)} entries; they describe the same bars.",
                 remedy="Give one entry of each for every bar.",
             )
+        for name in ("open", "high", "low", "volume", "market_cap", "event_time"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.close):
+                raise FxAssetsError(
+                    f"{name} has {len(values)} entries, close {len(self.close)}; they describe "
+                    "the same bars.",
+                    remedy="Give one entry of each for every bar.",
+                )
         bad = np.flatnonzero(~(np.isfinite(self.close) & (self.close > 0)))
         if len(bad):
             raise FxAssetsError(
@@ -56,6 +85,9 @@ class Bars:
                 "features need positive numbers.",
                 remedy="Leave the bar out, or correct it.",
             )
+
+    def __len__(self) -> int:
+        return len(self.close)
 
     @cached_property
     def log_close(self) -> Floats:
@@ -80,9 +112,45 @@ class Bars:
             self._moments[key] = rolling_moments(getattr(self, series), window)
         return self._moments[key]
 
+    @property
+    def closes(self) -> Microseconds:
+        """When each bar closed, in microseconds since 1970 (UTC).
+
+        Raises
+        ------
+        FxAssetsError
+            The bars came without.
+        """
+        if self.event_time is None:
+            raise FxAssetsError(
+                f"It takes the time at which each of the {len(self)} bars closed.",
+                remedy="Give event_time with the bars.",
+            )
+        return self.event_time
+
+    def derived(self, make: Callable[[Bars], T]) -> T:
+        """What ``make`` makes of these bars, made once."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        made: T = self._derived[make]
+        return made
+
+    @cached_property
+    def _derived(self) -> dict[Callable[[Bars], Any], Any]:
+        return {}
+
+    @cached_property
+    def columns(self) -> dict[str, Floats]:
+        """The columns of a set that are computed already, while it is being computed."""
+        return {}
+
     @cached_property
     def _moments(self) -> dict[tuple[str, int], Moments]:
         return {}
+
+
+Compute = Callable[[Bars], Floats | Iterable[Floats]]
+"""Makes a column: all of it, or consecutive pieces."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +163,10 @@ class Feature:
     unit: str
     warm_up: int
     """Bars at the start that have no value (NaN)."""
-    compute: Callable[[Bars], Floats]
+    compute: Compute
     """(n,) values; finite from bar ``warm_up`` on."""
+    calendar: bool = False
+    """Whether it follows from the times of the bars alone, so that no price can change it."""
 
 
 @dataclass(frozen=True)
@@ -112,30 +182,51 @@ class FeatureSet:
         return tuple(feature.name for feature in self.features)
 
     @property
+    def calendar_columns(self) -> frozenset[str]:
+        """The columns that no price can change."""
+        return frozenset(feature.name for feature in self.features if feature.calendar)
+
+    @property
     def warm_up(self) -> int:
         """Bars at the start for which some column is NaN."""
         return max(feature.warm_up for feature in self.features)
 
     def compute(self, bars: Bars) -> Floats:
-        """The features of every bar: an (n, p) float64 matrix with NaN in the warm-up only."""
-        out = np.empty((len(bars.close), len(self.features)))
-        for column, feature in enumerate(self.features):
-            out[:, column] = feature.compute(bars)
-        # The sign bit of a NaN depends on which vector lane computed it.
-        out[np.isnan(out)] = np.nan
+        """The features of every bar: an (n, p) float64 matrix with NaN in the warm-up only.
+
+        Columns lie one after the other in memory (Fortran order).
+
+        Raises
+        ------
+        FxAssetsError
+            The bars lack what the set reads, such as volumes.
+        """
+        out = np.empty((len(bars), len(self.features)), order="F")
+        for column, feature in zip(out.T, self.features, strict=True):
+            values = feature.compute(bars)
+            start = 0
+            for piece in [values] if isinstance(values, np.ndarray) else values:
+                part = column[start : start + len(piece)]
+                part[:] = piece
+                # The sign bit of a NaN depends on which vector lane computed it.
+                part[np.isnan(part)] = np.nan
+                start += len(piece)
+            bars.columns[feature.name] = column
+        bars.columns.clear()
         return out
 
 
-def feature_set(name: str) -> FeatureSet:
-    """The feature set of that name, whose module is imported on first use.
+@lru_cache(maxsize=64)
+def feature_set(name: str, bar: timedelta = DAY) -> FeatureSet:
+    """The feature set of that name for bars of that length; its module is imported on first use.
 
     Raises
     ------
     SpecError
-        No feature set has that name.
+        No feature set has that name, or it is not for bars of that length.
     """
     if name not in FEATURE_SETS:
         raise SpecError(
             f"No feature set {name!r}.", remedy=f"Choose one of {', '.join(FEATURE_SETS)}."
         )
-    return FeatureSet(name, import_module(f"fx_assets.features.{name}").FEATURES)
+    return FeatureSet(name, import_module(f"fx_assets.features.{name}").features(bar))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fx_assets.calendars import Calendar
 from fx_assets.errors import FxAssetsError
 from fx_assets.features import base
+from fx_assets.features.arrays import OPTIONAL_COLUMNS, bars_from_columns
 from fx_assets.features.base import Bars, FeatureSet
 
 
@@ -18,11 +22,12 @@ def build_features(bars: pd.DataFrame, feature_set: str, calendar: Calendar) -> 
     ----------
     bars
         Bars of one feed: at least ``event_time`` and ``available_at`` (UTC) and a positive
-        ``close``, sorted by ``event_time``, which is unique.
+        ``close``, sorted by ``event_time``, which is unique; further prices, volume and market
+        capitalisation where the feature set reads them.
     feature_set
         Name of a feature set.
     calendar
-        The feed's; says which day comes next.
+        The feed's; says how long a bar is and which day comes next.
 
     Returns
     -------
@@ -34,15 +39,18 @@ def build_features(bars: pd.DataFrame, feature_set: str, calendar: Calendar) -> 
     Raises
     ------
     SpecError
-        No feature set has that name.
+        No feature set has that name, or it is not for bars of this length.
     FxAssetsError
-        Bars are not sorted, come twice, or have a close that is not a positive number.
+        Bars are not sorted, come twice, have a close that is not a positive number, or lack what
+        the feature set reads.
     """
-    return feature_frame(bars, base.feature_set(feature_set), calendar)
+    return feature_frame(bars, base.feature_set(feature_set, calendar.bar), calendar)
 
 
-def feature_frame(bars: pd.DataFrame, features: FeatureSet, calendar: Calendar) -> pd.DataFrame:
-    """As :func:`build_features`, with the feature set itself."""
+def feature_frame(
+    bars: pd.DataFrame, features: FeatureSet, calendar: Calendar, feed: str = ""
+) -> pd.DataFrame:
+    """As :func:`build_features`, with the feature set itself, and the feed's name for errors."""
     times = pd.DatetimeIndex(bars["event_time"])
     unsorted = np.flatnonzero(times[1:] <= times[:-1])
     if len(unsorted):
@@ -52,30 +60,24 @@ def feature_frame(bars: pd.DataFrame, features: FeatureSet, calendar: Calendar) 
             f"{times[at]}.",
             remedy="Read bars with the lake's as-of view, which sorts and keeps one a time.",
         )
-    arrays = bars_of(bars, calendar)
-    known = pd.DataFrame(
-        {
-            "event_time": bars["event_time"].reset_index(drop=True),
-            "available_at": bars["available_at"].reset_index(drop=True),
-            "close": arrays.close,
-            "log_return": arrays.log_return,
-        }
-    )
-    return pd.concat(
-        [known, pd.DataFrame(features.compute(arrays), columns=features.columns)], axis=1
-    )
+    arrays = bars_of(bars, calendar, feed)
+    # The matrix becomes the frame's memory; columns of other types are put beside it.
+    frame = pd.DataFrame(features.compute(arrays), columns=list(features.columns), copy=False)
+    frame.insert(0, "event_time", bars["event_time"].array)
+    frame.insert(1, "available_at", bars["available_at"].array)
+    frame.insert(2, "close", arrays.close)
+    frame.insert(3, "log_return", arrays.log_return)
+    return frame
 
 
-def bars_of(bars: pd.DataFrame, calendar: Calendar) -> Bars:
+def bars_of(bars: pd.DataFrame, calendar: Calendar, feed: str = "") -> Bars:
     """The arrays that features are computed from."""
-    days = calendar.day_index(pd.DatetimeIndex(bars["event_time"]))
-    return Bars(
-        close=bars["close"].to_numpy(dtype=np.float64, copy=True),
-        day=ordinals(days),
-        next_day=ordinals([calendar.following(day, 1) for day in days.date]),
-    )
+    prices = [name for name in ("close", *OPTIONAL_COLUMNS) if name in bars]
+    columns = {name: bars[name].to_numpy(dtype=np.float64) for name in prices}
+    return bars_from_columns({"event_time": naive(bars["event_time"]), **columns}, calendar, feed)
 
 
-def ordinals(days: object) -> np.ndarray:
-    """Dates as days since 1970-01-01."""
-    return np.asarray(days, dtype="datetime64[D]").astype(np.int64)
+def naive(times: pd.Series | pd.DatetimeIndex) -> NDArray[Any]:
+    """UTC instants as NumPy's zoneless ones."""
+    index = pd.DatetimeIndex(times).tz_convert("UTC").tz_localize(None)
+    return index.to_numpy("datetime64[us]")

@@ -9,12 +9,16 @@ Concepts in Technical Trading Systems* (1978), for RSI; J. Bollinger, *Bollinger
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import talib
 from numpy.typing import NDArray
 
+from fx_assets.errors import SpecError
 from fx_assets.features.base import Bars, Feature
 from fx_assets.features.rolling import ratio, rolling_skew
+from fx_assets.features.spans import DAY
 
 Floats = NDArray[np.float64]
 
@@ -254,6 +258,7 @@ FEATURES: tuple[Feature, ...] = (
         "1",
         0,
         lambda b: np.sin(_weekday_angle(b)),
+        calendar=True,
     ),
     Feature(
         "weekday_cos",
@@ -261,9 +266,15 @@ FEATURES: tuple[Feature, ...] = (
         "1",
         0,
         lambda b: np.cos(_weekday_angle(b)),
+        calendar=True,
     ),
     Feature(
-        "days_to_month_end", "days left in the month after this one", "days", 0, _days_to_month_end
+        "days_to_month_end",
+        "days left in the month after this one",
+        "days",
+        0,
+        _days_to_month_end,
+        calendar=True,
     ),
     Feature(
         "last_bar_of_month",
@@ -271,13 +282,31 @@ FEATURES: tuple[Feature, ...] = (
         "0 or 1",
         0,
         _month_turns,
+        calendar=True,
     ),
-    Feature("gap_days", "days since the bar before", "days", 1, _gap_days),
+    Feature("gap_days", "days since the bar before", "days", 1, _gap_days, calendar=True),
     Feature(
         "days_to_next_bar",
         "days until the calendar's next open day",
         "days",
         0,
         lambda b: (b.next_day - b.day).astype(np.float64),
+        calendar=True,
     ),
 )
+
+
+def features(bar: timedelta) -> tuple[Feature, ...]:
+    """The columns, which are for daily bars.
+
+    Raises
+    ------
+    SpecError
+        The bars are shorter than a day.
+    """
+    if bar != DAY:
+        raise SpecError(
+            f"The feature set fx_close is for daily closes, and these bars are of {bar}.",
+            remedy="Choose features: ohlc, ohlcv or price_cap_volume.",
+        )
+    return FEATURES

@@ -5,48 +5,122 @@ NumPy only, so that the server computes baselines as training does.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from fx_assets.calendars import Calendar
 from fx_assets.specs.forecast import TargetSpec
 
 Floats = NDArray[np.float64]
 Instants = NDArray[Any]
 """UTC instants as NumPy's zoneless ``datetime64[us]``."""
+Positions = NDArray[np.intp]
+NONE = -1
+"""The position of a bar that is not there."""
+_TICK = np.timedelta64(1, "us")
 
 
-def targets(close: Floats, target: TargetSpec) -> Floats:
-    """The label of every bar; NaN for the newest, whose label is made of bars to come."""
-    horizon = target.horizon
+class Labels(NamedTuple):
+    """Of each bar."""
+
+    target: Floats
+    """What came of it, NaN while or where that is unknown."""
+    available_at: Instants
+    """When that was known, NaT where it is not."""
+    baseline_mean: Floats
+    """Mean of all labels that were known when the bar was published, NaN before the first."""
+    last_target: Floats
+    """The newest of them."""
+
+
+def labels(
+    close: Floats,
+    available: Instants,
+    target: TargetSpec,
+    event_times: Instants,
+    market: Calendar,
+) -> Labels:
+    """The labels of consecutive bars.
+
+    Parameters
+    ----------
+    close
+        (n,) closes.
+    available
+        (n,) when each bar was known.
+    target
+        What is predicted, and how many bars ahead.
+    event_times, market
+        (n,) when each bar closed, ascending, and the calendar that says where its label ends (see
+        :func:`label_ends`) and when a row is normally published.
+    """
+    ends = label_ends(event_times, target, market)
+    values = targets(close, target, ends)
+    known = label_available_at(available, target, ends)
+    return Labels(values, known, *known_before(values, known, market.published(event_times)))
+
+
+def label_ends(event_times: Instants, target: TargetSpec, market: Calendar) -> Positions:
+    """The position of the bar at which each label ends, ``NONE`` where there is no label.
+
+    A label ends at the close that the calendar says is due ``horizon`` bars later, and nowhere
+    else: where that bar is missing or yet to come, the label is unknown rather than that of a
+    longer time. Bars of a quiet day, which are not due, are passed over. A variance is unknown also
+    where a bar on the way is missing.
+    """
+    n = len(event_times)
+    due = market.next_closes(event_times, target.horizon)
+    position = np.searchsorted(event_times, due)
+    found = position < n
+    found[found] = event_times[position[found]] == due[found]
+    if target.kind == "volatility" and target.horizon > 1:
+        is_due = market.next_closes(event_times - _TICK) == event_times
+        count = np.cumsum(is_due)
+        found[found] = (count[position[found]] - count[found]) == target.horizon
+    return np.where(found, position, NONE)
+
+
+def targets(close: Floats, target: TargetSpec, ends: Positions) -> Floats:
+    """The label of every bar; NaN where it ends at no bar, as for the newest.
+
+    ``ends`` are those of :func:`label_ends`.
+    """
+    rows = np.flatnonzero(ends != NONE)
+    last = ends[rows]
     out = np.full(len(close), np.nan)
-    if len(close) <= horizon:
-        return out
     if target.kind == "direction":
-        out[:-horizon] = close[horizon:] > close[:-horizon]
+        out[rows] = close[last] > close[rows]
     elif target.kind == "return":
-        out[:-horizon] = np.log(close[horizon:] / close[:-horizon])
+        out[rows] = np.log(close[last] / close[rows])
     else:
         squares = np.log(close[1:] / close[:-1]) ** 2
-        out[:-horizon] = sum(squares[k : len(close) - horizon + k] for k in range(horizon))
+        bars = np.where(ends != NONE, ends - np.arange(len(close)), 0)
+        out[rows] = 0.0
+        for k in range(int(bars.max(initial=0))):
+            reach = len(close) - 1 - k
+            some = out[:reach]
+            np.add(some, squares[k:], out=some, where=bars[:reach] > k)
     return out
 
 
-def label_available_at(available: Instants, target: TargetSpec) -> Instants:
-    """When each label is known, given when each bar is; NaT where it is not made yet.
+def label_available_at(available: Instants, target: TargetSpec, ends: Positions) -> Instants:
+    """When each label is known, given when each bar is; NaT where there is none.
 
     Of a direction or return that is when the later of its two bars is known, of a variance when the
     last of all its bars is.
     """
-    horizon = target.horizon
+    rows = np.flatnonzero(ends != NONE)
     out = np.full(len(available), np.datetime64("NaT"), dtype=available.dtype)
-    if len(available) > horizon:
-        if target.kind == "volatility":
-            out[:-horizon] = sliding_window_view(available, horizon + 1).max(axis=1)
-        else:
-            out[:-horizon] = np.maximum(available[:-horizon], available[horizon:])
+    if target.kind == "volatility":
+        bars = ends[rows] - rows
+        for length in np.unique(bars):
+            some = rows[bars == length]
+            out[some] = sliding_window_view(available, length + 1).max(axis=1)[some]
+    else:
+        out[rows] = np.maximum(available[rows], available[ends[rows]])
     return out
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fx_assets.calendars import Calendar
-from fx_assets.features.frame import build_features
-from fx_assets.features.label_arrays import known_before, label_available_at, targets
+from fx_assets.calendars import Calendar, moment
+from fx_assets.features.base import feature_set
+from fx_assets.features.frame import feature_frame, naive
+from fx_assets.features.label_arrays import labels
 from fx_assets.specs.forecast import ForecastSpec, TargetSpec
 
 
@@ -27,44 +28,45 @@ def add_labels(
     target
         What is predicted, and how many bars ahead.
     calendar
-        The feed's: when the bars to come close, and when a row's bar is normally published.
+        The feed's: at which close each label ends, and when a row's bar is normally published.
     as_of
         Labels that became known later than this instant (UTC) are left unknown.
 
     Returns
     -------
     DataFrame
-        The frame with these columns added:
+        The frame with these columns added; what was there before is shared, not copied:
 
-        - ``target``: the label (float64), NaN while unknown;
-        - ``target_time``: when the bar closes at which the label ends (UTC); for the newest rows
-          when it will, by the calendar;
+        - ``target``: the label (float64), NaN while unknown, and for good where the bar at which
+          it ends is missing;
+        - ``target_time``: when by the calendar the bar closes at which the label ends (UTC);
         - ``label_available_at``: when the last of the bars that the label is made of, the row's own
           included, became known (UTC), NaT while unknown;
         - ``baseline_mean``: mean of all labels that were known when the row's bar was published,
           NaN before the first;
         - ``last_target``: the newest of those labels.
 
-        "When the row's bar was published" is the calendar's publication time of its day. A row
+        "When the row's bar was published" is the calendar's publication time. A row
         whose bar was revised later therefore keeps the baseline of its day, and a label that a
         revision made late counts from the first row published after the revision.
     """
-    horizon = target.horizon
-    values = targets(frame["close"].to_numpy(), target)
-    known = label_available_at(_naive(frame["available_at"]), target)
-    late = np.zeros(len(frame), dtype=bool)
-    if as_of is not None:
-        late = known > np.datetime64(pd.Timestamp(as_of).tz_convert("UTC").tz_localize(None))
-    days = calendar.day_index(pd.DatetimeIndex(frame["event_time"])).date
-    published = _naive([calendar.available_at(day) for day in days])
-    mean, last = known_before(values, known, published)
-    return frame.assign(
-        target=np.where(late, np.nan, values),
-        target_time=_target_time(frame, horizon, calendar),
-        label_available_at=_utc(np.where(late, np.datetime64("NaT"), known)),
-        baseline_mean=mean,
-        last_target=last,
+    event_times = naive(frame["event_time"])
+    made = labels(
+        frame["close"].to_numpy(), naive(frame["available_at"]), target, event_times, calendar
     )
+    values, known = made.target, made.available_at
+    if as_of is not None:
+        late = known > moment(as_of)
+        values, known = np.where(late, np.nan, values), np.where(late, np.datetime64("NaT"), known)
+    # A shallow copy, to which columns are added one by one: millions of rows of features stay where
+    # they are.
+    out = frame.copy(deep=False)
+    out["target"] = values
+    out["target_time"] = _utc(calendar.next_closes(event_times, target.horizon))
+    out["label_available_at"] = _utc(known)
+    out["baseline_mean"] = made.baseline_mean
+    out["last_target"] = made.last_target
+    return out
 
 
 def labelled_frame(bars: pd.DataFrame, spec: ForecastSpec, calendar: Calendar) -> pd.DataFrame:
@@ -78,21 +80,14 @@ def labelled_frame(bars: pd.DataFrame, spec: ForecastSpec, calendar: Calendar) -
         Names the feature set and the target.
     calendar
         The feed's.
+
+    Raises
+    ------
+    FxAssetsError
+        As :func:`fx_assets.features.build_features`.
     """
-    return add_labels(build_features(bars, spec.features, calendar), spec.target, calendar)
-
-
-def _target_time(frame: pd.DataFrame, horizon: int, calendar: Calendar) -> pd.DatetimeIndex:
-    times = pd.DatetimeIndex(frame["event_time"])
-    newest = calendar.day_index(times[-horizon:]).date
-    ahead = [calendar.event_time(calendar.following(day, horizon)) for day in newest]
-    return _utc(np.concatenate([_naive(times[horizon:]), _naive(ahead)]))
-
-
-def _naive(times: pd.Series | pd.DatetimeIndex | list[datetime]) -> NDArray[Any]:
-    """UTC instants as NumPy's zoneless ones."""
-    index = pd.DatetimeIndex(pd.to_datetime(times, utc=True))
-    return index.tz_localize(None).to_numpy("datetime64[us]")
+    features = feature_set(spec.features, calendar.bar)
+    return add_labels(feature_frame(bars, features, calendar, spec.feed), spec.target, calendar)
 
 
 def _utc(times: NDArray[Any]) -> pd.DatetimeIndex:

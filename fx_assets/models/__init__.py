@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,9 @@ def build_model(
     Raises
     ------
     SpecError
-        The family does not exist, does not predict this kind of target, or does not know a
-        hyper-parameter or its value; the message names what is allowed.
+        The family does not exist, does not predict this kind of target, does not know a
+        hyper-parameter or its value, or needs a library that is not installed; the message names
+        what is allowed or missing.
     """
     found = model_class(family)
     if target.kind not in FAMILIES[family]:
@@ -62,6 +63,13 @@ def build_model(
         raise SpecError(
             f"{family} does not predict {target.kind}.", remedy=f"Choose one of {', '.join(able)}."
         )
+    for library in found.libraries:
+        if not _version(library):
+            extra = f"[{found.extra}]" if found.extra else ""
+            raise SpecError(
+                f"{family} needs {library}, which is not installed.",
+                remedy=f"Run pip install 'fx-assets{extra}', or take the candidate out.",
+            )
     return found(target=target, seed=seed, **dict(params or {}))
 
 
@@ -77,5 +85,13 @@ def code_version(family: str) -> str:
     for module in sources:
         content.update(Path(str(import_module(module).__file__)).read_bytes())
     for library in found.libraries:
-        content.update(f"{library}=={version(library)}".encode())
+        content.update(f"{library}=={_version(library)}".encode())
     return content.hexdigest()[:16]
+
+
+def _version(library: str) -> str:
+    """The installed version of a distribution; empty if there is none."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""

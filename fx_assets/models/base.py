@@ -18,6 +18,7 @@ from pydantic import ConfigDict, ValidationError
 from fx_assets.errors import NotEnoughDataError, SpecError
 from fx_assets.specs.base import Spec
 from fx_assets.specs.forecast import TargetKind, TargetSpec
+from fx_assets.specs.tuning import Space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,14 @@ class Window:
     length: int
 
 
-Inputs: TypeAlias = Features | Columns | Window
+@dataclass(frozen=True)
+class FeatureWindow:
+    """Reads the last ``length`` rows of the feature set, the newest in the last place."""
+
+    length: int
+
+
+Inputs: TypeAlias = Features | Columns | Window | FeatureWindow
 FEATURES: Final = Features()
 
 
@@ -73,19 +81,20 @@ class InputSpec:
 
     columns: tuple[str, ...]
     window: int = 0
-    """Length of the window over the one column; 0 where a row reads its own bar only."""
+    """Rows that the window reaches over; 0 where a row reads its own bar only."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name for each column of the matrix, in order."""
+        """One name for each column of the matrix, in order: all columns of the oldest lag first."""
         if not self.window:
             return self.columns
-        return tuple(f"{self.columns[0]}_lag_{lag}" for lag in reversed(range(self.window)))
+        lags = reversed(range(self.window))
+        return tuple(f"{column}_lag_{lag}" for lag in lags for column in self.columns)
 
     @property
     def width(self) -> int:
         """Columns of the matrix."""
-        return self.window or len(self.columns)
+        return len(self.columns) * (self.window or 1)
 
 
 class Params(Spec):
@@ -122,6 +131,10 @@ class Model(ABC, Generic[P]):
     inputs: ClassVar[Inputs]
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version decides what a fit learns."""
+    extra: ClassVar[str] = ""
+    """The optional dependencies of fx-assets, by name, that a fit needs."""
+    search_space: ClassVar[Space] = {}
+    """What tuning searches unless the candidate declares its own space."""
     onnx_tolerance: float = 1e-9
     """Largest ``parity`` between the fitted object and its ONNX graph."""
     params_type: type[P]
@@ -160,13 +173,20 @@ class Model(ABC, Generic[P]):
                 return InputSpec((column,), length)
             case Columns(names):
                 return InputSpec(names)
-            case _ if not feature_columns:
+            case Features() | FeatureWindow() if not feature_columns:
                 raise SpecError(
                     f"{cls.__name__} reads the feature set, and no feature columns were given.",
                     remedy="Pass the feature set's columns as feature_columns.",
                 )
+            case FeatureWindow(length):
+                return InputSpec(tuple(feature_columns), length)
             case _:
                 return InputSpec(tuple(feature_columns))
+
+    @classmethod
+    def reads_features(cls) -> bool:
+        """Whether the family reads the feature set."""
+        return isinstance(cls.inputs, Features | FeatureWindow)
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from labelled rows.
@@ -236,7 +256,7 @@ class Model(ABC, Generic[P]):
         from fx_assets.models.onnx_export import describe
 
         self._check_fitted()
-        named = bool(feature_columns) or not isinstance(self.inputs, Features)
+        named = bool(feature_columns) or not self.reads_features()
         columns = self.input_columns(feature_columns).names if named else ()
         if named and len(columns) != self.n_features_in_:
             raise SpecError(
@@ -352,7 +372,9 @@ def model_inputs(
 def input_matrix(frame: Mapping[str, ArrayLike] | pd.DataFrame, spec: InputSpec) -> FloatArray:
     """As :func:`model_inputs`, for a frame that has the columns."""
     columns = [np.asarray(frame[name], dtype=np.float64) for name in spec.columns]
+    table = columns[0][:, None] if len(columns) == 1 else np.column_stack(columns)
     if not spec.window:
-        return np.column_stack(columns)
-    padded = np.concatenate([np.full(spec.window - 1, np.nan), columns[0]])
-    return np.lib.stride_tricks.sliding_window_view(padded, spec.window)
+        return table
+    before = np.full((spec.window - 1, table.shape[1]), np.nan)
+    values = np.concatenate([before, table]).ravel()
+    return np.lib.stride_tricks.sliding_window_view(values, spec.width)[:: table.shape[1]]

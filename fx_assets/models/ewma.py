@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from fx_assets.models._window import LENGTH, WeightedSquares, decay, training_returns
 from fx_assets.models.base import FloatArray, Params
+from fx_assets.specs.tuning import Range, Space
 
 
 class EwmaParams(Params):
@@ -22,6 +23,7 @@ class Ewma(WeightedSquares[EwmaParams]):
     """
 
     params_type = EwmaParams
+    search_space: ClassVar[Space] = {"decay": Range(low=0.8, high=0.995)}
 
     def _fit(self, X: FloatArray, y: FloatArray) -> None:
         horizon, factor = self.target.horizon, self.settings.decay

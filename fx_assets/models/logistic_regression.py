@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from fx_assets.models._linear import StandardisedLinear
 from fx_assets.models.base import FloatArray, Params, up_share
+from fx_assets.specs.tuning import Range, Space
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
@@ -29,6 +30,7 @@ class LogisticRegression(StandardisedLinear[LogisticParams]):
     """
 
     params_type = LogisticParams
+    search_space: ClassVar[Space] = {"C": Range(low=1e-4, high=1.0, log=True)}
 
     def _solve(self, Z: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
         if y.min() == y.max():

@@ -100,6 +100,40 @@ class Graph:
         self.value = self.node("Slice", self.node(op, copies), start, rows, axis)
         return self
 
+    def recurrent(
+        self,
+        op: str,
+        *,
+        steps: int,
+        last: int,
+        weights: ArrayLike,
+        recurrence: ArrayLike,
+        bias: ArrayLike,
+    ) -> Graph:
+        """Run a recurrent layer over rows that hold ``steps`` bars; the newest bar's state.
+
+        Parameters
+        ----------
+        op
+            ``LSTM``; its gates are in ONNX's order, and it computes in single precision.
+        steps, last
+            Bars in a row, the newest last, and how many of the newest are read.
+        weights, recurrence, bias
+            (4h, p), (4h, h) and (8h,): the two biases one after the other.
+        """
+        hidden = np.shape(recurrence)[1]
+        shape = self.constant([0, steps, np.shape(weights)[1]], np.int64)
+        self.then("Cast", to=TensorProto.FLOAT).then("Reshape", shape)
+        start, end, axis = (self.constant([x], np.int64) for x in (steps - last, steps, 1))
+        self.then("Slice", start, end, axis).then("Transpose", perm=[1, 0, 2])
+        layers = [
+            self.constant(np.asarray(x)[None], np.float32) for x in (weights, recurrence, bias)
+        ]
+        self.then(op, *layers, hidden_size=hidden)
+        self.then("Gather", self.constant(-1, np.int64), axis=0)
+        self.then("Squeeze", self.constant([0], np.int64))
+        return self.then("Cast", to=TensorProto.DOUBLE)
+
     def dot(self, weights: ArrayLike) -> Graph:
         """Product of the rows of ``value`` with a vector."""
         return self.then("MatMul", weights)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from fx_assets.models.base import FEATURES, INPUT_LIMIT, FloatArray, Model, Params, up_share
+from fx_assets.models._trees import Trees
+from fx_assets.models.base import FloatArray, Params
+from fx_assets.specs.tuning import Range, Space
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
@@ -25,69 +27,59 @@ class ForestParams(Params):
     """Share of the training rows that each tree draws, above 0 and at most 1."""
 
 
-class RandomForest(Model[ForestParams]):
-    """P(up) as the mean share of up moves in the leaves that a row falls into.
+class RandomForest(Trees[ForestParams]):
+    """The mean target in the leaves that a row falls into: P(up), mean return or mean variance.
 
-    NaN becomes the training median. Rows that all went one way give the constant share, smoothed
-    by one count of each kind.
-
-    Attributes
-    ----------
-    constant_
-        The share where all training rows went one way, else None.
-    pipeline_
-        The fitted scikit-learn pipeline, or None.
+    NaN becomes the training median.
     """
 
-    inputs = FEATURES
     libraries = ("scikit-learn",)
     params_type = ForestParams
-    onnx_tolerance = 1e-5
+    search_space: ClassVar[Space] = {
+        "max_depth": Range(low=2, high=8),
+        "min_samples_leaf": Range(low=20, high=400, log=True),
+        "max_samples": [0.1, 0.25, 0.5],
+    }
 
-    def _fit(self, X: FloatArray, y: FloatArray) -> None:
-        from sklearn.ensemble import RandomForestClassifier
+    def _grow(self, X: FloatArray, y: FloatArray) -> Any:
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
         from sklearn.impute import SimpleImputer
         from sklearn.pipeline import make_pipeline
 
-        self.constant_ = up_share(y) if y.min() == y.max() else None
-        self.pipeline_ = None
-        if self.constant_ is None:
-            self.pipeline_ = make_pipeline(
-                SimpleImputer(strategy="median", keep_empty_features=True),
-                RandomForestClassifier(
-                    **self.params, max_features="sqrt", n_jobs=1, random_state=self.seed
-                ),
-            ).fit(np.clip(X, -INPUT_LIMIT, INPUT_LIMIT), y)
+        kind = RandomForestClassifier if self.target.kind == "direction" else RandomForestRegressor
+        drawn = {"max_samples": max(1, round(self.settings.max_samples * len(y)))}
+        forest = kind(**self.params | drawn, max_features="sqrt", n_jobs=1, random_state=self.seed)
+        imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+        return make_pipeline(imputer, forest).fit(X, y)
 
-    def _predict(self, X: FloatArray) -> FloatArray:
-        if self.pipeline_ is None:
-            return np.full(len(X), self.constant_)
-        probabilities = self.pipeline_.predict_proba(np.clip(X, -INPUT_LIMIT, INPUT_LIMIT))
-        up: FloatArray = probabilities[:, 1]
-        return up
+    def _say(self, X: FloatArray) -> FloatArray:
+        if self.target.kind == "direction":
+            up: FloatArray = self.trees_.predict_proba(X)[:, 1]
+            return up
+        return np.asarray(self.trees_.predict(X), dtype=np.float64)
 
-    def _graph(self) -> Graph:
-        from fx_assets.models.onnx_export import INPUT, ML_OPSET, OPSET, Graph
-
-        if self.constant_ is not None:
-            return Graph(self.n_features_in_).fill_rows(self.constant_)
+    def _trees_graph(self) -> Graph:
         from skl2onnx import convert_sklearn
         from skl2onnx.common.data_types import FloatTensorType
 
+        from fx_assets.models.onnx_export import INPUT, ML_OPSET, OPSET, Graph
+
+        direction = self.target.kind == "direction"
         converted = convert_sklearn(
-            self.pipeline_,
+            self.trees_,
             initial_types=[(INPUT, FloatTensorType([None, self.n_features_in_]))],
-            options={"zipmap": False},
+            options={"zipmap": False} if direction else None,
             target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
         )
-        probabilities = converted.graph.output[1].name
-        return Graph.from_converter(converted, probabilities, self.n_features_in_).column(1)
+        output = converted.graph.output[-1].name
+        graph = Graph.from_converter(converted, output, self.n_features_in_)
+        return graph.column(1 if direction else 0)
 
     def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:
         """Shares of the total decrease of impurity."""
-        if self.pipeline_ is None:
+        if self.trees_ is None:
             return dict.fromkeys(names, 0.0)
-        importances = self.pipeline_[-1].feature_importances_
+        importances = self.trees_[-1].feature_importances_
         return dict(zip(names, importances.tolist(), strict=True))
 
 

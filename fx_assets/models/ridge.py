@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import PositiveFloat
 
 from fx_assets.models._linear import StandardisedLinear
 from fx_assets.models.base import FloatArray, Params
+from fx_assets.specs.tuning import Range, Space
 
 
 class RidgeParams(Params):
@@ -17,6 +20,7 @@ class Ridge(StandardisedLinear[RidgeParams]):
     """Expected log return, linear in the features and strongly shrunk towards the mean return."""
 
     params_type = RidgeParams
+    search_space: ClassVar[Space] = {"alpha": Range(low=100.0, high=1e6, log=True)}
 
     def _solve(self, Z: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
         from sklearn.linear_model import Ridge as SklearnRidge

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fx_assets.registry.bundle_records import Blobs
 
 BARS_A_YEAR = 252
+"""Of a daily feed of working days."""
 MIN_YEARS = 2
 LEAST_SPREAD = 0.02
 """A column whose windows hardly differ still has this spread, in standard deviations."""
@@ -106,7 +107,9 @@ class Calibration(Spec):
         return {scale.name: scale.distance.threshold(self.limit) for scale in self.columns}
 
 
-def calibrate(reference: pd.DataFrame, window: int, alarms_a_year: float) -> Calibration:
+def calibrate(
+    reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int = BARS_A_YEAR
+) -> Calibration:
     """Find the limit from the reference's own windows.
 
     Parameters
@@ -116,18 +119,19 @@ def calibrate(reference: pd.DataFrame, window: int, alarms_a_year: float) -> Cal
     window
         Rows of a window.
     alarms_a_year
-        Alarms expected in a year of 252 rows where nothing changes. Alarms less than a window apart
-        are one alarm.
+        Alarms expected in a year where nothing changes. Alarms less than a window apart are one.
+    bars_a_year
+        Rows of a year.
 
     Raises
     ------
     NotEnoughDataError
         Fewer than two years of rows: a rate of alarms a year cannot be measured.
     """
-    n = len(reference)
-    if n < MIN_YEARS * BARS_A_YEAR:
+    n, needed = len(reference), MIN_YEARS * bars_a_year
+    if n < needed:
         raise NotEnoughDataError(
-            f"Drift thresholds need {MIN_YEARS * BARS_A_YEAR} rows of reference, there are {n}.",
+            f"Drift thresholds need {needed} rows of reference, there are {n}.",
             remedy="Start the feed earlier, or wait.",
         )
     scales, untested, statistic = [], {}, np.full(n, -np.inf)
@@ -135,8 +139,8 @@ def calibrate(reference: pd.DataFrame, window: int, alarms_a_year: float) -> Cal
         values = reference[name].to_numpy(dtype=np.float64)
         known = np.flatnonzero(np.isfinite(values))
         values = values[known]
-        if len(values) < MIN_YEARS * BARS_A_YEAR:
-            untested[name] = f"{len(values)} values known, {MIN_YEARS * BARS_A_YEAR} needed"
+        if len(values) < needed:
+            untested[name] = f"{len(values)} values known, {needed} needed"
             continue
         mean, std = float(values.mean()), float(values.std())
         if std <= FLAT * max(1.0, abs(mean)):
@@ -158,7 +162,7 @@ def calibrate(reference: pd.DataFrame, window: int, alarms_a_year: float) -> Cal
             f"No column can be tested for drift: {untested}.", remedy="Look at the columns."
         )
     judged = statistic[np.isfinite(statistic)]
-    years = len(judged) / BARS_A_YEAR
+    years = len(judged) / bars_a_year
     # Where k of n were above a limit, the next one is with probability (k + 1) / (n + 1).
     limit = limit_for(judged, window, alarms_a_year * years - 1)
     times = reference["event_time"]
@@ -172,7 +176,7 @@ def calibrate(reference: pd.DataFrame, window: int, alarms_a_year: float) -> Cal
         untested=untested,
         first_row=times.iloc[0].to_pydatetime(),
         last_row=times.iloc[-1].to_pydatetime(),
-        data_hash=reference_hash(reference, window, alarms_a_year),
+        data_hash=reference_hash(reference, window, alarms_a_year, bars_a_year),
     )
 
 
@@ -218,11 +222,12 @@ def measure(
     return distances(ours, quantile_grid(theirs, window)), shifts(ours - theirs.mean(), window)
 
 
-def reference_hash(reference: pd.DataFrame, window: int, alarms_a_year: float) -> str:
+def reference_hash(
+    reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int = BARS_A_YEAR
+) -> str:
     """Identifies a reference and what is asked of it (16 hex digits)."""
-    content = hashlib.sha256(
-        json.dumps([FORMAT, window, alarms_a_year, list(reference.columns)]).encode()
-    )
+    asked = [FORMAT, window, alarms_a_year, bars_a_year, list(reference.columns)]
+    content = hashlib.sha256(json.dumps(asked).encode())
     content.update(reference["event_time"].astype("int64").to_numpy().tobytes())
     values = reference.drop(columns="event_time").to_numpy(dtype=np.float64)
     content.update(np.ascontiguousarray(values).tobytes())
@@ -230,17 +235,22 @@ def reference_hash(reference: pd.DataFrame, window: int, alarms_a_year: float) -
 
 
 def cached_calibration(
-    blobs: Blobs, forecast: str, reference: pd.DataFrame, window: int, alarms_a_year: float
+    blobs: Blobs,
+    forecast: str,
+    reference: pd.DataFrame,
+    window: int,
+    alarms_a_year: float,
+    bars_a_year: int = BARS_A_YEAR,
 ) -> Calibration:
     """:func:`calibrate`, kept in a blob of the forecast until the reference changes."""
     path = f"monitoring/{forecast}/calibration.json"
-    wanted = reference_hash(reference, window, alarms_a_year)
+    wanted = reference_hash(reference, window, alarms_a_year, bars_a_year)
     try:
         stored = Calibration.model_validate_json(blobs.read_blob(path))
     except (FxAssetsError, ValueError):
         stored = None
     if stored is not None and stored.data_hash == wanted:
         return stored
-    made = calibrate(reference, window, alarms_a_year)
+    made = calibrate(reference, window, alarms_a_year, bars_a_year)
     blobs.write_blob(path, made.model_dump_json(indent=1).encode())
     return made

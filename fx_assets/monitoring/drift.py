@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 from pydantic import AwareDatetime, Field
 
+from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.monitoring.broken import BrokenColumn, faults_of_features, implausible
 from fx_assets.monitoring.calibration import (
+    BARS_A_YEAR,
     Calibration,
     ColumnScale,
     cached_calibration,
@@ -104,6 +106,11 @@ class DriftReport(Spec):
         return self.verdict in ("drift", "broken")
 
     @property
+    def features_broken(self) -> bool:
+        """Whether an input is wrong; from right ones a strange prediction is the market's doing."""
+        return any(fault.column != PREDICTION for fault in self.broken)
+
+    @property
     def drifted(self) -> tuple[ColumnDrift, ...]:
         """The columns beyond their thresholds, the worst first."""
         beyond = [column for column in self.columns if column.drifted]
@@ -139,6 +146,7 @@ def drift_report(
     blobs: Blobs | None = None,
     broken: Sequence[BrokenColumn] = (),
     relation: Relation | None = None,
+    market: Calendar | None = None,
 ) -> DriftReport:
     """Compare the newest rows with the training reference.
 
@@ -156,8 +164,10 @@ def drift_report(
         Faults of features found by computing them again (:func:`check_features`).
     relation
         The test of recent losses (:func:`check_relation`).
+    market
+        The feed's calendar; unset means the ECB's fixings.
     """
-    rule = rule or DriftRule()
+    rule, market = rule or DriftRule(), market or calendar("target")
     reference, _ = reference_and_current(monitored, trained_through, rule.window)
     faults = (*broken, *_implausible_predictions(reference, monitored, rule.window))
     as_of = monitored["event_time"].iloc[-1].to_pydatetime()
@@ -172,7 +182,7 @@ def drift_report(
         "relation": relation,
     }
     try:
-        calibration = _calibration(spec.name, reference, rule, blobs)
+        calibration = _calibration(spec.name, reference, rule, blobs, market.bars_a_year)
     except NotEnoughDataError as error:
         verdict: Verdict = "broken" if faults else "not_enough_data"
         said = [fault.sentence for fault in faults] or [error.message]
@@ -189,7 +199,7 @@ def drift_report(
             "sentence": "",
             "columns": columns,
             "untested": calibration.untested
-            | dict.fromkeys(calendar_columns(spec.features), "known from the calendar"),
+            | dict.fromkeys(calendar_columns(spec.features, market.key), "known from the calendar"),
             "calibration_hash": calibration.data_hash,
         }
     )
@@ -210,6 +220,7 @@ def check_relation(
     *,
     since: datetime,
     rule: DriftRule,
+    bars_a_year: int = BARS_A_YEAR,
 ) -> Relation:
     """Test the losses of live predictions since the champion took office.
 
@@ -221,6 +232,8 @@ def check_relation(
         The ``outcomes`` table; rows of a revised truth count as they are known now.
     since
         When the champion of this recipe was appointed; earlier outcomes are another's.
+    bars_a_year
+        Of the feed's calendar.
     """
     from fx_assets.evaluation.losses import loss_for
 
@@ -234,7 +247,13 @@ def check_relation(
             "event_time", keep="last"
         )
         excess = (live["loss"] - live["baseline_loss"]).tolist()
-    return label_relation(history, excess, spec.target.horizon, rule.relation_alarms_a_year)
+    return label_relation(
+        history,
+        excess,
+        spec.target.horizon,
+        rule.relation_alarms_a_year,
+        bars_a_year=bars_a_year,
+    )
 
 
 def report_table(report: DriftReport) -> pd.DataFrame:
@@ -268,11 +287,14 @@ def report_table(report: DriftReport) -> pd.DataFrame:
 
 
 def _calibration(
-    forecast: str, reference: pd.DataFrame, rule: DriftRule, blobs: Blobs | None
+    forecast: str,
+    reference: pd.DataFrame,
+    rule: DriftRule,
+    blobs: Blobs | None,
+    bars_a_year: int,
 ) -> Calibration:
-    if blobs is None:
-        return calibrate(reference, rule.window, rule.column_alarms_a_year)
-    return cached_calibration(blobs, forecast, reference, rule.window, rule.column_alarms_a_year)
+    asked = (reference, rule.window, rule.column_alarms_a_year, bars_a_year)
+    return calibrate(*asked) if blobs is None else cached_calibration(blobs, forecast, *asked)
 
 
 def _implausible_predictions(

@@ -177,6 +177,7 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
     x = np.asarray(row, dtype=np.float64).reshape(-1)
     rows = background.array()
     names, groups = _groups(manifest)
+    of_returns = bool(manifest.window) and len(manifest.columns) == 1
     to_scale = _to_scale(manifest.target)
 
     def on_scale(X: Floats) -> Floats:
@@ -193,8 +194,8 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
     contributions = [
         Contribution(
             name=name,
-            value=_summary(x[None, group], manifest.window),
-            usual=_summary(rows[:, group], manifest.window),
+            value=_summary(x[None, group], of_returns),
+            usual=_summary(rows[:, group], of_returns),
             effect=float(effect),
             standard_error=float(error),
             meaning=manifest.units.get(name, ""),
@@ -276,10 +277,15 @@ def sampled_shapley(
 
 
 def _groups(manifest: Manifest) -> tuple[list[str], list[NDArray[np.intp]]]:
-    """Names and columns of what is explained: inputs, or bands of a window's lags."""
-    width = len(manifest.input_names)
+    """Names and columns of what is explained: inputs, bands of a window's lags, or features.
+
+    A feature of a window over several is explained over all of its lags at once.
+    """
+    width, several = len(manifest.input_names), len(manifest.columns)
     if not manifest.window:
         return list(manifest.input_names), [np.array([i]) for i in range(width)]
+    if several > 1:
+        return list(manifest.columns), [np.arange(i, width, several) for i in range(several)]
     edges = [0, *(edge for edge in WINDOW_EDGES if edge < width), width]
     names, groups = [], []
     for start, end in pairwise(edges):
@@ -290,11 +296,11 @@ def _groups(manifest: Manifest) -> tuple[list[str], list[NDArray[np.intp]]]:
     return names, groups
 
 
-def _summary(values: Floats, window: int) -> float | None:
+def _summary(values: Floats, of_returns: bool) -> float | None:
     known = values[np.isfinite(values)]
     if not len(known):
         return None
-    return float(np.sqrt(np.square(known).mean())) if window else float(known.mean())
+    return float(np.sqrt(np.square(known).mean())) if of_returns else float(known.mean())
 
 
 def _to_scale(kind: TargetKind) -> Callable[[Floats], Floats]:

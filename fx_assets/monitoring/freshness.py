@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import AwareDatetime
 
-from fx_assets.calendars import Calendar
+from fx_assets.calendars import DAY, Calendar, Instants, instant_of, moment
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.base import Spec
 from fx_assets.specs.watching import FreshnessRule
@@ -46,10 +47,12 @@ class Freshness(Spec):
     status: Status
     """``waiting``: the newest is not there yet, but still within its grace."""
     cause: Cause
-    missing: tuple[date, ...]
-    """Open days whose bar or prediction is overdue, oldest first."""
-    newest: date | None
-    """The newest day that is there."""
+    missing: tuple[AwareDatetime, ...]
+    """Closes whose bar or prediction is overdue, oldest first (UTC)."""
+    missing_span: str
+    """First and last of them, for people."""
+    newest: AwareDatetime | None
+    """The newest close that is there (UTC)."""
     next_due: AwareDatetime
     """When the next one is overdue, if it does not come."""
     sentence: str
@@ -61,8 +64,8 @@ class Freshness(Spec):
 
     @property
     def key(self) -> str:
-        """Identifies the outage: the same from its first missing day to its end."""
-        first = self.missing[0].isoformat() if self.missing else "none"
+        """Identifies the outage: the same from its first missing bar to its end."""
+        first = self.missing_span.partition(" to ")[0] or "none"
         return f"stale:{self.kind}:{self.name}:{first}"
 
 
@@ -89,11 +92,11 @@ def feed_freshness(
         The newest ingestion that failed, if the newest one did: a provider that answers nothing
         leaves no row in any table.
     """
-    due = _Due(market, now, rule or FreshnessRule())
-    have = _days(prices, market)
-    missing = [day for day in due.days(feed.start, have) if day not in have]
+    due = _Due(market, now, rule or feed.freshness)
+    have = _closes(prices)
+    missing = due.missing(feed.start, have)
     waiting = due.within_grace(have)
-    newest = max(have, default=None)
+    newest = instant_of(have.max()) if len(have) else None
     cause, why = _feed_cause(missing, market, quality, sources, failed)
     return _record("feed", feed.name, "bar", due, missing, waiting, newest, cause, why)
 
@@ -123,10 +126,10 @@ def prediction_freshness(
         The newest prediction run that failed, if the newest one did.
     """
     due = _Due(market, now, rule or FreshnessRule())
-    have = {date.fromisoformat(day) for day in predictions["day"]} if len(predictions) else set()
-    missing = [day for day in due.days(forecast.live_from, have) if day not in have]
+    have = _closes(predictions)
+    missing = due.missing(forecast.live_from, have)
     waiting = due.within_grace(have)
-    newest = max(have, default=None)
+    newest = instant_of(have.max()) if len(have) else None
     cause, why = _prediction_cause(missing, market, feed, has_champion, failed)
     return _record(
         "predictions", forecast.name, "prediction", due, missing, waiting, newest, cause, why
@@ -137,9 +140,7 @@ def recovered(before: Freshness | None, after: Freshness) -> str | None:
     """What to say when an outage is over, or ``None``."""
     if before is None or before.status != "stale" or after.status == "stale":
         return None
-    first, last = before.missing[0], before.missing[-1]
-    span = f"{first}" if first == last else f"{first} to {last}"
-    return f"{after.name}: {after.kind} recovered; {span} is there. {after.sentence}"
+    return f"{after.name}: {after.kind} recovered; {before.missing_span} is there. {after.sentence}"
 
 
 @dataclass(frozen=True)
@@ -154,42 +155,52 @@ class _Due:
     def grace(self) -> timedelta:
         return timedelta(minutes=self.rule.grace_minutes)
 
-    def days(self, start: date, have: Iterable[date]) -> list[date]:
-        """Open days after the oldest that is there (else from ``start``) that are overdue."""
-        first = max(start, min(have, default=start))
-        today = self.market.day_of(self.now)
-        return [
-            day
-            for day in self.market.open_days(first, today)
-            if self.market.available_at(day) + self.grace <= self.now
-        ]
+    def missing(self, start: date, have: Instants) -> list[datetime]:
+        """Closes that are overdue and not there, after the oldest that is (else from ``start``).
 
-    def within_grace(self, have: set[date]) -> date | None:
-        """Today, if it is published by now, not there, and not overdue."""
-        today = self.market.day_of(self.now)
-        if today in have or not self.market.is_open(today):
-            return None
-        at = self.market.available_at(today)
-        return today if at <= self.now < at + self.grace else None
+        Of intraday bars only those after the newest that is there: an hour in which nobody traded
+        is no outage, and what is missing in between is for the gate to judge.
+        """
+        market = self.market
+        if len(have):
+            known = have.min() if market.daily else have.max()
+            start = max(start, market.bar_day(instant_of(known)))
+            after = known
+        else:
+            after = np.datetime64(start, "us") - np.timedelta64(DAY)
+        due = market.closes(start, market.day_of(self.now))
+        overdue = market.published(due) + np.timedelta64(self.grace) <= moment(self.now)
+        late = due[overdue & (due > after) & ~np.isin(due, have)]
+        return [instant_of(value) for value in late]
 
-    def next_due(self, newest: date | None) -> datetime:
+    def within_grace(self, have: Instants) -> datetime | None:
+        """The newest close that is published by now, not there, and not overdue."""
         today = self.market.day_of(self.now)
-        day = max(today - timedelta(days=1), newest or today - timedelta(days=1))
+        due = self.market.closes(today - DAY, today)
+        published, now = self.market.published(due), moment(self.now)
+        waiting = (published <= now) & (now < published + np.timedelta64(self.grace))
+        late = due[waiting & ~np.isin(due, have)]
+        return instant_of(late[-1]) if len(late) else None
+
+    def next_due(self, newest: datetime | None) -> datetime:
+        """When the next one is overdue that is not there."""
+        at = max(self.now - self.grace - 2 * DAY, newest or self.now - self.grace - 2 * DAY)
         while True:
-            day = self.market.following(day, 1)
-            at = self.market.available_at(day) + self.grace
-            if at > self.now:
-                return at
+            at = self.market.next_close(at)
+            overdue = self.market.publication(at) + self.grace
+            if overdue > self.now:
+                return overdue
 
 
-def _days(prices: pd.DataFrame, market: Calendar) -> set[date]:
-    if prices.empty:
-        return set()
-    return set(market.day_index(pd.DatetimeIndex(prices["event_time"])).date)
+def _closes(table: pd.DataFrame) -> Instants:
+    if table.empty:
+        return np.array([], dtype="datetime64[us]")
+    times = pd.DatetimeIndex(table["event_time"]).tz_convert(None)
+    return np.asarray(times.to_numpy("datetime64[us]"))
 
 
 def _feed_cause(
-    missing: Sequence[date],
+    missing: Sequence[datetime],
     market: Calendar,
     quality: pd.DataFrame,
     sources: pd.DataFrame,
@@ -202,7 +213,7 @@ def _feed_cause(
         if fallback:
             return "fallback_in_use", f" Its live source is not in use: {fallback}."
         return "none", ""
-    published = market.available_at(missing[-1])
+    published = market.publication(missing[-1])
     if failed is not None and (tried_at is None or failed.at > tried_at):
         return "source_down", f" The run of {_at(failed.at)} failed: {_short(failed.error)}."
     if newest is None or tried_at is None:
@@ -239,7 +250,7 @@ def _fallback(newest: pd.DataFrame, sources: pd.DataFrame) -> str | None:
 
 
 def _prediction_cause(
-    missing: Sequence[date],
+    missing: Sequence[datetime],
     market: Calendar,
     feed: Freshness,
     has_champion: bool,
@@ -251,7 +262,7 @@ def _prediction_cause(
         return "no_champion", " No champion was ever decided on."
     if set(missing) <= set(feed.missing):
         return "feed_stale", f" {feed.sentence}"
-    if failed is not None and failed.at >= market.available_at(missing[0]):
+    if failed is not None and failed.at >= market.publication(missing[0]):
         return "run_failed", f" The run of {_at(failed.at)} failed: {_short(failed.error)}."
     return "schedule_off", " Its bar is there and no run has used it: is the sensor on?"
 
@@ -261,21 +272,22 @@ def _record(
     name: str,
     thing: str,
     due: _Due,
-    missing: Sequence[date],
-    waiting: date | None,
-    newest: date | None,
+    missing: Sequence[datetime],
+    waiting: datetime | None,
+    newest: datetime | None,
     cause: Cause,
     why: str,
 ) -> Freshness:
     status: Status = "stale" if missing else "waiting" if waiting else "fresh"
-    last = f"newest {newest}" if newest else "none so far"
+    label = due.market.label
+    last = f"newest {label(newest)}" if newest else "none so far"
     if missing:
-        shown = ", ".join(day.isoformat() for day in missing[-3:])
+        shown = ", ".join(map(label, missing[-3:]))
         more = f" and {len(missing) - 3} before" if len(missing) > 3 else ""
         count = f"{len(missing)} {thing}{'s' if len(missing) > 1 else ''}"
         said = f"{name} lacks {count} ({shown}{more}); {last}.{why}"
     elif waiting:
-        said = f"{name} waits for the {thing} of {waiting}, which is not overdue yet; {last}.{why}"
+        said = f"{name} waits for the {thing} of {label(waiting)}, not overdue yet; {last}.{why}"
     else:
         today = due.market.day_of(due.now)
         closed = due.market.closed_reason(today)
@@ -288,6 +300,7 @@ def _record(
         status=status,
         cause=cause,
         missing=tuple(missing),
+        missing_span=" to ".join(dict.fromkeys(map(label, [*missing[:1], *missing[-1:]]))),
         newest=newest,
         next_due=due.next_due(newest),
         sentence=said,

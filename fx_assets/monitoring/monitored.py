@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
+from fx_assets.calendars import Calendar, Instants, calendar
 from fx_assets.features import feature_set
+from fx_assets.features.arrays import bars_from_columns
 from fx_assets.features.base import Bars
 from fx_assets.specs import ForecastSpec
 
@@ -19,21 +21,33 @@ _PROBE_BARS = 600
 
 
 @lru_cache(maxsize=16)
-def calendar_columns(name: str) -> frozenset[str]:
+def calendar_columns(name: str, key: str = "target") -> frozenset[str]:
     """The features that follow from the calendar alone: those that no price can change.
 
     They are known in advance, so a distance from their past says something about holidays only;
     computing them again is all the check that they need.
     """
-    features = feature_set(name)
-    day = np.arange(_PROBE_BARS, dtype=np.int64)
-    noise = np.random.default_rng(0).standard_normal((2, _PROBE_BARS)) / 100
+    market = calendar(key)
+    features = feature_set(name, market.bar)
+    count = features.warm_up + _PROBE_BARS
+    years = 2 + count // market.bars_a_year
+    times = market.closes(date(2020, 1, 1), date(2020 + years, 1, 1))[:count]
+    draws = np.random.default_rng(0)
     first, second = (
-        features.compute(Bars(np.exp(np.cumsum(steps)), day, day + 1))[features.warm_up :]
-        for steps in noise
+        features.compute(_artificial_bars(times, draws, market))[features.warm_up :]
+        for _ in range(2)
     )
     same = (first == second).all(axis=0)
     return frozenset(c for c, fixed in zip(features.columns, same, strict=True) if fixed)
+
+
+def _artificial_bars(times: Instants, draws: np.random.Generator, market: Calendar) -> Bars:
+    low, open_, close, high = np.sort(draws.standard_normal((4, len(times))), axis=0) / 100
+    level = np.cumsum(draws.standard_normal(len(times))) / 100
+    prices = {"low": low, "open": open_, "close": close, "high": high}
+    amounts = {name: draws.lognormal(size=len(times)) for name in ("volume", "market_cap")}
+    columns = {name: np.exp(level + value) for name, value in prices.items()} | amounts
+    return bars_from_columns({"event_time": times, **columns}, market)
 
 
 def relative_prediction(predictions: pd.DataFrame, kind: str) -> pd.Series:
@@ -50,7 +64,7 @@ def relative_prediction(predictions: pd.DataFrame, kind: str) -> pd.Series:
 
 
 def monitored_frame(
-    frame: pd.DataFrame, predictions: pd.DataFrame, spec: ForecastSpec
+    frame: pd.DataFrame, predictions: pd.DataFrame, spec: ForecastSpec, market: Calendar
 ) -> pd.DataFrame:
     """Features that prices can move, what the champion says beyond the baseline, and the target.
 
@@ -61,8 +75,8 @@ def monitored_frame(
     predictions
         ``event_time``, ``prediction`` and ``baseline``: the champion's recipe walking forward, and
         its live predictions where there are any; may be empty.
-    spec
-        The forecast.
+    spec, market
+        The forecast, and the calendar of its feed.
 
     Returns
     -------
@@ -70,8 +84,8 @@ def monitored_frame(
         ``event_time`` and float columns from the first row with all features on; the prediction and
         the target are NaN where there is none.
     """
-    features = feature_set(spec.features)
-    fixed = calendar_columns(spec.features)
+    features = feature_set(spec.features, market.bar)
+    fixed = calendar_columns(spec.features, market.key)
     names = [name for name in features.columns if name not in fixed]
     out = frame[["event_time", *names]].iloc[features.warm_up :].reset_index(drop=True)
     if len(predictions):

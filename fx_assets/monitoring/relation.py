@@ -45,7 +45,12 @@ class Relation(Spec):
 
 
 def label_relation(
-    history: ArrayLike, recent: ArrayLike, horizon: int, alarms_a_year: float, seed: int = 0
+    history: ArrayLike,
+    recent: ArrayLike,
+    horizon: int,
+    alarms_a_year: float,
+    seed: int = 0,
+    bars_a_year: int = BARS_A_YEAR,
 ) -> Relation:
     """Test recent losses against those of the backtest.
 
@@ -58,7 +63,9 @@ def label_relation(
     horizon
         Of the target, in bars.
     alarms_a_year
-        False alarms that this test may raise in a year of 252 rows.
+        False alarms that this test may raise in a year.
+    bars_a_year
+        Rows of a year.
     """
     past = np.asarray(history, dtype=np.float64)
     now = np.asarray(recent, dtype=np.float64)
@@ -69,7 +76,7 @@ def label_relation(
     low, high = np.quantile(past, [TAIL, 1 - TAIL])
     past_limited, now_limited = np.clip(past, low, high), np.clip(now, low, high)
     mean, std = float(past_limited.mean()), float(past_limited.std())
-    limit = cusum_limit((past_limited - mean) / std, horizon, alarms_a_year, seed)
+    limit = cusum_limit((past_limited - mean) / std, horizon, alarms_a_year, seed, bars_a_year)
     path = cusum((now_limited - mean) / std) if len(now) else np.zeros(1)
     statistic = float(path[-1])
     alarm = statistic > limit
@@ -98,7 +105,13 @@ def cusum(standardised: Floats) -> Floats:
     return np.asarray(walk - lowest, dtype=np.float64)
 
 
-def cusum_limit(standardised: Floats, horizon: int, alarms_a_year: float, seed: int) -> float:
+def cusum_limit(
+    standardised: Floats,
+    horizon: int,
+    alarms_a_year: float,
+    seed: int,
+    bars_a_year: int = BARS_A_YEAR,
+) -> float:
     """The limit that a resampled backtest passes at the stated rate.
 
     Alarms at a rate ``r`` leave ``exp(-1)`` of the paths of length ``1/r`` without one: the limit
@@ -106,7 +119,7 @@ def cusum_limit(standardised: Floats, horizon: int, alarms_a_year: float, seed: 
     """
     n = len(standardised)
     length = max(20, dependence_length(n, horizon))
-    steps = round(BARS_A_YEAR / alarms_a_year)
+    steps = round(bars_a_year / alarms_a_year)
     blocks = -(-steps // length)
     starts = np.random.default_rng(seed).integers(0, n, size=(PATHS, blocks))
     rows = (starts[:, :, None] + np.arange(length)) % n

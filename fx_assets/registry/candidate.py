@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +23,7 @@ from fx_assets.evaluation.intervals import (
     measure_coverage,
 )
 from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability, score
+from fx_assets.evaluation.tuning import TRIAL_KEY, Tuning
 from fx_assets.evaluation.walk_forward import FittedCandidate, fit_final, walk_forward
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.registry import figures
@@ -72,8 +75,9 @@ class Draft(Spec):
     parity: float
     tolerance: float
     intervals: IntervalModel
-    coverage: float
-    """Coverage that intervals of this kind had, walking forward."""
+    coverage: float | None
+    """Coverage that intervals of this kind had, walking forward; ``None`` where too few rows were
+    out of sample to measure it."""
     scores: tuple[ScoredMetric, ...]
     mlflow_run_id: str
     mlflow_experiment_id: str
@@ -104,6 +108,8 @@ class Trial:
     figures: dict[str, bytes]
     parity: float
     logged: LoggedModel
+    tuning: Tuning | None = None
+    """The newest search for hyper-parameters of a tuned candidate."""
 
 
 def try_candidate(
@@ -120,7 +126,8 @@ def try_candidate(
 ) -> Trial:
     """Walk forward through the frame, score, fit on all rows, log, and store the draft.
 
-    Only folds with rows that the ``backtest`` table lacks are fitted.
+    Only folds with rows that the ``backtest`` table lacks are fitted, and only what the ``trials``
+    table lacks is tuned.
 
     Raises
     ------
@@ -129,12 +136,16 @@ def try_candidate(
     """
     cut = folds(frame, spec)
     cached = store.read_or_empty("backtest", spec.name)
-    backtest = walk_forward(candidate, spec, frame, cut, cached, progress)
+    trials = store.read_or_empty("trials", spec.name)
+    backtest = walk_forward(candidate, spec, frame, cut, cached, progress, trials=trials)
+    if len(backtest.new_trials):
+        store.insert_new("trials", spec.name, backtest.new_trials, TRIAL_KEY, run_id=run_id)
+        trials = store.read("trials", spec.name)
     store.insert_new("backtest", spec.name, backtest.new_rows, BACKTEST_KEY, run_id=run_id)
 
     kind, horizon = spec.target.kind, spec.target.horizon
     scores = score(backtest.predictions, kind, horizon)
-    fitted = fit_final(candidate, spec, frame)
+    fitted = fit_final(candidate, spec, frame, trials)
     columns = feature_columns(frame)
     onnx, inputs, parity = _export(fitted, frame, columns)
     versions = _versions(store, spec, feed)
@@ -152,6 +163,7 @@ def try_candidate(
         figures=plots,
         tags={"dagster_run_id": run_id, "instrument": feed.instrument},
         parent_run_id=parent_run_id,
+        trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
     )
     draft = _draft(
         fitted, spec, frame, backtest.predictions, scores, onnx, parity, versions, logged
@@ -166,6 +178,7 @@ def try_candidate(
         figures=plots,
         parity=parity,
         logged=logged,
+        tuning=fitted.tuning,
     )
 
 
@@ -229,7 +242,21 @@ def _parameters(fitted: FittedCandidate, spec: ForecastSpec, cut: list[Fold]) ->
         "refit_every": spec.walk_forward.refit_every,
         "purge": spec.purge,
         "rows": fitted.n_rows,
+        **_tuning_parameters(fitted.tuning),
     }
+
+
+def _shown(trials: pd.DataFrame) -> pd.DataFrame:
+    """One column a hyper-parameter, and nothing that JSON cannot hold."""
+    settings = pd.DataFrame([json.loads(text) for text in trials["params"]])
+    columns = ["number", "state", "score", "seconds", "chosen"]
+    return pd.concat([trials[columns].reset_index(drop=True), settings], axis=1)
+
+
+def _tuning_parameters(tuning: Tuning | None) -> dict[str, object]:
+    if tuning is None:
+        return {}
+    return {"tuning_trials": tuning.completed, "tuning_stopped_by": tuning.stopped_by}
 
 
 def _dataset(
@@ -286,12 +313,17 @@ def _draft(
         parity=parity,
         tolerance=fitted.model.onnx_tolerance,
         intervals=fit_intervals(predictions, kind, spec.coverage, volatility),
-        coverage=measure_coverage(predictions, kind, spec.coverage, volatility).measured,
+        coverage=_known(measure_coverage(predictions, kind, spec.coverage, volatility).measured),
         scores=_finite(scores),
         mlflow_run_id=logged.run_id,
         mlflow_experiment_id=logged.experiment_id,
         mlflow_model_id=logged.model_id,
     )
+
+
+def _known(value: float) -> float | None:
+    """A number that JSON can hold, or ``None``."""
+    return value if math.isfinite(value) else None
 
 
 def _finite(scores: pd.DataFrame) -> tuple[ScoredMetric, ...]:

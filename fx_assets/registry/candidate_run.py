@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _INTERVAL = {"value": "", "lower": ".lower", "upper": ".upper", "n": ".n",
              "baseline_value": ".baseline"}  # fmt: skip
 _MAX_PARAM = 6000
+TRIALS_FILE = "trials.json"
 _MAX_DIGEST = 36
 
 
@@ -48,6 +49,7 @@ class Candidate:
     figures: Mapping[str, bytes]
     tags: Mapping[str, str]
     parent_run_id: str | None
+    trials: pd.DataFrame | None = None
 
 
 def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> LoggedModel:
@@ -86,6 +88,8 @@ def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> Logge
                 for name, png in candidate.figures.items():
                     (figures / f"{name}.png").write_bytes(png)
                 client.log_artifacts(run_id, str(figures), "figures")
+        if candidate.trials is not None:
+            client.log_table(run_id, candidate.trials, TRIALS_FILE)
         client.finalize_logged_model(model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
         _log_dataset(client, run_id, candidate.dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets import models
-from fx_assets.calendars import calendar
+from fx_assets.calendars import DAY, moment
 from fx_assets.evaluation.decision import Decision, ledger_table, read_ledger
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
@@ -79,8 +80,10 @@ def decide_champion(
     ledger = read_decisions(store, spec.name)
     cut = folds(frame, spec)
     cached = store.read_or_empty("backtest", spec.name)
+    trials = store.read_or_empty("trials", spec.name)
     evidence = [
-        _evidence(candidate, spec, frame, cut, cached, ledger) for candidate in spec.all_candidates
+        _evidence(candidate, spec, frame, cut, cached, trials, ledger)
+        for candidate in spec.all_candidates
     ]
     data_as_of = frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
@@ -107,23 +110,27 @@ def _evidence(
     frame: pd.DataFrame,
     cut: list[Fold],
     cached: pd.DataFrame,
+    trials: pd.DataFrame,
     ledger: Sequence[Decision],
 ) -> Evidence:
     recipe = spec.recipe_hash(candidate)
-    rows = walk_forward(candidate, spec, frame, cut, cached).predictions
+    backtest = walk_forward(candidate, spec, frame, cut, cached, trials=trials)
     in_production = ledger and ledger[-1].recipe == recipe and candidate != spec.baseline
     previous = (
-        previous_fits(candidate, spec, frame, cut, spec.promotion.refresh_rows)
+        previous_fits(candidate, spec, frame, cut, spec.promotion.refresh_rows, trials)
         if in_production
         else None
     )
-    return Evidence(candidate.name, recipe, rows, previous)
+    return Evidence(candidate.name, recipe, backtest.predictions, previous, backtest.trials)
 
 
 def _open_days_missing(feed: FeedSpec, data_as_of: datetime, now: datetime) -> int:
-    market = calendar(feed.calendar)
-    days = market.open_days(market.day_of(data_as_of), market.day_of(now))
-    return sum(data_as_of < market.available_at(day) <= now for day in days)
+    """Days with bars that were published after ``data_as_of`` and by ``now``."""
+    market = feed.market
+    closes = market.closes(market.day_of(data_as_of), market.day_of(now))
+    published = market.published(closes)
+    late = closes[(published > moment(data_as_of)) & (published <= moment(now))]
+    return math.ceil(len(late) * (market.bar / DAY))
 
 
 class _Publisher:
@@ -192,7 +199,7 @@ class _Publisher:
         inputs: np.ndarray,
     ) -> ChampionFacts:
         spec, feed = self.spec, self.feed
-        features = {f.name: f for f in feature_set(spec.features).features}
+        features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
         candidate = next(c for c in spec.all_candidates if c.name == draft.candidate)
         low, high = np.nanmin(inputs, axis=0), np.nanmax(inputs, axis=0)
         names = models.model_class(draft.family).input_columns(feature_columns(self.frame)).names
@@ -200,7 +207,7 @@ class _Publisher:
         return ChampionFacts(
             forecast=spec.name,
             feed=feed.name,
-            calendar=feed.calendar,
+            calendar=feed.market.key,
             instrument=feed.instrument,
             target=spec.target.kind,
             horizon=spec.target.horizon,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fx_assets.calendars import Calendar, calendar
+from fx_assets.calendars import Calendar
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion
 from fx_assets.features import labelled_frame
@@ -57,40 +57,55 @@ class Issued:
 def issue_days(
     days: Sequence[date], spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime
 ) -> Issued:
-    """Issue one prediction for each open day whose bar is known.
+    """Issue one prediction for each known bar of these days.
 
-    A day that was issued before is made again and compared; its row stays as it was issued.
+    A bar that was predicted from before is again, to compare; its row stays as it was issued.
 
     Raises
     ------
     NoChampionError
-        For one of the days, no champion existed that had not seen its outcome.
+        For all known bars of one of the days, no champion existed that had not seen their
+        outcome. Single bars, on the day of the first champion, are left out and noted.
     """
-    market = calendar(feed.calendar)
     existing = store.read_or_empty("predictions", spec.name)
     records = cast("list[dict[str, Any]]", existing.to_dict("records"))
-    before = {row["day"]: row for row in records}
-    issuer = _Issuer(spec, feed, store, market, now)
+    before = {row["event_time"]: row for row in records}
+    issuer = _Issuer(spec, feed, store, now)
     made: list[dict[str, Any]] = []
     issued = Issued(new_rows=pd.DataFrame(), latest=None)
     for day in days:
-        name = day.isoformat()
-        reason = issuer.why_not(day)
-        if reason:
-            issued.notes[name] = reason
-            continue
-        row = issuer.issue(day)
-        if name not in before:
-            made.append(row)
-            issued.notes[name] = f"issued, {row['mode']}"
-            issued.latest = row
-            continue
-        issued.verified += 1
-        changed = _differences(before[name], row)
-        issued.notes[name] = f"as it was issued at {before[name]['issued_at']:%Y-%m-%d %H:%M} UTC"
-        issued.latest = before[name]
-        if changed:
-            issued.differences.append(f"{name}: {', '.join(changed)} would differ today")
+        closed = feed.market.closed_reason(day)
+        if closed:
+            issued.notes[day.isoformat()] = f"closed: {closed}"
+        refusals: list[NoChampionError] = []
+        predicted = False
+        for event_time in issuer.bars_of(day) if not closed else ():
+            name = feed.market.label(event_time)
+            reason = issuer.why_not(event_time)
+            if reason:
+                issued.notes[name] = reason
+                continue
+            try:
+                row = issuer.issue(event_time)
+            except NoChampionError as refusal:
+                refusals.append(refusal)
+                issued.notes[name] = f"refused: {refusal.message}"
+                continue
+            predicted = True
+            known = before.get(row["event_time"])
+            if known is None:
+                made.append(row)
+                issued.notes[name] = f"issued, {row['mode']}"
+                issued.latest = row
+                continue
+            issued.verified += 1
+            changed = _differences(known, row)
+            issued.notes[name] = f"as it was issued at {known['issued_at']:%Y-%m-%d %H:%M} UTC"
+            issued.latest = known
+            if changed:
+                issued.differences.append(f"{name}: {', '.join(changed)} would differ today")
+        if refusals and not predicted:
+            raise refusals[0]
     issued.newest = issuer.newest
     issued.new_rows = _typed(pd.DataFrame(made, columns=list(COLUMNS)))
     return issued
@@ -99,49 +114,52 @@ def issue_days(
 class _Issuer:
     """Makes the rows of one forecast; reads each table and each bundle once."""
 
-    def __init__(
-        self, spec: ForecastSpec, feed: FeedSpec, store: Lake, market: Calendar, now: datetime
-    ) -> None:
-        self.spec, self.feed, self.store, self.market, self.now = spec, feed, store, market, now
+    def __init__(self, spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime) -> None:
+        self.spec, self.feed, self.store, self.now = spec, feed, store, now
+        self.market = feed.market
         self.raw = store.read("raw_prices", feed.name)
-        self.days = market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
+        self.days = self.market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.ledger = read_decisions(store, spec.name)
         self.newest: Inputs | None = None
         self._bundles: dict[int, LoadedBundle] = {}
+        self._frames = _Frames(self.raw, spec, self.market)
 
-    def why_not(self, day: date) -> str | None:
-        """Why a day has no prediction, or ``None`` when it gets one."""
-        closed = self.market.closed_reason(day)
-        if closed:
-            return f"closed: {closed}"
-        known = (self.days == pd.Timestamp(day)) & (self.raw["available_at"] <= self.now)
+    def bars_of(self, day: date) -> list[datetime]:
+        """When the bars of an open day close, those that are due and those that are there."""
+        if self.market.daily:
+            return [self.market.event_time(day)]
+        there = pd.DatetimeIndex(self.raw["event_time"][self.days == pd.Timestamp(day)])
+        return sorted({*self.market.event_times(day), *there.to_pydatetime().tolist()})
+
+    def why_not(self, event_time: datetime) -> str | None:
+        """Why a bar is not predicted from, or ``None`` when it is."""
+        known = (self.raw["event_time"] == event_time) & (self.raw["available_at"] <= self.now)
         if known.any():
             return None
-        if self.market.available_at(day) > self.now:
-            return f"its bar will be known at {self.market.available_at(day):%Y-%m-%d %H:%M} UTC"
-        return f"{self.feed.name} has no bar of this day"
+        published = self.market.publication(event_time)
+        if published > self.now:
+            return f"its bar will be known at {published:%Y-%m-%d %H:%M} UTC"
+        what = "bar of this day" if self.market.daily else "such bar"
+        return f"{self.feed.name} has no {what}"
 
-    def issue(self, day: date) -> dict[str, Any]:
-        """The row of one day.
+    def issue(self, event_time: datetime) -> dict[str, Any]:
+        """The row of one bar.
 
         Raises
         ------
         NoChampionError
             No champion existed by the decision time that had not seen the outcome.
         """
-        from fx_assets.lake import as_known_at
-
-        decided = self.market.available_at(day)
+        decided = self.market.publication(event_time)
         try:
             decision = active_champion(self.ledger, decided)
         except NoChampionError as error:
             raise NoChampionError(
-                f"{day} has no prediction. {error.message}", remedy=error.remedy
+                f"{self.market.label(event_time)} has no prediction. {error.message}",
+                remedy=error.remedy,
             ) from None
         bundle = self._bundle(int(decision.version or 0))
-        bars = as_known_at(self.raw, decided)
-        frame = labelled_frame(bars, self.spec, self.market)
-        return self._row(day, decided, decision, bundle, frame)
+        return self._row(decided, decision, bundle, self._frames.known_at(decided))
 
     def _bundle(self, version: int) -> LoadedBundle:
         if version not in self._bundles:
@@ -150,7 +168,6 @@ class _Issuer:
 
     def _row(
         self,
-        day: date,
         decided: datetime,
         decision: Decision,
         bundle: LoadedBundle,
@@ -162,16 +179,18 @@ class _Issuer:
         predictor = Predictor(bundle)
         made = predictor.newest(frame)
         self.newest = Inputs(bundle, made.inputs)
-        target_time = newest["target_time"].to_pydatetime()
+        event_time = newest["event_time"].to_pydatetime()
+        target_time = self.market.next_close(event_time, spec.target.horizon)
         return {
-            "day": day.isoformat(),
+            "day": self.market.bar_day(event_time).isoformat(),
             "instrument": self.feed.instrument,
             "kind": spec.target.kind,
             "horizon": spec.target.horizon,
+            "bars_a_year": self.market.bars_a_year,
             "event_time": newest["event_time"],
             "as_of_close": float(newest["close"]),
             "decision_time": pd.Timestamp(decided),
-            "target_time": newest["target_time"],
+            "target_time": pd.Timestamp(target_time),
             "prediction": made.prediction,
             "lower": made.lower,
             "upper": made.upper,
@@ -201,11 +220,51 @@ class _Issuer:
         }
 
 
+class _Frames:
+    """Labelled frames as they were known at many moments, computed as seldom as possible.
+
+    A row of a labelled frame depends on no later bar. So where nothing was revised in between, an
+    earlier frame is the beginning of a later one.
+    """
+
+    def __init__(self, raw: pd.DataFrame, spec: ForecastSpec, market: Calendar) -> None:
+        self._raw, self._spec, self._market = raw, spec, market
+        first_known = raw.groupby("event_time")["available_at"].transform("min")
+        revised = raw["available_at"] > first_known
+        self._revisions = pd.DatetimeIndex(raw["available_at"][revised]).unique().sort_values()
+        self._newest = raw["available_at"].max()
+        self._until: pd.Timestamp | None = None
+        self._known = pd.DataFrame()
+
+    def known_at(self, instant: datetime) -> pd.DataFrame:
+        """The labelled frame of the bars that were known at an instant, its newest row last.
+
+        Labels of its last rows may be filled in, where they became known later.
+        """
+        asked = pd.Timestamp(instant)
+        later = self._revisions[self._revisions > asked]
+        until = (
+            later[0] - pd.Timedelta(1, "us") if len(later) else pd.Timestamp.max.tz_localize("UTC")
+        )
+        if until != self._until:
+            self._known, self._until = self._frame(until), until
+        known = (self._known["available_at"] <= asked).to_numpy()
+        rows = int(known.sum())
+        return self._known[:rows] if known[:rows].all() else self._frame(asked)
+
+    def _frame(self, instant: pd.Timestamp) -> pd.DataFrame:
+        from fx_assets.lake import as_known_at
+
+        bars = as_known_at(self._raw, instant.to_pydatetime(warn=False))
+        return labelled_frame(bars, self._spec, self._market)
+
+
 COLUMNS: dict[str, str] = {
     "day": "object",
     "instrument": "object",
     "kind": "object",
     "horizon": "int64",
+    "bars_a_year": "int64",
     "event_time": "datetime64[us, UTC]",
     "as_of_close": "float64",
     "decision_time": "datetime64[us, UTC]",
@@ -243,4 +302,6 @@ def _typed(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _differences(before: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
-    return [name for name in COLUMNS if name not in ISSUED_ONLY and before.get(name) != again[name]]
+    """Columns that differ; one that did not exist when the row was issued does not."""
+    compared = (name for name in COLUMNS if name not in ISSUED_ONLY and pd.notna(before.get(name)))
+    return [name for name in compared if before[name] != again[name]]

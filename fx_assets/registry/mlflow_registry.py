@@ -91,6 +91,7 @@ class ModelRegistry:
         figures: Mapping[str, bytes] | None = None,
         tags: Mapping[str, str] | None = None,
         parent_run_id: str | None = None,
+        trials: pd.DataFrame | None = None,
     ) -> LoggedModel:
         """Log one candidate as one finished MLflow run.
 
@@ -114,6 +115,8 @@ class ModelRegistry:
             Further tags of run and model, such as ``dagster_run_id``.
         parent_run_id : str, optional
             The run below which this one is nested.
+        trials : DataFrame, optional
+            The trials of a tuning, one a row; logged as the table ``trials.json``.
 
         Raises
         ------
@@ -133,6 +136,7 @@ class ModelRegistry:
             figures=figures or {},
             tags=tags or {},
             parent_run_id=parent_run_id,
+            trials=trials,
         )
         experiment_id = self.experiment(forecast)
         with self._session.errors(f"logging candidate {candidate_name} of {forecast}"):

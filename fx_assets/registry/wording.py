@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BARS_A_YEAR = 252
+"""Of a daily feed of working days."""
+DAYS = 366
 LATEST_COLUMNS = (
     "forecast",
     "instrument",
@@ -34,9 +36,26 @@ class Aimed(Protocol):
         ...
 
 
-def annualised_volatility(variance: float, horizon: int) -> float:
-    """Per cent a year of a variance over ``horizon`` daily bars, at 252 bars a year."""
-    return 100 * math.sqrt(variance * BARS_A_YEAR / horizon)
+def annualised_volatility(variance: float, horizon: int, bars_a_year: int = BARS_A_YEAR) -> float:
+    """Per cent a year of a variance over ``horizon`` bars."""
+    return 100 * math.sqrt(variance * bars_a_year / horizon)
+
+
+def as_of_text(row: Mapping[str, Any]) -> str:
+    """The bar that a prediction was made from: its day, or of an intraday bar its close."""
+    return str(row["day"]) if _bars_a_year(row) <= DAYS else f"{row['event_time']:%Y-%m-%d %H:%M}"
+
+
+def target_text(row: Mapping[str, Any]) -> str:
+    """When the bar closes that a prediction is about: the day, or of an intraday bar the time."""
+    form = "%Y-%m-%d" if _bars_a_year(row) <= DAYS else "%Y-%m-%d %H:%M UTC"
+    return f"{row['target_time']:{form}}"
+
+
+def _bars_a_year(row: Mapping[str, Any]) -> int:
+    """Rows that were issued before the column existed are of daily feeds."""
+    known = row.get("bars_a_year")
+    return BARS_A_YEAR if known is None or known != known else int(known)
 
 
 def value_text(row: Mapping[str, Any], name: str, spec: Aimed) -> str:
@@ -47,7 +66,8 @@ def value_text(row: Mapping[str, Any], name: str, spec: Aimed) -> str:
     if spec.target.kind == "return":
         level = float(row["as_of_close"]) * math.exp(value)
         return f"{100 * value:+.3f} % ({level:.4f})"
-    return f"{value:.3g} ({annualised_volatility(value, spec.target.horizon):.1f} % a year)"
+    a_year = annualised_volatility(value, spec.target.horizon, _bars_a_year(row))
+    return f"{value:.3g} ({a_year:.1f} % a year)"
 
 
 def prediction_text(row: Mapping[str, Any], spec: Aimed) -> str:
@@ -82,7 +102,7 @@ def sentence(row: Mapping[str, Any], spec: Aimed) -> str:
     """A prediction as one sentence."""
     honest = "with demonstrated skill" if row["skill_demonstrated"] else "without claim to skill"
     return (
-        f"{row['instrument']} as of {row['day']}, for {row['target_time']:%Y-%m-%d}: "
+        f"{row['instrument']} as of {as_of_text(row)}, for {target_text(row)}: "
         f"{prediction_text(row, spec)}, {interval_text(row, spec)}; by {row['champion']} "
         f"{row['champion_version']}, {honest}."
     )
@@ -97,8 +117,8 @@ def latest_row(predictions: pd.DataFrame, spec: ForecastSpec) -> tuple[str, ...]
     return (
         spec.name,
         str(row["instrument"]),
-        str(row["day"]),
-        f"{row['target_time']:%Y-%m-%d}{late}",
+        as_of_text(row),
+        f"{target_text(row)}{late}",
         prediction_text(row, spec),
         interval_text(row, spec),
         f"{row['champion']} {row['champion_version']}",

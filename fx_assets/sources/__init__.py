@@ -1,27 +1,34 @@
 """Where bars come from: one file a provider, payload in, bars out.
 
 A provider is a module named after its ``kind`` with a function
-``fetch(spec, settings, now, cache_dir) -> Batch``.
+``fetch(feed, source, settings, now, cache_dir, wanted) -> Batch``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
+from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, ParsedBars, Provenance
+from fx_assets.sources.bars import Batch, ParsedBars, Provenance, Wanted
 from fx_assets.sources.revisions import new_rows
+from fx_assets.sources.wanted import feed_start, wanted_bars
 from fx_assets.specs import FeedSpec
 
-__all__ = ["Batch", "ParsedBars", "Provenance", "fetch_bars", "new_rows"]
+__all__ = ["Batch", "ParsedBars", "Provenance", "Wanted", "fetch_bars", "new_rows", "wanted_bars"]
 
 
 def fetch_bars(
-    spec: FeedSpec, settings: Settings, now: datetime, cache_dir: Path | None = None
+    feed: FeedSpec,
+    settings: Settings,
+    now: datetime,
+    cache_dir: Path | None = None,
+    wanted: Wanted | None = None,
 ) -> Batch:
-    """Fetch a feed from its provider.
+    """Fetch a feed's bars from its provider, or from the first failover that answers.
 
     Parameters
     ----------
@@ -29,13 +36,41 @@ def fetch_bars(
         The clock's time (UTC); bars that close later are not returned, and it becomes their
         ``ingested_at``.
     cache_dir
-        Folder for the last good payload, or ``None``.
+        Folder for the last good payload and the budgets of requests, or ``None``.
+    wanted
+        The bars that are asked for; unset means all since the feed's start.
 
     Raises
     ------
     SourceError
-        The provider did not answer with its data, and no fallback was allowed or found.
+        No provider answered with its data, and no fallback was allowed or found.
     """
-    provider = import_module(f"{__name__}.{spec.source.kind}")
-    batch: Batch = provider.fetch(spec, settings, now, cache_dir)
-    return batch
+    if wanted is None:
+        wanted = Wanted(((feed_start(feed), now),))
+    failures: list[SourceError] = []
+    for source in (feed.source, *feed.failover):
+        provider = import_module(f"{__name__}.{source.kind}")
+        try:
+            batch: Batch = provider.fetch(feed, source, settings, now, cache_dir, wanted)
+        except SourceError as error:
+            failures.append(error)
+            continue
+        return _after(failures, batch)
+    if len(failures) == 1:
+        raise failures[0]
+    raise SourceError(
+        f"None of the {len(failures)} providers of {feed.name} answered. "
+        + " ".join(error.message for error in failures),
+        remedy=" ".join(filter(None, (error.remedy for error in failures))),
+    ) from failures[0]
+
+
+def _after(failures: list[SourceError], batch: Batch) -> Batch:
+    """The batch of a failover says why it was asked."""
+    if not failures:
+        return batch
+    reasons = [error.message for error in failures]
+    if batch.provenance.fallback_reason:
+        reasons.append(batch.provenance.fallback_reason)
+    provenance = batch.provenance.model_copy(update={"fallback_reason": " ".join(reasons)})
+    return replace(batch, provenance=provenance)

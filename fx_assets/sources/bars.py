@@ -71,6 +71,31 @@ class ParsedBars:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which bars a run asks for.
+
+    Parameters
+    ----------
+    spans
+        Pairs ``(after, until)`` of UTC instants, oldest first: bars with
+        ``after < event_time <= until``. The last one is what is new, the others are gaps. A
+        provider may return more than was asked for.
+    """
+
+    spans: tuple[tuple[datetime, datetime], ...]
+
+    @property
+    def first(self) -> datetime:
+        """Where the oldest span begins."""
+        return self.spans[0][0]
+
+    @property
+    def last(self) -> datetime:
+        """Where the newest span ends."""
+        return self.spans[-1][1]
+
+
+@dataclass(frozen=True)
 class Batch:
     """One fetch of one feed: bars, the rows that could not become bars, and where they came from.
 
@@ -131,6 +156,51 @@ def fixing_bars(
         }
     ).reindex(columns=list(BAR_DTYPES))
     return bars.astype(BAR_DTYPES).sort_values("event_time", ignore_index=True)
+
+
+def price_bars(
+    prices: pd.DataFrame,
+    market: Calendar,
+    *,
+    source: str,
+    payload: str | np.ndarray,
+    now: datetime,
+) -> tuple[pd.DataFrame, int]:
+    """Bars of a provider's prices, without those that the clock says are unfinished.
+
+    Parameters
+    ----------
+    prices
+        ``event_time``, when each bar closes (UTC, any unit), and any of open, high, low, close,
+        volume and market_cap, which may be texts.
+    market
+        Says when each bar becomes known.
+    source
+        The provider, as each row names it.
+    payload
+        Hash of the payload, or one for each row.
+    now
+        The clock's time (UTC).
+
+    Returns
+    -------
+    tuple
+        A frame of ``BAR_DTYPES`` sorted by ``event_time``, duplicates kept for the gate to see,
+        and how many bars close after ``now``.
+    """
+    times = pd.DatetimeIndex(prices["event_time"]).as_unit("us").tz_convert("UTC")
+    bars = prices.reindex(columns=list(BAR_DTYPES)).assign(
+        event_time=times,
+        available_at=pd.DatetimeIndex(
+            market.published(times.tz_localize(None).to_numpy("datetime64[us]"))
+        ).tz_localize("UTC"),
+        source=source,
+        ingested_at=pd.Series(now, index=prices.index, dtype=UTC_DTYPE),
+        payload=payload,
+    )
+    finished = (times <= pd.Timestamp(now)) | times.isna()
+    kept = bars[finished].astype(BAR_DTYPES)
+    return kept.sort_values("event_time", ignore_index=True, kind="stable"), int((~finished).sum())
 
 
 def rejected_rows(

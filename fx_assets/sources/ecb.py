@@ -21,11 +21,11 @@ from fx_assets.calendars import calendar
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources import payload_cache
-from fx_assets.sources.bars import Batch, Provenance
+from fx_assets.sources.bars import Batch, Provenance, Wanted
 from fx_assets.sources.ecb_bars import EcbPayload, bars
 from fx_assets.sources.ecb_files import RateTable, read_daily, read_history
 from fx_assets.sources.http import Download, download, shown
-from fx_assets.specs import FeedSpec
+from fx_assets.specs import EcbSource, FeedSpec
 
 MAX_HISTORY_BYTES = 20_000_000
 MAX_DAILY_BYTES = 1_000_000
@@ -223,10 +223,17 @@ def packaged_snapshot() -> Path:
     return Path(found.origin).with_name("eurofxref-hist.zip")
 
 
-def fetch(spec: FeedSpec, settings: Settings, now: datetime, cache_dir: Path | None) -> Batch:
-    """Fetch a feed's bars; see :func:`fx_assets.sources.fetch_bars`."""
-    payload = EcbClient(settings, cache_dir).fetch(fallback=spec.source.fallback)
-    parsed = bars(payload, spec.source, calendar(spec.calendar), spec.start, now)
+def fetch(
+    feed: FeedSpec,
+    source: EcbSource,
+    settings: Settings,
+    now: datetime,
+    cache_dir: Path | None,
+    wanted: Wanted,  # noqa: ARG001
+) -> Batch:
+    """Every bar of a feed: the history is one file; see :func:`fx_assets.sources.fetch_bars`."""
+    payload = EcbClient(settings, cache_dir).fetch(fallback=source.fallback)
+    parsed = bars(payload, source, feed.market, feed.start, now)
     provenance = Provenance(
         provider=payload.provider,
         url=payload.url,

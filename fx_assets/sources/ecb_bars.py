@@ -81,7 +81,7 @@ def bars(
     base = np.ones(len(table.days)) if source.base == "EUR" else values[source.base]
     quote = np.ones(len(table.days)) if source.quote == "EUR" else values[source.quote]
     keep = np.flatnonzero(rows.open)
-    times = payload.times.setdefault(market.name, CloseTimes(market))
+    times = payload.times.setdefault(market.key, CloseTimes(market))
     frame = fixing_bars(
         times.frame(table.days[keep].tolist()),
         quote[keep] / base[keep],

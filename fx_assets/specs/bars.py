@@ -10,6 +10,7 @@ BAR_DTYPES: dict[str, str] = {
     "low": "float64",
     "close": "float64",
     "volume": "float64",
+    "market_cap": "float64",
     "source": "object",
     "ingested_at": "datetime64[us, UTC]",
     "payload": "object",
@@ -20,7 +21,7 @@ BAR_DTYPES: dict[str, str] = {
 instants are: when the bar closed, when it could first be known, and when this platform got it.
 """
 
-PRICE_COLUMNS: tuple[str, ...] = ("open", "high", "low", "close", "volume")
+PRICE_COLUMNS: tuple[str, ...] = ("open", "high", "low", "close", "volume", "market_cap")
 """The columns that a revision may change."""
 
 REJECTED_DTYPES: dict[str, str] = {

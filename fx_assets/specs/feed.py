@@ -5,35 +5,20 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
-from fx_assets.specs.base import Currency, Name, Spec
+from fx_assets.calendars import Calendar, Frequency, calendar
+from fx_assets.specs.base import Name, Spec
+from fx_assets.specs.sources import (
+    EVERY_FREQUENCY,
+    FREQUENCIES,
+    PUBLICATION_DELAYS,
+    DayClose,
+    Source,
+)
+from fx_assets.specs.watching import FreshnessRule
 
 Severity = Literal["block", "warn", "off"]
-
-
-class EcbSource(Spec):
-    """Euro foreign exchange reference rates of the European Central Bank.
-
-    The bar is the price of one unit of ``base`` in ``quote``. Where neither is the euro it is the
-    cross of two euro rates of the same fixing.
-    """
-
-    kind: Literal["ecb"]
-    base: Currency = "EUR"
-    quote: Currency
-    fallback: bool = True
-    """Whether the last good download or the packaged snapshot may stand in for the live files."""
-
-    @model_validator(mode="after")
-    def _two_currencies(self) -> EcbSource:
-        if self.base == self.quote:
-            raise ValueError(f"base and quote are both {self.base}; name two currencies")
-        return self
-
-    @property
-    def instrument(self) -> str:
-        return self.base + self.quote
 
 
 class CheckRule(Spec):
@@ -69,13 +54,16 @@ class GateSpec(Spec):
     duplicates: CheckRule = _rule("block", 0)
     """Most rows of a batch that may share their event time with another."""
     non_positive: CheckRule = _rule("block", 0)
-    """Most rows of a batch that may have a price of zero or below."""
+    """Most rows of a batch that may have a price of zero or below, or a negative volume or market
+    capitalisation."""
     future_bars: CheckRule = _rule("block", 0)
     """Most rows of a batch that may close after now."""
     closed_days: CheckRule = _rule("block", 0)
-    """Most bars of a batch that may fall on a day on which the calendar is closed."""
+    """Most bars of a batch that may close when no bar of the calendar does: on a closed day, or off
+    the grid of intraday bars."""
     missing_days: CheckRule = _rule("block", 0)
-    """Most open days without a bar between the first and the last bar."""
+    """Most open days without a bar between the first and the last bar. Of intraday bars: the
+    largest share of the bars due since 250 bars before the batch that may be missing."""
     revisions: CheckRule = _rule("block", 20)
     """Most stored bars that a batch may revise at once."""
     jumps: CheckRule = _rule("warn", 12.0)
@@ -86,11 +74,13 @@ class GateSpec(Spec):
     date_errors: CheckRule = _rule("block", 1.5)
     """How many times rougher the path may be than with day and month exchanged (real: below 1)."""
     zero_returns: CheckRule = _rule("block", 0.4)
-    """Largest share of unchanged closes in the last 250 returns (real: below 0.36; pegs: 1)."""
+    """Largest share of unchanged closes in the last 250 returns, or those of a day where that is
+    longer (real: below 0.36 daily; pegs: 1)."""
     ohlc_consistency: CheckRule = _rule("block", 0)
     """Most bars of a batch whose high or low does not contain open and close."""
     stale_close: CheckRule = _rule("block", 0.3)
-    """Largest correlation of (high+low)/2/close - 1 with the next return (stale closes: 0.8)."""
+    """Largest correlation of (high+low)/2/close - 1 with the next return (stale closes: 0.8), and
+    of bars of 1h and more the largest share whose close equals the open (stale: 0.73)."""
     known_bad: list[date] = Field(
         default=[], description="Days an operator has examined; their bars go to quarantine."
     )
@@ -108,21 +98,131 @@ class GateSpec(Spec):
         return filled
 
 
+_INTRADAY: dict[str, tuple[CheckRule, ...]] = {
+    "missing_days": (_rule("warn", 0.02),) * 6,
+    "revisions": tuple(_rule("block", n) for n in (1440, 288, 96, 48, 24, 20)),
+    "jumps": (_rule("warn", 20.0),) * 6,
+    "zero_returns": (
+        *(_rule("warn", 0.9), _rule("warn", 0.8), _rule("block", 0.8), _rule("block", 0.7)),
+        *(_rule("block", 0.5), _rule("block", 0.5)),
+    ),
+    "stale_close": (*(_rule("warn", 0.7),) * 4, _rule("block", 0.5), _rule("block", 0.5)),
+}
+"""Rules of intraday bars, by frequency from 1min to 4h, where they differ from those of daily bars:
+the shorter the bar, the more often its close does not move or bounces between bid and ask."""
+
+
+def gate_defaults(frequency: Frequency) -> GateSpec:
+    """The checks of the gate for bars of a frequency, where a feed leaves them open."""
+    if frequency not in EVERY_FREQUENCY or frequency == "1d":
+        return GateSpec()
+    place = EVERY_FREQUENCY.index(frequency)
+    return GateSpec().model_copy(update={name: rules[place] for name, rules in _INTRADAY.items()})
+
+
+INGEST_CRONS: dict[str, str] = {
+    "target": "10 16,17,19 * * 1-5",
+    "24x5": "10 17,19 * * 1-5",
+    "24x7": "10,40 0 * * *",
+}
+"""When daily bars are fetched, unless the feed says otherwise: publication can be late."""
+INTRADAY_CRONS: dict[str, str] = {
+    "1min": "* * * * *",
+    "5min": "*/5 * * * *",
+    "15min": "1-59/15 * * * *",
+    "30min": "1,31 * * * *",
+    "1h": "1 * * * *",
+    "4h": "1 */4 * * *",
+}
+
+
 class FeedSpec(Spec):
     """A declared feed."""
 
     name: Name
     description: str = ""
-    source: EcbSource
-    calendar: Literal["target"] = "target"
-    frequency: Literal["1d"] = "1d"
+    source: Source
+    failover: list[Source] = Field(default=[])
+    """Asked in this order when ``source`` does not answer; each bar says whom it came from."""
+    calendar: Literal["target", "24x5", "24x7"] = "target"
+    frequency: Frequency = "1d"
+    day_close: DayClose | None = None
+    """When a daily bar closes, such as ``17:00 America/New_York``; midnight ends the day.
+    Unset means the calendar's custom."""
+    delay_minutes: NonNegativeFloat | None = None
+    """Minutes from a bar's close until it can be known; unset means the provider's custom."""
     start: date = date(1999, 1, 4)
     """First day that is kept."""
     gate: GateSpec = GateSpec()
-    ingest_cron: str = "10 16,17,19 * * 1-5"
-    """When new bars are fetched, in the calendar's time zone: publication can be late."""
+    ingest_cron: str = ""
+    """When new bars are fetched, in the calendar's time zone; unset means soon after they close."""
+    freshness: FreshnessRule = FreshnessRule()
+    automatic: bool = True
+    """Whether schedules and sensors start switched on, and ``fx-assets run`` without names
+    includes it; off for feeds that need a network or a key."""
     owners: list[str] = Field(default=["team:research"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _soon_after_the_close(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("ingest_cron"):
+            return value
+        frequency, market = value.get("frequency", "1d"), value.get("calendar", "target")
+        cron = INGEST_CRONS.get(market, "") if frequency == "1d" else INTRADAY_CRONS.get(frequency)
+        return {**value, "ingest_cron": cron or ""}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gate_of_the_frequency(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("frequency", "1d") == "1d":
+            return value
+        given = value.get("gate", {})
+        if isinstance(given, GateSpec):
+            given = given.model_dump(include=given.model_fields_set)
+        if not isinstance(given, dict):
+            return value
+        defaults = gate_defaults(value["frequency"]).model_dump(include=set(_INTRADAY))
+        filled = {
+            name: defaults[name] | rule if name in defaults and isinstance(rule, dict) else rule
+            for name, rule in given.items()
+        }
+        return {**value, "gate": {**defaults, **filled}}
+
+    @model_validator(mode="after")
+    def _source_fits_the_calendar(self) -> FeedSpec:
+        if self.calendar == "target" and (self.frequency != "1d" or self.day_close):
+            raise ValueError(
+                "the calendar target has one fixing a day; for bars of exchanges and brokers "
+                "choose calendar: 24x7 or 24x5"
+            )
+        if self.frequency != "1d" and self.day_close:
+            raise ValueError(f"day_close is for daily bars, and these are of {self.frequency}")
+        for source in (self.source, *self.failover):
+            able = FREQUENCIES.get(source.kind, EVERY_FREQUENCY)
+            if self.frequency not in able:
+                raise ValueError(
+                    f"{source.kind} has no bars of {self.frequency}; it has {', '.join(able)}"
+                )
+            fixing = source.kind in {"ecb", "frankfurter"}
+            if fixing and self.calendar != "target":
+                raise ValueError(f"{source.kind} has fixings of TARGET days: use calendar: target")
+            if source.instrument != self.source.instrument:
+                raise ValueError(
+                    f"failover to {source.kind} would bring {source.instrument} bars into a feed "
+                    f"of {self.source.instrument}"
+                )
+        return self
 
     @property
     def instrument(self) -> str:
         return self.source.instrument
+
+    @property
+    def market(self) -> Calendar:
+        """The calendar of the feed's bars."""
+        if self.calendar == "target":
+            return calendar("target")
+        delay = self.delay_minutes
+        if delay is None:
+            delay = PUBLICATION_DELAYS.get(self.source.kind, 0)
+        return calendar(f"{self.calendar}|{self.frequency}|{self.day_close or ''}|{delay:g}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -16,19 +16,23 @@ from fx_assets.errors import SpecError
 from fx_assets.specs.base import Spec
 from fx_assets.specs.feed import FeedSpec
 from fx_assets.specs.forecast import ForecastSpec
+from fx_assets.specs.universe import UniverseSpec
 
-SPEC_TYPES: dict[str, type[FeedSpec] | type[ForecastSpec]] = {
+AnySpec: TypeAlias = FeedSpec | ForecastSpec | UniverseSpec
+SPEC_TYPES: dict[str, type[AnySpec]] = {
     "fx_assets.components.PriceFeed": FeedSpec,
     "fx_assets.components.Forecast": ForecastSpec,
+    "fx_assets.components.Universe": UniverseSpec,
 }
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What a deployment runs: its feeds and forecasts by name."""
+    """What a deployment runs: its feeds, forecasts and universes by name."""
 
     feeds: dict[str, FeedSpec]
     forecasts: dict[str, ForecastSpec]
+    universes: dict[str, UniverseSpec] = field(default_factory=dict)
 
     def feed_of(self, forecast: str) -> FeedSpec:
         return self.feeds[self.forecasts[forecast].feed]
@@ -79,19 +83,22 @@ def load_declared(folder: Path, judge: Judge = _no_mistakes) -> Declared:
             remedy="Set FX_ASSETS_DECLARED to a folder of defs.yaml files, or unset it.",
         )
     problems: list[str] = []
-    feeds: dict[str, _Located] = {}
-    forecasts: dict[str, _Located] = {}
+    found: dict[type[AnySpec], dict[str, _Located]] = {kind: {} for kind in SPEC_TYPES.values()}
     for path in sorted(folder.rglob("defs.y*ml")):
         shown = _shown(path)
         if path.name != "defs.yaml":
             problems.append(f"{shown}: is ignored by Dagster; rename it to defs.yaml")
             continue
         for spec, where in _parse_file(path, shown, judge, problems):
-            known: dict[str, _Located] = feeds if isinstance(spec, FeedSpec) else forecasts
-            name = str(getattr(spec, "name", ""))
+            known, name = found[type(spec)], spec.name
             if name in known:
                 problems.append(f"{where}: {name!r} is already declared at {known[name].where}")
             known[name] = _Located(spec, where)
+    feeds, forecasts, universes = (found[k] for k in (FeedSpec, ForecastSpec, UniverseSpec))
+    for name, located in universes.items():
+        other = feeds.get(name) or forecasts.get(name)
+        if other:
+            problems.append(f"{located.where}: {name!r} is already declared at {other.where}")
     for located in forecasts.values():
         feed = getattr(located.spec, "feed", "")
         if feed not in feeds:
@@ -104,6 +111,7 @@ def load_declared(folder: Path, judge: Judge = _no_mistakes) -> Declared:
     return Declared(
         feeds={n: x.spec for n, x in feeds.items() if isinstance(x.spec, FeedSpec)},
         forecasts={n: x.spec for n, x in forecasts.items() if isinstance(x.spec, ForecastSpec)},
+        universes={n: x.spec for n, x in universes.items() if isinstance(x.spec, UniverseSpec)},
     )
 
 
@@ -116,7 +124,7 @@ def _shown(path: Path) -> str:
 
 def _parse_file(
     path: Path, shown: str, judge: Judge, problems: list[str]
-) -> Iterator[tuple[FeedSpec | ForecastSpec, str]]:
+) -> Iterator[tuple[AnySpec, str]]:
     text = path.read_text(encoding="utf-8")
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node]
@@ -137,21 +145,32 @@ def _parse_file(
         except ValidationError as error:
             problems.extend(_describe(error, node, shown, SPEC_TYPES[kind]))
             continue
-        for mistake in judge(spec) if isinstance(spec, ForecastSpec) else ():
+        for mistake in _judged(spec, judge):
             spot = f"{shown}:{_line_of(node, ('attributes', *mistake.loc))}"
             problems.append(f"{spot}: {_dotted(mistake.loc)}: {mistake.message}")
         yield spec, where
+
+
+def _judged(spec: AnySpec, judge: Judge) -> Iterator[Mistake]:
+    """The judge's mistakes in a forecast, or in what a universe predicts of every instrument."""
+    if isinstance(spec, ForecastSpec):
+        yield from judge(spec)
+    if isinstance(spec, UniverseSpec):
+        for position, target in enumerate(spec.targets):
+            for mistake in judge(spec.forecast("any", target)):
+                yield Mistake(("targets", position, *mistake.loc), mistake.message)
 
 
 def _describe(
     error: ValidationError, node: yaml.Node, shown: str, spec_type: type[Spec]
 ) -> Iterator[str]:
     for detail in error.errors():
-        loc = detail["loc"]
+        tagged = detail["loc"]
+        loc = _without_tags(node, tagged)
         line = _line_of(node, ("attributes", *loc))
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
-            message = _unknown("setting", loc[-1], _settings_at(spec_type, loc[:-1]))
+            message = _unknown("setting", loc[-1], _settings_at(spec_type, tagged[:-1]))
         elif not isinstance(detail["input"], dict | list):
             message += f" (found {detail['input']!r})"
         yield f"{shown}:{line}: {_dotted(loc)}: {message}"
@@ -169,15 +188,44 @@ def _unknown(what: str, value: object, allowed: Sequence[str]) -> str:
 
 def _settings_at(spec_type: type[Spec], loc: Sequence[int | str]) -> list[str]:
     fields = spec_type.model_fields
+    kinds: dict[str, type[Spec]] = {}
     for key in loc:
-        annotation = fields[str(key)].annotation if str(key) in fields else None
-        nested = [
-            kind
-            for kind in (annotation, *getattr(annotation, "__args__", ()))
-            if isinstance(kind, type) and issubclass(kind, Spec)
-        ]
-        fields = nested[0].model_fields if nested else fields
+        if key in kinds:
+            fields, kinds = kinds[str(key)].model_fields, {}
+        elif key in fields:
+            nested = list(_specs_in(fields[str(key)].annotation))
+            kinds = {
+                get_args(s.model_fields["kind"].annotation)[0]: s for s in nested if _tagged(s)
+            }
+            fields = nested[0].model_fields if nested else fields
     return sorted(fields)
+
+
+def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _specs_in(part)
+
+
+def _tagged(spec: type[Spec]) -> bool:
+    kind = spec.model_fields.get("kind")
+    return kind is not None and get_origin(kind.annotation) is Literal
+
+
+def _without_tags(node: yaml.Node, loc: Sequence[int | str]) -> tuple[int | str, ...]:
+    """A place in the file: pydantic also names the ``kind`` of what it tried to read there."""
+    value = yaml.SafeLoader("").construct_document(node).get("attributes")
+    found: list[int | str] = []
+    for key in loc:
+        if isinstance(value, dict) and key not in value and value.get("kind") == key:
+            continue
+        found.append(key)
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            value = None
+    return tuple(found)
 
 
 def _line_of(node: yaml.Node, loc: Sequence[Any]) -> int:

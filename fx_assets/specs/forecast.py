@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fx_assets.specs.base import Name, Spec, digest
+from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.watching import WatchingSpec
 
 TargetKind = Literal["direction", "return", "volatility"]
@@ -34,19 +36,27 @@ FAMILIES: dict[str, tuple[TargetKind, ...]] = {
     "base_rate": ("direction",),
     "persistence": ("direction",),
     "logistic_regression": ("direction",),
-    "random_forest": ("direction",),
+    "random_forest": ("direction", "return", "volatility"),
     "xgboost": ("direction", "return", "volatility"),
+    "lightgbm": ("direction", "return", "volatility"),
+    "lstm": ("direction", "return"),
     "zero": ("return",),
     "historical_mean": ("return",),
+    "linear_regression": ("return",),
     "ridge": ("return",),
+    "arima": ("return",),
     "expanding_mean": ("volatility",),
     "ewma": ("volatility",),
     "garch": ("volatility",),
+    "har": ("volatility",),
     "log_har": ("volatility",),
 }
 """Each model family, a module of ``fx_assets.models``, and the targets that it can predict."""
 
-FEATURE_SETS: tuple[str, ...] = ("fx_close",)
+OPTIONAL_PACKAGES: dict[str, str] = {"lstm": "torch"}
+"""The package that a family needs and that is installed with an extra only."""
+
+FEATURE_SETS: tuple[str, ...] = ("fx_close", "ohlc", "ohlcv", "price_cap_volume")
 """Each feature set, a module of ``fx_assets.features``."""
 
 
@@ -74,6 +84,11 @@ class CandidateSpec(Spec):
     name: Name
     """Defaults to the family; needed when one family is tried twice."""
     params: dict[str, bool | int | float | str] = Field(default={})
+    when_installed: bool = False
+    """Leaves the candidate out where the package is missing that its family needs, as PyTorch may
+    be; otherwise that is an error."""
+    tune: TuningSpec | None = None
+    """Searches hyper-parameters inside each training window; those in ``params`` stay fixed."""
 
     @field_validator("family")
     @classmethod
@@ -90,6 +105,19 @@ class CandidateSpec(Spec):
         if isinstance(value, dict) and "name" not in value and "family" in value:
             return {**value, "name": value["family"]}
         return value
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package is there that the family needs beyond the usual ones."""
+        package = OPTIONAL_PACKAGES.get(self.family)
+        return package is None or find_spec(package) is not None
+
+    @model_validator(mode="after")
+    def _fixed_or_searched(self) -> CandidateSpec:
+        both = sorted(set(self.params) & set(self.tune.space if self.tune else {}))
+        if both:
+            raise ValueError(f"{', '.join(both)}: both in params and in tune.space; give one")
+        return self
 
 
 class _NameOrSettings:
@@ -225,12 +253,14 @@ class ForecastSpec(Spec):
     def all_candidates(self) -> list[CandidateSpec]:
         """The baseline first, then the declared candidates."""
         others = [c for c in self.candidates if c.name != self.target.baseline]
-        return [self.baseline, *others]
+        return [self.baseline, *(c for c in others if c.installed or not c.when_installed)]
 
     def recipe_hash(self, candidate: CandidateSpec) -> str:
-        """Identifies family, hyper-parameters, feature set, target and refit cadence."""
+        """Identifies family, hyper-parameters, tuning, feature set, target and refit cadence."""
+        tuning = {} if candidate.tune is None else {"tune": candidate.tune.model_dump(mode="json")}
         return digest(
             {
+                **tuning,
                 "family": candidate.family,
                 "params": candidate.params,
                 "feed": self.feed,

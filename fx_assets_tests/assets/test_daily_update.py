@@ -62,7 +62,7 @@ def test_after_days_off_one_run_catches_up_and_closed_days_say_why(
     assert result.success, failures(result)
     rows = platform.predictions()
     assert list(rows.index) == [TODAY, TOMORROW, AFTER_EASTER]
-    days = metadata(result, "direction/predictions")["days"]
+    days = metadata(result, "direction/predictions")["bars"]
     assert f"| {CLOSED[0]} | closed: Good Friday |" in days
     assert f"| {CLOSED[1]} | closed: Easter Monday |" in days
     assert rows["mode"][TOMORROW] == "late", "its outcome was known when it was issued"
@@ -83,7 +83,7 @@ def test_a_closed_day_is_a_partition_that_succeeds_with_zero_rows(
     assert result.success, failures(result)
     shown = metadata(result, "direction/predictions")
     assert shown["rows_issued"] == 0
-    assert "Good Friday" in shown["days"]
+    assert "Good Friday" in shown["bars"]
     assert platform.versions(without=["outcomes"]) == before
 
 
@@ -91,7 +91,7 @@ def test_a_day_whose_bar_is_not_out_yet_says_when_it_will_be(platform: Platform)
     platform.travel(f"{TOMORROW}T10:00:00+00:00")
     result = platform.materialize("direction/predictions", first=TOMORROW)
     assert result.success, failures(result)
-    days = metadata(result, "direction/predictions")["days"]
+    days = metadata(result, "direction/predictions")["bars"]
     assert f"its bar will be known at {TOMORROW} 14:00 UTC" in days
 
 
@@ -99,7 +99,7 @@ def test_an_open_day_whose_bar_has_not_arrived_says_so(platform: Platform) -> No
     platform.travel(evening(TOMORROW))
     result = platform.materialize("direction/predictions", first=TOMORROW)
     assert result.success, failures(result)
-    assert "has no bar of this day" in metadata(result, "direction/predictions")["days"]
+    assert "has no bar of this day" in metadata(result, "direction/predictions")["bars"]
     assert list(platform.predictions().index) == [TODAY]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -137,6 +138,25 @@ def test_looks_come_every_four_weeks_and_count_every_recipe_tried_in_between_onc
     assert ledger[-1].trials == 3
     assert ledger[-1].thresholds.clark_west_p == pytest.approx(0.05 / 3)
     assert WORLD.decide(ledger, NOISE, 2540)[-1].trials == 1
+
+
+def test_a_tuned_recipe_counts_once_for_each_setting_compared_until_the_next_look() -> None:
+    def with_tuned(n: int, tuned: str | None) -> tuple[list[Evidence], datetime]:
+        items = WORLD.evidence({**NOISE, "xgboost": "noise"} if tuned else NOISE, n)
+        return (
+            [replace(item, trials=20) if item.candidate == tuned else item for item in items],
+            WORLD.as_of(n),
+        )
+
+    ledger: list[Decision] = []
+    for n, tuned in ((2500, None), (2505, "xgboost"), (2520, None)):
+        items, as_of = with_tuned(n, tuned)
+        ledger += decide(SPEC, ledger, items, as_of + timedelta(days=1), as_of)
+    assert ledger[-2].tuned == {"recipe_of_xgboost": 20}
+    assert ledger[-1].looked
+    assert ledger[-1].trials == 21
+    assert ledger[-1].thresholds.clark_west_p == pytest.approx(0.05 / 21)
+    assert read_ledger(ledger_table(ledger)) == ledger
 
 
 def test_running_again_on_the_same_data_is_no_new_look() -> None:

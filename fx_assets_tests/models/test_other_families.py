@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -62,6 +63,33 @@ def test_ridge_is_scikit_learns_on_standardised_inputs():
     assert ours.predict(X) == pytest.approx(theirs.predict(X), abs=1e-12)
 
 
+def test_linear_regression_is_scikit_learns() -> None:
+    ours = build_model("linear_regression", RETURN).fit(X, MOVE)
+    theirs = LinearRegression().fit((X - X.mean(axis=0)) / X.std(axis=0), MOVE)
+    expected = theirs.predict((X - X.mean(axis=0)) / X.std(axis=0))
+    assert ours.predict(X) == pytest.approx(expected, abs=1e-12)
+    assert list(ours.feature_importance("abcde")) == list("abcde")
+
+
+def test_collinear_inputs_of_a_linear_regression_share_their_effect() -> None:
+    twice = np.column_stack([X, X[:, 0], 1e-9 * X[:, 0]])
+    once = build_model("linear_regression", RETURN).fit(X, MOVE)
+    model = build_model("linear_regression", RETURN).fit(twice, MOVE)
+    assert model.coef_[[0, 5, 6]] == pytest.approx(once.coef_[0] / 3, rel=1e-6)
+    assert model.predict(twice) == pytest.approx(once.predict(X), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["return", "volatility"])
+def test_a_forest_of_returns_or_variances_is_scikit_learns(kind) -> None:
+    y = MOVE if kind == "return" else VARIANCE
+    ours = build_model("random_forest", TargetSpec(kind=kind), seed=5).fit(X, y)
+    theirs = RandomForestRegressor(
+        60, max_depth=5, min_samples_leaf=50, max_samples=0.5, max_features="sqrt", random_state=5
+    ).fit(X, y)
+    assert np.corrcoef(ours.predict(X), theirs.predict(X))[0, 1] > 0.999
+    assert ours.predict(X).mean() == pytest.approx(theirs.predict(X).mean(), rel=1e-3)
+
+
 def test_one_broken_input_cannot_carry_a_linear_forecast_away():
     model = build_model("ridge", RETURN).fit(X, MOVE)
     broken = X[:1].copy()
@@ -71,7 +99,7 @@ def test_one_broken_input_cannot_carry_a_linear_forecast_away():
     assert model.predict(broken) == pytest.approx(model.predict(limited))
 
 
-@pytest.mark.parametrize("family", ["logistic_regression", "random_forest", "xgboost"])
+@pytest.mark.parametrize("family", ["logistic_regression", "random_forest", "xgboost", "lightgbm"])
 def test_direction_families_find_a_planted_signal_out_of_sample(family):
     prediction = build_model(family, DIRECTION).fit(X[:2000], UP[:2000]).predict(X[2000:])
     brier = np.mean((prediction - UP[2000:]) ** 2)
@@ -79,15 +107,23 @@ def test_direction_families_find_a_planted_signal_out_of_sample(family):
 
 
 @pytest.mark.parametrize(
-    ("family", "params"), [("ridge", {"alpha": 100}), ("xgboost", {"learning_rate": 0.05})]
+    ("family", "params"),
+    [
+        ("linear_regression", {}),
+        ("ridge", {"alpha": 100}),
+        ("random_forest", {}),
+        ("xgboost", {"learning_rate": 0.05}),
+        ("lightgbm", {"learning_rate": 0.05}),
+    ],
 )
 def test_return_families_find_a_planted_signal_out_of_sample(family, params):
     prediction = build_model(family, RETURN, params).fit(X[:2000], MOVE[:2000]).predict(X[2000:])
     assert np.mean((prediction - MOVE[2000:]) ** 2) < 0.985 * np.mean(MOVE[2000:] ** 2)
 
 
-def test_boosted_variances_find_a_planted_signal_and_keep_the_level():
-    model = build_model("xgboost", VOLATILITY).fit(X[:2000], VARIANCE[:2000])
+@pytest.mark.parametrize("family", ["random_forest", "xgboost", "lightgbm"])
+def test_trees_of_variances_find_a_planted_signal_and_keep_the_level(family):
+    model = build_model(family, VOLATILITY).fit(X[:2000], VARIANCE[:2000])
     prediction = model.predict(X[2000:])
     assert np.corrcoef(np.log(prediction), X[2000:, 0])[0, 1] > 0.8
     assert np.mean(VARIANCE[2000:] / prediction) == pytest.approx(1, abs=0.12)
@@ -100,7 +136,7 @@ def test_boosted_variances_survive_targets_of_zero():
     assert np.mean(prediction) == pytest.approx(np.mean(some_zero), rel=0.1)
 
 
-@pytest.mark.parametrize("family", ["random_forest", "xgboost"])
+@pytest.mark.parametrize("family", ["random_forest", "xgboost", "lightgbm"])
 def test_another_seed_draws_other_trees(family):
     one, two = (build_model(family, DIRECTION, seed=s).fit(X, UP).predict(X) for s in (1, 2))
     assert not np.array_equal(one, two)

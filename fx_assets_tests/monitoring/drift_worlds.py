@@ -92,7 +92,7 @@ class Watched:
     @cached_property
     def monitored(self) -> pd.DataFrame:
         """What is watched, without predictions and labels, which are not known on the day."""
-        frame = monitored_frame(self.frame, pd.DataFrame(), spec())
+        frame = monitored_frame(self.frame, pd.DataFrame(), spec(), TARGET)
         return frame.drop(columns=[PREDICTION, "target"])
 
     @cached_property

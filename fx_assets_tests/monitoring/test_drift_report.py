@@ -25,7 +25,7 @@ from fx_assets.monitoring.drift import (
 from fx_assets.monitoring.evidently_report import DRAWN_COLUMNS, evidently_report
 from fx_assets.monitoring.monitored import calendar_columns, monitored_frame
 from fx_assets_tests import worlds
-from fx_assets_tests.monitoring.drift_worlds import RULE, Watched, garch_returns, spec
+from fx_assets_tests.monitoring.drift_worlds import RULE, TARGET, Watched, garch_returns, spec
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 COLUMNS = feature_set("fx_close").columns
@@ -66,7 +66,7 @@ def report(
     stored = world.frame if frame is None else frame
     return drift_report(
         spec(),
-        monitored_frame(stored, predictions, spec()),
+        monitored_frame(stored, predictions, spec(), TARGET),
         trained_through=world.frame["event_time"].iloc[-70],
         measured_at=NOW,
         broken=check_features(stored, world.frame, COLUMNS, RULE),
@@ -219,7 +219,7 @@ def test_evidently_draws_a_page_that_needs_no_network_and_shows_both_verdicts(
 ) -> None:
     monkeypatch.delenv("DO_NOT_TRACK", raising=False)
     ours = report(world, predictions)
-    monitored = monitored_frame(world.frame, predictions, spec())
+    monitored = monitored_frame(world.frame, predictions, spec(), TARGET)
     made = evidently_report(ours, monitored, world.frame["event_time"].iloc[-70])
     assert os.environ["DO_NOT_TRACK"]
     page = made.html.decode()
@@ -260,7 +260,7 @@ def test_monitoring_one_forecast_takes_five_seconds_with_the_import() -> None:
         start = time.process_time()
         broken = check_features(frame, build_features(bars, "fx_close", TARGET),
                                 feature_set("fx_close").columns, RULE)
-        rows = monitored_frame(frame, said, spec())
+        rows = monitored_frame(frame, said, spec(), TARGET)
         through = frame["event_time"].iloc[-40]
         made = drift_report(spec(), rows, trained_through=through,
                             measured_at=datetime.now(UTC), broken=broken)

@@ -93,7 +93,7 @@ def test_good_friday_to_easter_monday_is_not_an_outage() -> None:
         found = feed(now, "2024-03-28")
         assert (found.status, found.cause, found.missing) == ("fresh", "none", ())
     assert "Closed today: Easter Monday" in feed("2024-04-01 21:00", "2024-03-28").sentence
-    assert feed("2024-04-02 20:00", "2024-03-28").missing == (date(2024, 4, 2),)
+    assert feed("2024-04-02 20:00", "2024-03-28").missing == (TARGET.event_time(date(2024, 4, 2)),)
 
 
 def test_a_bar_within_its_grace_is_waited_for() -> None:
@@ -131,7 +131,7 @@ def test_a_missed_fixing_is_an_outage_with_a_cause(
 ) -> None:
     found = feed("2024-04-10 18:00", "2024-04-09", checks, log, failed)
     assert found.alarm
-    assert (found.cause, found.missing) == (cause, (date(2024, 4, 10),))
+    assert (found.cause, found.missing) == (cause, (TARGET.event_time(date(2024, 4, 10)),))
     assert "2024-04-10" in found.sentence
     for said in ("timed out", "100 times too large", "connection refused"):
         named = said in str(checks) + str(log) + str(failed)
@@ -161,7 +161,7 @@ def test_a_hole_in_the_middle_is_missing() -> None:
         sources=EMPTY,
         now=at("2024-04-10 18:00"),
     )
-    assert found.missing == (date(2024, 3, 5),)
+    assert found.missing == (TARGET.event_time(date(2024, 3, 5)),)
 
 
 def test_an_outage_has_one_key_from_its_first_day_to_its_end_and_recovers() -> None:
@@ -177,7 +177,7 @@ def test_an_outage_has_one_key_from_its_first_day_to_its_end_and_recovers() -> N
 
 def predictions(last: str) -> pd.DataFrame:
     days = TARGET.open_days(date(2024, 3, 1), date.fromisoformat(last))
-    return pd.DataFrame({"day": [day.isoformat() for day in days]})
+    return pd.DataFrame({"event_time": [pd.Timestamp(TARGET.event_time(day)) for day in days]})
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,8 @@ def test_a_missing_prediction_has_a_cause(
         now=at("2024-04-10 18:00"),
         failed=failed,
     )
-    assert (found.status, found.cause, found.missing) == ("stale", cause, (date(2024, 4, 10),))
+    missing = (TARGET.event_time(date(2024, 4, 10)),)
+    assert (found.status, found.cause, found.missing) == ("stale", cause, missing)
 
 
 def test_predictions_are_due_from_the_first_live_day_only() -> None:
@@ -213,5 +214,5 @@ def test_predictions_are_due_from_the_first_live_day_only() -> None:
         has_champion=True,
         now=at("2024-04-10 18:00"),
     )
-    assert (found.status, found.newest) == ("fresh", date(2024, 4, 10))
+    assert (found.status, found.newest) == ("fresh", TARGET.event_time(date(2024, 4, 10)))
     assert Freshness.model_validate_json(found.model_dump_json()) == found

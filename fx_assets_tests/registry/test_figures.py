@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -56,18 +55,12 @@ def axes_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], An
 
 
 @pytest.mark.parametrize("name", PLOTS)
-def test_a_plot_is_a_small_png_of_800_by_350_drawn_quickly(name: str) -> None:
+def test_a_plot_is_a_small_png_of_800_by_350(name: str) -> None:
     from matplotlib.image import imread
 
-    PLOTS[name]()
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
-        png = PLOTS[name]()
-        times.append(time.perf_counter() - start)
+    png = PLOTS[name]()
     assert imread(io.BytesIO(png)).shape[:2] == (350, 800)
     assert len(png) < 100_000
-    assert min(times) < 0.5
 
 
 def test_the_loss_plot_says_which_side_is_better(axes_of: Any) -> None:

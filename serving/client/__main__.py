@@ -75,6 +75,14 @@ def _history(api: Api, options: argparse.Namespace) -> Any:
     return {"forecast": options.forecast, "rows": rows}
 
 
+def _why(api: Api, options: argparse.Namespace) -> Any:
+    return api.explanation(options.forecast, options.date)
+
+
+def _champions(api: Api, options: argparse.Namespace) -> Any:
+    return {"forecast": options.forecast, "reigns": api.champions(options.forecast)}
+
+
 def _predict(api: Api, options: argparse.Namespace) -> Any:
     kind, body = request_body(options.features, options.bars, options.body)
     return api.post(f"/v1/forecasts/{options.forecast}/predict/{kind}", body)
@@ -107,6 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("--to", type=date.fromisoformat, metavar="DATE")
     history.add_argument("--limit", type=_positive, default=20, help="rows (default %(default)s)")
     history.set_defaults(ask=_history)
+
+    why = commands.add_parser("why", parents=[shared], help="what moved a forecast")
+    why.add_argument("forecast")
+    why.add_argument("--date", type=date.fromisoformat, help="in force at its end (default: now)")
+    why.set_defaults(ask=_why)
+
+    champions = commands.add_parser("champions", parents=[shared], help="who was champion, and why")
+    champions.add_argument("forecast")
+    champions.set_defaults(ask=_champions)
 
     predict = commands.add_parser("predict", parents=[shared], help="predict from your own data")
     predict.add_argument("forecast")

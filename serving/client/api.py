@@ -75,6 +75,20 @@ class Api:
         """The JSON that answers a body."""
         return self._ask("POST", path, json=body)
 
+    def explanation(self, forecast: str, day: date | None = None) -> dict[str, Any]:
+        """Why the newest forecast, or the one in force at the end of a day, says what it says."""
+        path = f"/v1/forecasts/{forecast}"
+        if day is None:
+            answer: dict[str, Any] = self.get(f"{path}/latest/explanation")
+        else:
+            answer = self.get(f"{path}/issued/explanation", {"date": day.isoformat()})
+        return answer
+
+    def champions(self, forecast: str) -> list[dict[str, Any]]:
+        """Who was champion when, why, and on which evidence; the present one first."""
+        reigns: list[dict[str, Any]] = self.get(f"/v1/forecasts/{forecast}/champions")["reigns"]
+        return reigns
+
     def history(
         self,
         forecast: str,

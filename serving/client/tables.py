@@ -17,6 +17,13 @@ def show(command: str, answer: Any) -> None:
     if command == "history":
         console.print(_history(answer))
         return
+    if command == "why":
+        console.print(_contributions(answer))
+        console.print(answer["sentence"], style="yellow", markup=False)
+        return
+    if command == "champions":
+        console.print(_reigns(answer))
+        return
     forecasts = answer if command == "latest" else answer.get("forecasts", [answer])
     console.print(_forecasts(forecasts))
     for forecast in forecasts:
@@ -91,6 +98,29 @@ def _history(answer: dict[str, Any]) -> Table:
             *map(_number, numbers),
             _number(row["loss"]),
         )
+    return table
+
+
+def _contributions(answer: dict[str, Any]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, title=answer["scale"])
+    table.add_column("input")
+    for name in ("value", "usual", "effect"):
+        table.add_column(name, justify="right")
+    for row in answer["contributions"]:
+        effect = f"{row['effect']:+.4g} ± {row['standard_error']:.1g}"
+        table.add_row(row["name"], _number(row["value"]), _number(row["usual"]), effect)
+    table.add_row("usually", "", "", f"{answer['base']:.4g}", style="bold")
+    table.add_row("this time", "", "", f"{answer['total']:.4g}", style="bold")
+    return table
+
+
+def _reigns(answer: dict[str, Any]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("champion", "since", "until", "how", "why"):
+        table.add_column(name)
+    for row in answer["reigns"]:
+        until = row["until"][:10] if row["until"] else "now"
+        table.add_row(row["champion"], row["since"][:10], until, row["how"], row["why"])
     return table
 
 

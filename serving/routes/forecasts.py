@@ -13,13 +13,12 @@ from serving.answers import Raw, json_answer, json_bytes
 from serving.cards import model_card
 from serving.conditional import conditional, matches
 from serving.openapi import described
-from serving.problems import Problem
 from serving.routes.parameters import IsoDate, Name
+from serving.routes.reasons import in_force
 from serving.schemas import Forecast, ForecastList, ForecastSummary, ModelCard, Status
 from serving.server import Server
 from serving.service import Service
 from serving.shortcuts import Headers
-from serving.windows import microseconds
 
 TAGS: list[str | Enum] = ["forecasts"]
 
@@ -76,21 +75,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = server.store.get(forecast)
         end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
-        row, first = await server.tables.derive(
-            [("predictions", forecast)], "serving.newest:row_at", forecast, microseconds(end)
-        )
-        if row is None:
-            raise Problem(
-                404,
-                "nothing-issued-then",
-                f"No forecast of {forecast} had been issued by {end:%Y-%m-%d %H:%M} UTC.",
-                field="date",
-                value=date.isoformat(),
-                remedy=(
-                    f"The first was decided at {first or 'no time yet'}; for earlier days see "
-                    f"/v1/forecasts/{forecast}/history?mode=backtest."
-                ),
-            )
+        row = await in_force(server, forecast, end)
         answer = service.issued(row, server.now())
         metrics.told(forecast, answer.champion.version)
         return _json(answer)

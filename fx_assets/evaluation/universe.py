@@ -1,0 +1,189 @@
+"""Many instruments walked forward alike: one function an instrument, spread over processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.folds import folds
+from fx_assets.evaluation.universe_members import histories
+from fx_assets.evaluation.walk_forward import PREDICTION_COLUMNS, walk_forward
+from fx_assets.features import add_labels, build_features
+from fx_assets.specs import ForecastSpec
+from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ROW_COLUMNS = ("instrument", "kind", "horizon", *PREDICTION_COLUMNS)
+"""The columns of a universe's walk-forward rows; the table also has ``batch``."""
+ROW_OF = ["instrument", "kind", "horizon", "candidate", "event_time"]
+"""What a walk-forward row is about."""
+KEYS = ["fold_key", "row_key"]
+CACHE_COLUMNS = [*ROW_OF, *KEYS, "recipe", "prediction", "batch"]
+"""What has to be read of the ``backtest`` table to go on from it."""
+FEWEST_FOR_PROCESSES = 4
+"""Starting processes takes longer than walking a few instruments forward."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of instruments done and to do."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One instrument, and what is needed to walk it forward.
+
+    ``bars`` are its prices as known now; ``spans`` the first and the last fixing of each of its
+    histories; ``cached`` its walk-forward rows so far.
+    """
+
+    instrument: str
+    bars: pd.DataFrame
+    spans: list[tuple[pd.Timestamp, pd.Timestamp]]
+    cached: pd.DataFrame
+
+
+def walk_universe(
+    spec: UniverseSpec,
+    prices: pd.DataFrame,
+    members: pd.DataFrame,
+    stored: pd.DataFrame,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Walk every instrument forward that was ever a member.
+
+    Parameters
+    ----------
+    spec
+        The universe.
+    prices
+        Bars of the instruments, as known now, with a column ``instrument``.
+    members
+        Their memberships, from :func:`fx_assets.evaluation.universe_members.membership`.
+    stored
+        The ``backtest`` table so far, at least its ``CACHE_COLUMNS``, or a frame without columns;
+        its fits are not repeated.
+    progress
+        Told how many instruments are done and to do.
+
+    Returns
+    -------
+    DataFrame
+        The rows to append to the table: those that it lacks, or whose fit, inputs or truth have
+        changed. ``batch`` counts appends; of rows about the same, the one of the last batch counts.
+    """
+    known = current_rows(stored)
+    parts = {str(name): rows for name, rows in known.groupby("instrument")} if len(known) else {}
+    walks = []
+    for name, bars in prices.groupby("instrument"):
+        spans = histories(members, str(name))
+        if spans:
+            cached = parts.get(str(name), pd.DataFrame(columns=CACHE_COLUMNS))
+            walks.append(Walk(str(name), bars, spans, cached))
+    batch = 0 if stored.empty else int(stored["batch"].max()) + 1
+    found = []
+    for done, rows in enumerate(spread(partial(walk, spec), walks, spec.workers), start=1):
+        found.append(rows)
+        if progress is not None:
+            progress(done, len(walks))
+    filled = [rows for rows in found if len(rows)]
+    table = pd.concat(filled, ignore_index=True) if filled else _no_rows()
+    return table.assign(batch=np.full(len(table), batch, dtype=np.int64))
+
+
+def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
+    """Every candidate's walk-forward rows of one instrument that are not in ``task.cached``.
+
+    A history too short for a fold has none.
+    """
+    tables: list[pd.DataFrame] = []
+    with one_thread():
+        for span in task.spans:
+            features = build_features(between(task.bars, span), spec.features, spec.market)
+            for target in spec.targets:
+                forecast = spec.forecast(task.instrument, target)
+                frame = add_labels(features, forecast.target, spec.market)
+                tables += _rows(forecast, target, task, frame)
+    table = pd.concat(tables, ignore_index=True) if tables else _no_rows()
+    return _changed(table, task.cached)
+
+
+def between(bars: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
+    """The bars from the first to the last fixing of a history, sorted."""
+    times = bars["event_time"]
+    inside = bars[(times >= span[0]) & (times <= span[1])]
+    return inside.sort_values("event_time", ignore_index=True)
+
+
+def current_rows(stored: pd.DataFrame) -> pd.DataFrame:
+    """Of the rows about the same, the one that was appended last."""
+    if stored.empty:
+        return stored
+    newest = stored.sort_values("batch", kind="stable")
+    return newest.drop_duplicates(ROW_OF, keep="last", ignore_index=True)
+
+
+def spread(work: Callable[[T], R], items: Iterable[T], workers: int | None) -> Iterator[R]:
+    """``work`` of each item, in order, over processes where there are enough items for that."""
+    tasks = list(items)
+    processes = min(workers or os.cpu_count() or 1, len(tasks))
+    if processes < 2 or len(tasks) < FEWEST_FOR_PROCESSES:
+        yield from map(work, tasks)
+        return
+    # A fork would copy the locks of the threads that Dagster runs beside this one.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(work, tasks)
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keeps linear algebra on one thread: small problems are slower on many."""
+    import threadpoolctl
+
+    limit: Callable[[int], AbstractContextManager[Any]] = threadpoolctl.threadpool_limits
+    return limit(1)
+
+
+def _rows(
+    forecast: ForecastSpec, target: UniverseTarget, task: Walk, frame: pd.DataFrame
+) -> Iterator[pd.DataFrame]:
+    try:
+        cut = folds(frame, forecast)
+    except NotEnoughDataError:
+        return
+    for candidate in forecast.candidates:
+        recipe = forecast.recipe_hash(candidate)
+        cached = task.cached[task.cached["recipe"] == recipe]
+        backtest = walk_forward(candidate, forecast, frame, cut, cached, max_workers=1)
+        yield backtest.predictions.assign(
+            instrument=task.instrument, kind=target.kind, horizon=target.horizon
+        )[list(ROW_COLUMNS)]
+
+
+def _changed(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose keys are not those of the row that is stored about the same."""
+    if cached.empty or table.empty:
+        return table
+    before = table[ROW_OF].merge(cached[ROW_OF + KEYS], on=ROW_OF, how="left")
+    same = (before[KEYS].to_numpy() == table[KEYS].to_numpy()).all(axis=1)
+    changed: pd.DataFrame = table[~same].reset_index(drop=True)
+    return changed
+
+
+def _no_rows() -> pd.DataFrame:
+    times = dict.fromkeys(
+        ("event_time", "target_time", "label_available_at"), "datetime64[us, UTC]"
+    )
+    numbers = dict.fromkeys(("prediction", "target", "baseline"), "float64")
+    return pd.DataFrame(columns=list(ROW_COLUMNS)).astype(
+        {**times, **numbers, "horizon": "int64", "fold": "int64"}
+    )

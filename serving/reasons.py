@@ -1,0 +1,21 @@
+"""Who was champion when, and why, from the ledger of decisions; runs in the child."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fx_assets.evaluation.decision import Decision
+from fx_assets.lake.reader import Reader
+from fx_assets.monitoring.ledger import reign_records
+from serving.schemas import Reign
+from serving.tables import texts
+
+
+def reigns(reader: Reader, forecast: str) -> list[Reign]:
+    """Every reign, the present one first."""
+    table = reader.read("decisions", forecast, ["sequence", "record"])
+    if table is None:
+        return []
+    decisions = [Decision.model_validate_json(record) for record in texts(table, "record")]
+    told = [reign.model_dump(mode="json") for reign in reversed(reign_records(decisions))]
+    return msgspec.convert(told, list[Reign])

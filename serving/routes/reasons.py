@@ -1,0 +1,122 @@
+"""Why: what moved an issued forecast, and what made its champion champion."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+
+from fx_assets.monitoring.explanations import explanation_path
+from serving.answers import Raw
+from serving.conditional import conditional
+from serving.openapi import described
+from serving.problems import Problem
+from serving.routes.parameters import IsoDate, Name
+from serving.schemas import Champions, Explanation
+from serving.server import Server
+from serving.windows import microseconds
+
+TAGS: list[str | Enum] = ["reasons"]
+_decode = msgspec.json.Decoder(Explanation).decode
+
+
+def add(routes: APIRouter, server: Server) -> None:
+    """Add ``/latest/explanation``, ``/issued/explanation`` and ``/champions``."""
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/latest/explanation",
+        summary="Why the newest forecast says what it says",
+        description="Shapley values of its inputs, as they were computed when it was issued.",
+        tags=TAGS,
+        response_class=Response,
+        **described(Explanation, problems=(404, 422, 503), cached=True),
+    )
+    async def latest_explanation(forecast: Name, request: Request) -> Raw:
+        service = server.store.get(forecast)
+        issued = service.latest(server.now())
+        assert service.row is not None  # noqa: S101
+        answer = await _explanation(server, forecast, service.row, issued.decision_time)
+        return conditional(request, server, service, answer)
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/issued/explanation",
+        summary="Why the forecast that was in force at a date and hour said what it said",
+        tags=TAGS,
+        response_class=Response,
+        **described(Explanation, problems=(404, 422, 503), cached=True),
+    )
+    async def issued_explanation(
+        forecast: Name,
+        request: Request,
+        date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
+        hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
+    ) -> Raw:
+        service = server.store.get(forecast)
+        end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
+        row = await in_force(server, forecast, end)
+        answer = await _explanation(server, forecast, row, row["decision_time"])
+        return conditional(request, server, service, answer)
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/champions",
+        summary="Who was champion when, why, and on which evidence",
+        tags=TAGS,
+        response_class=Response,
+        **described(Champions, problems=(404, 422, 503), cached=True),
+    )
+    async def champions(forecast: Name, request: Request) -> Raw:
+        service = server.store.get(forecast)
+        reigns = await server.tables.derive(
+            [("decisions", forecast)], "serving.reasons:reigns", forecast
+        )
+        return conditional(request, server, service, Champions(forecast, reigns))
+
+
+async def in_force(server: Server, forecast: str, end: datetime) -> Mapping[str, Any]:
+    """The row of the forecast that was in force at a moment.
+
+    Raises
+    ------
+    Problem
+        404: none had been issued by then.
+    """
+    row, first = await server.tables.derive(
+        [("predictions", forecast)], "serving.newest:row_at", forecast, microseconds(end)
+    )
+    if row is None:
+        raise Problem(
+            404,
+            "nothing-issued-then",
+            f"No forecast of {forecast} had been issued by {end:%Y-%m-%d %H:%M} UTC.",
+            field="date",
+            value=end.date().isoformat(),
+            remedy=(
+                f"The first was decided at {first or 'no time yet'}; for earlier days see "
+                f"/v1/forecasts/{forecast}/history?mode=backtest."
+            ),
+        )
+    found: Mapping[str, Any] = row
+    return found
+
+
+async def _explanation(
+    server: Server, forecast: str, row: Mapping[str, Any], decided: datetime
+) -> Explanation:
+    path = explanation_path(forecast, row["event_time"])
+    content = await asyncio.to_thread(server.store.file, path)
+    if content is None:
+        raise Problem(
+            404,
+            "not-explained",
+            f"The forecast of {forecast} that was decided at {decided:%Y-%m-%d %H:%M} UTC has no "
+            "explanation: several were issued at once, and only the newest of them is explained.",
+            field="forecast",
+            value=forecast,
+            remedy=f"Materialize {forecast}/predictions of {row['day']} again.",
+        )
+    return _decode(content)
