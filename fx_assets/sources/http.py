@@ -8,7 +8,8 @@ import ssl
 import threading
 import time
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -27,6 +28,17 @@ PATIENCE = 3.0
 """A download, with all its attempts, may take this many times the timeout."""
 
 
+class _WithoutHeaders(logging.Filter):
+    """Leaves out the headers of answers, in which a server may echo a key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "response_headers" not in record.getMessage()
+
+
+for _protocol in ("http11", "http2"):
+    logging.getLogger(f"httpcore.{_protocol}").addFilter(_WithoutHeaders())
+
+
 @dataclass(frozen=True)
 class Download:
     """An answer: the bytes, and what to send next time to be told that nothing changed."""
@@ -36,15 +48,53 @@ class Download:
     etag: str | None
     last_modified: str | None
     not_modified: bool = False
+    status: int = 200
+    retry_after: float | None = None
+    """Seconds that the answer asks to wait for."""
 
 
-class _TransientError(SourceError):
-    """Worth another attempt."""
+class TransientError(SourceError):
+    """Worth another attempt; ``wait`` is how many seconds the other side asks for."""
 
-    def __init__(self, message: str, *, remedy: str, attempts: int, wait: float | None) -> None:
+    def __init__(
+        self, message: str, *, remedy: str, attempts: int = 1_000, wait: float | None = None
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.attempts = attempts
         self.wait = wait
+
+
+@dataclass
+class Patience:
+    """How many seconds may still be waited because the other side limits requests."""
+
+    left: float
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """What asking an API has beyond downloading a file.
+
+    Parameters
+    ----------
+    judge
+        Sees every answer below status 500, and raises what it stands for: a
+        :class:`TransientError` to be asked again, any other :class:`SourceError` to give up.
+    patience
+        Bounds what is waited for on request of the other side, all attempts and calls together.
+    query
+        Parameters of the address; never secrets, which are headers.
+    headers
+        Redirects are not followed, so that a key reaches no other host.
+    before
+        Called before each attempt; returns the seconds that it waited, which do not count.
+    """
+
+    judge: Callable[[Download], None]
+    patience: Patience
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    before: Callable[[], float] = lambda: 0.0
 
 
 def shown(url: str) -> str:
@@ -64,6 +114,7 @@ def download(
     max_bytes: int,
     etag: str | None = None,
     last_modified: str | None = None,
+    api: ApiCall | None = None,
 ) -> Download:
     """Get ``url``, with timeouts, bounded size, bounded redirects and bounded retries.
 
@@ -81,13 +132,16 @@ def download(
         Largest body; a larger one is an error before it is in memory.
     etag, last_modified
         Of the copy that the caller holds; a 304 then gives ``not_modified`` and no content.
+    api
+        Query, keys and manners of an API; unset for a plain file.
 
     Raises
     ------
     SourceError
         With the address, the status, what was expected and what to do.
     """
-    target = _Target(url, expected, max_bytes, settings, time.monotonic())
+    seconds = PATIENCE * settings.http_timeout_seconds
+    target = _Target(url, expected, max_bytes, settings, api, time.monotonic() + seconds)
     headers = {"Accept-Encoding": "identity", "User-Agent": "fx-assets"}
     if etag:
         headers["If-None-Match"] = etag
@@ -106,15 +160,24 @@ def download(
     def enough(state: tenacity.RetryCallState) -> bool:
         error = state.outcome and state.outcome.exception()
         allowed = min(settings.http_attempts, getattr(error, "attempts", 1))
-        return state.attempt_number >= allowed or pause(state) > target.remaining()
+        if state.attempt_number >= allowed:
+            return True
+        if api and getattr(error, "wait", None) is not None:
+            return pause(state) > api.patience.left
+        return pause(state) > target.remaining()
+
+    def before_sleep(state: tenacity.RetryCallState) -> None:
+        error = state.outcome and state.outcome.exception()
+        log.warning("%s Trying again.", getattr(error, "message", ""))
+        if api and getattr(error, "wait", None) is not None:
+            api.patience.left -= pause(state)
+            target.deadline += pause(state)
 
     attempt = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(_TransientError),
+        retry=tenacity.retry_if_exception_type(TransientError),
         wait=pause,
         stop=enough,
-        before_sleep=lambda state: log.warning(
-            "%s Trying again.", getattr(state.outcome and state.outcome.exception(), "message", "")
-        ),
+        before_sleep=before_sleep,
         reraise=True,
     )
     return attempt(target.get, headers)
@@ -126,18 +189,22 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Target:
     url: str
     expected: str
     max_bytes: int
     settings: Settings
-    started: float
+    api: ApiCall | None
+    deadline: float
 
     def remaining(self) -> float:
-        return self.started + PATIENCE * self.settings.http_timeout_seconds - time.monotonic()
+        return self.deadline - time.monotonic()
 
     def get(self, headers: dict[str, str]) -> Download:
+        api = self.api
+        if api:
+            self.deadline += api.before()
         seconds = self.settings.http_timeout_seconds
         connect = min(CONNECT_SECONDS, seconds)
         self._resolve(connect)
@@ -147,10 +214,15 @@ class _Target:
                 httpx.Client(
                     verify=_tls(),
                     timeout=timeout,
-                    follow_redirects=True,
+                    follow_redirects=not (api and api.headers),
                     max_redirects=MAX_REDIRECTS,
                 ) as client,
-                client.stream("GET", self.url, headers=headers) as response,
+                client.stream(
+                    "GET",
+                    self.url,
+                    params=dict(api.query) if api and api.query else None,
+                    headers=headers | dict(api.headers if api else {}),
+                ) as response,
             ):
                 return self._read(
                     response,
@@ -203,16 +275,19 @@ class _Target:
             raise self._error("it redirects to an address without encryption")
         if status == 304 and conditional:
             return self._answer(response, b"", not_modified=True)
-        if status == 429 or status >= 500:
-            wait = _retry_after(response.headers.get("Retry-After"))
-            if wait is not None and wait > min(
-                self.settings.http_timeout_seconds, self.remaining()
-            ):
+        wait = _retry_after(response.headers.get("Retry-After"))
+        if status >= 500 or (status == 429 and not self.api):
+            if wait is not None and wait > self._longest_wait():
                 raise self._error(
                     f"HTTP {status}, and it asks to wait for {wait:g} s", "Try again later."
                 )
             raise self._transient(f"HTTP {status}", wait=wait)
-        if status != 200:
+        if 300 <= status < 400:
+            to = shown(str(response.headers.get("Location", "")))
+            raise self._error(
+                f"HTTP {status}, it redirects to {to}", "Correct the address in the settings."
+            )
+        if status != 200 and not self.api:
             raise self._error(f"HTTP {status}", "Check the address in the settings.")
         declared = response.headers.get("Content-Length", "")
         if declared.isdigit() and int(declared) > self.max_bytes:
@@ -228,7 +303,15 @@ class _Target:
                     f"{PATIENCE * self.settings.http_timeout_seconds:g} s",
                     "Try again later, or raise FX_ASSETS_HTTP_TIMEOUT_SECONDS.",
                 )
-        return self._answer(response, bytes(body), not_modified=False)
+        answer = self._answer(response, bytes(body), not_modified=False)
+        if self.api:
+            self.api.judge(answer)
+        return answer
+
+    def _longest_wait(self) -> float:
+        if self.api:
+            return self.api.patience.left
+        return min(self.settings.http_timeout_seconds, self.remaining())
 
     def _answer(self, response: httpx.Response, content: bytes, *, not_modified: bool) -> Download:
         return Download(
@@ -237,6 +320,8 @@ class _Target:
             etag=response.headers.get("ETag"),
             last_modified=response.headers.get("Last-Modified"),
             not_modified=not_modified,
+            status=response.status_code,
+            retry_after=_retry_after(response.headers.get("Retry-After")),
         )
 
     def _message(self, found: str) -> str:
@@ -253,8 +338,8 @@ class _Target:
 
     def _transient(
         self, found: str, *, attempts: int = 1_000, wait: float | None = None
-    ) -> _TransientError:
-        return _TransientError(
+    ) -> TransientError:
+        return TransientError(
             self._message(found),
             remedy="Check the network, a proxy (HTTPS_PROXY), or try again later.",
             attempts=attempts,

@@ -1,0 +1,101 @@
+"""From spans that are wanted to pages, and from a vendor's rows to a batch."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from fx_assets.calendars import DAY
+from fx_assets.errors import SourceError
+from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.vendor import VendorClient
+from fx_assets.sources.vendor_rows import VendorRows
+from fx_assets.specs import FeedSpec
+
+Span = tuple[datetime, datetime]
+"""``(after, until)``: bars with ``after < event_time <= until``, in UTC."""
+
+
+def vendor_batch(
+    feed: FeedSpec,
+    client: VendorClient,
+    rows: VendorRows,
+    now: datetime,
+    wanted: Wanted,
+    notes: list[str],
+) -> Batch:
+    """A fetch's batch: the bars that are wanted, the rows that are none, and where both are from.
+
+    Parameters
+    ----------
+    rows
+        What the answers say.
+    notes
+        Sentences that a person should read.
+    """
+    kind, payload = client.vendor.kind, client.sha256
+    bars, _ = price_bars(rows.prices(), feed.market, source=kind, payload=payload, now=now)
+    times = bars["event_time"]
+    asked = times.isna()
+    for after, until in wanted.spans:
+        asked |= (times > after) & (times <= until)
+    bars = bars[asked].drop_duplicates(ignore_index=True)
+    rejected = rejected_rows(
+        [
+            {name: client.without_key(text) for name, text in row.items()} | {"payload": payload}
+            for row in rows.rejected
+            if _asked_for(row, feed, wanted)
+        ],
+        source=kind,
+        ingested_at=now,
+    )
+    newest = bars["event_time"].max() if len(bars) else wanted.first
+    return Batch(
+        bars=bars,
+        rejected=rejected.drop_duplicates(ignore_index=True),
+        provenance=Provenance(
+            provider=kind,
+            url=client.url,
+            sha256=payload,
+            last_date=feed.market.bar_day(newest),
+            fetched_at=now,
+            notes=" ".join(notes),
+        ),
+    )
+
+
+def _asked_for(row: dict[str, str], feed: FeedSpec, wanted: Wanted) -> bool:
+    """Whether a rejected row is of a day that is wanted, or of an unknown one."""
+    try:
+        day = date.fromisoformat(row["event_date"])
+    except ValueError:
+        return True
+    bar_day = feed.market.bar_day
+    return any(bar_day(after) <= day <= bar_day(until) + DAY for after, until in wanted.spans)
+
+
+def merged(spans: tuple[Span, ...], reach: timedelta) -> list[Span]:
+    """The spans, oldest first, put together where one page of length ``reach`` holds both."""
+    found: list[Span] = []
+    for after, until in sorted(spans):
+        if found and until - found[-1][0] <= reach:
+            found[-1] = (found[-1][0], max(until, found[-1][1]))
+        elif until > after:
+            found.append((after, until))
+    return found
+
+
+def refuse_day_close(feed: FeedSpec, vendor: str, now: datetime) -> None:
+    """Daily bars of a vendor that ends days at midnight UTC fit no other end of day.
+
+    Raises
+    ------
+    SourceError
+        The feed's days end at another time.
+    """
+    ends = feed.market.event_time(now.date()).astimezone(UTC)
+    if feed.market.daily and (ends.hour or ends.minute):
+        raise SourceError(
+            f"{vendor}'s daily bars close at midnight UTC, and the days of {feed.name} at "
+            f"{ends:%H:%M} UTC.",
+            remedy="Use calendar: 24x7 without day_close, or an intraday frequency.",
+        )
