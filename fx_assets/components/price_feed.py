@@ -1,4 +1,4 @@
-"""A declared feed becomes its assets, checks, job, schedule and sensor."""
+"""A declared feed becomes its assets, checks, jobs, schedules and sensor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from fx_assets.assets.automation import ingest_job, ingest_schedule
 from fx_assets.assets.lateness import feed_freshness_sensor
 from fx_assets.assets.prices import build_prices, build_raw_prices
+from fx_assets.assets.profile import build_profile, profile_job, profile_schedule
 from fx_assets.specs import FeedSpec
 
 
@@ -33,11 +34,11 @@ class PriceFeed(dg.Component):
 
 
 def feed_definitions(spec: FeedSpec) -> dg.Definitions:
-    """A feed's assets, checks, job, schedule and sensor."""
-    job = ingest_job(spec)
+    """A feed's assets, checks, jobs, schedules and sensor."""
+    job, describe = ingest_job(spec), profile_job(spec)
     return dg.Definitions(
-        assets=[build_raw_prices(spec), build_prices(spec)],
-        jobs=[job],
-        schedules=[ingest_schedule(spec, job)],
+        assets=[build_raw_prices(spec), build_prices(spec), build_profile(spec)],
+        jobs=[job, describe],
+        schedules=[ingest_schedule(spec, job), profile_schedule(spec, describe)],
         sensors=[feed_freshness_sensor(spec, job)],
     )
