@@ -127,7 +127,7 @@ def new_prices_sensor(
         description=f"Predicts whenever {feed.name}/prices has bars without a prediction.",
     )
     def sensor(
-        lake: LakeResource,
+        context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
         store = lake.open()
         version = store.version("prices", feed.name)
@@ -139,6 +139,8 @@ def new_prices_sensor(
                 run_key=f"first champion, prices version {version}",
                 tags={"reason": "first champion"},
             )
+        if in_progress(context.instance, predict.name):
+            return dg.SkipReason("The newest bars are being predicted from.")
         days = days_to_predict(store, spec, feed, clock.now())
         if not days:
             return dg.SkipReason(f"Every known bar of {feed.instrument} has its prediction.")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import socketserver
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_string
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,9 +15,9 @@ import pytest
 from fx_assets.lake import Lake
 from fx_assets.monitoring.alerts import Alert, Alerter
 from fx_assets.monitoring.channels import AlertSettings
+from fx_assets_tests.monitoring.receivers import SECRET, MailServer, Receiver, receiving
 
 NOW = datetime(2024, 4, 10, 18, tzinfo=UTC)
-SECRET = "T000-B000-verysecret"  # noqa: S105
 DRIFT = Alert(
     kind="drift",
     subject="eurusd_direction",
@@ -30,63 +27,10 @@ DRIFT = Alert(
 )
 
 
-class Receiver:
-    """A web server that keeps what it is sent, and answers what it is told to."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, object]] = []
-        self.answers: list[int] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.bodies.append(json.loads(body))
-                self.send_response(outer.answers.pop(0) if outer.answers else 200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/{SECRET}"
-
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """As much of SMTP (RFC 5321) as one mail needs."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.mails: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Mail)
-
-
-class _Mail(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        self._say("220 ready")
-        while line := self.rfile.readline():
-            word = line.decode().split()[0].upper()
-            if word == "DATA":
-                self._say("354 go on")
-                lines = iter(lambda: self.rfile.readline().decode(), ".\r\n")
-                self.server.mails.append("".join(lines))  # type: ignore[attr-defined]
-            if word == "QUIT":
-                return self._say("221 bye")
-            self._say("250 ok")
-        return None
-
-    def _say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    threading.Thread(target=made.server.serve_forever, daemon=True).start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with receiving() as made:
+        yield made
 
 
 @pytest.fixture
