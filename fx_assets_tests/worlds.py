@@ -48,6 +48,7 @@ def bars_from_closes(
             "low": unknown,
             "close": np.asarray(close, dtype=np.float64),
             "volume": unknown,
+            "market_cap": unknown,
             "source": source,
             "ingested_at": times["available_at"],
             "payload": payload or hashlib.sha256(np.asarray(close).tobytes()).hexdigest(),

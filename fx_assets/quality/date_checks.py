@@ -6,7 +6,9 @@ from datetime import date
 
 import numpy as np
 
-from fx_assets.quality.evidence import SMALLEST_SIGMA, Evidence, Outcome, Path, listed
+from fx_assets.quality.evidence import Evidence, Outcome, listed
+from fx_assets.quality.path import SMALLEST_SIGMA, Path
+from fx_assets.quality.times import bar_times, days_of
 
 SMALLEST_YEAR = 40
 """Bars of a year that are needed to judge its path."""
@@ -16,7 +18,8 @@ _REASON = "day and month look exchanged"
 def date_errors(evidence: Evidence) -> Outcome:
     """New bars whose date reads better with day and month exchanged.
 
-    Three ways to notice, each on the path of stored and new bars together. A calendar year whose
+    Three ways to notice, each on the path of stored and new bars together; the path of intraday
+    bars is that of the last bars of days, and whole days are blamed. A calendar year whose
     total variation is more than ``limit`` times that of the year with all its ambiguous dates
     exchanged (real years: 0.2 to 1.0). Two bars on each other's exchanged dates that would lie on
     a path ``limit`` times smoother if their values changed places, and by more than the sigmas of
@@ -24,12 +27,11 @@ def date_errors(evidence: Evidence) -> Outcome:
     exchanged date is an open day after the last stored bar that has none.
     """
     limit, sigmas = evidence.limit("date_errors"), evidence.limit("jumps")
-    path = evidence.path
-    new = set(path.bars["event_time"][path.new])
+    path = evidence.path.daily
     worst, years = _rough_years(path, limit)
     pairs = _exchanged_pairs(path, limit, sigmas)
-    moved = _moved(evidence)
-    blamed = np.zeros(len(path.days), dtype=bool)
+    moved = _moved(evidence, path)
+    blamed = np.zeros(len(path), dtype=bool)
     texts: list[str] = []
     for year, ratio in years:
         blamed |= _ambiguous(path.days) & (_years(path.days) == year)
@@ -44,11 +46,12 @@ def date_errors(evidence: Evidence) -> Outcome:
         worst = max(worst, 2 * limit)
     if not texts:
         return Outcome(worst, "No path is smoother with day and month exchanged.")
+    whole = evidence.path
     return Outcome(
         worst,
         f"Day and month look exchanged in {len(texts)} places: {listed(texts)}.",
         tuple(texts[:50]),
-        frozenset(new & set(path.bars["event_time"][blamed])),
+        whole.times[whole.new & np.isin(whole.days, path.days[blamed])],
         _REASON,
     )
 
@@ -115,19 +118,19 @@ def _exchanged_pairs(path: Path, limit: float, sigmas: float) -> list[tuple[int,
 
     now = detour(x[i], i) + detour(x[j], j)
     then = detour(x[j], i) + detour(x[i], j)
-    sigma = np.fmax(np.fmax(path.sigma[i], path.sigma[j]), SMALLEST_SIGMA)
+    sigma = np.fmax(path.sigma_at(i), path.sigma_at(j))
+    sigma = np.where(np.isnan(sigma), path.usual_sigma, sigma)
     ratio = now / np.maximum(then, SMALLEST_SIGMA)
     bad = (ratio > limit) & (now - then > sigmas * sigma)
     return [(int(a), int(b), float(r)) for a, b, r in zip(i[bad], j[bad], ratio[bad], strict=True)]
 
 
-def _moved(evidence: Evidence) -> list[tuple[int, date]]:
-    """New bars out of place whose exchanged date is an open day that waits for its bar."""
-    path, market = evidence.path, evidence.calendar
-    stored = path.days[path.bars["event_time"].isin(evidence.stored["event_time"])]
-    last_stored = stored[-1].item() if len(stored) else None
+def _moved(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
+    """New days out of place whose exchanged date is an open day that waits for its bars."""
+    market, last_stored = evidence.calendar, evidence.last_stored_day
     present = set(path.days.tolist())
     today = market.day_of(evidence.now)
+    revised = set(days_of(bar_times(evidence.revised), market).tolist())
     found = []
     for i in np.flatnonzero(path.new & _ambiguous(path.days)):
         day = path.days[i].item()
@@ -135,6 +138,9 @@ def _moved(evidence: Evidence) -> list[tuple[int, date]]:
         if meant is None or meant in present or meant > today or not market.is_open(meant):
             continue
         late = last_stored is not None and meant > last_stored
-        if (late and day <= last_stored) or (not market.is_open(day) and (late or not len(stored))):
+        old = last_stored is not None and day <= last_stored
+        if not market.daily:
+            old = day in revised
+        if (late and old) or (not market.is_open(day) and (late or last_stored is None)):
             found.append((int(i), meant))
     return found

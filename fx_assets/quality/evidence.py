@@ -9,15 +9,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fx_assets.calendars import Calendar
+from fx_assets.calendars import BAR_LENGTHS, Calendar
+from fx_assets.quality.path import LOOK_BACK, RETURNS, WARM_UP, Path, path_of
+from fx_assets.quality.times import bar_times, days_of, labels
 from fx_assets.specs import GateSpec
 
+__all__ = ["RETURNS", "SHOWN", "WARM_UP", "Evidence", "Outcome", "listed"]
+
 SHOWN = 5
-RETURNS = 250
-"""Length of the trailing windows, in bars."""
-WARM_UP = 60
-SMALLEST_SIGMA = 5e-4
-"""Pegs hardly move: a robust standard deviation counts as at least 5 basis points."""
+KEPT_EXAMPLES = 50
 
 
 @dataclass(frozen=True)
@@ -32,78 +32,87 @@ class Evidence:
         The usable rows of the batch: typed, positive, one an event time, not in the future.
     explained
         Days whose rows are in quarantine, so that they do not count as missing.
+    explained_times
+        Closes of intraday rows that are in quarantine, ``datetime64[us]``.
+    defaults
+        The rules where the feed leaves a limit open.
     """
 
     stored: pd.DataFrame
     batch: pd.DataFrame
     explained: frozenset[date]
+    explained_times: np.ndarray
     gate: GateSpec
+    defaults: GateSpec
     calendar: Calendar
     now: datetime
 
     def limit(self, check: str) -> float:
         """The threshold of a check, or its default where the feed leaves it open."""
         limit = getattr(self.gate, check).limit
-        return float(getattr(GateSpec(), check).limit if limit is None else limit)
+        return float(getattr(self.defaults, check).limit if limit is None else limit)
+
+    @cached_property
+    def window(self) -> int:
+        """How many of the newest bars show whether prices move: 250, or a day of short bars."""
+        return max(RETURNS, BAR_LENGTHS["1d"] // self.calendar.bar)
 
     @cached_property
     def path(self) -> Path:
-        """The stored bars with the batch's in their place."""
-        both = pd.concat([self.stored.assign(new=False), self.batch.assign(new=True)])
-        last = both.drop_duplicates("event_time", keep="last").sort_values("event_time")
-        return Path(last.reset_index(drop=True), self.calendar)
+        """The stored bars with the batch's in their place; of intraday bars only those around."""
+        return path_of(self._near, self.batch, self.calendar)
+
+    @cached_property
+    def _near(self) -> pd.DataFrame:
+        """The stored bars that can say something about the batch.
+
+        Of daily bars all; of intraday bars the calendar years of the batch, because exchanged
+        dates stay within a year, and no fewer than a window on both sides.
+        """
+        stored = self.stored
+        if self.calendar.daily or stored.empty:
+            return stored
+        times = bar_times(stored)
+        if not (times[1:] > times[:-1]).all():
+            order = np.argsort(times, kind="stable")
+            stored, times = stored.iloc[order], times[order]
+        reach = LOOK_BACK + self.window
+        if self.batch.empty:
+            return stored.tail(reach)
+        new = bar_times(self.batch)
+        first, last = new.min(), new.max()
+        january = first.astype("datetime64[Y]").astype("datetime64[us]")
+        december = (last.astype("datetime64[Y]") + 1).astype("datetime64[us]")
+        begin = min(np.searchsorted(times, january), np.searchsorted(times, first) - reach)
+        end = max(np.searchsorted(times, december), np.searchsorted(times, last) + reach)
+        return stored.iloc[max(0, int(begin)) : int(end)]
 
     @cached_property
     def revised(self) -> pd.DataFrame:
         """Rows of the batch whose event time is stored, with the stored close as ``old``."""
-        old = self.stored.set_index("event_time")["close"]
-        rows = self.batch[self.batch["event_time"].isin(old.index)]
-        return rows.assign(old=rows["event_time"].map(old))
-
-
-@dataclass(frozen=True)
-class Path:
-    """Bars in order of time; ``new`` marks those of the batch."""
-
-    bars: pd.DataFrame
-    calendar: Calendar
-
-    @cached_property
-    def days(self) -> np.ndarray:
-        """Local days, ``datetime64[D]``."""
-        index = self.calendar.day_index(pd.DatetimeIndex(self.bars["event_time"]))
-        return np.asarray(index, dtype="datetime64[D]")
+        if self._near.empty or self.batch.empty:
+            return self.batch.iloc[:0].assign(old=np.float64())
+        times = bar_times(self._near)
+        order = np.argsort(times, kind="stable")
+        new = bar_times(self.batch)
+        place = order[np.minimum(np.searchsorted(times[order], new), len(times) - 1)]
+        found = times[place] == new
+        old = self._near["close"].to_numpy(np.float64)[place[found]]
+        revised: pd.DataFrame = self.batch[found].assign(old=old)
+        return revised
 
     @cached_property
-    def new(self) -> np.ndarray:
-        return self.bars["new"].to_numpy(dtype=bool)
+    def last_stored_day(self) -> date | None:
+        """The day of the newest stored bar."""
+        if self.stored.empty:
+            return None
+        newest = bar_times(self.stored).max()
+        day: date = days_of(np.array([newest]), self.calendar)[0].item()
+        return day
 
-    @cached_property
-    def log_close(self) -> np.ndarray:
-        return np.asarray(np.log(self.bars["close"].to_numpy(np.float64)))
-
-    @cached_property
-    def returns(self) -> np.ndarray:
-        """Log returns; the first is 0."""
-        return np.diff(self.log_close, prepend=self.log_close[:1])
-
-    @cached_property
-    def sigma(self) -> np.ndarray:
-        """Robust standard deviation of the returns before each one: median |r| / 0.6745.
-
-        NaN while fewer than ``WARM_UP`` returns lie before.
-        """
-        size = pd.Series(np.abs(self.returns[1:]))
-        median = size.rolling(RETURNS, min_periods=WARM_UP).median().shift(1)
-        return np.concatenate([[np.nan], np.maximum(median / 0.6745, SMALLEST_SIGMA)])[
-            : len(self.bars)
-        ]
-
-    def describe(self, i: int) -> str:
-        """A bar as ``day: close (previous close)``."""
-        close = self.bars["close"]
-        before = f" after {close[i - 1]:g}" if i else ""
-        return f"{self.days[i]}: {close[i]:g}{before}"
+    def labels(self, times: np.ndarray) -> np.ndarray:
+        """How a person calls the bars that close at these instants."""
+        return labels(times, self.calendar)
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ class Outcome:
     examples
         Offending rows for people.
     blamed
-        Event times of the batch's rows that are to blame.
+        Event times of the batch's rows that are to blame, ``datetime64[us]``.
     reason
         Why they are, for the quarantine.
     """
@@ -127,11 +136,18 @@ class Outcome:
     count: float
     message: str
     examples: tuple[str, ...] = ()
-    blamed: frozenset[pd.Timestamp] = field(default=frozenset())
+    blamed: np.ndarray = field(default_factory=lambda: np.array([], dtype="datetime64[us]"))
     reason: str = ""
 
 
-def listed(examples: list[str]) -> str:
-    """The first few examples in a sentence."""
-    more = f" and {len(examples) - SHOWN} more" if len(examples) > SHOWN else ""
+def listed(examples: list[str], total: int | None = None) -> str:
+    """The first few examples in a sentence.
+
+    Parameters
+    ----------
+    total
+        How many there are, where ``examples`` are only some of them.
+    """
+    rest = (len(examples) if total is None else total) - min(SHOWN, len(examples))
+    more = f" and {rest} more" if rest > 0 else ""
     return ", ".join(examples[:SHOWN]) + more

@@ -11,33 +11,31 @@ import pandas as pd
 from fx_assets.calendars import Calendar
 from fx_assets.quality.date_checks import date_errors
 from fx_assets.quality.evidence import Evidence, Outcome
-from fx_assets.quality.path_checks import (
-    jumps,
-    missing_days,
-    ohlc_consistency,
-    revisions,
-    scale_errors,
-    stale_close,
-    zero_returns,
-)
+from fx_assets.quality.missing import missing_days
+from fx_assets.quality.ohlc_checks import ohlc_consistency, stale_close
+from fx_assets.quality.path_checks import jumps, revisions, zero_returns
 from fx_assets.quality.report import Finding, GateReport
 from fx_assets.quality.row_checks import (
     ROW_REASONS,
     row_failures,
     row_finding,
+    row_reason,
     schema_problem,
 )
+from fx_assets.quality.scale_checks import scale_errors
+from fx_assets.quality.times import bar_times, days_of, labels
 from fx_assets.specs import CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
+from fx_assets.specs.feed import gate_defaults
 
 CHECKS: dict[str, str] = {
     "schema_and_types": "Every row can be read, and every column has its type.",
     "nulls": "Every bar has a close and its instants.",
     "duplicates": "Every event time comes once.",
-    "non_positive": "Every price is above zero.",
+    "non_positive": "Every price is above zero, and no volume or market cap is negative.",
     "future_bars": "No bar closes after now.",
-    "closed_days": "No bar lies on a day on which the market is closed.",
-    "missing_days": "Every open day between the first and the last bar has one.",
+    "closed_days": "No bar lies on a day, or at an instant, at which the market has none.",
+    "missing_days": "Every bar that is due between the first and the last is there.",
     "revisions": "Few stored bars are revised at once.",
     "jumps": "No return is far outside the distribution of the returns before it.",
     "scale_errors": "No price is off by a power of ten, inverted, or undone within days.",
@@ -52,6 +50,9 @@ UNUSABLE: frozenset[str] = frozenset(ROW_REASONS) - {"closed_days"}
 """Checks whose rows go to quarantine whatever the severity: no table can hold them."""
 BROKEN: frozenset[str] = frozenset({"closed_days", "ohlc_consistency"})
 """Checks whose rows go to quarantine when the check warns."""
+
+MOST_REFUSED = 10_000
+"""Rows of a batch that is refused as a whole which are kept one by one."""
 
 _PATH_CHECKS: dict[str, Callable[[Evidence], Outcome]] = {
     "missing_days": missing_days,
@@ -101,58 +102,59 @@ def inspect(
     if problem:
         return _refuse_schema(problem, batch_new, rejected, gate)
     batch = batch_new.reset_index(drop=True)
-    days = _days(batch, calendar)
-    known = np.array([day in bad_days for day in days], dtype=bool)
-    known_rejected = rejected["event_date"].isin({str(day) for day in bad_days})
-    failing = row_failures(batch, days, calendar, now, ~known)
+    times = bar_times(batch)
+    known = _on_days(times, bad_days, calendar)
+    known_rejected = rejected["event_date"].str[:10].isin({str(day) for day in bad_days})
+    failing = row_failures(batch, calendar, now, ~known)
     kept_out = known.copy()
-    reasons = np.where(known, "an operator has marked this day as bad", "").astype(object)
-    checks = np.where(known, "known_bad", "").astype(object)
+    reasons, checks = np.full((2, len(batch)), "", dtype=object)
+    reasons[known], checks[known] = "an operator has marked this day as bad", "known_bad"
     findings: dict[str, Finding] = {}
     for name in ROW_REASONS:
         rule: CheckRule = getattr(gate, name)
         parsed = rejected[(rejected["check"] == name) & ~known_rejected]
         mask = failing[name]
-        findings[name] = row_finding(name, rule, batch, days, mask, parsed)
+        findings[name] = row_finding(name, rule, batch, calendar, mask, parsed)
         if name in UNUSABLE or rule.severity != "off":
             fresh = mask & ~kept_out
-            reasons[fresh], checks[fresh] = ROW_REASONS[name], name
+            reasons[fresh], checks[fresh] = row_reason(name, calendar), name
             kept_out |= mask
-    explained = bad_days | {days[i] for i in np.flatnonzero(kept_out)} | _rejected_days(rejected)
+    explained, explained_times = _explained(times[kept_out], rejected, bad_days, calendar)
     evidence = Evidence(
-        stored=_without(stored, bad_days, calendar),
-        batch=batch[~kept_out].reset_index(drop=True),
-        explained=frozenset(explained),
+        stored=stored[~_on_days(bar_times(stored), bad_days, calendar)] if bad_days else stored,
+        batch=_kept(batch, ~kept_out),
+        explained=explained,
+        explained_times=explained_times,
         gate=gate,
+        defaults=gate_defaults(spec.frequency),
         calendar=calendar,
         now=now,
     )
-    blamed: dict[pd.Timestamp, tuple[str, str]] = {}
     for name, check in _PATH_CHECKS.items():
         rule = getattr(gate, name)
         findings[name], outcome = _path_finding(name, rule, check, evidence)
         if (not findings[name].passed and rule.severity == "block") or (
             name in BROKEN and rule.severity == "warn"
         ):
-            for moment in outcome.blamed:
-                blamed.setdefault(moment, (name, outcome.reason))
-    times = batch["event_time"]
-    for i in np.flatnonzero(~kept_out & times.isin(blamed).to_numpy()):
-        checks[i], reasons[i] = blamed[times[i]]
-        kept_out[i] = True
+            fresh = np.isin(times, outcome.blamed) & (checks == "")
+            checks[fresh], reasons[fresh] = name, outcome.reason
+            kept_out |= fresh
     ordered = tuple(findings[name] for name in CHECKS)
     blocking = [f for f in ordered if not f.passed and f.severity == "block"]
-    quarantined = [rejected, _as_rejected(batch[kept_out], days[kept_out], checks, reasons)]
+    quarantined = [rejected, _as_rejected(batch, kept_out, calendar, checks, reasons)]
     if blocking:
         if not kept_out.any() and rejected[~known_rejected].empty:
+            some = np.arange(len(batch)) < MOST_REFUSED
             names = ", ".join(f.check for f in blocking)
-            checks[:], reasons[:] = blocking[0].check, f"the whole batch was refused by {names}"
-            quarantined.append(_as_rejected(batch, days, checks, reasons))
+            rest = f"; so are {len(batch) - MOST_REFUSED} later ones" if not some.all() else ""
+            checks[:] = blocking[0].check
+            reasons[:] = f"the whole batch was refused by {names}{rest}"
+            quarantined.append(_as_rejected(batch, some, calendar, checks, reasons))
         kept_out[:] = True
     return GateReport(
         findings=ordered,
         quarantined=_stack(quarantined),
-        accepted=batch[~kept_out].reset_index(drop=True),
+        accepted=_kept(batch, ~kept_out),
         passed=not blocking,
     )
 
@@ -208,33 +210,46 @@ def _path_finding(
     return finding, outcome
 
 
-def _days(bars: pd.DataFrame, calendar: Calendar) -> np.ndarray:
-    index = calendar.day_index(pd.DatetimeIndex(bars["event_time"]))
-    days = [None if pd.isna(day) else day.date() for day in index]
-    return np.array(days, dtype=object)
+def _on_days(times: np.ndarray, days: frozenset[date], calendar: Calendar) -> np.ndarray:
+    """Which bars belong to one of the days."""
+    if not days or not len(times):
+        return np.zeros(len(times), dtype=bool)
+    return np.isin(days_of(times, calendar), np.array(sorted(days), dtype="datetime64[D]"))
 
 
-def _without(bars: pd.DataFrame, days: frozenset[date], calendar: Calendar) -> pd.DataFrame:
-    if not days or bars.empty:
-        return bars
-    return bars[[day not in days for day in _days(bars, calendar)]]
+def _kept(bars: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
+    return bars if mask.all() else bars[mask].reset_index(drop=True)
 
 
-def _rejected_days(rejected: pd.DataFrame) -> set[date]:
-    days = pd.to_datetime(rejected["event_date"], format="%Y-%m-%d", errors="coerce").dropna()
-    return set(days.dt.date)
+def _explained(
+    kept_out: np.ndarray, rejected: pd.DataFrame, bad_days: frozenset[date], calendar: Calendar
+) -> tuple[frozenset[date], np.ndarray]:
+    """Days, and of intraday bars closes, whose rows are in quarantine."""
+    texts = rejected["event_date"]
+    days = pd.to_datetime(texts, format="%Y-%m-%d", errors="coerce").dropna()
+    explained = bad_days | set(days.dt.date)
+    kept_out = kept_out[~np.isnat(kept_out)]
+    if calendar.daily:
+        return frozenset(explained | set(days_of(kept_out, calendar).tolist())), kept_out[:0]
+    instants = pd.to_datetime(texts, format="%Y-%m-%d %H:%M", errors="coerce").dropna()
+    return explained, np.concatenate([kept_out, instants.to_numpy("datetime64[us]")])
 
 
 def _as_rejected(
-    rows: pd.DataFrame, days: np.ndarray, checks: np.ndarray, reasons: np.ndarray
+    batch: pd.DataFrame,
+    mask: np.ndarray,
+    calendar: Calendar,
+    checks: np.ndarray,
+    reasons: np.ndarray,
 ) -> pd.DataFrame:
+    rows = batch[mask]
     return pd.DataFrame(
         {
-            "event_date": [str(day) for day in days],
+            "event_date": labels(bar_times(rows), calendar),
             "column": "close",
-            "value": [repr(float(value)) for value in rows["close"]],
-            "check": checks[rows.index],
-            "reason": reasons[rows.index],
+            "value": [repr(value) for value in rows["close"].to_numpy(np.float64).tolist()],
+            "check": checks[mask],
+            "reason": reasons[mask],
             "source": rows["source"].to_numpy(),
             "ingested_at": rows["ingested_at"].array,
             "payload": rows["payload"].to_numpy(),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import Calendar
-from fx_assets.quality.evidence import listed
+from fx_assets.quality.evidence import KEPT_EXAMPLES, listed
 from fx_assets.quality.report import Finding
+from fx_assets.quality.times import bar_times, labels
 from fx_assets.specs import CheckRule
 from fx_assets.specs.bars import BAR_DTYPES, PRICE_COLUMNS
 
@@ -17,11 +18,19 @@ ROW_REASONS = {
     "schema_and_types": "the row cannot be read",
     "nulls": "the close or an instant is missing",
     "duplicates": "the event time comes more than once",
-    "non_positive": "a price is zero or negative",
+    "non_positive": "a price is zero or negative, or a volume or market cap is negative",
     "future_bars": "the bar closes after now",
     "closed_days": "the market is closed on this day",
 }
 """Each row check, and why a row that fails it is kept out."""
+OFF_GRID = "no bar of the calendar closes at this instant: the market is closed, or it is off grid"
+
+
+def row_reason(name: str, calendar: Calendar) -> str:
+    """Why a row that fails a row check is kept out."""
+    if name == "closed_days" and not calendar.daily:
+        return OFF_GRID
+    return ROW_REASONS[name]
 
 
 def schema_problem(batch: pd.DataFrame) -> str:
@@ -38,7 +47,7 @@ def schema_problem(batch: pd.DataFrame) -> str:
 
 
 def row_failures(
-    batch: pd.DataFrame, days: np.ndarray, calendar: Calendar, now: datetime, judged: np.ndarray
+    batch: pd.DataFrame, calendar: Calendar, now: datetime, judged: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Which rows fail which row check; a row fails the first one that applies."""
     prices = batch[list(PRICE_COLUMNS)]
@@ -49,11 +58,10 @@ def row_failures(
         "schema_and_types": infinite,
         "nulls": null,
         "duplicates": batch["event_time"].duplicated(keep=False).to_numpy(),
-        "non_positive": (prices[["open", "high", "low", "close"]] <= 0).any(axis=1).to_numpy(),
+        "non_positive": (prices[["open", "high", "low", "close"]] <= 0).any(axis=1).to_numpy()
+        | (prices[["volume", "market_cap"]] < 0).any(axis=1).to_numpy(),
         "future_bars": (batch["event_time"] > pd.Timestamp(now)).to_numpy(),
-        "closed_days": np.array(
-            [isinstance(day, date) and not calendar.is_open(day) for day in days], dtype=bool
-        ),
+        "closed_days": ~calendar.possible(bar_times(batch)),
     }
     taken = ~judged
     for name, mask in masks.items():
@@ -66,18 +74,33 @@ def row_finding(
     name: str,
     rule: CheckRule,
     batch: pd.DataFrame,
-    days: np.ndarray,
+    calendar: Calendar,
     mask: np.ndarray,
     parsed: pd.DataFrame,
 ) -> Finding:
-    texts = [f"{days[i]}: {batch['close'][i]:g}" for i in np.flatnonzero(mask)]
-    texts += [
-        f"{row.event_date}: {row.column} {row.value!r}, {row.reason}" for row in parsed.itertuples()
-    ]
-    count, limit = len(texts), rule.limit or 0
+    """The finding of a row check.
+
+    Parameters
+    ----------
+    mask
+        The rows of the batch that fail it.
+    parsed
+        The rows that fail it according to the parser.
+    """
+    count, limit = int(mask.sum()) + len(parsed), rule.limit or 0
     if rule.severity == "off":
         return Finding(name, "off", True, count, limit, "Switched off.")
+    rows = np.flatnonzero(mask)[:KEPT_EXAMPLES]
+    names = labels(bar_times(batch.iloc[rows]), calendar)
+    texts = [f"{label}: {batch['close'][i]:g}" for label, i in zip(names, rows, strict=True)]
+    texts += [
+        f"{row.event_date}: {row.column} {row.value!r}, {row.reason}"
+        for row in parsed.head(KEPT_EXAMPLES).itertuples()
+    ]
     message = f"None in {len(batch)} new rows."
     if texts:
-        message = f"{count} rows ({ROW_REASONS[name]}): {listed(texts)}."
-    return Finding(name, rule.severity, count <= limit, count, limit, message, tuple(texts[:50]))
+        message = f"{count} rows ({row_reason(name, calendar)}): {listed(texts, count)}."
+        if name == "closed_days" and not calendar.daily:
+            message += " To keep them out and go on, set closed_days.severity: warn."
+    texts = texts[:KEPT_EXAMPLES]
+    return Finding(name, rule.severity, count <= limit, count, limit, message, tuple(texts))

@@ -1,0 +1,121 @@
+"""The path that stored and new bars make together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.calendars import Calendar
+from fx_assets.quality.times import bar_times, days_of, labels
+
+RETURNS = 250
+"""Length of the trailing windows, in bars."""
+WARM_UP = 60
+LOOK_BACK = 4 * RETURNS
+"""Bars that the longest window of a check covers."""
+FEW = 10_000
+"""Windows up to which each is worked out by itself."""
+SMALLEST_SIGMA = 5e-4
+"""Pegs hardly move: a robust standard deviation counts as at least 5 basis points."""
+
+
+@dataclass(frozen=True)
+class Path:
+    """Bars in order of time, one an instant; ``new`` marks those of the batch.
+
+    Parameters
+    ----------
+    times
+        Event times, ``datetime64[us]``.
+    open, high, low, close
+        Prices, NaN where a bar has none.
+    """
+
+    calendar: Calendar
+    times: np.ndarray
+    new: np.ndarray
+    open: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @cached_property
+    def days(self) -> np.ndarray:
+        """Local days, ``datetime64[D]``."""
+        return days_of(self.times, self.calendar)
+
+    @cached_property
+    def log_close(self) -> np.ndarray:
+        return np.asarray(np.log(self.close))
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """Log returns; the first is 0."""
+        return np.diff(self.log_close, prepend=self.log_close[:1])
+
+    def sigma_at(self, places: np.ndarray) -> np.ndarray:
+        """Robust standard deviation of the returns before each place: median |r| / 0.6745.
+
+        NaN where fewer than ``WARM_UP`` returns lie before.
+        """
+        size = np.abs(self.returns)
+        sigma = np.full(len(places), np.nan)
+        full = places > RETURNS
+        if full.sum() > FEW:
+            sigma[full] = pd.Series(size).rolling(RETURNS).median().to_numpy()[places[full] - 1]
+        elif full.any():
+            windows = np.lib.stride_tricks.sliding_window_view(size, RETURNS)
+            sigma[full] = np.median(windows[places[full] - RETURNS], axis=1)
+        for i in np.flatnonzero(~full & (places > WARM_UP)):
+            sigma[i] = np.median(size[1 : places[i]])
+        return np.asarray(np.maximum(sigma / 0.6745, SMALLEST_SIGMA))
+
+    @cached_property
+    def usual_sigma(self) -> float:
+        """The robust standard deviation of all returns, for places with too few before them."""
+        if len(self) < 2:
+            return SMALLEST_SIGMA
+        return max(float(np.median(np.abs(self.returns[1:]))) / 0.6745, SMALLEST_SIGMA)
+
+    @cached_property
+    def daily(self) -> Path:
+        """The last bar of each day; a day is new when one of its bars is."""
+        if self.calendar.daily or len(self) < 2:
+            return self
+        ends = np.flatnonzero(np.append(self.days[1:] != self.days[:-1], True))
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        new = np.logical_or.reduceat(self.new, starts)
+        prices = (values[ends] for values in (self.open, self.high, self.low, self.close))
+        return Path(self.calendar, self.times[ends], new, *prices)
+
+    def label(self, place: int) -> str:
+        """What a person calls a bar."""
+        return str(labels(self.times[[place]], self.calendar)[0])
+
+    def describe(self, place: int) -> str:
+        """A bar as ``day: close (previous close)``."""
+        before = f" after {self.close[place - 1]:g}" if place else ""
+        return f"{self.label(place)}: {self.close[place]:g}{before}"
+
+
+def path_of(stored: pd.DataFrame, batch: pd.DataFrame, calendar: Calendar) -> Path:
+    """The stored bars with the batch's in their place."""
+    times = np.concatenate([bar_times(stored), bar_times(batch)])
+    new = np.repeat([False, True], [len(stored), len(batch)])
+    prices = [
+        np.concatenate([stored[name].to_numpy(np.float64), batch[name].to_numpy(np.float64)])
+        for name in ("open", "high", "low", "close")
+    ]
+    if not (times[1:] > times[:-1]).all():
+        order = np.argsort(times, kind="stable")
+        ordered = times[order]
+        order = order[np.append(ordered[1:] != ordered[:-1], True)]
+        times, new = times[order], new[order]
+        prices = [values[order] for values in prices]
+    return Path(calendar, times, new, *prices)

@@ -1,0 +1,162 @@
+"""CSV and Parquet files, local or on S3, in the formats in which vendors export bars.
+
+Recognises MetaTrader 4 and 5, HistData, Dukascopy, Binance, CoinGecko and Yahoo, and reads other
+tables by the names of their columns. What the files do not tell, such as a zone, is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.calendars import moment
+from fx_assets.errors import SourceError
+from fx_assets.settings import Settings
+from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.files_access import FileBytes, read_files
+from fx_assets.sources.files_dates import decide_day_first
+from fx_assets.sources.files_formats import NAMES, ROWS, Layout, layout_of
+from fx_assets.sources.files_rows import Rows, cells_of, rows_of
+from fx_assets.sources.files_tables import Table, folded, read_table
+from fx_assets.sources.files_together import together
+from fx_assets.sources.wanted import feed_start
+from fx_assets.specs import FeedSpec
+from fx_assets.specs.bars import PRICE_COLUMNS
+from fx_assets.specs.sources import FilesSource
+
+MAJORS = {"EUR", "USD", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "PLN"}
+MAJORS |= {"CZK", "HUF", "CNY", "CNH", "HKD", "SGD", "MXN", "ZAR"}
+"""Currencies any two of which are worth between a thousandth and a thousand of each other."""
+_FURTHEST = 1_000.0
+
+
+def fetch(
+    feed: FeedSpec,
+    source: FilesSource,
+    settings: Settings,
+    now: datetime,
+    cache_dir: Path | None,  # noqa: ARG001
+    wanted: Wanted,  # noqa: ARG001
+) -> Batch:
+    """Every bar of the files; see :func:`fx_assets.sources.fetch_bars`.
+
+    Raises
+    ------
+    SourceError
+        A file cannot be found or read, or something must be said about the files that they do not
+        tell themselves. The message names the file, the line and what stands there.
+    """
+    files = list(read_files(source.path, settings.home))
+    parts, formats, empty = _read(files, feed, source)
+    if not sum(len(part.frame) + len(part.rejected) for part in parts):
+        raise SourceError(
+            f"None of the {len(files)} files of {source.path} has a row.",
+            remedy="Export them again, or correct source.path.",
+        )
+    bars = together(parts, feed)
+    frame = bars.frame
+    start = moment(feed_start(feed))
+    inside = frame["event_time"].to_numpy("datetime64[us]") > start
+    outside = int((~inside).sum())
+    frame = frame[inside].reset_index(drop=True)
+    _refuse_impossible_level(frame, parts, source)
+    hashes = np.array([part.table.sha256 for part in parts], dtype=object)
+    known, unfinished = price_bars(
+        frame[["event_time", *PRICE_COLUMNS]].assign(
+            event_time=frame["event_time"].dt.tz_localize("UTC")
+        ),
+        feed.market,
+        source="files",
+        payload=hashes[frame["file"].to_numpy(np.int64)],
+        now=now,
+    )
+    rejected = rejected_rows(
+        [record for part in parts for record in part.rejected] + bars.rejected,
+        source="files",
+        ingested_at=now,
+    )
+    counted = (
+        (bars.repeated, "rows repeat another one"),
+        (outside, f"bars are before the start of the feed, {feed.start}"),
+        (unfinished, "bars close after now"),
+        (len(empty), f"files have no rows: {', '.join(empty[:5])}"),
+    )
+    notes = [note for part in parts for note in part.notes]
+    notes += [f"{count} {what}." for count, what in counted if count]
+    return Batch(known, rejected, _provenance(files, formats, source, frame, now, notes))
+
+
+def _read(
+    files: list[FileBytes], feed: FeedSpec, source: FilesSource
+) -> tuple[list[Rows], set[str], list[str]]:
+    names = NAMES | {folded(name) for name in source.columns.values()}
+    tables: list[tuple[Table, Layout]] = []
+    empty: list[str] = []
+    for file in files:
+        table = read_table(file, source.delimiter, names, ROWS)
+        layout = layout_of(table, source) if table else None
+        if table is None or layout is None or len(table) <= layout.skipped:
+            empty.append(file.name)
+        else:
+            tables.append((table, layout))
+    cells = [(cells_of(table, layout, source), layout) for table, layout in tables]
+    decided = decide_day_first(
+        (cell for cell, layout in cells if layout.day_first is None), source.day_first
+    )
+    parts = [
+        rows_of(
+            cell,
+            layout,
+            feed,
+            source,
+            decided
+            if layout.day_first is None or source.day_first is not None
+            else layout.day_first,
+        )
+        for cell, layout in cells
+    ]
+    return parts, {layout.format for _, layout in cells}, empty
+
+
+def _refuse_impossible_level(frame: pd.DataFrame, parts: list[Rows], source: FilesSource) -> None:
+    pair = source.instrument
+    if len(pair) != 6 or not {pair[:3], pair[3:]} <= MAJORS or frame.empty:
+        return
+    level = float(frame["close"].median())
+    if 1 / _FURTHEST <= level <= _FURTHEST or not level > 0:
+        return
+    first = frame.iloc[0]
+    where = parts[int(first["file"])].where(int(first["row"]))
+    raise SourceError(
+        f"{where} has a close of {first['close']:g}, and the median is {level:g}: "
+        f"{pair} cannot cost that.",
+        remedy=(
+            "Set source.price_scale to what the vendor multiplies prices by, such as 1000 or "
+            "100000, or correct source.decimal."
+        ),
+    )
+
+
+def _provenance(
+    files: list[FileBytes],
+    formats: set[str],
+    source: FilesSource,
+    frame: pd.DataFrame,
+    now: datetime,
+    notes: list[str],
+) -> Provenance:
+    hashes = sorted({file.sha256 for file in files})
+    together_hash = hashlib.sha256("".join(hashes).encode()).hexdigest()
+    newest = frame["event_time"].max()
+    return Provenance(
+        provider=f"files-{'-'.join(sorted(formats))}",
+        url=source.path,
+        sha256=hashes[0] if len(hashes) == 1 else together_hash,
+        last_date=now.date() if pd.isna(newest) else newest.date(),
+        fetched_at=now,
+        notes=" ".join([f"{len(files)} files.", *notes]),
+    )
