@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help run dev serve test lint format bench bench-serving lock clean
+.PHONY: help run universe dev serve test lint format bench drill bench-serving lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -33,6 +33,9 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 
 run: $(VENV)/installed  ## Real prices to judged forecasts, doing only what is stale
 	@$(BIN)/fx-assets run
+
+universe: $(VENV)/installed  ## Every ECB currency against the euro, in one graph
+	@$(BIN)/fx-assets universe
 
 dev: $(VENV)/installed  ## Dagster on port 3000 and MLflow on port 5000
 	@$(BIN)/fx-assets dev
@@ -62,6 +65,9 @@ bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how s
 	@$(BIN)/python benchmarks/pipeline.py
 	@$(BIN)/python benchmarks/promotion_simulation.py
 	@$(BIN)/python benchmarks/drift_delays.py
+
+drill: $(VENV)/installed-dev  ## Two simulated years with everything that goes wrong; nothing may be lost
+	@$(BIN)/python -m benchmarks.drill
 
 lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header pyproject.toml -o requirements.txt
