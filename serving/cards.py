@@ -20,6 +20,7 @@ def model_card(
         feed=manifest.feed,
         target=manifest.target,
         horizon=manifest.horizon,
+        bars_a_year=champion.market.bars_a_year,
         unit=manifest.target_unit,
         champion=champion.ref,
         published_at=champion.bundle.ref.published_at,

@@ -79,6 +79,7 @@ class Forecast(Struct, kw_only=True):
     instrument: str
     target: Kind
     horizon: Annotated[int, Meta(description="Bars ahead.")]
+    bars_a_year: Annotated[int, Meta(description="About how many bars the feed has in a year.")]
     unit: Annotated[str, Meta(description="Of value, interval and baseline.")]
     value: float
     interval: Interval
@@ -283,6 +284,7 @@ class ModelCard(Struct, kw_only=True):
     feed: str
     target: Kind
     horizon: int
+    bars_a_year: int
     unit: str
     champion: ChampionRef
     published_at: Instant

@@ -8,8 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-BARS_A_YEAR = 252
-
 
 def show(command: str, answer: Any) -> None:
     """Print the answer of a command."""
@@ -79,7 +77,7 @@ def _text(row: dict[str, Any], value: float | None) -> str:
         return f"{value:.1%}"
     if row["target"] == "return":
         return f"{value:+.3%}"
-    return f"{math.sqrt(value * BARS_A_YEAR / row['horizon']):.1%} p.a."
+    return f"{math.sqrt(value * row['bars_a_year'] / row['horizon']):.1%} p.a."
 
 
 def _history(answer: dict[str, Any]) -> Table:

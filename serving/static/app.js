@@ -65,6 +65,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
   const [details, rows] = await Promise.all([forecast(row.forecast), records(row.forecast, FIRST_ROWS)]);
   if (mine !== turn) return;
   shown?.stop();
+  words.follow(details.model);
   shown = past(details, rows);
   state(
     "ready",

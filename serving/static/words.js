@@ -8,11 +8,22 @@ const clock = new Intl.DateTimeFormat("en-GB", {
   timeZone: "UTC", hour: "2-digit", minute: "2-digit",
 });
 
-const BARS_A_YEAR = 252;
+const DAYS_A_YEAR = 366;
+let barsAYear = 252;
 
 export const date = (text) => day.format(new Date(text));
-export const dateOfWeek = (text) => weekday.format(new Date(text));
 export const moment = (text) => `${date(text)}, ${clock.format(new Date(text))} UTC`;
+
+/** Speak of the bars of this model's feed from now on. */
+export function follow(model) {
+  barsAYear = model.bars_a_year;
+}
+const intraday = () => barsAYear > DAYS_A_YEAR;
+
+/** When a bar closes: the day, or of an intraday bar the time. */
+export const bar = (text) => (intraday() ? moment(text) : date(text));
+export const barOfWeek = (text) =>
+  weekday.format(new Date(text)) + (intraday() ? `, ${clock.format(new Date(text))} UTC` : "");
 export const count = (n) => n.toLocaleString("en-GB");
 
 const minus = (text) => text.replace("-", "−");
@@ -41,8 +52,8 @@ export const pair = (instrument) =>
   /^[A-Z]{6}$/.test(instrument) ? `${instrument.slice(0, 3)}/${instrument.slice(3)}` : instrument;
 export const bars = (horizon) => (horizon === 1 ? "next bar" : `next ${horizon} bars`);
 
-/** Per cent a year of a variance over the horizon, at 252 bars a year. */
-export const volatility = (variance, horizon) => Math.sqrt((variance * BARS_A_YEAR) / horizon);
+/** Per cent a year of a variance over the horizon. */
+export const volatility = (variance, horizon) => Math.sqrt((variance * barsAYear) / horizon);
 
 /** How the values of a kind of forecast are shown: a share for people, and its text. */
 export function scale(target, horizon) {

@@ -69,7 +69,7 @@ function options() {
     rightPriceScale: { borderVisible: false, minimumWidth: 64, scaleMargins: { top: 0.12, bottom: 0.1 } },
     timeScale: { borderColor: colour("line"), rightOffset: 2, minBarSpacing: 0.05, tickMarkFormatter: tick },
     crosshair: { mode: vendor.CrosshairMode.Magnet },
-    localization: { locale: "en-GB", timeFormatter: (time) => words.date(1000 * time) },
+    localization: { locale: "en-GB", timeFormatter: (time) => words.bar(1000 * time) },
     // The wheel and a finger moving up or down belong to the page.
     handleScroll: { mouseWheel: false, vertTouchDrag: false },
     handleScale: { mouseWheel: false, axisPressedMouseMove: false },

@@ -25,7 +25,7 @@ export function modelCard({ model }) {
         ["Predicts", `${model.target} over ${model.horizon} bar${model.horizon === 1 ? "" : "s"}: ${model.unit}`],
         ["Feature set", model.feature_set],
         ["Training rows", datum("card-rows", training.rows, words.count(training.rows))],
-        ["Trained through", words.date(training.trained_through)],
+        ["Trained through", words.bar(training.trained_through)],
         ["Last label known", words.moment(training.label_end)],
         ["Row hash", h("code", {}, training.row_hash)],
       ]),
