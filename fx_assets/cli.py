@@ -1,4 +1,4 @@
-"""The command line: ``fx-assets run``, ``dev``, ``check`` and ``show``."""
+"""The command line: ``fx-assets run``, ``universe``, ``dev``, ``check`` and ``show``."""
 
 from __future__ import annotations
 
@@ -34,9 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring every forecast up to date, doing what is stale")
     run.add_argument(
-        "forecasts", nargs="*", metavar="FORECAST", help="only these (default: every declared one)"
+        "forecasts",
+        nargs="*",
+        metavar="FORECAST",
+        help="only these (default: those of automatic feeds)",
     )
     run.add_argument("--retrain", action="store_true", help="judge the candidates now")
+    universe = commands.add_parser("universe", help="bring every universe up to date and show it")
+    universe.add_argument(
+        "universes", nargs="*", metavar="UNIVERSE", help="only these (default: every declared one)"
+    )
     commands.add_parser("dev", help="start Dagster's UI and daemon, and MLflow's UI")
     commands.add_parser("check", help="check every declared feed and forecast")
     commands.add_parser("show", help="print the latest forecasts")
@@ -49,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from fx_assets.dev import serve
 
             return serve()
+        if options.command == "universe":
+            from fx_assets.run_universe import bring_universes_up_to_date
+
+            return bring_universes_up_to_date(options.universes)
         from fx_assets.run import bring_up_to_date, show
 
         if options.command == "show":
@@ -71,8 +82,10 @@ def _check() -> int:
     from fx_assets.components.declared import declared
 
     found = declared()
-    feeds, forecasts = _count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")
-    print(f"{feeds} and {forecasts} are well declared.")
+    counts = [_count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")]
+    if found.universes:
+        counts.append(_count(len(found.universes), "universe"))
+    print(f"{', '.join(counts[:-1])} and {counts[-1]} are well declared.")
     return 0
 
 

@@ -168,7 +168,7 @@ class Bars(Struct, forbid_unknown_fields=True):
 
     bars: Annotated[
         list[Bar],
-        Meta(min_length=2, description="One a day, in any order. Give 300 or more."),
+        Meta(min_length=2, description="One for each close, in any order. Give 300 or more."),
     ]
 
 

@@ -49,9 +49,9 @@ def ingest_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
     ) -> dg.RunRequest | dg.SkipReason:
         at = context.scheduled_execution_time
         market = spec.market
-        closed = market.closed_reason(market.bar_day(at))
-        if closed:
-            return dg.SkipReason(f"{spec.instrument} has no bar today: {closed}.")
+        if market.next_close(at - market.bar) > at:
+            closed = market.closed_reason(market.bar_day(at)) or "the market is closed"
+            return dg.SkipReason(f"{spec.instrument} has no new bar: {closed}.")
         parts = partitions_to_ingest(lake.open(), spec, clock.now())
         return dg.RunRequest(run_key=at.isoformat(), tags=range_tags(parts[0], parts[-1]))
 

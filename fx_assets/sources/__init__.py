@@ -61,7 +61,7 @@ def fetch_bars(
     raise SourceError(
         f"None of the {len(failures)} providers of {feed.name} answered. "
         + " ".join(error.message for error in failures),
-        remedy=" ".join(filter(None, (error.remedy for error in failures))),
+        remedy=" ".join(dict.fromkeys(error.remedy for error in failures if error.remedy)),
     ) from failures[0]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
-from fx_assets.calendars import Calendar, Frequency, calendar
+from fx_assets.calendars import DAY_CLOSES, Calendar, Frequency, calendar
 from fx_assets.specs.base import Name, Spec
 from fx_assets.specs.sources import (
     EVERY_FREQUENCY,
@@ -120,10 +120,23 @@ def gate_defaults(frequency: Frequency) -> GateSpec:
     return GateSpec().model_copy(update={name: rules[place] for name, rules in _INTRADAY.items()})
 
 
+def _cron_after(day_close: str, delay: float, *, weekdays: bool) -> str:
+    """Ten minutes after a daily bar is published, in its own zone, and again every two hours."""
+    clock = day_close.partition(" ")[0]
+    try:
+        close = time.fromisoformat(clock)
+    except ValueError:
+        return ""
+    minutes = close.hour * 60 + close.minute + 10 + round(delay)
+    hours = [hour for hour in range(minutes // 60, minutes // 60 + 5, 2) if hour < 24]
+    days = "*" if not weekdays else "2-6" if close == time() else "1-5"
+    return f"{minutes % 60} {','.join(map(str, hours))} * * {days}"
+
+
 INGEST_CRONS: dict[str, str] = {
     "target": "10 16,17,19 * * 1-5",
-    "24x5": "10 17,19 * * 1-5",
-    "24x7": "10,40 0 * * *",
+    "24x5": _cron_after(DAY_CLOSES["24x5"], 0, weekdays=True),
+    "24x7": _cron_after(DAY_CLOSES["24x7"], 0, weekdays=False),
 }
 """When daily bars are fetched, unless the feed says otherwise: publication can be late."""
 INTRADAY_CRONS: dict[str, str] = {
@@ -168,25 +181,16 @@ class FeedSpec(Spec):
         if not isinstance(value, dict) or value.get("ingest_cron"):
             return value
         frequency, market = value.get("frequency", "1d"), value.get("calendar", "target")
-        cron = INGEST_CRONS.get(market, "") if frequency == "1d" else INTRADAY_CRONS.get(frequency)
-        return {**value, "ingest_cron": cron or ""}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gate_of_the_frequency(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("frequency", "1d") == "1d":
-            return value
-        given = value.get("gate", {})
-        if isinstance(given, GateSpec):
-            given = given.model_dump(include=given.model_fields_set)
-        if not isinstance(given, dict):
-            return value
-        defaults = gate_defaults(value["frequency"]).model_dump(include=set(_INTRADAY))
-        filled = {
-            name: defaults[name] | rule if name in defaults and isinstance(rule, dict) else rule
-            for name, rule in given.items()
-        }
-        return {**value, "gate": {**defaults, **filled}}
+        if frequency in INTRADAY_CRONS:
+            return {**value, "ingest_cron": INTRADAY_CRONS[frequency]}
+        if market not in DAY_CLOSES:
+            return {**value, "ingest_cron": INGEST_CRONS["target"]}
+        source = value.get("source")
+        kind = source.get("kind") if isinstance(source, dict) else getattr(source, "kind", None)
+        delay = value.get("delay_minutes")
+        late = delay if isinstance(delay, int | float) else PUBLICATION_DELAYS.get(str(kind), 0)
+        close = str(value.get("day_close") or DAY_CLOSES[market])
+        return {**value, "ingest_cron": _cron_after(close, late, weekdays=market == "24x5")}
 
     @model_validator(mode="after")
     def _source_fits_the_calendar(self) -> FeedSpec:

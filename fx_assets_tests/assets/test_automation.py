@@ -43,7 +43,7 @@ def test_on_a_holiday_the_ingestion_is_skipped_by_its_name(platform: Platform) -
         "2018-03-30T16:10+02:00": "Good Friday",
         "2018-05-01T16:10+02:00": "1 May (Labour Day)",
     }.items():
-        assert "EURUSD has no bar today" in skipped(platform.tick("eurusd_ingest", at))
+        assert "EURUSD has no new bar" in skipped(platform.tick("eurusd_ingest", at))
         assert name.split()[-1].strip("()") in skipped(platform.tick("eurusd_ingest", at))
 
 

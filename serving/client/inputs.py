@@ -62,20 +62,27 @@ def _feature(text: str) -> tuple[str, float]:
 
 def _bars(text: str, where: str) -> list[dict[str, Any]]:
     rows = csv.DictReader(text.splitlines())
-    if not {"day", "close"} <= set(rows.fieldnames or ()):
+    named = set(rows.fieldnames or ())
+    if "close" not in named or not named & {"day", "event_time"}:
         raise InputError(
             f"{where}: the first line is {','.join(rows.fieldnames or ()) or 'empty'}.\n"
-            "  What to do: name the columns day and close, such as 2026-10-30,1.1172."
+            "  What to do: name the columns day and close, such as 2026-10-30,1.1172, or for "
+            "intraday bars event_time and close; open, high, low, volume and market_cap may follow."
         )
-    found = []
-    for row in rows:
+    return [_bar(row, f"{where}, line {rows.line_num}") for row in rows]
+
+
+def _bar(row: dict[str, str], where: str) -> dict[str, Any]:
+    bar: dict[str, Any] = {name: row[name] for name in ("day", "event_time") if row.get(name)}
+    for name in ("close", "open", "high", "low", "volume", "market_cap"):
+        text = row.get(name)
+        if not text and name != "close":
+            continue
         try:
-            found.append({"day": row["day"], "close": float(row["close"])})
-        except (TypeError, ValueError):
-            raise InputError(
-                f"{where}, line {rows.line_num}: close is {row['close']!r}, not a number."
-            ) from None
-    return found
+            bar[name] = float(text or "")
+        except ValueError:
+            raise InputError(f"{where}: {name} is {text!r}, not a number.") from None
+    return bar
 
 
 def _text(name: str) -> str:
