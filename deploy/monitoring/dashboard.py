@@ -63,6 +63,7 @@ def number(
     *,
     unit: str = "short",
     steps: Steps = ((None, "blue"),),
+    span: int = 6,
 ) -> stat.Panel:
     """The newest value of each forecast."""
     return (
@@ -75,7 +76,7 @@ def number(
         .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
         .with_target(query(expression, "{{forecast}}").ref_id("A"))
         .height(5)
-        .span(6)
+        .span(span)
     )
 
 
@@ -201,6 +202,29 @@ def _now() -> list[stat.Panel]:
             f"max by (forecast) (fx_drifted_columns{OF})",
             "Columns beyond their thresholds in the newest report.",
         ),
+        number(
+            "Live performance",
+            f"max by (forecast) (fx_performance_alarm{OF})",
+            "1 while the newest look at live predictions is an alarm: worse than the baseline, or "
+            "an error above its limit.",
+            steps=GOOD_BAD,
+            span=8,
+        ),
+        number(
+            "Live skill",
+            f"max by (forecast) (fx_live_skill{OF})",
+            "1 - loss / loss of the baseline, of the champion's live predictions; nothing while "
+            "outcomes are few.",
+            unit="percentunit",
+            steps=((None, "red"), (0.0, "blue")),
+            span=8,
+        ),
+        number(
+            "Live outcomes",
+            f"max by (forecast) (fx_live_outcomes{OF})",
+            "Outcomes of live predictions that the newest look knew.",
+            span=8,
+        ),
     ]
 
 
@@ -302,6 +326,16 @@ def _champions() -> list[timeseries.Panel]:
             "A second or two, unless the storage hangs.",
             (f"time() - fx_lake_looked_timestamp_seconds{ALL}", "{{instance}}"),
             unit="s",
+        ),
+        lines(
+            "Skill, live and when it was published",
+            "Live skill wanders while outcomes are few; its alarm waits for a bound that holds at "
+            "all looks together.",
+            (f"max by (forecast) (fx_live_skill{OF})", "{{forecast}} live"),
+            (f"max by (forecast) (fx_skill{OF})", "{{forecast}} when published"),
+            unit="percentunit",
+            span=24,
+            least=None,
         ),
     ]
 

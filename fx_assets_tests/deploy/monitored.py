@@ -28,6 +28,7 @@ from benchmarks.served_lake import FORECAST, ServedLake
 MONITORING = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 NOW = datetime(2026, 10, 30, 18, 0, tzinfo=UTC)
 SKILL = 0.012
+LIVE_SKILL, LIVE_ROWS = -0.05, 60
 SCRAPE = "500ms"
 PATIENCE = 15
 SUPPLIED, OUTSIDE, TOLD, UNKNOWN = 3, 2, 5, 4
@@ -77,6 +78,7 @@ def monitored(folder: Path) -> Iterator[Monitored]:
     """A server at a fixed time, that has been asked a known number of questions."""
     lake = ServedLake(folder, now=NOW, trees=10, depth=2, skill=SKILL)
     lake.lake.append("drift", FORECAST, _drift_report())
+    lake.lake.append("performance", FORECAST, _performance())
     port = free_port()
     environment = {
         **lake.environment,
@@ -124,6 +126,20 @@ def _drift_report() -> pd.DataFrame:
             "threshold": [1.0, 1.0],
             "drifted": [True, False],
             "sentence": "One column has drifted.",
+        }
+    )
+
+
+def _performance() -> pd.DataFrame:
+    """A look that found live predictions to be worse, as the ``performance`` table holds it."""
+    return pd.DataFrame(
+        {
+            "measured_at": [pd.Timestamp(NOW).as_unit("us")],
+            "skill": [LIVE_SKILL],
+            "skill_lower": [-0.09],
+            "skill_upper": [-0.01],
+            "rows": [LIVE_ROWS],
+            "alarm": [True],
         }
     )
 

@@ -11,6 +11,8 @@ from fx_assets.calendars import calendar
 from fx_assets.registry.bundle_records import pointer_path
 from fx_assets_tests.deploy import monitored
 from fx_assets_tests.deploy.monitored import (
+    LIVE_ROWS,
+    LIVE_SKILL,
     NOW,
     SKILL,
     Monitored,
@@ -72,6 +74,9 @@ def test_gauges_say_what_is_served_and_how_old_it_is(
         "fx_data_age_seconds": (NOW - published).total_seconds(),
         "fx_drift": 1,
         "fx_drifted_columns": 1,
+        "fx_live_skill": LIVE_SKILL,
+        "fx_live_outcomes": LIVE_ROWS,
+        "fx_performance_alarm": 1,
     }
     found = {name: scraped.value(f'{name}{{forecast="{FORECAST}"}}') for name in expected}
     assert found == expected
