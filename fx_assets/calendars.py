@@ -272,6 +272,7 @@ def _target_closed_reason(day: date) -> str | None:
     return _target_holidays(day.year).get(day)
 
 
+@lru_cache(maxsize=20_000)
 def _target_publication(event_time: datetime) -> datetime:
     day = event_time.astimezone(FRANKFURT).date()
     local = time(16, 0) if day >= PUBLICATION_MOVED else time(14, 30)

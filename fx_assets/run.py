@@ -43,10 +43,10 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
         0, or 1 when any step failed; the reasons have been printed then.
     """
     started = time.monotonic()
-    console = _console()
+    console = terminal()
     declared = _restrict(load_declared(), only)
     lake = Lake.from_settings(Settings())
-    runner = _Runner(console)
+    runner = Runner(console)
     for feed in declared.feeds.values():
         parts = partitions_to_ingest(lake, feed, clock.now())
         runner.run(f"{feed.name}_ingest", range_tags(parts[0], parts[-1]))
@@ -67,12 +67,12 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
 
 def show() -> int:
     """Print the latest forecasts without computing anything."""
-    _show(_console(), Lake.from_settings(Settings()), load_declared())
+    _show(terminal(), Lake.from_settings(Settings()), load_declared())
     return 0
 
 
 def _update(
-    runner: _Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec, force_retrain: bool
+    runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec, force_retrain: bool
 ) -> None:
     if not lake.exists("prices", feed.name):
         runner.failures.append(f"{spec.name}: there are no prices of {feed.name} to predict from")
@@ -106,12 +106,12 @@ def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
     return replace(declared, feeds=feeds, forecasts=forecasts)
 
 
-def _console() -> Console:
+def terminal() -> Console:
     """Wraps lines for people only: what reads a pipe wants them whole."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-class _Runner:
+class Runner:
     """Runs asset jobs one after the other and tells how they get on."""
 
     def __init__(self, console: Console) -> None:

@@ -15,6 +15,7 @@ from fx_assets.definitions import defs
 HEAVY = {
     *("mlflow", "evidently", "sklearn", "xgboost", "arch", "statsmodels"),
     *("matplotlib", "onnxruntime", "dagster_mlflow", "skl2onnx", "onnxmltools"),
+    *("ccxt", "lightgbm", "optuna", "torch"),
 }
 
 
@@ -44,7 +45,7 @@ def test_every_asset_has_a_description_owners_kinds_and_a_group(
     definitions: dg.Definitions,
 ) -> None:
     specs = definitions.resolve_all_asset_specs()
-    groups = {*declared().feeds, *declared().forecasts}
+    groups = {*declared().feeds, *declared().forecasts, *declared().universes}
     for spec in specs:
         assert spec.description, spec.key
         assert len(spec.description) > 20, spec.key
@@ -67,7 +68,7 @@ def test_each_declaration_has_its_jobs_schedules_and_sensors(definitions: dg.Def
     schedules = {schedule.name for schedule in repository.schedule_defs}
     sensors = {sensor.name for sensor in repository.sensor_defs}
     for feed in declared().feeds:
-        assert f"{feed}_ingest" in jobs & schedules
+        assert {f"{feed}_ingest", f"{feed}_profile"} <= jobs & schedules
     for forecast in declared().forecasts:
         assert {f"{forecast}_retrain", f"{forecast}_predict"} <= jobs
         assert f"{forecast}_retrain" in schedules

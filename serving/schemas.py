@@ -155,7 +155,7 @@ class Bar(Struct, forbid_unknown_fields=True):
 
     close: Close
     day: Day | None = None
-    event_time: Annotated[datetime, Meta(description="When the bar closes.")] | None = None
+    event_time: Annotated[datetime, Meta(tz=True, description="When the bar closes.")] | None = None
     open: Close | None = None
     high: Close | None = None
     low: Close | None = None

@@ -2,5 +2,6 @@
 
 from fx_assets.components.forecast import Forecast
 from fx_assets.components.price_feed import PriceFeed
+from fx_assets.components.universe import Universe
 
-__all__ = ["Forecast", "PriceFeed"]
+__all__ = ["Forecast", "PriceFeed", "Universe"]

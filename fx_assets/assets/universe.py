@@ -1,0 +1,256 @@
+"""Who is a member, who can be predicted, and what is said of tomorrow: a universe's judgement."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from fx_assets import clock
+from fx_assets.assets.display import content_version, image, markdown_table
+from fx_assets.assets.due import longest_pause
+from fx_assets.assets.universe_prices import (
+    build_instruments,
+    build_prices,
+    build_raw_prices,
+    instrument_partitions,
+)
+from fx_assets.resources import LakeResource
+from fx_assets.specs.universe import UniverseSpec
+
+TABLE = "universe"
+GRACE = timedelta(hours=2)
+"""After a publication, until its predictions are late."""
+P_COLUMNS = {
+    "p_clark_west": "p Clark-West",
+    "p_diebold_mariano": "p Diebold-Mariano",
+    "p_holm": "p Holm",
+    "p_benjamini_yekutieli": "p Benjamini-Yekutieli",
+}
+SHOWN = ["instrument", "target", "candidate", "n", "skill", "95 % interval", *P_COLUMNS.values()]
+
+
+def build_universe(spec: UniverseSpec) -> list[dg.AssetsDefinition]:
+    """All assets of a universe, upstream first."""
+    return [
+        build_instruments(spec),
+        build_raw_prices(spec),
+        build_prices(spec),
+        build_members(spec),
+        build_backtest(spec),
+        build_skill(spec),
+        build_predictions(spec),
+    ]
+
+
+def build_members(spec: UniverseSpec) -> dg.AssetsDefinition:
+    """The asset of memberships, as known at each time."""
+    rule = spec.membership
+
+    @dg.asset(
+        key=[spec.name, TABLE],
+        deps=[[spec.name, "prices"]],
+        group_name=spec.name,
+        description=(
+            f"Who was a member, and when: from fixing {rule.min_history} on, until "
+            f"{rule.max_missed} publications in a row were missed. Those that left stay here."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake"},
+    )
+    def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.evaluation.universe_members import members, membership
+
+        store = lake.open()
+        table = membership(store.read("prices", spec.name), rule, spec.market)
+        commit = store.replace(TABLE, spec.name, table, run_id=context.run.run_id)
+        now = clock.now()
+        free, everyone = members(table, now), members(table, now, pegged=True)
+        return dg.MaterializeResult(
+            data_version=content_version(table),
+            metadata={
+                "dagster/row_count": len(table),
+                "delta_version": commit.version,
+                "members_now": len(free),
+                "pegged_now": ", ".join(sorted({*everyone} - {*free})) or "none",
+                "memberships": dg.MetadataValue.md(_days_table(table)),
+            },
+        )
+
+    return universe
+
+
+def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
+    """The asset of walk-forward rows: every instrument, target and candidate in one table."""
+    candidates = ", ".join(c.name for target in spec.targets for c in target.candidates)
+
+    @dg.asset(
+        key=[spec.name, "backtest"],
+        deps=[[spec.name, "prices"], [spec.name, TABLE]],
+        group_name=spec.name,
+        description=(
+            f"Out-of-sample predictions by {candidates}, a fit every "
+            f"{spec.walk_forward.refit_every} bars; only rows that are not there yet are computed."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake", "scikitlearn"},
+        partitions_def=instrument_partitions(spec),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.evaluation.universe import CACHE_COLUMNS, walk_universe
+
+        store, chosen = lake.open(), list(context.partition_keys)
+        prices = _of(store.read("prices", spec.name), chosen)
+        stored = pd.DataFrame()
+        if store.exists("backtest", spec.name):
+            stored = store.read("backtest", spec.name, columns=CACHE_COLUMNS)
+
+        def progress(done: int, total: int) -> None:
+            context.log.info(f"instrument {done} of {total}")
+
+        rows = walk_universe(
+            spec, prices, store.read(TABLE, spec.name), _of(stored, chosen), progress
+        )
+        commit = store.append("backtest", spec.name, rows, run_id=context.run.run_id)
+        return dg.MaterializeResult(
+            metadata={
+                "instruments": len(chosen),
+                "rows_added": commit.rows,
+                "delta_version": commit.version,
+            },
+        )
+
+    return backtest
+
+
+def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
+    """The asset of verdicts: skill with p-values corrected for every test in the table."""
+
+    @dg.asset(
+        key=[spec.name, "skill"],
+        deps=[[spec.name, "backtest"], [spec.name, TABLE]],
+        group_name=spec.name,
+        description=(
+            "Skill of every candidate for every instrument and target against the baseline, on the "
+            "rows of its membership. Demonstrated is what Holm's correction for all tests of the "
+            f"table leaves below {spec.significance}."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake", "statsmodels"},
+    )
+    def skill(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.evaluation.universe_skill import SKILL_COLUMNS, best_candidates, skill_table
+        from fx_assets.registry.universe_figure import skill_figure
+
+        store = lake.open()
+        rows = store.read("backtest", spec.name, columns=SKILL_COLUMNS)
+        table = skill_table(spec, rows, store.read(TABLE, spec.name), spec.market)
+        commit = store.replace("skill", spec.name, table, run_id=context.run.run_id)
+        tests = int(table["tests"].max()) if len(table) else 0
+        return dg.MaterializeResult(
+            data_version=content_version(table),
+            metadata={
+                "dagster/row_count": len(table),
+                "delta_version": commit.version,
+                "family_of_tests": (
+                    f"{tests} tests: every instrument, target and candidate with at least "
+                    f"{spec.min_rows} rows of membership, past members included"
+                ),
+                **{
+                    f"demonstrated_{kind}_{horizon}": (
+                        f"{int(part['skill_demonstrated'].sum())} of {len(part)}"
+                    )
+                    for (kind, horizon), part in best_candidates(table).groupby(["kind", "horizon"])
+                },
+                "skill": dg.MetadataValue.md(skill_markdown(table)),
+                "plot": image(skill_figure(best_candidates(table))),
+            },
+        )
+
+    return skill
+
+
+def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
+    """The asset of issued predictions; a row, once issued, never changes."""
+
+    @dg.asset(
+        key=[spec.name, "predictions"],
+        deps=[[spec.name, "prices"], [spec.name, "skill"], [spec.name, TABLE]],
+        group_name=spec.name,
+        description=(
+            "What is said of the bar to come for every member: by the best candidate where its "
+            "skill is demonstrated, by the baseline elsewhere."
+        ),
+        freshness_policy=dg.FreshnessPolicy.time_window(
+            fail_window=longest_pause(spec.market.key) + GRACE
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake"},
+        partitions_def=instrument_partitions(spec),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.evaluation.universe_newest import NEWEST_KEY, newest_predictions
+
+        store, now = lake.open(), clock.now()
+        prices = store.read("prices", spec.name)
+        made = newest_predictions(
+            spec,
+            _of(prices, context.partition_keys),
+            store.read(TABLE, spec.name),
+            store.read("skill", spec.name),
+            prices["event_time"].max(),
+            now,
+        )
+        commit = store.insert_new(
+            "predictions", spec.name, made, NEWEST_KEY, run_id=context.run.run_id
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "instruments": made["instrument"].nunique(),
+                "issued": commit.rows,
+                "delta_version": commit.version,
+                "newest": dg.MetadataValue.md(_newest_table(made)),
+            },
+        )
+
+    return predictions
+
+
+def skill_markdown(table: pd.DataFrame) -> str:
+    """The skill table for people: by corrected p-value, what was not tested last."""
+    order = table.sort_values(["p_holm", "p_value"], kind="stable")
+    return markdown_table([*SHOWN, "verdict"], map(_skill_cells, order.to_dict("records")))
+
+
+def _skill_cells(row: dict[Any, Any]) -> list[str]:
+    verdict = "skill demonstrated" if row["skill_demonstrated"] else "not demonstrated"
+    if pd.isna(row["p_value"]):
+        verdict = "too few rows to test"
+    return [
+        row["instrument"],
+        f"{row['kind']} {row['horizon']}",
+        row["candidate"],
+        f"{row['n']:,}",
+        f"{row['skill']:+.2%}",
+        f"{row['skill_lower']:+.2%} to {row['skill_upper']:+.2%}",
+        *(f"{row[name]:.2g}" for name in P_COLUMNS),
+        verdict,
+    ]
+
+
+def _newest_table(made: pd.DataFrame) -> str:
+    columns = ["instrument", "day", "kind", "horizon", "prediction", "baseline", "champion", "mode"]
+    return markdown_table(columns, made[columns].to_numpy().tolist())
+
+
+def _days_table(table: pd.DataFrame) -> str:
+    shown = table.copy()
+    for name in shown.select_dtypes("datetimetz"):
+        shown[name] = shown[name].dt.strftime("%Y-%m-%d").fillna("")
+    return markdown_table(list(shown.columns), shown.to_numpy().tolist())
+
+
+def _of(table: pd.DataFrame, instruments: list[str]) -> pd.DataFrame:
+    return table[table["instrument"].isin(instruments)] if len(table) else table

@@ -1,0 +1,88 @@
+"""A universe's jobs: look for instruments and fixings by the clock, then bring everything up."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from fx_assets.assets.automation import AssetJob, range_tags
+from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
+from fx_assets.assets.universe_prices import instrument_partitions
+from fx_assets.lake import Lake
+from fx_assets.resources import LakeResource
+from fx_assets.settings import Settings
+from fx_assets.specs.universe import UniverseSpec
+
+
+def discover_job(spec: UniverseSpec) -> AssetJob:
+    """Look which instruments the source has, and up to which day."""
+    return dg.define_asset_job(
+        f"{spec.name}_discover",
+        selection=dg.AssetSelection.assets([spec.name, "instruments"]),
+        description="Look which instruments the source has, and up to which day.",
+    )
+
+
+def update_job(spec: UniverseSpec) -> AssetJob:
+    """Bring every table of the universe up to date."""
+    everything = dg.AssetSelection.groups(spec.name)
+    return dg.define_asset_job(
+        f"{spec.name}_update",
+        selection=everything - dg.AssetSelection.assets([spec.name, "instruments"]),
+        description="Fetch, judge, walk forward, test and predict every instrument in one run.",
+    )
+
+
+def discover_schedule(spec: UniverseSpec, job: AssetJob) -> dg.ScheduleDefinition:
+    """Look for new fixings after their publication."""
+    return dg.ScheduleDefinition(
+        name=f"{spec.name}_discover",
+        job=job,
+        cron_schedule=spec.ingest_cron,
+        execution_timezone=str(spec.market.timezone),
+        default_status=schedule_status(),
+        description="Looks for new fixings, and new instruments, after publication.",
+    )
+
+
+def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDefinition:
+    """One run over all instruments whenever the source had something new."""
+
+    @dg.sensor(
+        name=f"{spec.name}_follows_instruments",
+        job=job,
+        minimum_interval_seconds=Settings().sensor_seconds,
+        default_status=sensor_status(),
+        description="Brings the universe up to date when the source has new fixings.",
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        store = lake.open()
+        version = store.version("instruments", spec.name)
+        keys = context.instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
+        if version is None or not keys:
+            return dg.SkipReason("The source has not been looked at yet.")
+        if not is_behind(store, spec):
+            return dg.SkipReason("Every known fixing has its predictions.")
+        if in_progress(context.instance, job.name):
+            return dg.SkipReason("The universe is being brought up to date already.")
+        return dg.RunRequest(
+            run_key=f"instruments version {version}", tags=range_tags(keys[0], keys[-1])
+        )
+
+    return sensor
+
+
+def is_behind(store: Lake, spec: UniverseSpec) -> bool:
+    """Whether the source has a fixing, or an instrument, that the prices or predictions lack."""
+    found = store.read("instruments", spec.name)
+    if not (store.exists("prices", spec.name) and store.exists("predictions", spec.name)):
+        return True
+    prices = store.read("prices", spec.name, columns=["instrument", "event_time"])
+    counts = prices.groupby("instrument").size()
+    if found.set_index("instrument")["fixings"].gt(counts.reindex(found["instrument"])).any():
+        return True
+    if len(counts) < len(found):
+        return True
+    predicted = store.read("predictions", spec.name, columns=["event_time"])["event_time"]
+    return bool(predicted.max() < prices["event_time"].max()) if len(predicted) else True

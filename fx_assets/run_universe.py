@@ -1,0 +1,153 @@
+"""Brings universes up to date on the terminal, and shows what they say."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from fx_assets import clock
+from fx_assets.assets.automation import range_tags
+from fx_assets.assets.universe_automation import is_behind
+from fx_assets.assets.universe_prices import instrument_partitions
+from fx_assets.components.declared import declared
+from fx_assets.errors import SpecError
+from fx_assets.evaluation.universe_members import members
+from fx_assets.evaluation.universe_skill import best_candidates
+from fx_assets.lake import Lake
+from fx_assets.registry.wording import annualised_volatility
+from fx_assets.run import Runner, terminal
+from fx_assets.settings import Settings
+from fx_assets.specs.universe import UniverseSpec
+
+COLUMNS = ("instrument", "state", "last fixing", "target", "says", "baseline", "skill", "p Holm")
+NOT_TESTED = "-"
+
+
+def bring_universes_up_to_date(only: Sequence[str] = ()) -> int:
+    """Fetch, judge, walk forward, test and predict what is stale, then show every universe.
+
+    Returns
+    -------
+    int
+        0, or 1 when any step failed; the reasons have been printed then.
+    """
+    started = time.monotonic()
+    console = terminal()
+    universes = _restrict(declared().universes, only)
+    lake = Lake.from_settings(Settings())
+    runner = Runner(console)
+    for spec in universes:
+        if not runner.run(f"{spec.name}_discover", {}):
+            continue
+        if not is_behind(lake, spec):
+            runner.up_to_date.append(spec.name)
+            continue
+        keys = dg.DagsterInstance.get().get_dynamic_partitions(_partitions(spec))
+        runner.run(f"{spec.name}_update", range_tags(keys[0], keys[-1]))
+    console.print(f"\n{time.monotonic() - started:.1f} s\n")
+    for spec in universes:
+        show_universe(console, lake, spec)
+    for failure in runner.failures:
+        console.print(f"[bold red]FAILED[/] {failure}")
+    return 1 if runner.failures else 0
+
+
+def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
+    """Print the newest predictions of every member, and how many tests found skill."""
+    issued = lake.read_or_empty("predictions", spec.name)
+    if issued.empty:
+        console.print(f"{spec.name} has no predictions yet.")
+        return
+    in_now = members(lake.read("universe", spec.name), clock.now())
+    newest = (
+        issued[issued["instrument"].isin(in_now)]
+        .sort_values("issued_at", kind="stable")
+        .drop_duplicates(["instrument", "kind", "horizon"], keep="last")
+    )
+    lines = sorted((_line(row) for row in newest.to_dict("records")), key=lambda line: line[:4])
+    lines += _without_forecast(lake, spec, set(newest["instrument"]))
+    if sys.stdout.isatty():
+        table = Table(*COLUMNS, title=spec.name)
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+    else:
+        for line in (COLUMNS, *lines):
+            console.print("\t".join(line))
+    console.print(_summary(lake, spec))
+
+
+def _line(row: dict[Any, Any]) -> tuple[str, ...]:
+    tested = not math.isnan(row["p_holm"])
+    verdict = "yes" if row["skill_demonstrated"] else "no"
+    skill = f"{row['skill']:+.1%} by {row['candidate']}: {verdict}"
+    return (
+        row["instrument"],
+        "member",
+        row["day"],
+        f"{row['kind']} {row['horizon']}",
+        _said(row, row["prediction"]),
+        _said(row, row["baseline"]),
+        skill if tested else NOT_TESTED,
+        f"{row['p_holm']:.1g}" if tested else NOT_TESTED,
+    )
+
+
+def _said(row: dict[Any, Any], value: float) -> str:
+    if row["kind"] == "volatility":
+        return f"{annualised_volatility(value, row['horizon'], row['bars_a_year']):.1f} % a year"
+    return f"P(up) {value:.3f}" if row["kind"] == "direction" else f"{value:+.4%}"
+
+
+def _without_forecast(lake: Lake, spec: UniverseSpec, shown: set[str]) -> list[tuple[str, ...]]:
+    """A line for each instrument that is pegged, too young, or gone."""
+    table = lake.read("universe", spec.name).sort_values("first_fixing", kind="stable")
+    lines: list[tuple[str, ...]] = []
+    for row in table.drop_duplicates("instrument", keep="last").to_dict("records"):
+        if row["instrument"] in shown:
+            continue
+        state = "pegged" if row["pegged"] else "no fixing"
+        if pd.notna(row["member_until"]):
+            state = f"left {row['member_until']:%Y-%m-%d}"
+        elif pd.isna(row["member_from"]):
+            state = f"{row['fixings']} fixings, needs {spec.membership.min_history}"
+        day = f"{row['last_fixing']:%Y-%m-%d}"
+        lines.append((row["instrument"], state, day, *[NOT_TESTED] * 5))
+    return sorted(lines)
+
+
+def _summary(lake: Lake, spec: UniverseSpec) -> str:
+    skill = lake.read("skill", spec.name)
+    tests = int(skill["tests"].max()) if len(skill) else 0
+    parts = [
+        f"{kind} {horizon}: {int(table['skill_demonstrated'].sum())} of {len(table)} instruments"
+        for (kind, horizon), table in best_candidates(skill[skill["p_holm"].notna()]).groupby(
+            ["kind", "horizon"]
+        )
+    ]
+    return (
+        f"\nSkill demonstrated, past members included: {', '.join(parts) or 'nothing was tested'}"
+        f" (Holm's correction for {tests} tests at {spec.significance:.0%})."
+    )
+
+
+def _partitions(spec: UniverseSpec) -> str:
+    return str(instrument_partitions(spec).name)
+
+
+def _restrict(universes: dict[str, UniverseSpec], only: Sequence[str]) -> list[UniverseSpec]:
+    unknown = sorted(set(only) - set(universes))
+    if unknown:
+        raise SpecError(
+            f"No universe is called {', '.join(unknown)}.",
+            remedy=f"Declared are: {', '.join(sorted(universes)) or 'none'}.",
+        )
+    return [spec for name, spec in sorted(universes.items()) if not only or name in only]

@@ -1,0 +1,66 @@
+"""Universes to test with: specs, tables of prices, and what members they have."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.evaluation.universe import walk_universe
+from fx_assets.evaluation.universe_members import membership
+from fx_assets.evaluation.universe_skill import skill_table
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets_tests import worlds
+
+
+def universe(**changes: object) -> UniverseSpec:
+    """A universe with a short history and cheap candidates."""
+    values: dict[str, object] = {
+        "name": "small_universe",
+        "description": "A few currencies against the euro, for tests.",
+        "source": {"kind": "ecb"},
+        "membership": {"min_history": 460, "max_missed": 5, "peg_window": 60},
+        "targets": [
+            {"kind": "direction", "candidates": ["logistic_regression"]},
+            {"kind": "volatility", "candidates": ["ewma"]},
+        ],
+        "walk_forward": {"first_test": "1999-01-01", "min_train": 200, "refit_every": 504},
+        "min_rows": 250,
+    }
+    return UniverseSpec.model_validate({**values, **changes})
+
+
+def prices_of(bars: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Many instruments' bars as one table."""
+    return pd.concat(
+        [frame.assign(instrument=name) for name, frame in bars.items()], ignore_index=True
+    )
+
+
+def judged(spec: UniverseSpec, bars: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The skill table of these instruments, from bars to verdict."""
+    prices = prices_of(bars)
+    members = membership(prices, spec.membership, spec.market)
+    rows = walk_universe(spec, prices, members, pd.DataFrame())
+    return skill_table(spec, rows, members, spec.market)
+
+
+def moment(day: str) -> datetime:
+    """18:00 UTC of a day: its fixing has been published."""
+    return datetime.combine(pd.Timestamp(day).date(), time(18), tzinfo=UTC)
+
+
+def with_gaps(n: int, missing: list[tuple[int, int]], seed: int = 0) -> pd.DataFrame:
+    """A random walk without the bars of these ranges of positions."""
+    keep = np.ones(n, dtype=bool)
+    for start, end in missing:
+        keep[start:end] = False
+    return walk(n, seed)[keep].reset_index(drop=True)
+
+
+@cache
+def walk(n: int, seed: int) -> pd.DataFrame:
+    """A random walk, made once."""
+    return worlds.random_walk(n, seed)

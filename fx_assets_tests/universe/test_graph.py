@@ -1,0 +1,131 @@
+"""One chain for all instruments, through real Dagster runs."""
+
+from __future__ import annotations
+
+import io
+
+import dagster as dg
+import pandas as pd
+from rich.console import Console
+
+from fx_assets.run_universe import show_universe
+from fx_assets_tests.platform import failed_checks, failures, metadata
+from fx_assets_tests.universe.conftest import DAYS, SPEC, Started, UniversePlatform
+from fx_assets_tests.universe.helpers import moment
+
+NAME = SPEC.name
+LEFT = ("EUROLD", "left")
+ASSETS = ("instruments", "raw_prices", "prices", "universe", "backtest", "skill", "predictions")
+
+
+def test_the_first_evening_runs_from_a_download_to_predictions(first_evening: Started) -> None:
+    platform = first_evening.platform
+    assert first_evening.discover.success
+    assert first_evening.update.success, failures(first_evening.update)
+    assert platform.partitions == ["EURAAA", "EURBBB", "EUROLD", "EURPEG"]
+    lake = platform.lake
+    issued = lake.read("predictions", NAME)
+    assert set(issued["instrument"]) == {"EURAAA", "EURBBB"}
+    assert set(lake.read("prices", NAME)["instrument"]) == set(platform.partitions)
+    backtest = lake.read("backtest", NAME)
+    assert set(backtest["instrument"]) == {"EURAAA", "EURBBB", "EUROLD"}
+    skill = lake.read("skill", NAME)
+    assert "EUROLD" in set(skill["instrument"])
+    assert "EURPEG" not in set(skill["instrument"])
+
+
+def test_the_number_of_assets_does_not_depend_on_the_number_of_instruments(
+    first_evening: Started,
+) -> None:
+    keys = first_evening.platform.definitions.resolve_asset_graph().get_all_asset_keys()
+    assert {key.to_user_string() for key in keys} == {f"{NAME}/{table}" for table in ASSETS}
+
+
+def test_a_run_over_all_instruments_is_one_commit_a_table(first_evening: Started) -> None:
+    platform = first_evening.platform
+    for table in ASSETS:
+        assert platform.commits(table) == 0, table
+
+
+def test_the_skill_is_shown_with_its_family_of_tests_and_a_plot(first_evening: Started) -> None:
+    said = metadata(first_evening.update, f"{NAME}/skill")
+    assert said["family_of_tests"].startswith("6 tests: every instrument, target and candidate")
+    assert "| EUROLD |" in said["skill"]
+    assert said["plot"].startswith("![plot](data:image/png;base64,")
+    assert said["demonstrated_direction_1"] == "0 of 3"
+
+
+def test_a_run_that_brings_nothing_new_makes_no_commit_and_changes_no_prediction(
+    platform: UniversePlatform,
+) -> None:
+    before = {table: platform.commits(table) for table in ASSETS}
+    platform.travel(moment("2030-01-02"))
+    assert platform.discover().success
+    assert isinstance(platform.ask_sensor(), dg.SkipReason)
+    assert platform.update().success
+    assert {table: platform.commits(table) for table in ASSETS} == before
+
+
+def test_a_new_currency_becomes_a_partition_and_a_new_fixing_one_row_each(
+    platform: UniversePlatform, many_rates: pd.DataFrame
+) -> None:
+    lake = platform.lake
+    before = {t: len(lake.read(t, NAME)) for t in ("raw_prices", "backtest", "predictions")}
+    platform.arrive(many_rates, many_rates.index[DAYS - 5].date())
+    assert platform.discover().success
+    assert platform.partitions[-1] == "EURNEW"
+    request = platform.ask_sensor()
+    assert isinstance(request, dg.RunRequest)
+    result = platform.update()
+    assert result.success, failures(result)
+    after = {t: len(lake.read(t, NAME)) for t in before}
+    # Two fixings of AAA, BBB and PEG, one of NEW; each row of AAA and BBB for two candidates.
+    assert after["raw_prices"] - before["raw_prices"] == 7
+    assert after["backtest"] - before["backtest"] == 8
+    assert after["predictions"] - before["predictions"] == 4
+    assert isinstance(platform.ask_sensor(), dg.SkipReason)
+    members = lake.read("universe", NAME).set_index("instrument")
+    assert pd.isna(members.loc["EURNEW", "member_from"])
+
+
+def test_one_instrument_can_be_brought_up_to_date_alone(
+    platform: UniversePlatform, many_rates: pd.DataFrame
+) -> None:
+    before = platform.lake.read("prices", NAME).groupby("instrument").size()
+    platform.arrive(many_rates.drop(columns="NEW"), many_rates.index[DAYS - 6].date())
+    result = platform.materialize(f"{NAME}/raw_prices", f"{NAME}/prices", first="EURBBB")
+    assert result.success, failures(result)
+    after = platform.lake.read("prices", NAME).groupby("instrument").size()
+    assert (after - before).to_dict() == {"EURAAA": 0, "EURBBB": 1, "EUROLD": 0, "EURPEG": 0}
+    assert platform.commits("prices") == 1
+
+
+def test_a_refused_instrument_does_not_stop_the_others(
+    platform: UniversePlatform, many_rates: pd.DataFrame
+) -> None:
+    day = many_rates.index[DAYS - 6]
+    wrong = many_rates.drop(columns="NEW").copy()
+    wrong.loc[day, "AAA"] *= 100
+    platform.arrive(wrong, day.date())
+    names = ("raw_prices", "prices", "universe", "predictions")
+    first, last = platform.partitions[0], platform.partitions[-1]
+    result = platform.materialize(*(f"{NAME}/{t}" for t in names), first=first, last=last)
+    assert result.success, failures(result)
+    said = failed_checks(result)["every_instrument_passed_the_gate"]
+    assert said.startswith("EURAAA: scale_errors")
+    newest = platform.lake.read("predictions", NAME)
+    newest = newest[newest["event_time"] == newest["event_time"].max()]
+    assert set(newest["instrument"]) == {"EURBBB"}
+    assert "EURAAA" in set(platform.lake.read("quarantine", NAME)["instrument"])
+
+
+def test_the_terminal_shows_members_pegs_and_those_that_left(first_evening: Started) -> None:
+    text = io.StringIO()
+    show_universe(Console(file=text, soft_wrap=True), first_evening.platform.lake, SPEC)
+    said = text.getvalue()
+    states = {tuple(line.split()[:2]) for line in said.splitlines() if line.startswith("EUR")}
+    assert states == {("EURAAA", "member"), ("EURBBB", "member"), ("EURPEG", "pegged"), LEFT}
+    assert "P(up) 0." in said
+    assert "% a year" in said
+    assert "direction 1: 0 of 3 instruments" in said
+    assert "Holm's correction for 6 tests at 5%" in said

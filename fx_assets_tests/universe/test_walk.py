@@ -1,0 +1,110 @@
+"""Walk-forward rows of many instruments: paid for once, and the same however they are computed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fx_assets.evaluation.universe import CACHE_COLUMNS, current_rows, walk_universe
+from fx_assets.evaluation.universe_members import membership
+from fx_assets.evaluation.universe_newest import newest_predictions
+from fx_assets.evaluation.universe_skill import skill_table
+from fx_assets_tests.universe.helpers import moment, prices_of, universe, walk
+
+SPEC = universe(targets=[{"kind": "volatility", "candidates": ["ewma", "log_har"]}], workers=1)
+N = 900
+ORDER = ["instrument", "candidate", "event_time"]
+
+
+@pytest.fixture(scope="module")
+def prices() -> pd.DataFrame:
+    return prices_of({name: walk(N, seed) for seed, name in enumerate(("EURAAA", "EURBBB"))})
+
+
+@pytest.fixture(scope="module")
+def stored(prices: pd.DataFrame) -> pd.DataFrame:
+    return walked(prices)
+
+
+def walked(prices: pd.DataFrame, stored: pd.DataFrame | None = None) -> pd.DataFrame:
+    table = membership(prices, SPEC.membership, SPEC.market)
+    return walk_universe(SPEC, prices, table, pd.DataFrame() if stored is None else stored)
+
+
+def test_nothing_is_computed_twice(prices: pd.DataFrame, stored: pd.DataFrame) -> None:
+    assert len(stored) > 1000
+    assert not stored.duplicated(ORDER).any()
+    assert walked(prices, stored[CACHE_COLUMNS]).empty
+
+
+def test_a_new_bar_adds_one_row_for_each_candidate_and_instrument(
+    prices: pd.DataFrame, stored: pd.DataFrame
+) -> None:
+    last = prices["event_time"].max()
+    before = walked(prices[prices["event_time"] < last])
+    new = walked(prices, before)
+    assert len(new) == 4
+    assert (new["batch"] == 1).all()
+    both = pd.concat([before, new]).sort_values(ORDER, ignore_index=True)
+    whole = stored.sort_values(ORDER, ignore_index=True)
+    pd.testing.assert_frame_equal(both.drop(columns="batch"), whole.drop(columns="batch"))
+
+
+def test_a_revision_that_is_taken_back_leaves_the_rows_as_they_were(
+    prices: pd.DataFrame, stored: pd.DataFrame
+) -> None:
+    row = prices.index[(prices["instrument"] == "EURAAA")][-3]
+    revised = prices.copy()
+    revised.loc[row, "close"] *= 1.01
+    changed = walked(revised, stored)
+    assert set(changed["instrument"]) == {"EURAAA"}
+    after = pd.concat([stored, changed])
+    back = pd.concat([after, walked(prices, after)])
+    kept = current_rows(back).sort_values(ORDER, ignore_index=True)
+    whole = stored.sort_values(ORDER, ignore_index=True)
+    pd.testing.assert_frame_equal(kept.drop(columns="batch"), whole.drop(columns="batch"))
+
+
+def test_the_rows_do_not_depend_on_how_many_processes_computed_them() -> None:
+    spec = universe(targets=[{"kind": "volatility", "candidates": ["ewma"]}], workers=2)
+    prices = prices_of({f"EUR{i:03}": walk(700, i) for i in range(4)})
+    table = membership(prices, spec.membership, spec.market)
+    spread = walk_universe(spec, prices, table, pd.DataFrame())
+    alone = walk_universe(spec.model_copy(update={"workers": 1}), prices, table, pd.DataFrame())
+    pd.testing.assert_frame_equal(spread, alone)
+
+
+def test_instruments_that_were_never_members_are_not_walked_forward(prices: pd.DataFrame) -> None:
+    young = walk(N, 7).tail(300).assign(instrument="EURNEW")
+    assert set(walked(pd.concat([prices, young]))["instrument"]) == {"EURAAA", "EURBBB"}
+
+
+def test_without_skill_the_baseline_predicts_and_the_candidate_is_shown_beside_it(
+    prices: pd.DataFrame, stored: pd.DataFrame
+) -> None:
+    table = membership(prices, SPEC.membership, SPEC.market)
+    skill = skill_table(SPEC, stored, table, SPEC.market)
+    newest, now = prices["event_time"].max(), prices["available_at"].max().to_pydatetime()
+    made = newest_predictions(SPEC, prices, table, skill, newest, now)
+    assert made["instrument"].tolist() == ["EURAAA", "EURBBB"]
+    assert (made["prediction"] == made["baseline"]).all()
+    assert (made["champion"] == "expanding_mean").all()
+    assert (made["candidate_prediction"] != made["baseline"]).all()
+    assert (made["mode"] == "live").all()
+    shown = newest_predictions(
+        SPEC, prices, table, skill.assign(skill_demonstrated=True), newest, moment("2030-01-02")
+    )
+    assert (shown["prediction"] == shown["candidate_prediction"]).all()
+    assert (shown["champion"] == shown["candidate"]).all()
+    assert (shown["mode"] == "late").all()
+
+
+def test_a_member_without_the_newest_fixing_is_not_predicted(
+    prices: pd.DataFrame, stored: pd.DataFrame
+) -> None:
+    last = prices["event_time"].max()
+    missed = prices[(prices["instrument"] == "EURAAA") | (prices["event_time"] < last)]
+    table = membership(missed, SPEC.membership, SPEC.market)
+    skill = skill_table(SPEC, stored, table, SPEC.market)
+    made = newest_predictions(SPEC, missed, table, skill, last, moment("2030-01-02"))
+    assert made["instrument"].tolist() == ["EURAAA"]
