@@ -192,6 +192,23 @@ class FeedSpec(Spec):
         close = str(value.get("day_close") or DAY_CLOSES[market])
         return {**value, "ingest_cron": _cron_after(close, late, weekdays=market == "24x5")}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _gate_of_the_frequency(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("frequency", "1d") == "1d":
+            return value
+        given = value.get("gate", {})
+        if isinstance(given, GateSpec):
+            given = given.model_dump(include=given.model_fields_set)
+        if not isinstance(given, dict):
+            return value
+        defaults = gate_defaults(value["frequency"]).model_dump(include=set(_INTRADAY))
+        filled = {
+            name: defaults[name] | rule if name in defaults and isinstance(rule, dict) else rule
+            for name, rule in given.items()
+        }
+        return {**value, "gate": {**defaults, **filled}}
+
     @model_validator(mode="after")
     def _source_fits_the_calendar(self) -> FeedSpec:
         if self.calendar == "target" and (self.frequency != "1d" or self.day_close):
