@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 100
+MOST_BLOCKS = 200
+"""Each block learns from all rows before it: more of them would take a time quadratic in rows."""
+WINDOWS_AT_ONCE = 50_000
 NEIGHBOUR_SHARE = 0.2
 MIN_NEIGHBOURS = 500
 KNOTS = 101
@@ -53,10 +56,19 @@ def ewma_volatility(log_returns: ArrayLike) -> Floats:
     weights = EWMA_DECAY ** np.arange(EWMA_WINDOW - 1, -1, -1.0)
     squares = np.concatenate([pad, np.square(np.where(known, returns, 0.0))])
     counted = np.concatenate([pad, known.astype(np.float64)])
-    total = (sliding_window_view(squares, EWMA_WINDOW) * weights).sum(axis=1)
-    weight = (sliding_window_view(counted, EWMA_WINDOW) * weights).sum(axis=1)
+    total, weight = (_weighted_sums(values, weights) for values in (squares, counted))
     variance = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
     return np.asarray(np.maximum(np.sqrt(variance), VOLATILITY_FLOOR), dtype=np.float64)
+
+
+def _weighted_sums(values: Floats, weights: Floats) -> Floats:
+    """Weighted sum of each window, a part of them at a time: products of all would not fit."""
+    windows = sliding_window_view(values, len(weights))
+    parts = [
+        (windows[first : first + WINDOWS_AT_ONCE] * weights).sum(axis=1)
+        for first in range(0, len(windows), WINDOWS_AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def newest_volatility(log_returns: ArrayLike) -> float:
@@ -170,9 +182,9 @@ def measure_coverage(
     """Walk forward through the backtest: learn from the labels known, count how often it held.
 
     The first ``start`` rows are only learned from; then each block of rows is judged by intervals
-    learned from labels that were known before it. One outcome cannot cover a probability, so for
-    ``direction`` a case is a block: whether its share of ups lies within what the intervals and
-    the chance of a finite block allow.
+    learned from labels that were known before it. There are at most ``MOST_BLOCKS`` blocks. One
+    outcome cannot cover a probability, so for ``direction`` a case is a block: whether its share of
+    ups lies within what the intervals and the chance of a finite block allow.
     """
     rows = predictions[predictions["target"].notna()].sort_values("event_time")
     said = rows["prediction"].to_numpy(dtype=np.float64)
@@ -181,6 +193,7 @@ def measure_coverage(
     known_at = rows["label_available_at"].to_numpy(dtype="datetime64[us]")
     time = rows["event_time"].to_numpy(dtype="datetime64[us]")
     held: list[bool] = []
+    block = max(block, len(rows) // MOST_BLOCKS)
     for first in range(start, len(rows), block):
         past = np.flatnonzero(known_at[:first] <= time[first])
         if len(past) < MIN_ROWS:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.evaluation.bootstrap import block_weights
+from fx_assets.evaluation.bootstrap import weight_parts
 from fx_assets.evaluation.losses import (
     LOSS_NAMES,
     VARIANCE_FLOOR,
@@ -115,11 +115,12 @@ def measure(
         )
     metrics = _METRICS[kind]
     once = np.ones((1, n))
-    resampled = block_weights(n, horizon, n_boot, seed)
     value = metrics(target, prediction, once) | _skill(kind, target, prediction, baseline, once)
-    draws = metrics(target, prediction, resampled) | _skill(
-        kind, target, prediction, baseline, resampled
-    )
+    parts = [
+        metrics(target, prediction, weights) | _skill(kind, target, prediction, baseline, weights)
+        for weights in weight_parts(n, horizon, n_boot, seed)
+    ]
+    draws = {name: np.concatenate([part[name] for part in parts]) for name in value}
     reference = metrics(target, baseline, once) | {"skill": np.zeros(1)}
     if kind == "direction":
         reference["pr_auc"] = np.array([target.mean()])

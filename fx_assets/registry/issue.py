@@ -119,6 +119,7 @@ class _Issuer:
         self.market = feed.market
         self.raw = store.read("raw_prices", feed.name)
         self.days = self.market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
+        self.known_from = self.raw.groupby("event_time")["available_at"].min()
         self.ledger = read_decisions(store, spec.name)
         self.newest: Inputs | None = None
         self._bundles: dict[int, LoadedBundle] = {}
@@ -133,8 +134,8 @@ class _Issuer:
 
     def why_not(self, event_time: datetime) -> str | None:
         """Why a bar is not predicted from, or ``None`` when it is."""
-        known = (self.raw["event_time"] == event_time) & (self.raw["available_at"] <= self.now)
-        if known.any():
+        known_from = self.known_from.get(pd.Timestamp(event_time))
+        if known_from is not None and known_from <= self.now:
             return None
         published = self.market.publication(event_time)
         if published > self.now:
@@ -234,7 +235,7 @@ class _Frames:
         self._revisions = pd.DatetimeIndex(raw["available_at"][revised]).unique().sort_values()
         self._newest = raw["available_at"].max()
         self._until: pd.Timestamp | None = None
-        self._known = pd.DataFrame()
+        self._known, self._in_order = pd.DataFrame(), True
 
     def known_at(self, instant: datetime) -> pd.DataFrame:
         """The labelled frame of the bars that were known at an instant, its newest row last.
@@ -248,6 +249,10 @@ class _Frames:
         )
         if until != self._until:
             self._known, self._until = self._frame(until), until
+            self._in_order = self._known["available_at"].is_monotonic_increasing
+        if self._in_order:
+            rows = int(self._known["available_at"].searchsorted(asked, side="right"))
+            return self._known[:rows]
         known = (self._known["available_at"] <= asked).to_numpy()
         rows = int(known.sum())
         return self._known[:rows] if known[:rows].all() else self._frame(asked)

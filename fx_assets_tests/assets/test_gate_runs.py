@@ -181,3 +181,17 @@ def test_quarantined_rows_are_kept_once_however_often_they_come(
     platform.ingest("2018")
     kept_out = platform.lake.read("quarantine", "eurusd")
     assert list(kept_out["event_date"]).count(DAY) == 1
+
+
+def test_one_refusal_is_told_once_though_the_provider_packs_its_payload_anew(
+    platform: Platform, rates: pd.DataFrame
+) -> None:
+    platform.arrive(rates, DAY, times_hundred)
+    platform.ingest("2018")
+    platform.travel("2018-04-04T19:00:00+00:00")
+    platform.publish(rates[:DAY], lambda lines: [*times_hundred(lines), ""])
+    assert not platform.ingest("2018").success
+    payloads = platform.lake.read("quality", "eurusd").groupby("batch")["payload"].first()
+    assert payloads.iloc[-1] != payloads.iloc[-2]
+    told = platform.lake.read("alerts", "platform")
+    assert len(told[(told["kind"] == "gate_failed") & (told["state"] == "delivered")]) == 1
