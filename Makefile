@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help run universe dev serve test lint format bench drill bench-serving lock clean
+.PHONY: help run universe dev serve test lint format bench drill bench-serving bench-intraday lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -44,7 +44,7 @@ serve: $(VENV)/installed  ## Forecasts over REST, and a page, on port 8000
 	@$(BIN)/python -m serving
 
 test: $(VENV)/installed-dev  ## The tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML file
 	@$(BIN)/ruff check .
@@ -65,6 +65,11 @@ bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how s
 	@$(BIN)/python benchmarks/pipeline.py
 	@$(BIN)/python benchmarks/promotion_simulation.py
 	@$(BIN)/python benchmarks/drift_delays.py
+	@$(BIN)/python -m benchmarks.monitoring
+
+bench-intraday: $(VENV)/installed-dev  ## A million minute bars, five million of features, an hourly build
+	@$(BIN)/python -m benchmarks.features
+	@$(BIN)/python -m benchmarks.intraday
 
 drill: $(VENV)/installed-dev  ## Two simulated years with everything that goes wrong; nothing may be lost
 	@$(BIN)/python -m benchmarks.drill

@@ -72,7 +72,7 @@ def plain_python() -> None:
     import pandas as pd
 
     from fx_assets import clock, sources
-        from fx_assets.evaluation.evidence import Evidence
+    from fx_assets.evaluation.evidence import Evidence
     from fx_assets.evaluation.folds import feature_columns, folds
     from fx_assets.evaluation.intervals import ewma_volatility, fit_intervals, measure_coverage
     from fx_assets.evaluation.metrics import score

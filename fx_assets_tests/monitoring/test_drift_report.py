@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-import textwrap
 from datetime import UTC, datetime
 
 import numpy as np
@@ -240,44 +237,6 @@ def test_evidently_draws_a_page_that_needs_no_network_and_shows_both_verdicts(
     assert len(table) == len(made.report.columns)
     assert table["stock_drifted"].mean() > 0.5
     assert DriftReport.model_validate_json(made.report.model_dump_json()) == made.report
-
-
-def test_monitoring_one_forecast_takes_five_seconds_with_the_import() -> None:
-    """Processor time of a cold process, pandas loaded; the best of three on a busy machine."""
-    script = """
-        import time
-        import numpy as np, pandas as pd
-        from datetime import UTC, datetime
-        from fx_assets_tests.monitoring.drift_worlds import *
-        from fx_assets.monitoring.drift import check_features, drift_report
-        from fx_assets.features import build_features, feature_set
-        import sys
-        assert not {"evidently", "sklearn", "mlflow", "xgboost"} & set(sys.modules)
-        bars = worlds.ecb_bars()
-        frame = labelled_frame(bars, spec(), TARGET)
-        said = pd.DataFrame({"event_time": frame["event_time"], "baseline": 0.5,
-                             "prediction": 0.5 + np.tanh(frame["log_return"].fillna(0))})
-        start = time.process_time()
-        broken = check_features(frame, build_features(bars, "fx_close", TARGET),
-                                feature_set("fx_close").columns, RULE)
-        rows = monitored_frame(frame, said, spec(), TARGET)
-        through = frame["event_time"].iloc[-40]
-        made = drift_report(spec(), rows, trained_through=through,
-                            measured_at=datetime.now(UTC), broken=broken)
-        from fx_assets.monitoring.evidently_report import evidently_report
-        evidently_report(made, rows, through)
-        print(time.process_time() - start)
-    """
-    busy = []
-    while not busy or (min(busy) >= 5 and len(busy) < 3):
-        run = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        busy.append(float(run.stdout.split()[-1]))
-    assert min(busy) < 5
 
 
 def test_the_features_of_real_prices_are_watched_without_an_error() -> None:
