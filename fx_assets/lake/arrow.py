@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -51,10 +53,28 @@ def to_arrow(frame: pd.DataFrame, *, where: str, stored: pa.Schema | None = None
 
 def content_hash(data: pa.Table) -> str:
     """SHA-256 over schema and rows, in order."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, data.schema) as stream:
+    digest = _Digest()
+    with (
+        pa.PythonFile(digest, mode="w") as sink,
+        pa.ipc.new_stream(sink, data.schema) as stream,
+    ):
         stream.write_table(data.combine_chunks())
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+    return digest.hash.hexdigest()
+
+
+class _Digest(io.RawIOBase):
+    """Hashes what is written and keeps none of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hash = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        return len(data)
 
 
 def conform(data: pa.Table, schema: pa.Schema) -> pa.Table:
