@@ -6,17 +6,21 @@ A provider is a module named after its ``kind`` with a function
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+
+import pandas as pd
 
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, ParsedBars, Provenance, Wanted
 from fx_assets.sources.revisions import new_rows
 from fx_assets.sources.wanted import feed_start, wanted_bars
-from fx_assets.specs import FeedSpec
+from fx_assets.specs import FeedSpec, Source
 
 __all__ = ["Batch", "ParsedBars", "Provenance", "Wanted", "fetch_bars", "new_rows", "wanted_bars"]
 
@@ -47,14 +51,22 @@ def fetch_bars(
     """
     if wanted is None:
         wanted = Wanted(((feed_start(feed), now),))
-    failures: list[SourceError] = []
-    for source in (feed.source, *feed.failover):
+
+    def ask(source: Source, spans: Wanted) -> Batch:
         provider = import_module(f"{__name__}.{source.kind}")
+        answer: Batch = provider.fetch(feed, source, settings, now, cache_dir, spans)
+        return answer
+
+    failures: list[SourceError] = []
+    sources = (feed.source, *feed.failover)
+    for place, source in enumerate(sources):
         try:
-            batch: Batch = provider.fetch(feed, source, settings, now, cache_dir, wanted)
+            batch = ask(source, wanted)
         except SourceError as error:
             failures.append(error)
             continue
+        for other in sources[place + 1 :] if batch.unreached else ():
+            batch = _with_older(batch, other.kind, partial(ask, other))
         return _after(failures, batch)
     if len(failures) == 1:
         raise failures[0]
@@ -63,6 +75,33 @@ def fetch_bars(
         + " ".join(error.message for error in failures),
         remedy=" ".join(dict.fromkeys(error.remedy for error in failures if error.remedy)),
     ) from failures[0]
+
+
+def _with_older(batch: Batch, kind: str, ask: Callable[[Wanted], Batch]) -> Batch:
+    """The batch with the bars that another provider has from before its history."""
+    if not batch.unreached:
+        return batch
+    try:
+        older = ask(Wanted(batch.unreached))
+    except SourceError as error:
+        return _noted(batch, f"{kind} has nothing older: {error.message}")
+    times = older.bars["event_time"]
+    inside = pd.Series(False, index=times.index)
+    for after, until in batch.unreached:
+        inside |= (times > after) & (times <= until)
+    bars = older.bars[inside & ~times.isin(batch.bars["event_time"])]
+    if bars.empty:
+        return _noted(batch, f"{kind} has nothing older.")
+    whole = pd.concat([bars, batch.bars]).sort_values("event_time", ignore_index=True)
+    rejected = pd.concat([older.rejected, batch.rejected], ignore_index=True)
+    said = f"{len(bars)} older bars are from {kind} (sha256 {older.provenance.sha256})."
+    joined = replace(batch, bars=whole, rejected=rejected, unreached=())
+    return _noted(joined, said)
+
+
+def _noted(batch: Batch, said: str) -> Batch:
+    notes = " ".join(filter(None, [batch.provenance.notes, said]))
+    return replace(batch, provenance=batch.provenance.model_copy(update={"notes": notes}))
 
 
 def _after(failures: list[SourceError], batch: Batch) -> Batch:

@@ -99,12 +99,14 @@ class Wanted:
 class Batch:
     """One fetch of one feed: bars, the rows that could not become bars, and where they came from.
 
-    Frames as in :class:`ParsedBars`.
+    Frames as in :class:`ParsedBars`. ``unreached`` are the spans, as in :class:`Wanted`, that lie
+    before the history which the provider gives; a failover may have them.
     """
 
     bars: pd.DataFrame
     rejected: pd.DataFrame
     provenance: Provenance
+    unreached: tuple[tuple[datetime, datetime], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ reaches back 365 days.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ def fetch(
             end = min(until, after + longest)
             points.read(client, source, _widened((after, end + feed.market.bar), shortest, oldest))
             after = end
-    return vendor_batch(feed, client, points.rows(now, notes), now, wanted, notes)
+    batch = vendor_batch(feed, client, points.rows(now, notes), now, wanted, notes)
+    older = [(after, min(until, oldest)) for after, until in wanted.spans if after < oldest]
+    return replace(batch, unreached=tuple(older))
 
 
 class _Points:

@@ -138,3 +138,24 @@ def test_a_year_of_free_history_is_enough_to_begin_with(
         assert champion.candidate == "base_rate"
         assert champion.skill["interval_coverage"] is None
         assert row_of(platform, spec, FRIDAY)["champion"] == "base_rate"
+
+
+def test_a_download_gives_what_lies_before_the_free_history(
+    new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars, folder = world(), new_folder()
+    imported = folder / "data" / "import" / "btcusd" / "btc-usd-max.csv"
+    imported.parent.mkdir(parents=True)
+    imported.write_text(csv(bars[bars["event_time"] <= FRIDAY - 100 * DAY]))
+    with VendorServer({"bitcoin": bars}, FRIDAY + KNOWN) as server:
+        platform = Platform(folder, monkeypatch, [FEED], [], server.env)
+        platform.travel(FRIDAY + KNOWN)
+        result = must(platform.ingest("2020", "2024", feed=FEED.name))
+        prices = platform.lake.prices(FEED.name)
+        known = bars[bars["event_time"] <= FRIDAY].reset_index(drop=True)
+        pd.testing.assert_frame_equal(prices[["event_time", *COLUMNS]], known)
+        older = len(known) - 365
+        assert list(prices["source"]) == ["files"] * older + ["coingecko"] * 365
+        said = metadata(result, f"{FEED.name}/raw_prices")["notes"]
+        assert f"{older} older bars are from files" in said
+        assert failed_checks(result) == {}
