@@ -6,6 +6,7 @@ Local and production differ in the settings that are read here, and nowhere else
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -119,9 +120,20 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     A partitioned asset replaces the rows whose ``event_time`` lies in the run's window, which may
     span many partitions; an asset with :data:`UNIQUE_KEY` only ever adds rows; any other is
     replaced whole.
+
+    The DuckDB file follows the commits of a run, those of the assets' own included, when it ends.
     """
 
     lake: LakeResource
+
+    @contextmanager
+    def yield_for_execution(
+        self,
+        context: dg.InitResourceContext,  # noqa: ARG002
+    ) -> Iterator[DeltaIOManager]:
+        """The manager of one run."""
+        with self.lake.open().deferred_views():
+            yield self
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         lake = self.lake.open()

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from fx_assets.registry.mlflow_registry import ModelRegistry
 from fx_assets_tests import worlds
 from fx_assets_tests.platform import rates_of
+
+settings.register_profile("suite", max_examples=40, deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import dagster as dg
 
+from benchmarks.drill.records import in_memory
 from benchmarks.drill.world import CURRENCY, DAILY_PATH, FIRST_DAY, FRANKFURT, HISTORY_PATH
 from fx_assets.assets.alerting import failure_sensor
 from fx_assets.assets.automation import compaction, compaction_schedule
@@ -31,6 +32,8 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 
 FEED, FORECAST = "eurjpy", "direction"
 QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
+SELDOM = (50_000, 20, 50)
+"""When garbage is collected: runs leave many objects and little garbage."""
 NOWHERE = "http://127.0.0.1:9"
 """An address at which nobody listens."""
 
@@ -129,6 +132,20 @@ class Spent:
             self.times[what] += 1
 
 
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Faults are injected on purpose: the ledger tells of them, not the log."""
+    loggers = [logging.getLogger(n) for n in ("dagster", "fx_assets", "mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 class Deployment:
     """Evaluates the platform's own schedules and sensors, and runs the jobs they ask for.
 
@@ -138,15 +155,16 @@ class Deployment:
 
     def __init__(self, folder: Path, live_from: date) -> None:
         self.folder, self.live_from = folder, live_from
-        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance = in_memory()
         self.definitions = definitions(live_from)
         self.spent = Spent()
         self.failed_runs = 0
         self._lake = resources()["lake"]
+        self._resources = ExitStack().enter_context(
+            dg.build_resources({"lake": self._lake}, instance=self.instance)
+        )
         self._cursors: dict[str, str | None] = {}
         self._run_keys: set[tuple[str, str]] = set()
-        for name in ("dagster", "fx_assets", "mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     @property
     def lake(self) -> Lake:
@@ -158,6 +176,7 @@ class Deployment:
         """What was loaded by now stays; collecting garbage in it again and again is slow."""
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*SELDOM)
 
     def travel(self, now: datetime) -> None:
         """Set the clock; what the source remembers of the last five minutes is forgotten."""
@@ -171,12 +190,13 @@ class Deployment:
         with (
             self.spent.on("schedules and sensors"),
             dg.build_schedule_context(scheduled_execution_time=local) as context,
-            # Dagster hands schedules only those instances that are kept on disk.
+            # Dagster hands schedules only those instances that are kept on disk, and makes another
+            # one for their resources.
             patch.object(dg.ScheduleEvaluationContext, "instance", self.instance),
+            patch.object(dg.ScheduleEvaluationContext, "resources", self._resources),
         ):
-            # Called, not ticked, where there is a function: a tick would make an instance anew.
             if found.required_resource_keys:
-                answer = found(context, lake=self._lake)
+                answer = found(context)
                 requests = [answer] if isinstance(answer, dg.RunRequest) else []
             else:
                 requests = list(found.evaluate_tick(context).run_requests or [])
@@ -202,7 +222,7 @@ class Deployment:
         self, request: Request, using: dg.Definitions | None = None
     ) -> dg.ExecuteInProcessResult:
         """Run a job to its end; a failure is in the result, and is told of."""
-        with self.spent.on(request.job), self.lake.deferred_views():
+        with self.spent.on(request.job):
             job = (using or self.definitions).resolve_job_def(request.job)
             result = job.execute_in_process(
                 run_config=QUIET,

@@ -17,7 +17,8 @@ import pandas as pd
 from benchmarks.drill.deployment import FEED, FORECAST, feed_spec, forecast_spec
 from benchmarks.drill.world import CLOSE, FRANKFURT, PUBLICATION, at, is_open
 from fx_assets.calendars import calendar
-from fx_assets.features import feature_set, labelled_frame
+from fx_assets.features import feature_set
+from fx_assets.features.frame import feature_frame
 from fx_assets.lake import Lake
 
 STAMPS = ("event_time", "available_at", "source", "ingested_at")
@@ -55,12 +56,13 @@ class Invariants:
     _rows: dict[str, np.ndarray] = field(default_factory=dict)
     _versions: dict[str, int | None] = field(default_factory=dict)
     _prices: pd.DataFrame | None = None
-    _seen: set[pd.Timestamp] = field(default_factory=set)
+    _seen: pd.Index = field(default_factory=lambda: pd.Index([]))
 
     def __post_init__(self) -> None:
         self.spec = forecast_spec(self.live_from)
         self.market = calendar(feed_spec().calendar)
-        self.columns = list(feature_set(self.spec.features).columns)
+        self.features = feature_set(self.spec.features)
+        self.columns = list(self.features.columns)
         self.random = np.random.default_rng(self.seed)
 
     def check(self, now: datetime) -> None:
@@ -108,27 +110,20 @@ class Invariants:
         before = self._rows.get(table)
         if before is not None:
             values, counts = np.unique(before, return_counts=True)
-            have, times = np.unique(hashes, return_counts=True)
-            now = dict(zip(have.tolist(), times.tolist(), strict=True))
-            lost = [
-                v
-                for v, n in zip(values.tolist(), counts.tolist(), strict=True)
-                if now.get(v, 0) < n
-            ]
-            require(
-                not lost, f"1 {table} is append-only", f"{len(lost)} row(s) changed or are gone"
-            )
+            times = np.searchsorted(hashes, values, "right") - np.searchsorted(hashes, values)
+            lost = int((times < counts).sum())
+            require(not lost, f"1 {table} is append-only", f"{lost} row(s) changed or are gone")
             self.checks += len(before)
         self._rows[table] = hashes
 
     def on_open_days(self, raw: pd.DataFrame, prices: pd.DataFrame) -> None:
         """6: no weekend, no holiday, no bar twice, and each at the fixing's time."""
-        events = set(raw["event_time"])
-        for event in events - self._seen:
+        events = raw["event_time"].drop_duplicates()
+        for event in events[~events.isin(self._seen)]:
             day = event.tz_convert(FRANKFURT).date()
             require(is_open(day), "6 a bar on a closed day", event)
             require(event == pd.Timestamp(at(day, CLOSE)), "6 a bar off the fixing's time", event)
-        self._seen |= events
+        self._seen = pd.Index(events)
         twice = prices["event_time"].duplicated()
         require(
             not twice.any(), "6 a bar twice in prices", prices[twice].head(1).to_dict("records")
@@ -169,6 +164,7 @@ class Invariants:
         in_time = predictions["issued_at"] < predictions["target_time"]
         require((live == in_time).all(), "2 a late prediction called live", "")
         newest = predictions.sort_values("event_time").tail(10)
+        recent = raw[raw["event_time"] >= newest["event_time"].min()]
         for row in newest.itertuples():
             event, decided = (
                 cast("pd.Timestamp", row.event_time),
@@ -178,7 +174,7 @@ class Invariants:
             require(
                 decided == pd.Timestamp(at(day, PUBLICATION)), "2 decided at another time", row.day
             )
-            known = newest_known(raw, decided)
+            known = newest_known(recent, decided)
             close = known.loc[known["event_time"] == event, "close"]
             require(
                 len(close) == 1 and float(close.iloc[0]) == row.as_of_close,
@@ -193,19 +189,19 @@ class Invariants:
     def scored(self, predictions: pd.DataFrame, prices: pd.DataFrame) -> None:
         """Each prediction whose outcome is known is scored with the truth as it is known."""
         outcomes = self.lake.read_or_empty("outcomes", FORECAST)
-        closes = dict(zip(prices["event_time"], prices["close"], strict=True))
-        issued = set(predictions["event_time"])
         if outcomes.empty:
             return
         self.only_grows(f"outcomes/{FORECAST}", outcomes)
         newest = outcomes.sort_values("known_at").drop_duplicates("day", keep="last")
-        for row in newest.itertuples():
-            target_time = cast("pd.Timestamp", row.target_time)
-            require(row.event_time in issued, "scored without a prediction", row.day)
-            require(target_time in closes, "scored before its outcome", row.day)
+        for wrong, said in (
+            (~newest["event_time"].isin(predictions["event_time"]), "scored without a prediction"),
+            (~newest["target_time"].isin(prices["event_time"]), "scored before its outcome"),
+        ):
+            require(not wrong.any(), said, newest.loc[wrong, "day"].tolist())
+        close = prices.set_index("event_time")["close"]
         recent = newest.sort_values("event_time").iloc[-5:-1]
         for row in recent.itertuples():
-            rose = closes[row.target_time] > closes[row.event_time]
+            rose = close[row.target_time] > close[row.event_time]
             require(bool(row.target) == rose, "scored with another outcome", row.day)
         self.checks += 2 * len(newest)
 
@@ -220,7 +216,7 @@ class Invariants:
         past = prices[prices["event_time"] <= row["event_time"]].reset_index(drop=True)
         if not np.array_equal(features["close"], prices["close"].to_numpy()[: len(features)]):
             return  # a revision has reached prices and not yet the features
-        again = labelled_frame(past, self.spec, self.market).iloc[-1]
+        again = feature_frame(past, self.features, self.market).iloc[-1]
         stored = row[self.columns].to_numpy(np.float64)
         computed = again[self.columns].to_numpy(np.float64)
         same = stored.view(np.uint64) == computed.view(np.uint64)

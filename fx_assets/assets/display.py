@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from fx_assets.assets.price_plot import price_svg
+
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A GitHub-flavoured Markdown table; line breaks and bars inside cells are made harmless."""
@@ -19,15 +21,14 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     return "\n".join(lines)
 
 
-def image(png: bytes) -> dg.MarkdownMetadataValue:
-    """A picture, embedded so that it needs no server."""
-    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+def image(picture: bytes, kind: str = "png") -> dg.MarkdownMetadataValue:
+    """A picture, ``png`` or ``svg+xml``, embedded so that it needs no server."""
+    data = base64.b64encode(picture).decode()
+    return dg.MetadataValue.md(f"![plot](data:image/{kind};base64,{data})")
 
 
 def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, Any]:
     """Row count, last bar and a price plot."""
-    from fx_assets.registry.figures import price_figure
-
     if bars.empty:
         return {"dagster/partition_row_count": 0}
     last = bars.iloc[-1]
@@ -35,7 +36,7 @@ def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, Any]:
         "dagster/partition_row_count": len(bars),
         "last_bar": f"{last['event_time']:%Y-%m-%d %H:%M} UTC",
         "last_close": float(last["close"]),
-        "plot": image(price_figure(bars["event_time"], bars["close"], instrument)),
+        "plot": image(price_svg(bars["event_time"], bars["close"], instrument).encode(), "svg+xml"),
     }
 
 

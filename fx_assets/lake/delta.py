@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
@@ -29,6 +30,7 @@ from tenacity import (
 
 from fx_assets.errors import LakeError
 from fx_assets.lake.commits import COMMIT_ID, ROWS, Commit, CommitInfo, labels, parse
+from fx_assets.lake.frames import FrameCache
 from fx_assets.lake.location import Location
 
 ATTEMPTS = 60
@@ -79,6 +81,7 @@ class DeltaStore:
     def __init__(self, location: Location) -> None:
         self.location = location
         self._local = threading.local()
+        self._frames = FrameCache()
 
     def open(self, table: str, name: str) -> DeltaTable | None:
         """The newest version, or None if there is no such table."""
@@ -87,7 +90,8 @@ class DeltaStore:
         birth = None if self.location.is_remote else _birth(uri)
         try:
             if uri in kept and self._local.births[uri] == birth:
-                kept[uri].update_incremental()
+                if self.location.is_remote or _has_grown(kept[uri], uri):
+                    kept[uri].update_incremental()
             else:
                 kept[uri] = DeltaTable(uri, storage_options=self.location.storage_options)
                 self._local.births[uri] = birth
@@ -139,6 +143,10 @@ class DeltaStore:
     ) -> pd.DataFrame:
         """The rows of a version as a frame, in the order in which they were written."""
         source = self.require(table, name, version)
+        what, stamp = self._frame_key(source, columns)
+        kept = self._frames.get(what, stamp)
+        if kept is not None:
+            return kept
         if columns is not None:
             absent = sorted(set(columns) - {field.name for field in schema_of(source)})
             if absent:
@@ -151,6 +159,9 @@ class DeltaStore:
         except (DeltaError, OSError) as error:
             raise self._error(table, name, "could not be read", error) from None
         frame: pd.DataFrame = data.to_pandas()
+        # A copy of a frame shares what its cells refer to.
+        if version is None and not any(pa.types.is_nested(field.type) for field in data.schema):
+            self._frames.put(what, stamp, frame, data.nbytes)
         return frame
 
     def commit(
@@ -270,6 +281,18 @@ class DeltaStore:
                 how["predicate"] = write.predicate
             write_deltalake(source, write.data, **how, commit_properties=properties)
 
+    def rows_at_hand(self, source: DeltaTable, columns: list[str]) -> pd.DataFrame | None:
+        """These columns of a version that was read lately as a whole, else None."""
+        return self._frames.get(*self._frame_key(source, None), columns)
+
+    def _frame_key(
+        self, source: DeltaTable, columns: list[str] | None
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        uri = source.table_uri.rstrip("/")
+        birth = None if self.location.is_remote else _birth(unquote(uri.removeprefix("file://")))
+        stamp = (birth, str(source.metadata().id), source.version())
+        return (uri, None if columns is None else tuple(columns)), stamp
+
     def _kept(self) -> dict[str, DeltaTable]:
         if not hasattr(self._local, "tables"):
             self._local.tables, self._local.births = {}, {}
@@ -294,6 +317,11 @@ def _birth(uri: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return first.st_ino, first.st_mtime_ns
+
+
+def _has_grown(source: DeltaTable, uri: str) -> bool:
+    """Whether a local table has a version after this one: our tables keep the whole log."""
+    return os.path.exists(f"{uri}/_delta_log/{source.version() + 1:020}.json")
 
 
 def schema_of(source: DeltaTable) -> pa.Schema:

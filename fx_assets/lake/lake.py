@@ -147,7 +147,7 @@ class Lake:
         Exact with several writers: the keys are compared with the very version that the commit
         follows. Of rows with equal keys in the frame, the first counts.
         """
-        plan = writes.inserting(frame, keys, f"{table}/{name}")
+        plan = writes.inserting(frame, keys, f"{table}/{name}", self._store.rows_at_hand)
         return self._commit(table, name, plan, run_id, metadata)
 
     def replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from fx_assets.errors import LakeError
 from fx_assets.lake.arrow import conform, content_hash, to_arrow
 from fx_assets.lake.commits import CONTENT_HASH
 from fx_assets.lake.delta import Plan, Write, dataset_of, schema_of
+
+AtHand = Callable[[DeltaTable, list[str]], pd.DataFrame | None]
 
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "FSCK", "SET TBLPROPERTIES"}
 
@@ -29,8 +32,13 @@ def appending(frame: pd.DataFrame, where: str) -> Plan:
     return plan
 
 
-def inserting(frame: pd.DataFrame, keys: list[str], where: str) -> Plan:
-    """Add the rows whose key is not in the table; of equal keys in the frame, the first."""
+def inserting(
+    frame: pd.DataFrame, keys: list[str], where: str, at_hand: AtHand = lambda _source, _keys: None
+) -> Plan:
+    """Add the rows whose key is not in the table; of equal keys in the frame, the first.
+
+    ``at_hand`` may save reading the table's keys: it returns them, or None.
+    """
     absent = [key for key in keys if key not in frame.columns]
     if not keys or absent:
         raise LakeError(
@@ -50,7 +58,7 @@ def inserting(frame: pd.DataFrame, keys: list[str], where: str) -> Plan:
         given = data.select(keys).to_pandas()
         new = ~given.duplicated()
         if source is not None and data.num_rows:
-            new &= ~_contained(given, source, data, where)
+            new &= ~_contained(given, source, data, where, at_hand)
         data = data.filter(pa.array(new.to_numpy()))
         return Write(data, "append") if _changes(data, stored) else None
 
@@ -115,7 +123,9 @@ def _changes(data: pa.Table, stored: pa.Schema | None) -> bool:
     return stored is None or data.num_rows > 0 or not set(data.column_names) <= set(stored.names)
 
 
-def _contained(given: pd.DataFrame, source: DeltaTable, data: pa.Table, where: str) -> pd.Series:
+def _contained(
+    given: pd.DataFrame, source: DeltaTable, data: pa.Table, where: str, at_hand: AtHand
+) -> pd.Series:
     """Which of the given keys the table has; the first key's range limits what is read."""
     keys = list(given.columns)
     absent = [key for key in keys if key not in schema_of(source).names]
@@ -124,11 +134,13 @@ def _contained(given: pd.DataFrame, source: DeltaTable, data: pa.Table, where: s
             f"{where}: the table has no key column {', '.join(absent)}.",
             remedy="Insert by columns that the table has, or replace the whole table.",
         )
-    first = ds.field(keys[0])
-    lowest, highest = given[keys[0]].min(), given[keys[0]].max()
-    kind = data.schema.field(keys[0]).type
-    within = (first >= pa.scalar(lowest, kind)) & (first <= pa.scalar(highest, kind))
-    present = dataset_of(source).to_table(columns=keys, filter=within).to_pandas()
+    present = at_hand(source, keys)
+    if present is None:
+        first = ds.field(keys[0])
+        lowest, highest = given[keys[0]].min(), given[keys[0]].max()
+        kind = data.schema.field(keys[0]).type
+        within = (first >= pa.scalar(lowest, kind)) & (first <= pa.scalar(highest, kind))
+        present = source.to_pyarrow_dataset().to_table(columns=keys, filter=within).to_pandas()
     marked = given.merge(present.drop_duplicates(), on=keys, how="left", indicator="_present")
     return marked["_present"] == "both"
 

@@ -117,52 +117,6 @@ def importance_figure(importance: Mapping[str, float], top: int = 15) -> bytes:
     return to_png(figure)
 
 
-def price_figure(
-    event_time: pd.Series[Any],
-    close: pd.Series[Any],
-    instrument: str,
-    forecast: pd.DataFrame | None = None,
-) -> bytes:
-    """Closes and, where given, forecast levels with their intervals.
-
-    Parameters
-    ----------
-    event_time : Series
-        UTC, sorted.
-    close : Series
-        In quote currency per unit of base, as is the forecast.
-    forecast : DataFrame, optional
-        ``target_time`` (UTC), ``level``, ``lower``, ``upper``.
-    """
-    figure, axes = _canvas(instrument)
-    axes.set_ylabel(f"{instrument[3:]} per {instrument[:3]}" if len(instrument) == 6 else "price")
-    if close.empty:
-        return _nothing(figure, axes)
-    shown = _thin(len(close))
-    axes.plot(
-        _dates(event_time.iloc[shown]),
-        close.iloc[shown].to_numpy(float),
-        color=BLUE,
-        linewidth=1,
-        label="close",
-    )
-    if forecast is not None and not forecast.empty:
-        level, low, high = (forecast[c].to_numpy(float) for c in ("level", "lower", "upper"))
-        axes.errorbar(
-            _dates(forecast["target_time"]),
-            level,
-            yerr=np.maximum([level - low, high - level], 0),
-            fmt="D",
-            markersize=4,
-            capsize=3,
-            color=ORANGE,
-            label="forecast with its interval",
-        )
-        axes.legend(loc="best")
-    _date_axis(axes)
-    return to_png(figure)
-
-
 def volatility_figure(predictions: pd.DataFrame, horizon: int | None = None) -> bytes:
     """Predicted and realised volatility.
 
@@ -199,7 +153,8 @@ def _canvas(title: str, left: float = 0.09) -> tuple[Figure, Axes]:
     # Matplotlib's own layouts draw everything twice to find these margins.
     figure.subplots_adjust(left=left, right=0.98, bottom=0.15, top=0.91)
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=10, loc="left")
+    # Without its height given, all labels are laid out once more to find room for it.
+    axes.set_title(title, fontsize=10, loc="left", y=1.0)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -178,7 +178,7 @@ def test_every_commit_names_the_dagster_run_that_made_it(started: Started) -> No
 def test_a_person_sees_rows_the_last_bar_a_plot_and_scores(started: Started) -> None:
     prices = metadata(started.ingest, "eurusd/prices")
     assert prices["last_bar"].startswith(TODAY)
-    assert "data:image/png;base64," in prices["plot"]
+    assert "data:image/svg+xml;base64," in prices["plot"]
     candidate = metadata(started.retrain, "direction/models/logistic_regression")
     assert "| brier |" in candidate["scores"]
     assert "data:image/png;base64," in candidate["cumulative_loss_difference"]

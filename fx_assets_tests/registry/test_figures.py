@@ -16,7 +16,6 @@ from fx_assets.registry import figures, links
 N = 5600
 RANDOM = np.random.default_rng(7)
 TIMES = pd.Series(pd.bdate_range("2005-01-03 13:15", periods=N, tz="UTC").as_unit("us"))
-CLOSE = pd.Series(1.2 * np.exp(np.cumsum(RANDOM.normal(0, 0.005, N))))
 BINS = pd.DataFrame(
     {
         "n": [1200, 1300],
@@ -30,19 +29,10 @@ DIFFERENCE = pd.DataFrame({"event_time": TIMES, "advantage": RANDOM.normal(0, 1e
 VARIANCE = pd.DataFrame(
     {"event_time": TIMES, "prediction": np.full(N, 2.5e-5), "target": RANDOM.chisquare(1, N) * 2e-5}
 )
-FORECAST = pd.DataFrame(
-    {
-        "target_time": TIMES.iloc[-1:] + pd.Timedelta("1D"),
-        "level": [1.2],
-        "lower": [1.18],
-        "upper": [1.22],
-    }
-)
 PLOTS: dict[str, Callable[[], Any]] = {
     "reliability": lambda: figures.reliability_figure(BINS),
     "loss": lambda: figures.cumulative_loss_figure(DIFFERENCE, "xgboost", "base_rate", "Brier"),
     "importance": lambda: figures.importance_figure({f"feature_{i}": i for i in range(36)}),
-    "price": lambda: figures.price_figure(TIMES, CLOSE, "EURUSD", FORECAST),
     "volatility": lambda: figures.volatility_figure(VARIANCE, horizon=1),
 }
 
@@ -89,11 +79,9 @@ def test_the_fifteen_most_important_features_are_shown_greatest_on_top(axes_of: 
     assert axes.patches[-1].get_width() == pytest.approx(100 * 35 / 630)
 
 
-def test_prices_and_volatility_have_units_and_dates(axes_of: Any) -> None:
-    price = axes_of(PLOTS["price"])
-    assert price.get_ylabel() == "USD per EUR"
-    assert price.get_xlabel() == "event time (UTC)"
+def test_volatility_has_units_and_dates(axes_of: Any) -> None:
     volatility = axes_of(PLOTS["volatility"])
+    assert volatility.get_xlabel() == "event time (UTC)"
     assert volatility.get_ylabel() == "volatility (% a year)"
     predicted = volatility.lines[1].get_ydata()
     assert predicted[0] == pytest.approx(100 * np.sqrt(2.5e-5 * 252))
@@ -106,7 +94,6 @@ def test_prices_and_volatility_have_units_and_dates(axes_of: Any) -> None:
         lambda: figures.reliability_figure(BINS.iloc[:0]),
         lambda: figures.cumulative_loss_figure(DIFFERENCE.iloc[:0], "xgboost"),
         lambda: figures.importance_figure({"rsi_14": float("nan"), "macd": 0.0}),
-        lambda: figures.price_figure(TIMES.iloc[:0], CLOSE.iloc[:0], "EURUSD"),
         lambda: figures.volatility_figure(VARIANCE.iloc[:0]),
     ],
 )
