@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help run universe dev serve test lint format bench drill bench-serving bench-intraday lock clean
+.PHONY: help run universe dev serve test test-slow lint format bench drill bench-serving bench-intraday lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -44,7 +44,10 @@ serve: $(VENV)/installed  ## Forecasts over REST, and a page, on port 8000
 	@$(BIN)/python -m serving
 
 test: $(VENV)/installed-dev  ## The tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-slow: $(VENV)/installed-dev  ## What takes minutes: the packaged forecasts, judged from nothing, against pinned numbers
+	@$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML file
 	@$(BIN)/ruff check .

@@ -1,0 +1,70 @@
+"""The packaged prices, judged from nothing, give the numbers that were pinned."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fx_assets.lake import Lake
+from fx_assets_tests.golden.numbers import summary
+
+PINNED = Path(__file__).with_name("packaged.json")
+NOW = "2026-11-02T12:00:00+00:00"
+UNIVERSE = "ecb_universe"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_packaged_forecasts_and_universe_come_out_as_they_were_pinned(tmp_path: Path) -> None:
+    for command in ("run", "universe"):
+        _run(tmp_path, command)
+    pinned = json.loads(PINNED.read_text())
+    found = summary(
+        Lake(str(tmp_path / "data/lake")), [n for n in pinned if n != UNIVERSE], UNIVERSE
+    )
+    assert _differences(pinned, json.loads(json.dumps(found))) == []
+
+
+def _run(home: Path, command: str) -> None:
+    environment = {
+        **os.environ,
+        "FX_ASSETS_HOME": str(home),
+        "DAGSTER_HOME": str(home),
+        "FX_ASSETS_NOW": NOW,
+        "FX_ASSETS_ECB_HISTORY_URL": "http://127.0.0.1:9/history.zip",
+        "FX_ASSETS_ECB_DAILY_URL": "http://127.0.0.1:9/daily.xml",
+        "FX_ASSETS_HTTP_ATTEMPTS": "1",
+    }
+    (home / "dagster.yaml").write_text(Path("dagster.yaml").read_text())
+    done = subprocess.run(
+        [sys.executable, "-m", "fx_assets.cli", command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def _differences(pinned: Any, found: Any, where: str = "") -> list[str]:
+    """Each place where two summaries differ by more than other processors' rounding."""
+    if isinstance(pinned, dict) and isinstance(found, dict):
+        names = sorted(set(pinned) | set(found))
+        return [
+            text
+            for name in names
+            for text in _differences(pinned.get(name), found.get(name), f"{where}/{name}")
+        ]
+    if isinstance(pinned, list) and isinstance(found, list) and len(pinned) == len(found):
+        pairs = enumerate(zip(pinned, found, strict=True))
+        return [t for i, (a, b) in pairs for t in _differences(a, b, f"{where}/{i}")]
+    if isinstance(pinned, float) and isinstance(found, float):
+        same = found == pytest.approx(pinned, rel=1e-8, abs=1e-14)
+        return [] if same else [f"{where}: {found!r} instead of {pinned!r}"]
+    return [] if pinned == found else [f"{where}: {found!r} instead of {pinned!r}"]
