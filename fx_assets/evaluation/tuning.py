@@ -7,13 +7,10 @@ first trial is what the candidate would be without tuning, as far as its space h
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -21,6 +18,7 @@ import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
 from fx_assets import models
+from fx_assets.code_identity import code_identity
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, SpecError
 from fx_assets.evaluation.folds import Positions
 from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
@@ -203,9 +201,8 @@ def tuning_of(candidate: CandidateSpec, trials: pd.DataFrame) -> Tuning:
 
 
 def code_version() -> str:
-    """A short hash of this module and Optuna's version, which decide what a search finds."""
-    content = Path(__file__).read_bytes() + version("optuna").encode()
-    return hashlib.sha256(content).hexdigest()[:16]
+    """A short hash of the code of a search and of Optuna's version: they decide what it finds."""
+    return code_identity((__name__, "search"), (__name__, "inner_split")).digest
 
 
 def _draw(trial: Trial, name: str, dimension: Dimension) -> Value:

@@ -6,13 +6,12 @@ can predict, in ``fx_assets.specs.forecast.FAMILIES``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
+from fx_assets.code_identity import CodeIdentity, code_identity, installed_version
 from fx_assets.errors import SpecError
 from fx_assets.models.base import FEATURES, InputSpec, Model, model_inputs
 from fx_assets.specs.forecast import FAMILIES, TargetSpec
@@ -22,6 +21,7 @@ __all__ = [
     "InputSpec",
     "Model",
     "build_model",
+    "code_reached",
     "code_version",
     "model_class",
     "model_inputs",
@@ -64,7 +64,7 @@ def build_model(
             f"{family} does not predict {target.kind}.", remedy=f"Choose one of {', '.join(able)}."
         )
     for library in found.libraries:
-        if not _version(library):
+        if not installed_version(library):
             extra = f"[{found.extra}]" if found.extra else ""
             raise SpecError(
                 f"{family} needs {library}, which is not installed.",
@@ -73,25 +73,22 @@ def build_model(
     return found(target=target, seed=seed, **dict(params or {}))
 
 
+@lru_cache(maxsize=256)
 def code_version(family: str) -> str:
     """A short hash of the code that decides what a family's fit and prediction compute.
 
-    It covers ``base.py``, the family's own module, the module of every class that it inherits from,
-    and the versions of the libraries that fit it. Imports none of those libraries.
+    It covers what of ours they reach, the numeric packages that this calls, and the libraries that
+    fit the family (:mod:`fx_assets.code_identity`). Imports none of those libraries.
     """
+    return code_reached(family).digest
+
+
+def code_reached(family: str) -> CodeIdentity:
+    """The code that a family's inputs, fit and prediction reach; their ONNX graph is not in it."""
     found = model_class(family)
-    sources = sorted({c.__module__ for c in found.__mro__ if c.__module__.startswith(__name__)})
-    content = hashlib.sha256()
-    for module in sources:
-        content.update(Path(str(import_module(module).__file__)).read_bytes())
-    for library in found.libraries:
-        content.update(f"{library}=={_version(library)}".encode())
-    return content.hexdigest()[:16]
-
-
-def _version(library: str) -> str:
-    """The installed version of a distribution; empty if there is none."""
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""
+    return code_identity(
+        (found.__module__, "MODEL"),
+        (f"{__name__}.base", "model_inputs"),
+        methods=("fit", "predict"),
+        libraries=found.libraries,
+    )

@@ -69,24 +69,6 @@ def test_the_code_version_names_one_code_and_differs_between_families():
     assert versions == {family: code_version(family) for family in FAMILIES}
 
 
-@pytest.mark.parametrize("module", ["base", "_window", "garch"])
-def test_the_code_version_changes_with_every_module_that_the_family_inherits(module, monkeypatch):
-    before, other = code_version("garch"), code_version("ridge")
-    read = Path.read_bytes
-    monkeypatch.setattr(
-        Path, "read_bytes", lambda p: read(p) + (b"\n" if p.stem == module else b"")
-    )
-    assert code_version("garch") != before
-    assert (code_version("ridge") != other) == (module == "base")
-
-
-def test_the_code_version_changes_with_the_library_that_fits(monkeypatch):
-    before, other = code_version("xgboost"), code_version("ewma")
-    monkeypatch.setattr(fx_assets.models, "version", lambda library: "99")
-    assert code_version("xgboost") != before
-    assert code_version("ewma") == other
-
-
 def test_a_window_row_holds_the_newest_return_last_and_nan_before_the_start():
     frame = pd.DataFrame({"log_return": np.arange(30.0)})
     X = model_inputs(frame, model_class("log_har"))
