@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from fx_assets.calendars import DAY_CLOSES, Calendar, Frequency, calendar
-from fx_assets.specs.base import Name, Spec
+from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.sources import (
     EVERY_FREQUENCY,
     FREQUENCIES,
@@ -243,7 +243,30 @@ class FeedSpec(Spec):
         """The calendar of the feed's bars."""
         if self.calendar == "target":
             return calendar("target")
-        delay = self.delay_minutes
-        if delay is None:
-            delay = PUBLICATION_DELAYS.get(self.source.kind, 0)
-        return calendar(f"{self.calendar}|{self.frequency}|{self.day_close or ''}|{delay:g}")
+        return calendar(f"{self.calendar}|{self.frequency}|{self.day_close or ''}|{self._delay:g}")
+
+    @property
+    def reading(self) -> str:
+        """A short stable hash of everything that decides what a bar of this feed means."""
+        return digest(self.reading_facts)
+
+    @property
+    def reading_facts(self) -> dict[str, str]:
+        """What decides the meaning of a bar, by setting: the source's, and when bars close.
+
+        Where bars are fetched from, from when on, and how they are judged do not belong to it. A
+        setting that is left open reads the same as one that repeats the custom.
+        """
+        facts = {f"source.{name}": value for name, value in self.source.reading.items()}
+        facts |= {"calendar": self.calendar, "frequency": self.frequency}
+        if self.calendar == "target":
+            return facts
+        if self.frequency == "1d":
+            facts["day_close"] = self.day_close or DAY_CLOSES[self.calendar]
+        return facts | {"delay_minutes": f"{self._delay:g}"}
+
+    @property
+    def _delay(self) -> float:
+        if self.delay_minutes is not None:
+            return self.delay_minutes
+        return PUBLICATION_DELAYS.get(self.source.kind, 0)

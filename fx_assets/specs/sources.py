@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
@@ -74,13 +74,33 @@ def _day_close(value: str) -> str:
 DayClose = Annotated[str, AfterValidator(_day_close)]
 
 
-class EcbSource(Spec):
+class SourceSpec(Spec):
+    """What every source shares: which of its settings decide what its bars mean."""
+
+    whereabouts: ClassVar[frozenset[str]] = frozenset()
+    """Settings that say where bars lie or what may stand in for them, not what they mean."""
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """The settings that decide what a bar means, where they differ from the defaults."""
+        told = self.model_dump(mode="json", exclude=set(self.whereabouts), exclude_defaults=True)
+        return {name: _told(value) for name, value in told.items()}
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {part}" for name, part in sorted(value.items()))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class EcbSource(SourceSpec):
     """Euro foreign exchange reference rates of the European Central Bank.
 
     The bar is the price of one unit of ``base`` in ``quote``. Where neither is the euro it is the
     cross of two euro rates of the same fixing.
     """
 
+    whereabouts: ClassVar[frozenset[str]] = frozenset({"fallback"})
     kind: Literal["ecb"]
     base: Currency = "EUR"
     quote: Currency
@@ -97,7 +117,7 @@ class EcbSource(Spec):
         return self.base + self.quote
 
 
-class FrankfurterSource(Spec):
+class FrankfurterSource(SourceSpec):
     """The ECB's reference rates as the Frankfurter API serves them; needs no key."""
 
     kind: Literal["frankfurter"]
@@ -114,7 +134,7 @@ class FrankfurterSource(Spec):
         return self.base + self.quote
 
 
-class TwelveDataSource(Spec):
+class TwelveDataSource(SourceSpec):
     """Bars from Twelve Data; needs the key in ``FX_ASSETS_TWELVE_DATA_KEY``."""
 
     kind: Literal["twelve_data"]
@@ -125,7 +145,7 @@ class TwelveDataSource(Spec):
         return _letters(self.symbol)
 
 
-class CoinGeckoSource(Spec):
+class CoinGeckoSource(SourceSpec):
     """Price, market capitalisation and volume of a coin from CoinGecko.
 
     The free tier reaches back 365 days. A key, where there is one, is in
@@ -138,7 +158,7 @@ class CoinGeckoSource(Spec):
     instrument: Instrument
 
 
-class CryptoCompareSource(Spec):
+class CryptoCompareSource(SourceSpec):
     """OHLCV bars from CryptoCompare, which is CoinDesk's data API now.
 
     A key, where there is one, is in ``FX_ASSETS_CRYPTOCOMPARE_KEY``.
@@ -154,7 +174,7 @@ class CryptoCompareSource(Spec):
         return _letters(self.pair)
 
 
-class CcxtSource(Spec):
+class CcxtSource(SourceSpec):
     """OHLCV candles of an exchange through ccxt; public candles need no key."""
 
     kind: Literal["ccxt"]
@@ -180,9 +200,10 @@ FileFormat = Literal[
 FileColumn = Literal["time", "date", "open", "high", "low", "close", "volume", "market_cap"]
 
 
-class FilesSource(Spec):
+class FilesSource(SourceSpec):
     """CSV and Parquet files, local or on S3."""
 
+    whereabouts: ClassVar[frozenset[str]] = frozenset({"path"})
     kind: Literal["files"]
     path: str = Field(min_length=1)
     """A file, or a glob such as ``data/import/eurusd/*.csv`` or ``s3://bucket/btc/**/*.parquet``;
@@ -208,7 +229,7 @@ class FilesSource(Spec):
     """What prices are divided by; 100000 for vendors that write 1.08512 as 108512."""
 
 
-class SimulatedSource(Spec):
+class SimulatedSource(SourceSpec):
     """A seeded artificial price, clearly labelled, to try things out without a network.
 
     Log returns follow a GARCH(1,1) with Student-t innovations and no predictable mean.
