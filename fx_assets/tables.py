@@ -1,0 +1,729 @@
+"""The catalogue: every stored table once.
+
+A table lies at ``<lake>/<table>/<name>``, where the name is a feed's, a forecast's or a universe's.
+What identifies its rows, and which of several rows about one thing counts, is said here and nowhere
+else: writers take keys and types from it, readers their joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
+
+Owner = Literal["feed", "forecast", "universe", "platform"]
+Written = Literal["appended", "replaced"]
+
+TEXT, NUMBER, COUNT, YES = "object", "float64", "int64", "bool"
+INSTANT = "datetime64[us, UTC]"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column with its pandas dtype; instants are UTC."""
+
+    name: str
+    dtype: str
+    meaning: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A stored table.
+
+    Rows that are equal in ``about`` are about the same thing; of these the one that is last by the
+    columns in ``newest`` counts, where there can be several. Columns were added over time: one that
+    a stored table lacks is empty in all its rows.
+    """
+
+    name: str
+    owner: Owner
+    row: str
+    """What a row is."""
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    """Unique among rows; empty where nothing is."""
+    about: tuple[str, ...] = ()
+    """What a row is about; the key unless it is given."""
+    newest: tuple[str, ...] = ()
+    written: Written = "appended"
+    more: str = ""
+    """Which columns there are besides."""
+    version: int = field(default=1)
+    """Of the schema; raised when older code could no longer read it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The columns with their pandas dtypes."""
+        return {column.name: column.dtype for column in self.columns}
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """What a row is about."""
+        return self.about or self.key
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+
+SERIES_COLUMN = "series"
+"""The column of every row about a forecast that says what it is about."""
+_SERIES = Column(
+    SERIES_COLUMN, TEXT, "what the forecast was about, by the hash in the table `series`"
+)
+_EVENT = Column("event_time", INSTANT, "close of the bar that it is made from")
+_TARGET_TIME = Column("target_time", INSTANT, "close of the bar that it is about")
+_INSTRUMENT = Column("instrument", TEXT, "what is priced")
+_KIND = Column("kind", TEXT, "direction, return or volatility")
+_HORIZON = Column("horizon", COUNT, "how far ahead", "bars")
+_RECIPE = Column("recipe", TEXT, "hash of the recipe")
+_CANDIDATE = Column("candidate", TEXT, "name of the candidate")
+_CODE = Column("code_version", TEXT, "hash of the family's code")
+_PREDICTION = Column("prediction", NUMBER, "what is said", "of the target")
+_BASELINE = Column("baseline", NUMBER, "what the baseline says", "of the target")
+_MODE = Column("mode", TEXT, "live, or late when it was issued after its target time")
+
+_BAR_MEANINGS = {
+    "event_time": "when the bar closed",
+    "available_at": "when it could first be known",
+    "open": "first price",
+    "high": "highest price",
+    "low": "lowest price",
+    "close": "last price, or the fixing",
+    "volume": "what was traded",
+    "market_cap": "market capitalisation",
+    "source": "the provider that it came from, also after a failover",
+    "ingested_at": "when it was stored",
+    "payload": "SHA-256 of what the provider sent",
+}
+_PRICED = {"open", "high", "low", "close"}
+_BARS = tuple(
+    Column(name, dtype, _BAR_MEANINGS.get(name, ""), "of the quote" if name in _PRICED else "")
+    for name, dtype in BAR_DTYPES.items()
+)
+_REJECTED_MEANINGS = {
+    "event_date": "its date, as it was written",
+    "column": "the column that is wrong",
+    "value": "its value, as it was written",
+    "check": "the check that it fails",
+    "reason": "why",
+    "source": "the provider",
+    "ingested_at": "when it was looked at",
+    "payload": "SHA-256 of what the provider sent",
+}
+
+RAW_PRICES = Table(
+    name="raw_prices",
+    owner="feed",
+    row="a bar, or a revision of one",
+    columns=_BARS,
+    key=("event_time", "available_at", "close"),
+    about=("event_time",),
+    newest=("available_at", "ingested_at"),
+)
+PRICES = Table(
+    name="prices",
+    owner="feed",
+    row="a bar as known now",
+    columns=_BARS,
+    key=("event_time",),
+    written="replaced",
+)
+QUARANTINE = Table(
+    name="quarantine",
+    owner="feed",
+    row="a row that was kept out, with the check and the reason",
+    columns=tuple(Column(n, t, _REJECTED_MEANINGS.get(n, "")) for n, t in REJECTED_DTYPES.items()),
+    key=("event_date", "column", "value", "reason"),
+)
+QUALITY = Table(
+    name="quality",
+    owner="feed",
+    row="one check of one ingestion",
+    columns=(
+        Column("batch", COUNT, "number of the ingestion"),
+        Column("checked_at", INSTANT, "when it was judged"),
+        Column("check", TEXT, "name of the check"),
+        Column("severity", TEXT, "block, warn or off"),
+        Column("passed", YES, "whether the count is within the limit"),
+        Column("count", NUMBER, "what was measured"),
+        Column("limit", NUMBER, "where a finding starts"),
+        Column("message", TEXT, "the finding in words"),
+        Column("examples", TEXT, "some of the offending rows"),
+        Column("window_start", INSTANT, "first event time that was asked for"),
+        Column("window_end", INSTANT, "end of what was asked for"),
+        Column("payload", TEXT, "SHA-256 of what the provider sent"),
+    ),
+    key=("batch", "check"),
+)
+SOURCES = Table(
+    name="sources",
+    owner="feed",
+    row="a payload that was read",
+    columns=(
+        Column("provider", TEXT, "which of the source's ways answered"),
+        Column("url", TEXT, "what was read, without credentials"),
+        Column("sha256", TEXT, "of the payload"),
+        Column("last_date", TEXT, "newest day in it"),
+        Column("fetched_at", INSTANT, "when it was read"),
+        Column("fallback_reason", TEXT, "why the live source was not used"),
+        Column("etag", TEXT, "the provider's mark of it"),
+        Column("not_modified", YES, "whether the provider said that nothing changed"),
+        Column("notes", TEXT, "what else a person should know"),
+    ),
+    key=("provider", "sha256"),
+)
+
+SERIES = Table(
+    name="series",
+    owner="forecast",
+    row="what the forecast is, or was, about",
+    columns=(
+        Column(SERIES_COLUMN, TEXT, "hash of the five facts that follow"),
+        Column("feed", TEXT, "where its bars come from"),
+        _INSTRUMENT,
+        Column("reading", TEXT, "hash of what decides the meaning of a bar of the feed"),
+        _KIND,
+        _HORIZON,
+        Column("calendar", TEXT, "of the feed's bars"),
+        Column("first_seen", INSTANT, "when it was first worked on"),
+    ),
+    key=(SERIES_COLUMN,),
+)
+_LABELS = (
+    Column("target", NUMBER, "what happened; empty while it is not known", "of the target"),
+    _TARGET_TIME,
+    Column("label_available_at", INSTANT, "when the label is known"),
+    Column("baseline_mean", NUMBER, "mean of all targets known by available_at", "of the target"),
+    Column("last_target", NUMBER, "newest target known by available_at", "of the target"),
+)
+FEATURES = Table(
+    name="features",
+    owner="forecast",
+    row="a bar's features, its label, and when that was known",
+    columns=(
+        _EVENT,
+        Column("available_at", INSTANT, "when the bar could first be known"),
+        Column("close", NUMBER, "last price, or the fixing", "of the quote"),
+        Column("log_return", NUMBER, "of the close since the bar before"),
+        *_LABELS,
+    ),
+    key=("event_time",),
+    written="replaced",
+    more="the columns of the feature set",
+)
+SPLITS = Table(
+    name="splits",
+    owner="forecast",
+    row="a walk-forward fold: its boundaries and sizes",
+    columns=(
+        Column("index", COUNT, "number of the fold"),
+        Column("train_start", INSTANT, "event time of the first training row"),
+        Column("train_end", INSTANT, "event time of the last training row"),
+        Column("n_train", COUNT, "training rows"),
+        Column("label_end", INSTANT, "when the last training label was known"),
+        Column("known_by", INSTANT, "when the first test row could be known"),
+        Column("test_start", INSTANT, "event time of the first test row"),
+        Column("test_end", INSTANT, "event time of the last test row"),
+        Column("n_test", COUNT, "test rows"),
+    ),
+    key=("index",),
+    written="replaced",
+)
+TRAIN_SET = Table(
+    name="train_set",
+    owner="forecast",
+    row="a training row of the newest fold",
+    columns=FEATURES.columns,
+    key=("event_time",),
+    written="replaced",
+    more=FEATURES.more,
+)
+TEST_SET = Table(
+    name="test_set",
+    owner="forecast",
+    row="a test row of the newest fold",
+    columns=FEATURES.columns,
+    key=("event_time",),
+    written="replaced",
+    more=FEATURES.more,
+)
+_WALKED = (
+    _RECIPE,
+    Column("family", TEXT, "model family"),
+    _CANDIDATE,
+    Column("fold", COUNT, "number of the fold"),
+    _EVENT,
+    _TARGET_TIME,
+    _PREDICTION,
+    Column("target", NUMBER, "what happened", "of the target"),
+    _BASELINE,
+    Column("fold_key", TEXT, "identifies the fit: recipe, code and training rows"),
+    Column("row_key", TEXT, "identifies the row's inputs, truth and baseline"),
+    Column("label_available_at", INSTANT, "when the truth was known"),
+)
+BACKTEST = Table(
+    name="backtest",
+    owner="forecast",
+    row="an out-of-sample prediction of one recipe, with the keys of its fit and inputs",
+    columns=(
+        _SERIES,
+        *_WALKED,
+        Column("made_at", INSTANT, "when it was computed"),
+    ),
+    key=(SERIES_COLUMN, "recipe", "fold_key", "row_key"),
+    about=(SERIES_COLUMN, "recipe", "event_time"),
+    newest=("made_at",),
+)
+TRIALS = Table(
+    name="trials",
+    owner="forecast",
+    row="a setting that a tuning tried",
+    columns=(
+        _SERIES,
+        _RECIPE,
+        _CANDIDATE,
+        Column("tuning_key", TEXT, "identifies the search"),
+        Column("fold", COUNT, "number of the fold whose training rows it saw"),
+        Column("trained_through", INSTANT, "event time of the last of these"),
+        Column("number", COUNT, "place in the search"),
+        Column("state", TEXT, "complete or failed"),
+        Column("score", NUMBER, "mean loss; smaller is better"),
+        Column("seconds", NUMBER, "what it took", "s"),
+        Column("params", TEXT, "the setting as JSON"),
+        Column("chosen", YES, "whether it was the best"),
+        Column("stopped_by", TEXT, "what ended the search: trials or seconds"),
+    ),
+    key=(SERIES_COLUMN, "recipe", "tuning_key", "number"),
+)
+SCORES = Table(
+    name="scores",
+    owner="forecast",
+    row="a metric of one candidate, with its interval and n",
+    columns=(
+        _SERIES,
+        Column("metric", TEXT, "name of the metric"),
+        Column("value", NUMBER, "measured out of sample"),
+        Column("lower", NUMBER, "of its 95 % interval"),
+        Column("upper", NUMBER, "of its 95 % interval"),
+        Column("n", COUNT, "rows"),
+        Column("baseline_value", NUMBER, "the baseline's"),
+        _CANDIDATE,
+        _RECIPE,
+        _CODE,
+        Column("row_hash", TEXT, "of the training rows"),
+        Column("data_as_of", INSTANT, "when the newest of the data became available"),
+        Column("mlflow_run_id", TEXT, "the candidate's run"),
+    ),
+    key=(SERIES_COLUMN, "recipe", "code_version", "row_hash", "metric"),
+    about=(SERIES_COLUMN, "recipe", "code_version", "metric"),
+    newest=("data_as_of",),
+)
+DECISIONS = Table(
+    name="decisions",
+    owner="forecast",
+    row="a decision about the champion",
+    columns=(
+        _SERIES,
+        Column("forecast", TEXT, "name of the forecast"),
+        Column("sequence", COUNT, "position in the ledger of the series, from 0"),
+        Column("decided_at", INSTANT, "when"),
+        Column("data_as_of", INSTANT, "when the newest of the data became available"),
+        Column("verdict", TEXT, "bootstrap, keep, replace, refresh or demote"),
+        Column("champion", TEXT, "who predicts from now on"),
+        _RECIPE,
+        Column("champion_before", TEXT, "who did before"),
+        Column("recipe_before", TEXT, "by which recipe"),
+        Column("label_end", INSTANT, "when the last training label was known"),
+        Column("published_at", INSTANT, "of the decision that put the model in production"),
+        Column("version", "Int64", "the bundle in production"),
+        Column("challenger", TEXT, "the best of the others"),
+        Column("looked", YES, "whether challengers were tested"),
+        Column("trials", COUNT, "K, the candidates tried"),
+        Column("rows", COUNT, "rows that all candidates have in common"),
+        Column("row_hash", TEXT, "of these"),
+        Column("sentence", TEXT, "the decision in words"),
+        Column("record", TEXT, "all of it as JSON"),
+    ),
+    key=(SERIES_COLUMN, "sequence"),
+)
+PREDICTIONS = Table(
+    name="predictions",
+    owner="forecast",
+    row="an issued prediction with its provenance",
+    columns=(
+        _SERIES,
+        Column("day", TEXT, "the market's day of the bar that it is made from"),
+        _INSTRUMENT,
+        _KIND,
+        _HORIZON,
+        Column("bars_a_year", COUNT, "about how many bars the feed has in a year"),
+        _EVENT,
+        Column("as_of_close", NUMBER, "that bar's close", "of the quote"),
+        Column("decision_time", INSTANT, "what was known by then was used"),
+        _TARGET_TIME,
+        _PREDICTION,
+        Column("lower", NUMBER, "of its interval", "of the target"),
+        Column("upper", NUMBER, "of its interval", "of the target"),
+        Column("coverage", NUMBER, "nominal coverage of the interval"),
+        _BASELINE,
+        Column("baseline_name", TEXT, "the recipe that claims no skill"),
+        Column("champion", TEXT, "who said it"),
+        Column("champion_version", TEXT, "of the bundle, such as v3"),
+        _RECIPE,
+        Column("champion_decided_at", INSTANT, "when the champion was decided on"),
+        Column("champion_label_end", INSTANT, "when its last training label was known"),
+        Column("score_name", TEXT, "the proper score"),
+        Column("score", NUMBER, "the champion's, out of sample"),
+        Column("baseline_score", NUMBER, "the baseline's on the same rows"),
+        Column("score_rows", COUNT, "rows"),
+        Column("skill", NUMBER, "1 - score / baseline_score"),
+        Column("skill_lower", NUMBER, "of its 95 % interval"),
+        Column("skill_upper", NUMBER, "of its 95 % interval"),
+        Column("skill_demonstrated", YES, "whether it is more than luck"),
+        _CODE,
+        Column("input_hash", TEXT, "of what the model read"),
+        Column("table_versions", TEXT, "the Delta versions it was made from, as JSON"),
+        _MODE,
+        Column("issued_at", INSTANT, "when it was issued"),
+    ),
+    key=(SERIES_COLUMN, "event_time"),
+)
+OUTCOMES = Table(
+    name="outcomes",
+    owner="forecast",
+    row="a prediction beside what happened; a revised truth adds a row",
+    columns=(
+        _SERIES,
+        Column("day", TEXT, "the market's day of the bar that it was made from"),
+        _EVENT,
+        _TARGET_TIME,
+        Column("known_at", INSTANT, "when what happened was known"),
+        _MODE,
+        Column("champion", TEXT, "who said it"),
+        Column("champion_version", TEXT, "of the bundle, such as v3"),
+        _PREDICTION,
+        Column("lower", NUMBER, "of its interval", "of the target"),
+        Column("upper", NUMBER, "of its interval", "of the target"),
+        _BASELINE,
+        Column("target", NUMBER, "what happened", "of the target"),
+        Column("loss", NUMBER, "proper score of the prediction; smaller is better"),
+        Column("baseline_loss", NUMBER, "that of the baseline"),
+        Column("inside_interval", "boolean", "whether the interval held; empty for a direction"),
+    ),
+    key=(SERIES_COLUMN, "event_time", "target", "known_at"),
+    about=(SERIES_COLUMN, "event_time"),
+    newest=("known_at",),
+)
+DRIFT = Table(
+    name="drift",
+    owner="forecast",
+    row="one column of one drift report",
+    columns=(
+        _SERIES,
+        Column("as_of", INSTANT, "event time of the newest row"),
+        Column("measured_at", INSTANT, "when it was looked at"),
+        Column("verdict", TEXT, "of the report: quiet, drift, broken or not_enough_data"),
+        Column("column", TEXT, "name of the column"),
+        Column("part", TEXT, "feature, prediction or target"),
+        Column("rows", COUNT, "newest rows that were compared"),
+        Column("distance", NUMBER, "from the reference", "standard deviations"),
+        Column("threshold", NUMBER, "largest distance that is no alarm"),
+        Column("shift", NUMBER, "of the mean", "standard deviations"),
+        Column("shift_threshold", NUMBER, "largest shift that is no alarm"),
+        Column("drifted", YES, "whether one of them is beyond"),
+        Column("reference_mean", NUMBER, "of the reference"),
+        Column("reference_std", NUMBER, "of the reference"),
+        Column("current_mean", NUMBER, "of the newest rows"),
+        Column("current_std", NUMBER, "of the newest rows"),
+        Column("stock_method", TEXT, "Evidently's default test"),
+        Column("stock_score", NUMBER, "what it measured"),
+        Column("stock_drifted", "boolean", "what it says"),
+        Column("sentence", TEXT, "the report in words"),
+    ),
+    key=(SERIES_COLUMN, "measured_at", "column"),
+    newest=("measured_at",),
+)
+PERFORMANCE = Table(
+    name="performance",
+    owner="forecast",
+    row="one look at live predictions",
+    columns=(
+        _SERIES,
+        Column("as_of", INSTANT, "event time of the newest row"),
+        Column("measured_at", INSTANT, "when it was looked at"),
+        Column("verdict", TEXT, "better, undecided, worse, baseline or too_few"),
+        Column("alarm", YES, "whether someone should look"),
+        Column("champion", TEXT, "who made the newest of them"),
+        Column("rows", COUNT, "outcomes"),
+        Column("sentence", TEXT, "the look in words"),
+        Column("drift_verdict", TEXT, "of the drift report of the same look"),
+        Column("features_broken", YES, "whether a feature is not what its prices give"),
+        Column("skill", NUMBER, "against the baseline, of all live outcomes"),
+        Column("skill_lower", NUMBER, "of its confidence sequence"),
+        Column("skill_upper", NUMBER, "of its confidence sequence"),
+        Column("mae", NUMBER, "mean absolute error", "of the target"),
+        Column("mae_baseline", NUMBER, "the baseline's", "of the target"),
+        Column("bias", NUMBER, "mean outcome beyond what it should be"),
+        Column("bias_z", NUMBER, "the same", "standard errors"),
+        Column("coverage", NUMBER, "share of outcomes inside their interval"),
+        Column("coverage_z", NUMBER, "beyond the nominal one", "standard errors"),
+    ),
+    key=(SERIES_COLUMN, "measured_at"),
+    newest=("measured_at",),
+)
+
+INSTRUMENTS = Table(
+    name="instruments",
+    owner="universe",
+    row="an instrument that the source has, or has had",
+    columns=(
+        _INSTRUMENT,
+        Column("currency", TEXT, "ISO 4217 code"),
+        Column("first_fixing", TEXT, "day of the first"),
+        Column("last_fixing", TEXT, "day of the last"),
+        Column("fixings", COUNT, "how many"),
+    ),
+    key=("instrument",),
+    written="replaced",
+)
+MEMBERSHIP = Table(
+    name="universe",
+    owner="universe",
+    row="a time in which an instrument was a member",
+    columns=(
+        _INSTRUMENT,
+        Column("first_fixing", INSTANT, "first of the history"),
+        Column("last_fixing", INSTANT, "last of the history"),
+        Column("fixings", COUNT, "how many"),
+        Column("member_from", INSTANT, "first day of the membership"),
+        Column("member_until", INSTANT, "its end; empty for a present member"),
+        Column("pegged", YES, "whether it was left out because it does not move"),
+    ),
+    key=("instrument", "first_fixing", "member_from"),
+    written="replaced",
+)
+UNIVERSE_RAW_PRICES = Table(
+    name="raw_prices",
+    owner="universe",
+    row="a bar of one instrument, or a revision of one",
+    columns=(_INSTRUMENT, *_BARS),
+    key=("instrument", *RAW_PRICES.key),
+    about=("instrument", "event_time"),
+    newest=RAW_PRICES.newest,
+)
+UNIVERSE_PRICES = Table(
+    name="prices",
+    owner="universe",
+    row="a bar of one instrument as known now",
+    columns=(
+        _INSTRUMENT,
+        *(c for c in _BARS if c.name in {"event_time", "available_at", "close", "source"}),
+    ),
+    key=("instrument", "event_time"),
+    written="replaced",
+)
+UNIVERSE_BACKTEST = Table(
+    name="backtest",
+    owner="universe",
+    row="an out-of-sample prediction of one recipe for one instrument",
+    columns=(
+        _INSTRUMENT,
+        _KIND,
+        _HORIZON,
+        *_WALKED,
+        Column("batch", COUNT, "number of the run that computed it"),
+    ),
+    key=("instrument", "kind", "horizon", "candidate", "event_time", "batch"),
+    about=("instrument", "kind", "horizon", "candidate", "event_time"),
+    newest=("batch",),
+)
+SKILL = Table(
+    name="skill",
+    owner="universe",
+    row="the verdict on one candidate for one instrument and target",
+    columns=(
+        _INSTRUMENT,
+        _KIND,
+        _HORIZON,
+        _CANDIDATE,
+        _RECIPE,
+        Column("n", COUNT, "rows of membership"),
+        Column("first_row", INSTANT, "event time of the first"),
+        Column("last_row", INSTANT, "event time of the last"),
+        Column("loss", NUMBER, "mean proper score"),
+        Column("baseline_loss", NUMBER, "the baseline's"),
+        Column("skill", NUMBER, "1 - loss / baseline_loss"),
+        Column("skill_lower", NUMBER, "of its 95 % interval"),
+        Column("skill_upper", NUMBER, "of its 95 % interval"),
+        Column("p_clark_west", NUMBER, "against the baseline"),
+        Column("p_diebold_mariano", NUMBER, "against the baseline"),
+        Column("p_value", NUMBER, "what is corrected"),
+        Column("p_holm", NUMBER, "corrected by Holm"),
+        Column("p_benjamini_yekutieli", NUMBER, "corrected by Benjamini and Yekutieli"),
+        Column("p_holm_clark_west", NUMBER, "Clark and West's, corrected by Holm"),
+        Column("tests", COUNT, "in the family"),
+        Column("skill_demonstrated", YES, "whether it is more than luck"),
+    ),
+    key=("instrument", "kind", "horizon", "candidate"),
+    written="replaced",
+)
+UNIVERSE_PREDICTIONS = Table(
+    name="predictions",
+    owner="universe",
+    row="an issued prediction for one instrument and target",
+    columns=(
+        Column("day", TEXT, "the market's day of the bar that it is made from"),
+        _INSTRUMENT,
+        _KIND,
+        _HORIZON,
+        Column("bars_a_year", COUNT, "about how many bars the feed has in a year"),
+        _EVENT,
+        Column("as_of_close", NUMBER, "that bar's close", "of the quote"),
+        Column("decision_time", INSTANT, "what was known by then was used"),
+        _TARGET_TIME,
+        Column("prediction", NUMBER, "what counts", "of the target"),
+        _BASELINE,
+        Column("baseline_name", TEXT, "the recipe that claims no skill"),
+        Column("champion", TEXT, "who said it"),
+        Column("candidate", TEXT, "the best candidate"),
+        Column("candidate_prediction", NUMBER, "what it says", "of the target"),
+        _RECIPE,
+        Column("champion_label_end", INSTANT, "when its last training label was known"),
+        Column("skill", NUMBER, "of the best candidate"),
+        Column("skill_lower", NUMBER, "of its 95 % interval"),
+        Column("skill_upper", NUMBER, "of its 95 % interval"),
+        Column("p_holm", NUMBER, "its p-value, corrected by Holm"),
+        Column("skill_demonstrated", YES, "whether it is more than luck"),
+        _CODE,
+        _MODE,
+        Column("issued_at", INSTANT, "when it was issued"),
+    ),
+    key=("instrument", "kind", "horizon", "event_time"),
+)
+
+ALERTS = Table(
+    name="alerts",
+    owner="platform",
+    row="an attempt to tell somebody",
+    columns=(
+        Column("at", INSTANT, "when"),
+        Column("kind", TEXT, "what it is about"),
+        Column("subject", TEXT, "the feed or forecast"),
+        Column("sentence", TEXT, "what is told"),
+        Column("link", TEXT, "where to look"),
+        Column("key", TEXT, "alerts with the same key are the same"),
+        Column("channel", TEXT, "how it is told"),
+        Column("sequence", COUNT, "number of the message"),
+        Column("attempt", COUNT, "number of the attempt at it"),
+        Column("state", TEXT, "claimed, delivered or failed"),
+        Column("error", TEXT, "why it failed"),
+    ),
+    key=("key", "channel", "sequence", "attempt", "state"),
+)
+PLATFORM = "platform"
+"""The name under which the platform's own tables lie."""
+
+CATALOGUE: tuple[Table, ...] = (
+    RAW_PRICES,
+    PRICES,
+    QUARANTINE,
+    QUALITY,
+    SOURCES,
+    SERIES,
+    FEATURES,
+    SPLITS,
+    TRAIN_SET,
+    TEST_SET,
+    BACKTEST,
+    TRIALS,
+    SCORES,
+    DECISIONS,
+    PREDICTIONS,
+    OUTCOMES,
+    DRIFT,
+    PERFORMANCE,
+    INSTRUMENTS,
+    MEMBERSHIP,
+    UNIVERSE_RAW_PRICES,
+    UNIVERSE_PRICES,
+    UNIVERSE_BACKTEST,
+    SKILL,
+    UNIVERSE_PREDICTIONS,
+    ALERTS,
+)
+FEED_TABLES = frozenset(table.name for table in CATALOGUE if table.owner == "feed")
+
+
+def tables_of(owner: Owner) -> Iterator[Table]:
+    """The tables of a kind of owner, in order."""
+    return (table for table in CATALOGUE if table.owner == owner)
+
+
+_TYPES = {
+    TEXT: "text",
+    NUMBER: "number",
+    COUNT: "whole number",
+    "Int64": "whole number",
+    YES: "yes or no",
+    "boolean": "yes or no",
+    INSTANT: "instant",
+}
+
+
+def as_markdown() -> str:
+    """The catalogue for people: a table of tables for each kind of owner, and all columns."""
+    lines: list[str] = []
+    for owner in get_args(Owner):
+        lines += [
+            f"### Of a {owner}" if owner != "platform" else "### Of the platform",
+            "",
+            "| table | a row is | unique by | written |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| `{t.name}` | {t.row} | {_code(t.key)} | {t.written} |" for t in tables_of(owner)
+        ]
+        lines.append("")
+        for table in tables_of(owner):
+            lines += _columns(table)
+    return "\n".join(lines)
+
+
+def _columns(table: Table) -> list[str]:
+    rows = [f"| {_code((c.name,))} | {_TYPES[c.dtype]} | {_meaning(c)} |" for c in table.columns]
+    newest = (
+        f" Of several rows with equal {_code(table.subject)} the last by {_code(table.newest)} "
+        "counts."
+        if table.newest
+        else ""
+    )
+    more = f" Besides: {table.more}." if table.more else ""
+    return [
+        f"<details><summary>Columns of <code>{table.name}</code></summary>",
+        "",
+        *(["".join((newest, more)).strip(), ""] if newest or more else []),
+        "| column | type | what |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "</details>",
+        "",
+    ]
+
+
+def _meaning(column: Column) -> str:
+    return f"{column.meaning} ({column.unit})" if column.unit else column.meaning
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
