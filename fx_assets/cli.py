@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from fx_assets.errors import FxAssetsError
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
 
 
 def command() -> NoReturn:
@@ -27,7 +30,7 @@ def command() -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the process's exit code."""
+    """Run one command; returns the process's exit code: 130 where a person stopped it."""
     parser = argparse.ArgumentParser(
         prog="fx-assets", description="Honest exchange-rate forecasts as a Dagster asset graph."
     )
@@ -48,34 +51,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("check", help="check every declared feed and forecast")
     commands.add_parser("show", help="print the latest forecasts")
     options = parser.parse_args(arguments)
-    _prepare_environment()
+    home = _prepare_environment()
     try:
-        if options.command == "check":
-            return _check()
-        if options.command == "dev":
-            from fx_assets.dev import serve
-
-            return serve()
-        if options.command == "universe":
-            from fx_assets.run_universe import bring_universes_up_to_date
-
-            return bring_universes_up_to_date(options.universes)
-        from fx_assets.run import bring_up_to_date, show
-
-        if options.command == "show":
-            return show()
-        return bring_up_to_date(options.forecasts, force_retrain=options.retrain)
+        with contextlib.chdir(home if home.is_dir() else "."):
+            return _execute(options)
     except FxAssetsError as error:
         print(f"fx-assets: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "fx-assets: stopped. What was finished is kept; the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return BROKEN_PIPE
+    except Exception as error:
+        _explain(error, home)
+        return 1
 
 
-def _prepare_environment() -> None:
-    home = os.environ.get("FX_ASSETS_HOME", ".")
-    if (Path(home) / "dagster.yaml").is_file():
-        os.environ.setdefault("DAGSTER_HOME", str(Path(home).resolve()))
+def _execute(options: argparse.Namespace) -> int:
+    if options.command == "check":
+        return _check()
+    if options.command == "dev":
+        from fx_assets.dev import serve
+
+        return serve()
+    if options.command == "universe":
+        from fx_assets.run_universe import bring_universes_up_to_date
+
+        return bring_universes_up_to_date(options.universes)
+    from fx_assets.run import bring_up_to_date, show
+
+    if options.command == "show":
+        return show()
+    return bring_up_to_date(options.forecasts, force_retrain=options.retrain)
+
+
+def _explain(error: Exception, home: Path) -> None:
+    """The last net: no error reaches a person as a bare traceback."""
+    from fx_assets.faults import described, fault_of, log_traceback
+
+    fault, log = fault_of(error), log_traceback(error, home)
+    print(f"fx-assets: {described(error)}", file=sys.stderr)
+    if fault:
+        print(f"  {fault.sentence}\n  What to do: {fault.remedy}", file=sys.stderr)
+    if log:
+        print(f"  The whole error is in {log}.", file=sys.stderr)
+
+
+def _prepare_environment() -> Path:
+    """Returns the home, an absolute path; Dagster's records are relative to the working folder."""
+    given = os.environ.get("FX_ASSETS_HOME", ".")
+    home = Path(given).resolve()
+    if not Path(given).is_absolute() and given != ".":
+        os.environ["FX_ASSETS_HOME"] = str(home)
+    if (home / "dagster.yaml").is_file():
+        os.environ.setdefault("DAGSTER_HOME", str(home))
     for variable in ("DAGSTER_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
         os.environ.setdefault(variable, "true")
+    return home
 
 
 def _check() -> int:

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-import dagster as dg
 from rich.console import Console
-from rich.status import Status
 from rich.table import Table
 
 from fx_assets import clock
-from fx_assets.assets import progress
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.due import days_to_predict, features_are_behind, retrain_reason
+from fx_assets.assets.end_state import unpredicted, why_none
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
-from fx_assets.definitions import defs as load_definitions
-from fx_assets.errors import SpecError
+from fx_assets.errors import FxAssetsError, SpecError
+from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
 from fx_assets.registry.wording import LATEST_COLUMNS, latest_row
+from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import Declared
 
 WIDE = 160
 """Columns of a terminal on which a table of forecasts can be read."""
-QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
 
 
 def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -> int:
@@ -40,22 +35,31 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     Returns
     -------
     int
-        0, or 1 when any step failed; the reasons have been printed then.
+        0, or 1 where the end state is not what it should be; the reasons have been printed then.
     """
     started = time.monotonic()
     console = terminal()
+    settings = Settings()
     declared = _restrict(load_declared(), only)
-    lake = Lake.from_settings(Settings())
-    runner = Runner(console)
-    for feed in declared.feeds.values():
-        parts = partitions_to_ingest(lake, feed, clock.now())
-        runner.run(f"{feed.name}_ingest", range_tags(parts[0], parts[-1]))
-    for spec in declared.forecasts.values():
-        _update(runner, lake, spec, declared.feeds[spec.feed], force_retrain)
-    console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s\n")
-    _show(console, lake, declared)
-    for failure in runner.failures:
-        console.print(f"[bold red]FAILED[/] {failure}")
+    lake = Lake.from_settings(settings)
+    with one_run_at_a_time(settings.home, lambda: console.print(WAITING)):
+        runner = Runner(console)
+        for feed in declared.feeds.values():
+            with runner.keeping(f"{feed.name}_ingest"):
+                parts = partitions_to_ingest(lake, feed, clock.now())
+                runner.run(f"{feed.name}_ingest", range_tags(parts[0], parts[-1]))
+        for spec in declared.forecasts.values():
+            feed = declared.feeds[spec.feed]
+            told = len(runner.failures)
+            with runner.keeping(spec.name):
+                _update(runner, lake, spec, feed, force_retrain)
+            with runner.keeping(spec.name):
+                missing = unpredicted(lake, spec, feed, clock.now())
+                if missing and len(runner.failures) == told:
+                    runner.failures.append(missing)
+        console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s\n")
+        _show(runner, lake, declared)
+    runner.print_failures()
     if runner.failures:
         return 1
     console.print(
@@ -65,10 +69,24 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     return 0
 
 
+WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
+
+
 def show() -> int:
     """Print the latest forecasts without computing anything."""
-    _show(terminal(), Lake.from_settings(Settings()), load_declared())
-    return 0
+    console, declared = terminal(), load_declared()
+    lake = Lake.from_settings(Settings())
+    failures: list[str] = []
+    rows = []
+    for spec in _in_order(declared):
+        try:
+            rows.append(_row(lake, spec, declared.feeds[spec.feed]))
+        except FxAssetsError as error:
+            failures.append(f"{spec.name}: {error}")
+    _print_rows(console, rows)
+    for failure in failures:
+        console.print(f"FAILED {failure}", markup=False)
+    return 1 if failures else 0
 
 
 def _update(
@@ -87,6 +105,8 @@ def _update(
     if not days:
         last = lake.read("prices", feed.name, columns=["event_time"])["event_time"].max()
         days = [feed.market.bar_day(last)]
+        if days[0] < spec.live_from:
+            return
     runner.run(f"{spec.name}_predict", range_tags(days[0].isoformat(), days[-1].isoformat()))
 
 
@@ -106,98 +126,28 @@ def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
     return replace(declared, feeds=feeds, forecasts=forecasts)
 
 
-def terminal() -> Console:
-    """Wraps lines for people only: what reads a pipe wants them whole."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+def _show(runner: Runner, lake: Lake, declared: Declared) -> None:
+    rows = []
+    for spec in _in_order(declared):
+        with runner.keeping(spec.name):
+            rows.append(_row(lake, spec, declared.feeds[spec.feed]))
+    _print_rows(runner.console, rows)
 
 
-class Runner:
-    """Runs asset jobs one after the other and tells how they get on."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.failures: list[str] = []
-        self.up_to_date: list[str] = []
-        self.runs = 0
-        with console.status("loading the asset graph"):
-            self._definitions = load_definitions()
-            self._instance = dg.DagsterInstance.get()
-
-    @property
-    def summary(self) -> str:
-        text = f"{self.runs} run{'' if self.runs == 1 else 's'}"
-        if len(self.up_to_date) == 1:
-            text += ", 1 forecast was up to date"
-        elif self.up_to_date:
-            text += f", {len(self.up_to_date)} forecasts were up to date"
-        return text
-
-    def run(self, job: str, tags: dict[str, str]) -> bool:
-        """Execute one job; failures are kept for the end. Returns whether it succeeded."""
-        started = time.monotonic()
-        self.runs += 1
-        with _progress(self.console, job):
-            result = self._definitions.resolve_job_def(job).execute_in_process(
-                run_config=QUIET, instance=self._instance, tags=tags, raise_on_error=False
-            )
-        for event in result.all_events:
-            if event.is_step_failure:
-                self.failures.append(f"{job}, {_asset(event.step_key)}:\n{_reason(event)}")
-        for check in result.get_asset_check_evaluations():
-            if not check.passed:
-                self._report(check)
-        verdict = "done" if result.success else "[bold red]FAILED[/]"
-        seconds = time.monotonic() - started
-        why = f"  ({tags['reason']})" if "reason" in tags else ""
-        self.console.print(f"{verdict:>6}  {job:<32} {seconds:5.1f} s{why}")
-        return result.success
-
-    def _report(self, check: dg.AssetCheckEvaluation) -> None:
-        text = f"{check.asset_key.to_user_string()} {check.check_name}: {check.description}"
-        if check.severity is dg.AssetCheckSeverity.ERROR:
-            self.failures.append(text)
-        else:
-            self.console.print(f"  [yellow]warning[/] {text}")
+def _in_order(declared: Declared) -> list[ForecastSpec]:
+    return [spec for _, spec in sorted(declared.forecasts.items())]
 
 
-def _reason(event: dg.DagsterEvent) -> str:
-    """What was raised in the step, without Dagster's wrapping and without its own causes."""
-    failure = event.step_failure_data
-    error = failure.error if failure else None
-    while error is not None and error.cause is not None and error.message.startswith("dagster."):
-        error = error.cause
-    if error is None:
-        return "no reason was recorded"
-    return re.sub(r"^fx_assets\.[\w.]+: ", "", error.message.strip())
+def _row(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> tuple[str, ...]:
+    issued = lake.read_or_empty("predictions", spec.name)
+    row = latest_row(issued, spec)
+    if issued.empty:
+        why = why_none(lake, spec, feed, clock.now())
+        row = tuple(f"{text}: {why}" if text == "none yet" else text for text in row)
+    return row
 
 
-def _asset(step: str | None) -> str:
-    return (step or "").replace("__", "/")
-
-
-@contextmanager
-def _progress(console: Console, job: str) -> Iterator[None]:
-    status = Status(job, console=console)
-    token = progress.listener.set(_tell(status, job))
-    try:
-        with status:
-            yield
-    finally:
-        progress.listener.reset(token)
-
-
-def _tell(status: Status, job: str) -> Callable[[str, str], None]:
-    def tell(step: str, message: str) -> None:
-        status.update(f"{job}: {_asset(step)} {message}")
-
-    return tell
-
-
-def _show(console: Console, lake: Lake, declared: Declared) -> None:
-    rows = [
-        latest_row(lake.read_or_empty("predictions", name), spec)
-        for name, spec in sorted(declared.forecasts.items())
-    ]
+def _print_rows(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
     if console.width < WIDE or not sys.stdout.isatty():
         for row in rows:
             pairs = zip(LATEST_COLUMNS, row, strict=True)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import dagster as dg
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -21,9 +20,11 @@ from fx_assets.components.declared import declared
 from fx_assets.errors import SpecError
 from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates
+from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
 from fx_assets.registry.wording import annualised_volatility
-from fx_assets.run import Runner, terminal
+from fx_assets.run import WAITING
+from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
 
@@ -41,23 +42,38 @@ def bring_universes_up_to_date(only: Sequence[str] = ()) -> int:
     """
     started = time.monotonic()
     console = terminal()
+    settings = Settings()
     universes = _restrict(declared().universes, only)
-    lake = Lake.from_settings(Settings())
-    runner = Runner(console)
-    for spec in universes:
-        if not runner.run(f"{spec.name}_discover", {}):
-            continue
-        if not is_behind(lake, spec):
-            runner.up_to_date.append(spec.name)
-            continue
-        keys = dg.DagsterInstance.get().get_dynamic_partitions(_partitions(spec))
-        runner.run(f"{spec.name}_update", range_tags(keys[0], keys[-1]))
-    console.print(f"\n{time.monotonic() - started:.1f} s\n")
-    for spec in universes:
-        show_universe(console, lake, spec)
-    for failure in runner.failures:
-        console.print(f"[bold red]FAILED[/] {failure}")
+    lake = Lake.from_settings(settings)
+    with one_run_at_a_time(settings.home, lambda: console.print(WAITING)):
+        runner = Runner(console)
+        for spec in universes:
+            with runner.keeping(spec.name):
+                _update(runner, lake, spec)
+        console.print(f"\n{time.monotonic() - started:.1f} s\n")
+        for spec in universes:
+            with runner.keeping(spec.name):
+                show_universe(console, lake, spec)
+    runner.print_failures()
     return 1 if runner.failures else 0
+
+
+def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
+    if not runner.run(f"{spec.name}_discover", {}):
+        return
+    if not is_behind(lake, spec):
+        runner.up_to_date.append(spec.name)
+        return
+    keys = runner.instance.get_dynamic_partitions(_partitions(spec))
+    if not keys:
+        runner.failures.append(f"{spec.name}: no instrument was found, so there is nothing to do")
+        return
+    if not runner.run(f"{spec.name}_update", range_tags(keys[0], keys[-1])):
+        return
+    if lake.read_or_empty("predictions", spec.name).empty:
+        runner.failures.append(
+            f"{spec.name} has no prediction; see its members in its table universe"
+        )
 
 
 def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:

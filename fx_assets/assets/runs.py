@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from fx_assets import clock
+from fx_assets.faults import fault_in
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ IN_PROGRESS = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 LONGEST_RUN = timedelta(hours=12)
 """A run that began longer ago was killed without a trace; it holds nothing up."""
 
@@ -37,17 +42,20 @@ def sensor_status(*, on: bool = True) -> dg.DefaultSensorStatus:
 
 
 @dataclass(frozen=True)
-class StepFailure:
-    """Why a step failed, without Dagster's wrapping."""
+class Failure:
+    """Why a step failed, or the run around its steps, without Dagster's wrapping."""
 
     step: str
+    """Empty where no step was to blame, such as a resource that could not be made."""
     message: str
-    by_check: bool
+    by_check: bool = False
     """Whether a blocking asset check failed, rather than the code."""
+    interrupted: bool = False
+    """Whether a person or the operating system ended it."""
 
     @property
     def sentence(self) -> str:
-        return f"{self.step.replace('__', '/')}: {self.message}"
+        return f"{self.step.replace('__', '/')}: {self.message}" if self.step else self.message
 
 
 def in_progress(instance: dg.DagsterInstance, *jobs: str) -> bool:
@@ -61,18 +69,43 @@ def in_progress(instance: dg.DagsterInstance, *jobs: str) -> bool:
     )
 
 
-def failures_of(instance: dg.DagsterInstance, run_id: str) -> list[StepFailure]:
-    """The failed steps of a run, first to last."""
-    found = []
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
-        data = entry.dagster_event.step_failure_data if entry.dagster_event else None
-        error = data.error if data else None
-        while error and error.cause and error.message.startswith("dagster."):
-            error = error.cause
-        message = error.message.strip() if error else "no reason was recorded"
-        by_check = bool(error and error.cls_name == "DagsterAssetCheckFailedError")
-        found.append(StepFailure(str(entry.step_key), message, by_check))
-    return found
+def failures_of(instance: dg.DagsterInstance, run_id: str) -> list[Failure]:
+    """Why a run failed, first to last; that of the run itself only where no step failed."""
+    entries = instance.all_logs(run_id, of_type=FAILURES)
+    return failures_in(entry.dagster_event for entry in entries if entry.dagster_event)
+
+
+def failures_in(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
+    """Why the run of these events failed, first to last."""
+    steps, whole = [], []
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            steps.append(_failure(str(event.step_key), data.error if data else None))
+        elif event.event_type is dg.DagsterEventType.RUN_FAILURE:
+            whole.append(_failure("", event.job_failure_data.error, event.message or ""))
+    interrupted = [failure for failure in whole if failure.interrupted]
+    return steps + interrupted if steps else whole
+
+
+def _failure(step: str, error: Any, otherwise: str = "") -> Failure:
+    chain = list(_causes(error))
+    interrupted = any(cause.cls_name in INTERRUPTS for cause in chain)
+    foreign = (cause for cause in chain if not cause.message.startswith("dagster."))
+    told = next(foreign, chain[-1] if chain else None)
+    by_check = bool(told and told.cls_name == "DagsterAssetCheckFailedError")
+    said = told.message.strip() if told else otherwise or "no reason was recorded"
+    said = re.sub(r"^fx_assets\.[\w.]+: ", "", said)
+    fault = fault_in(said)
+    if fault and "What to do:" not in said:
+        said += f"\n  {fault.sentence}\n  What to do: {fault.remedy}"
+    return Failure(step, said, by_check, interrupted)
+
+
+def _causes(error: Any) -> Iterator[Any]:
+    while error is not None:
+        yield error
+        error = error.cause
 
 
 def newest_failure(instance: dg.DagsterInstance, job: str) -> FailedRun | None:

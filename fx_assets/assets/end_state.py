@@ -1,0 +1,44 @@
+"""What a run should have left behind: a prediction from every bar that asks for one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fx_assets.assets.due import days_to_predict
+from fx_assets.specs import FeedSpec, ForecastSpec
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+
+
+def unpredicted(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> str | None:
+    """A sentence about bars that should have a prediction and have none, or ``None``."""
+    days = days_to_predict(lake, spec, feed, now)
+    if days:
+        span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"
+        return (
+            f"{spec.name} has no prediction from its bars of {span}. Why is in the metadata of "
+            f"{spec.name}/predictions in Dagster's UI: make dev."
+        )
+    if lake.exists("prices", feed.name) and not lake.exists("decisions", spec.name):
+        return f"{spec.name} has no champion, so it has no prediction."
+    return None
+
+
+def why_none(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> str:
+    """Why a forecast has no prediction at all."""
+    if not lake.exists("prices", feed.name):
+        return f"there are no prices of {feed.name}"
+    if not lake.exists("decisions", spec.name):
+        return "no champion has been decided on"
+    prices = lake.read("prices", feed.name)
+    known = prices[prices["available_at"] <= now]
+    if known.empty:
+        return f"no bar of {feed.name} is known at {now:%Y-%m-%d %H:%M} UTC"
+    newest = feed.market.bar_day(known["event_time"].max())
+    if newest < spec.live_from:
+        return f"its first live day is {spec.live_from}, and the newest bar is of {newest}"
+    if days_to_predict(lake, spec, feed, now):
+        return f"the bar of {newest} waits for it"
+    return f"no bar has come since its champion was decided on; the newest is of {newest}"

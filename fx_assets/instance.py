@@ -1,0 +1,77 @@
+"""Dagster's own records, opened by one process at a time: SQLite files are made then."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import sqlalchemy
+from filelock import FileLock, Timeout
+
+from fx_assets.errors import FxAssetsError
+from fx_assets.faults import described, fault_of
+
+OPENING_SECONDS = 120
+NO_WAIT, FOR_EVER = 0, -1
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance, made whole if it is new.
+
+    Raises
+    ------
+    FxAssetsError
+        Its records cannot be made or read.
+    """
+    with storage_errors(home), _lock(home / "data" / ".dagster.lock", OPENING_SECONDS):
+        instance = dg.DagsterInstance.get()
+        instance.get_runs(limit=1)
+        return instance
+
+
+@contextmanager
+def storage_errors(home: Path) -> Iterator[None]:
+    """Turn what the operating system and SQLite say of Dagster's records into an FxAssetsError."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout) as error:
+        fault = fault_of(error)
+        where = Path(os.environ.get("DAGSTER_HOME", home)) / "data" / "dagster"
+        raise FxAssetsError(
+            f"Dagster's records in {where} cannot be used: {described(error)}."
+            + (f" {fault.sentence}" if fault else ""),
+            remedy="See that the folder can be written to and its disk has room. If the records "
+            "are damaged, move the folder away: it has the history of runs, and it is made again; "
+            "prices, models and predictions are elsewhere.",
+        ) from error
+
+
+@contextmanager
+def one_run_at_a_time(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Let this home's runs from command lines take turns; a killed one holds nothing up.
+
+    Parameters
+    ----------
+    waiting
+        Called once when another run is at work.
+    """
+    with storage_errors(home):
+        lock = _lock(home / "data" / ".run.lock", NO_WAIT)
+        try:
+            lock.acquire()
+        except Timeout:
+            waiting()
+            lock.acquire(timeout=FOR_EVER)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock(file: Path, seconds: float) -> FileLock:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file, timeout=seconds)

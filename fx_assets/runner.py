@@ -1,0 +1,144 @@
+"""Runs jobs one after the other on the terminal, and keeps why any of them failed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+from rich.status import Status
+
+from fx_assets.assets import progress
+from fx_assets.assets.runs import Failure, failures_in
+from fx_assets.definitions import defs as load_definitions
+from fx_assets.errors import FxAssetsError, SpecError
+from fx_assets.faults import described, fault_of, log_traceback
+from fx_assets.instance import open_instance, storage_errors
+from fx_assets.settings import Settings
+
+QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
+
+
+def terminal() -> Console:
+    """Wraps lines for people only: what reads a pipe wants them whole."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+class Runner:
+    """Runs asset jobs one after the other and tells how they get on."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.failures: list[str] = []
+        self.up_to_date: list[str] = []
+        self.runs = 0
+        self._home = Settings().home.resolve()
+        with console.status("loading the asset graph"):
+            self._definitions = load_definitions()
+            self.instance = open_instance(self._home)
+
+    @property
+    def summary(self) -> str:
+        text = f"{self.runs} run{'' if self.runs == 1 else 's'}"
+        if len(self.up_to_date) == 1:
+            text += ", 1 forecast was up to date"
+        elif self.up_to_date:
+            text += f", {len(self.up_to_date)} forecasts were up to date"
+        return text
+
+    def run(self, job: str, tags: dict[str, str]) -> bool:
+        """Execute one job; failures are kept for the end. Returns whether it succeeded.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            The job was interrupted; Dagster's record of it says so.
+        """
+        started = time.monotonic()
+        self.runs += 1
+        result = None
+        with _progress(self.console, job), self.keeping(job):
+            result = self._execute(job, tags)
+        done = result is not None and result.success
+        if result is not None:
+            self._report_failures(job, result)
+        verdict = "done" if done else "[bold red]FAILED[/]"
+        seconds = time.monotonic() - started
+        why = f"  ({tags['reason']})" if "reason" in tags else ""
+        self.console.print(f"{verdict:>6}  {job:<32} {seconds:5.1f} s{why}")
+        return done
+
+    @contextmanager
+    def keeping(self, what: str) -> Iterator[None]:
+        """Keep what goes wrong inside for the end, and go on; a wrong setting ends everything."""
+        try:
+            yield
+        except SpecError:
+            raise
+        except FxAssetsError as error:
+            self.failures.append(f"{what}: {error}")
+        except Exception as error:
+            self.failures.append(f"{what}: {explained(error)}")
+
+    def print_failures(self) -> None:
+        for failure in self.failures:
+            self.console.print("[bold red]FAILED[/]", end=" ")
+            self.console.print(failure, markup=False)
+
+    def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+        with storage_errors(self._home):
+            return self._definitions.resolve_job_def(job).execute_in_process(
+                run_config=QUIET, instance=self.instance, tags=tags, raise_on_error=False
+            )
+
+    def _report_failures(self, job: str, result: dg.ExecuteInProcessResult) -> None:
+        failures = failures_in(result.all_events)
+        if any(failure.interrupted for failure in failures):
+            raise KeyboardInterrupt
+        if not result.success and not failures:
+            failures = [Failure("", "it ended without saying why; see its run in Dagster's UI")]
+        for failure in failures:
+            step = f", {failure.step.replace('__', '/')}" if failure.step else ""
+            self.failures.append(f"{job}{step}:\n{failure.message}")
+        for check in result.get_asset_check_evaluations():
+            if not check.passed:
+                self._report(check)
+
+    def _report(self, check: dg.AssetCheckEvaluation) -> None:
+        text = f"{check.asset_key.to_user_string()} {check.check_name}: {check.description}"
+        if check.severity is dg.AssetCheckSeverity.ERROR:
+            self.failures.append(text)
+        else:
+            self.console.print("  [yellow]warning[/]", end=" ")
+            self.console.print(text, markup=False)
+
+
+def explained(error: BaseException) -> str:
+    """An error that nobody expected: what it says, the way out if there is one, and its log."""
+    fault = fault_of(error)
+    log = log_traceback(error, Settings().home.resolve())
+    remedy = f"{fault.sentence}\n  What to do: {fault.remedy}" if fault else ""
+    where = f"The whole error is in {log}." if log else ""
+    return "\n  ".join(filter(None, [described(error), remedy, where]))
+
+
+@contextmanager
+def _progress(console: Console, job: str) -> Iterator[None]:
+    status = Status(job, console=console)
+    token = progress.listener.set(_tell(status, job))
+    try:
+        with status:
+            yield
+    finally:
+        progress.listener.reset(token)
+
+
+def _tell(status: Status, job: str) -> Callable[[str, str], None]:
+    def tell(step: str, message: str) -> None:
+        status.update(f"{job}: {step.replace('__', '/')} {message}")
+
+    return tell
