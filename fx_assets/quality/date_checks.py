@@ -44,6 +44,9 @@ def date_errors(evidence: Evidence) -> Outcome:
         blamed[i] = True
         texts.append(f"{path.days[i]}, which is probably {meant}")
         worst = max(worst, 2 * limit)
+    for day, meant in _waiting(evidence, path):
+        texts.append(f"{day}, a closed day, which is probably {meant}")
+        worst = max(worst, 2 * limit)
     if not texts:
         return Outcome(worst, "No path is smoother with day and month exchanged.")
     whole = evidence.path
@@ -141,6 +144,34 @@ def _moved(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
         old = last_stored is not None and day <= last_stored
         if not market.daily:
             old = day in revised
-        if (late and old) or (not market.is_open(day) and (late or last_stored is None)):
+        if late and old:
             found.append((int(i), meant))
     return found
+
+
+def _waiting(evidence: Evidence, path: Path) -> list[tuple[date, date]]:
+    """Closed days of the batch whose price fits an open day without a bar, the exchanged date."""
+    if evidence.closed.empty or not len(path):
+        return []
+    market, last_stored = evidence.calendar, evidence.last_stored_day
+    today = market.day_of(evidence.now)
+    present = set(path.days.tolist())
+    found = {}
+    x = np.log(evidence.closed["close"].to_numpy(np.float64))
+    for value, at in zip(x, days_of(bar_times(evidence.closed), market), strict=True):
+        day = at.item()
+        meant = exchanged(day)
+        if meant is None or meant in present or meant > today or not market.is_open(meant):
+            continue
+        inside = path.days[0] < np.datetime64(meant) < path.days[-1]
+        late = last_stored is not None and meant > last_stored
+        if (inside or late) and _distance(path, meant, value) < _distance(path, day, value):
+            found[day] = meant
+    return list(found.items())
+
+
+def _distance(path: Path, day: date, value: float) -> float:
+    """How far a log price lies from those of the bars around a day."""
+    place = int(np.searchsorted(path.days, np.datetime64(day)))
+    around = path.log_close[max(0, place - 1) : place + 1]
+    return float(np.abs(around - value).max())

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import BAR_LENGTHS, Calendar
+from fx_assets.quality.confirmed import confirmed_bars
 from fx_assets.quality.path import LOOK_BACK, RETURNS, WARM_UP, Path, path_of
 from fx_assets.quality.times import bar_times, days_of, labels
 from fx_assets.specs import GateSpec
@@ -34,6 +35,8 @@ class Evidence:
         Days whose rows are in quarantine, so that they do not count as missing.
     explained_times
         Closes of intraday rows that are in quarantine, ``datetime64[us]``.
+    closed
+        Rows of the batch that lie where the calendar has no bar.
     defaults
         The rules where the feed leaves a limit open.
     """
@@ -42,6 +45,7 @@ class Evidence:
     batch: pd.DataFrame
     explained: frozenset[date]
     explained_times: np.ndarray
+    closed: pd.DataFrame
     gate: GateSpec
     defaults: GateSpec
     calendar: Calendar
@@ -61,6 +65,11 @@ class Evidence:
     def path(self) -> Path:
         """The stored bars with the batch's in their place; of intraday bars only those around."""
         return path_of(self._near, self.batch, self.calendar)
+
+    @cached_property
+    def confirmed(self) -> np.ndarray:
+        """Which bars of the path an operator has confirmed."""
+        return confirmed_bars(self.path, self.gate.confirmed)
 
     @cached_property
     def _near(self) -> pd.DataFrame:
@@ -131,6 +140,8 @@ class Outcome:
         Event times of the batch's rows that are to blame, ``datetime64[us]``.
     reason
         Why they are, for the quarantine.
+    only_warns
+        Whether what was found warns even where the check blocks.
     """
 
     count: float
@@ -138,6 +149,7 @@ class Outcome:
     examples: tuple[str, ...] = ()
     blamed: np.ndarray = field(default_factory=lambda: np.array([], dtype="datetime64[us]"))
     reason: str = ""
+    only_warns: bool = False
 
 
 def listed(examples: list[str], total: int | None = None) -> str:

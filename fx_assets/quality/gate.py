@@ -47,9 +47,8 @@ CHECKS: dict[str, str] = {
 """Each check of the gate and what it asserts; a check is a field of ``GateSpec``."""
 
 UNUSABLE: frozenset[str] = frozenset(ROW_REASONS) - {"closed_days"}
-"""Checks whose rows go to quarantine whatever the severity: no table can hold them."""
-BROKEN: frozenset[str] = frozenset({"closed_days", "ohlc_consistency"})
-"""Checks whose rows go to quarantine when the check warns."""
+"""Checks whose rows go to quarantine whatever the severity: no table can hold them. Those of
+``closed_days`` do unless it is off."""
 
 MOST_REFUSED = 10_000
 """Rows of a batch that is refused as a whole which are kept one by one."""
@@ -126,6 +125,7 @@ def inspect(
         explained=explained,
         explained_times=explained_times,
         gate=gate,
+        closed=batch[failing["closed_days"]],
         defaults=gate_defaults(spec.frequency),
         calendar=calendar,
         now=now,
@@ -133,9 +133,7 @@ def inspect(
     for name, check in _PATH_CHECKS.items():
         rule = getattr(gate, name)
         findings[name], outcome = _path_finding(name, rule, check, evidence)
-        if (not findings[name].passed and rule.severity == "block") or (
-            name in BROKEN and rule.severity == "warn"
-        ):
+        if not findings[name].passed and findings[name].severity == "block":
             fresh = np.isin(times, outcome.blamed) & (checks == "")
             checks[fresh], reasons[fresh] = name, outcome.reason
             kept_out |= fresh
@@ -204,8 +202,9 @@ def _path_finding(
         return Finding(name, "off", True, 0, limit, "Switched off."), Outcome(0, "")
     outcome = check(evidence)
     passed = not outcome.examples if name in _EXACT_COUNTS else outcome.count <= limit
+    severity = "warn" if outcome.only_warns and rule.severity == "block" else rule.severity
     finding = Finding(
-        name, rule.severity, passed, outcome.count, limit, outcome.message, outcome.examples
+        name, severity, passed, outcome.count, limit, outcome.message, outcome.examples
     )
     return finding, outcome
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from fx_assets.calendars import instant_of
-from fx_assets.quality.evidence import RETURNS, Evidence, Outcome, listed
+from fx_assets.quality.evidence import KEPT_EXAMPLES, RETURNS, Evidence, Outcome, listed
 from fx_assets.quality.times import days_of
+
+YEAR = 365
+FEW, SHARE = 5, 0.05
+"""Days, or their share of those due, that may be missing in the newest year with a warning."""
 
 
 def missing_days(evidence: Evidence) -> Outcome:
     """Open days without a bar between the first and the last; quarantined days are explained.
 
-    Of intraday bars the share of those due since 250 bars before the batch.
+    Many in the newest year block, others warn. Of intraday bars the share of those due since 250
+    bars before the batch.
     """
     return _days(evidence) if evidence.calendar.daily else _bars(evidence)
 
@@ -22,15 +27,28 @@ def _days(evidence: Evidence) -> Outcome:
     if not len(days):
         return Outcome(0, "There are no bars.")
     first, last = days[0].item(), days[-1].item()
-    known = set(days.tolist()) | evidence.explained
-    absent = [str(d) for d in evidence.calendar.open_days(first, last) if d not in known]
-    if not absent:
+    due = np.array(evidence.calendar.open_days(first, last), dtype="datetime64[D]")
+    known = np.concatenate([days, np.array(sorted(evidence.explained), dtype="datetime64[D]")])
+    absent = due[~np.isin(due, known)]
+    if not len(absent):
         return Outcome(0, f"Every open day from {first} to {last} has a bar.")
+    newest_year = days[-1] - YEAR
+    recent, due_recently = (int((some > newest_year).sum()) for some in (absent, due))
+    bearable = max(evidence.limit("missing_days"), FEW, SHARE * due_recently)
+    begins, lengths = _gaps(np.isin(due, absent, assume_unique=True))
+    texts = [
+        f"{due[i]}" if n == 1 else f"{due[i]} to {due[i + n - 1]} ({n} days)"
+        for i, n in zip(
+            begins[: -KEPT_EXAMPLES - 1 : -1], lengths[: -KEPT_EXAMPLES - 1 : -1], strict=True
+        )
+    ]
     return Outcome(
         len(absent),
-        f"{len(absent)} open days from {first} to {last} have no bar: {listed(absent)}. If the "
-        "provider has none, start the feed later or raise missing_days.limit.",
-        tuple(absent[:50]),
+        f"{len(absent)} open days from {first} to {last} have no bar, {recent} of them in the "
+        f"newest year: {listed(texts, len(begins))}. "
+        "If the provider has none, start the feed later or raise missing_days.limit.",
+        tuple(texts),
+        only_warns=recent <= bearable,
     )
 
 

@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fx_assets.calendars import Calendar
+from fx_assets.calendars import DAY, Calendar
 from fx_assets.quality.times import bar_times, days_of, labels
+from fx_assets.specs.bars import PRICE_COLUMNS
 
 RETURNS = 250
 """Length of the trailing windows, in bars."""
@@ -30,8 +31,8 @@ class Path:
     ----------
     times
         Event times, ``datetime64[us]``.
-    open, high, low, close
-        Prices, NaN where a bar has none.
+    open, high, low, close, volume, market_cap
+        What a bar has, NaN where it has none.
     """
 
     calendar: Calendar
@@ -41,6 +42,8 @@ class Path:
     high: np.ndarray
     low: np.ndarray
     close: np.ndarray
+    volume: np.ndarray
+    market_cap: np.ndarray
 
     def __len__(self) -> int:
         return len(self.times)
@@ -84,6 +87,27 @@ class Path:
         return max(float(np.median(np.abs(self.returns[1:]))) / 0.6745, SMALLEST_SIGMA)
 
     @cached_property
+    def annual_sigma(self) -> float:
+        """Robust volatility of a year, from the closes of days where there are enough of them.
+
+        Says at every frequency how far a market may go: about 0.08 for a major currency, 0.5 for a
+        coin.
+        """
+        path = self.daily if len(self.daily) > WARM_UP else self
+        bars = self.calendar.bars_a_year
+        if path is not self:
+            bars //= DAY // self.calendar.bar
+        return path.usual_sigma * float(np.sqrt(bars))
+
+    @cached_property
+    def log_gap(self) -> np.ndarray:
+        """How far the close before lies outside of a bar's range, in log price; NaN without one."""
+        before = np.concatenate([self.log_close[:1], self.log_close[:-1]])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            above, below = before - np.log(self.high), np.log(self.low) - before
+        return np.asarray(np.maximum(0.0, np.maximum(above, below)))
+
+    @cached_property
     def daily(self) -> Path:
         """The last bar of each day; a day is new when one of its bars is."""
         if self.calendar.daily or len(self) < 2:
@@ -91,8 +115,8 @@ class Path:
         ends = np.flatnonzero(np.append(self.days[1:] != self.days[:-1], True))
         starts = np.concatenate([[0], ends[:-1] + 1])
         new = np.logical_or.reduceat(self.new, starts)
-        prices = (values[ends] for values in (self.open, self.high, self.low, self.close))
-        return Path(self.calendar, self.times[ends], new, *prices)
+        columns = (getattr(self, name)[ends] for name in PRICE_COLUMNS)
+        return Path(self.calendar, self.times[ends], new, *columns)
 
     def label(self, place: int) -> str:
         """What a person calls a bar."""
@@ -110,7 +134,7 @@ def path_of(stored: pd.DataFrame, batch: pd.DataFrame, calendar: Calendar) -> Pa
     new = np.repeat([False, True], [len(stored), len(batch)])
     prices = [
         np.concatenate([stored[name].to_numpy(np.float64), batch[name].to_numpy(np.float64)])
-        for name in ("open", "high", "low", "close")
+        for name in PRICE_COLUMNS
     ]
     if not (times[1:] > times[:-1]).all():
         order = np.argsort(times, kind="stable")

@@ -23,6 +23,8 @@ ROW_REASONS = {
     "closed_days": "the market is closed on this day",
 }
 """Each row check, and why a row that fails it is kept out."""
+FEW_CLOSED, SHARE_CLOSED = 2, 0.01
+"""Rows, or their share of a batch, up to which bars of closed days are kept out with a warning."""
 OFF_GRID = "no bar of the calendar closes at this instant: the market is closed, or it is off grid"
 
 
@@ -100,7 +102,10 @@ def row_finding(
     message = f"None in {len(batch)} new rows."
     if texts:
         message = f"{count} rows ({row_reason(name, calendar)}): {listed(texts, count)}."
-        if name == "closed_days" and not calendar.daily:
+        if name == "closed_days":
             message += " To keep them out and go on, set closed_days.severity: warn."
     texts = texts[:KEPT_EXAMPLES]
-    return Finding(name, rule.severity, count <= limit, count, limit, message, tuple(texts))
+    severity = rule.severity
+    if name == "closed_days" and count <= max(FEW_CLOSED, SHARE_CLOSED * len(batch)):
+        severity = "warn"
+    return Finding(name, severity, count <= limit, count, limit, message, tuple(texts))

@@ -39,6 +39,16 @@ def _rule(severity: Severity, limit: float | None = None) -> CheckRule:
     return CheckRule(severity=severity, limit=limit)
 
 
+class Confirmed(Spec):
+    """A bar that looks wrong and is right: a devaluation, a crash, a redenomination."""
+
+    day: date
+    """The market's day of the bar."""
+    close: float = Field(gt=0)
+    """Its close; a bar of that day with another close is judged as ever."""
+    reason: str = Field(min_length=1)
+
+
 class GateSpec(Spec):
     """The checks of the quality gate, and where each of them starts.
 
@@ -59,11 +69,14 @@ class GateSpec(Spec):
     future_bars: CheckRule = _rule("block", 0)
     """Most rows of a batch that may close after now."""
     closed_days: CheckRule = _rule("block", 0)
-    """Most bars of a batch that may close when no bar of the calendar does: on a closed day, or off
-    the grid of intraday bars."""
+    """Most bars of a batch that may close when no bar of the calendar does, on a closed day or off
+    the grid of intraday bars. They go to quarantine; up to two, or a hundredth of the batch, only
+    warn."""
     missing_days: CheckRule = _rule("block", 0)
-    """Most open days without a bar between the first and the last bar. Of intraday bars: the
-    largest share of the bars due since 250 bars before the batch that may be missing."""
+    """Most open days without a bar between the first and the last that go without a word. It blocks
+    when more than that, and more than a twentieth, are missing in the newest year; else it warns.
+    Of intraday bars: the largest share of the bars due since 250 bars before the batch that may be
+    missing."""
     revisions: CheckRule = _rule("block", 20)
     """Most stored bars that a batch may revise at once."""
     jumps: CheckRule = _rule("warn", 12.0)
@@ -75,12 +88,16 @@ class GateSpec(Spec):
     """How many times rougher the path may be than with day and month exchanged (real: below 1)."""
     zero_returns: CheckRule = _rule("block", 0.4)
     """Largest share of unchanged closes in the last 250 returns, or those of a day where that is
-    longer (real: below 0.36 daily; pegs: 1)."""
+    longer (real: below 0.36 daily). Where prices hardly ever moved, as of pegs, it only warns."""
     ohlc_consistency: CheckRule = _rule("block", 0)
-    """Most bars of a batch whose high or low does not contain open and close."""
+    """Most bars of a batch whose high or low does not contain open and close, by more than a unit
+    of the last decimal of the prices around."""
     stale_close: CheckRule = _rule("block", 0.3)
     """Largest correlation of (high+low)/2/close - 1 with the next return (stale closes: 0.8), and
     of bars of 1h and more the largest share whose close equals the open (stale: 0.73)."""
+    confirmed: list[Confirmed] = Field(
+        default=[], description="Bars an operator has examined and found right, by day and close."
+    )
     known_bad: list[date] = Field(
         default=[], description="Days an operator has examined; their bars go to quarantine."
     )

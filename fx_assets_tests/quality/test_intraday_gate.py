@@ -138,15 +138,16 @@ def test_bars_of_the_weekend_and_off_the_grid_are_refused_or_kept_out(hourly: Ba
     moments = ["2024-06-22 13:00", "2024-06-23 21:00", "2024-06-24 10:20"]
     extra = bars_at(np.array(moments, dtype="datetime64[us]"))
     batch = pd.concat([hourly, extra], ignore_index=True)
-    report = judge(feed("24x5"), batch)
-    assert "closed_days" in failed(report)
-    assert not report.passed
-    assert set(report.quarantined["event_date"]) == set(moments)
-    assert "2024-06-22 13:00" in report.finding("closed_days").message
-    assert "severity: warn" in report.finding("closed_days").message
-    kept = judge(feed("24x5", closed_days={"severity": "warn"}), batch)
+    kept = judge(feed("24x5"), batch)
+    assert failed(kept) == {"closed_days"}
     assert kept.passed
+    assert set(kept.quarantined["event_date"]) == set(moments)
     assert kept.accepted["event_time"].tolist() == hourly["event_time"].tolist()
+    few = judge(feed("24x5"), extra, hourly)
+    assert not few.passed
+    assert "2024-06-22 13:00" in few.finding("closed_days").message
+    assert "severity: warn" in few.finding("closed_days").message
+    assert judge(feed("24x5", closed_days={"severity": "warn"}), extra, hourly).passed
 
 
 def test_missing_bars_are_a_share_and_a_warning(hourly: Bars) -> None:
@@ -320,7 +321,7 @@ def test_closes_of_the_bar_before_are_refused(calendar: str, frequency: str) -> 
     spec = feed(calendar, frequency)
     honest = world(spec, "2021-01-04" if frequency == "1d" else "2024-10-01", "2024-12-31")
     report = judge(spec, honest)
-    assert abs(report.finding("stale_close").count) < 0.15
+    assert abs(report.finding("stale_close").count) < 0.25
     before = honest["close"].shift(1)
     stale = honest.assign(open=before, close=before).iloc[1:]
     lenient = spec.model_copy(
