@@ -80,7 +80,7 @@ def _unexplained(path: Path, confirmed: np.ndarray, limit: float) -> np.ndarray:
         return path.returns
     returns, x = path.returns.copy(), path.log_close
     returns[confirmed] = 0.0
-    for i in np.flatnonzero(confirmed[1:]) + 1:
+    for i in (np.flatnonzero(confirmed[1:]) + 1).tolist():
         for j in range(i + 1, min(i + 1 + UNDONE_WITHIN, len(path))):
             if abs(x[j] - x[i - 1]) < limit / 2 < abs(path.returns[j]):
                 returns[j] = 0.0

@@ -225,14 +225,6 @@ def test_an_outcome_gets_a_second_row_when_its_truth_is_revised(
 def test_a_late_bar_is_taken_and_its_day_predicted_after_the_fact(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
-    platform.feeds[0] = platform.feeds[0].model_copy(
-        update={
-            "gate": platform.feeds[0].gate.model_validate(
-                {"missing_days": {"limit": 1}, "jumps": {"severity": "warn"}}
-            )
-        }
-    )
-    platform.reload()
     late = pd.Timestamp(TOMORROW)
     platform.arrive(rates.drop(late), AFTER_EASTER)
     assert platform.ingest("2018").success

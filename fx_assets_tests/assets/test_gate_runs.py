@@ -47,12 +47,9 @@ def from_the_future(lines: list[str]) -> list[str]:
     return [lines[0], f"2199-04-06,{newest(lines)},", *lines[1:]]
 
 
-def on_a_closed_day(lines: list[str]) -> list[str]:
-    return [lines[0], *lines[1:], f"2018-04-02,{newest(lines)},"]
-
-
-def without_a_day(lines: list[str]) -> list[str]:
-    return [line for line in lines if not line.startswith("2018-04-03")]
+def on_closed_days(lines: list[str]) -> list[str]:
+    closed = ("2018-03-30", "2018-03-31", "2018-04-01", "2018-04-02")
+    return [*lines, *(f"{day},{newest(lines)}," for day in closed)]
 
 
 def not_a_number(lines: list[str]) -> list[str]:
@@ -65,8 +62,7 @@ FAULTS: dict[str, tuple[Edit, str, str]] = {
     "zero": (zero, "non_positive", DAY),
     "duplicate": (twice_with_another_rate, "duplicates", DAY),
     "future": (from_the_future, "future_bars", "2199-04-06"),
-    "closed day": (on_a_closed_day, "closed_days", "2018-04-02"),
-    "missing day": (without_a_day, "missing_days", DAY),
+    "closed days": (on_closed_days, "closed_days", "2018-04-02"),
     "text": (not_a_number, "schema_and_types", DAY),
 }
 
@@ -89,6 +85,23 @@ def test_a_fault_fails_its_check_and_leaves_the_tables_as_they_were(
     kept_out = platform.lake.read("quarantine", "eurusd")
     assert bad_day in set(kept_out["event_date"])
     assert kept_out["reason"].str.len().gt(0).all()
+
+
+def test_a_missing_day_and_a_bar_of_a_closed_one_are_said_and_stop_nothing(
+    platform: Platform, rates: pd.DataFrame
+) -> None:
+    def edit(lines: list[str]) -> list[str]:
+        kept = [line for line in lines if not line.startswith("2018-04-03")]
+        return [*kept, f"2018-04-02,{newest(lines)},"]
+
+    platform.arrive(rates, DAY, edit)
+    result = platform.ingest("2018")
+    assert result.success
+    assert failed_checks(result) >= {"missing_days", "closed_days"}
+    assert platform.lake.read("quarantine", "eurusd")["event_date"].tolist() == ["2018-04-02"]
+    stored = platform.lake.read("prices", "eurusd")["event_time"].dt.strftime("%Y-%m-%d")
+    assert DAY in set(stored)
+    assert "2018-04-02" not in set(stored)
 
 
 def test_downstream_of_a_refused_batch_nothing_runs_until_the_provider_corrects_itself(
