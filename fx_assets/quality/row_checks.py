@@ -10,7 +10,7 @@ import pandas as pd
 from fx_assets.calendars import Calendar
 from fx_assets.quality.evidence import KEPT_EXAMPLES, listed
 from fx_assets.quality.report import Finding
-from fx_assets.quality.times import bar_times, labels
+from fx_assets.quality.times import bar_times, days_of, labels
 from fx_assets.specs import CheckRule
 from fx_assets.specs.bars import BAR_DTYPES, PRICE_COLUMNS
 
@@ -25,6 +25,8 @@ ROW_REASONS = {
 """Each row check, and why a row that fails it is kept out."""
 FEW_CLOSED, SHARE_CLOSED = 2, 0.01
 """Rows, or their share of a batch, up to which bars of closed days are kept out with a warning."""
+BESIDE = 0.25
+"""Missing bars for each bar outside of the calendar, below which those are additions."""
 OFF_GRID = "no bar of the calendar closes at this instant: the market is closed, or it is off grid"
 
 
@@ -106,6 +108,24 @@ def row_finding(
             message += " To keep them out and go on, set closed_days.severity: warn."
     texts = texts[:KEPT_EXAMPLES]
     severity = rule.severity
-    if name == "closed_days" and count <= max(FEW_CLOSED, SHARE_CLOSED * len(batch)):
+    if name == "closed_days" and _harmless(batch, calendar, mask):
         severity = "warn"
     return Finding(name, severity, count <= limit, count, limit, message, tuple(texts))
+
+
+def _harmless(batch: pd.DataFrame, calendar: Calendar, closed: np.ndarray) -> bool:
+    """Whether bars outside of the calendar are few, or beside all that are due.
+
+    Bars of a wrong zone or day lie outside at one end and are missing at the other.
+    """
+    count = int(closed.sum())
+    if count <= max(FEW_CLOSED, SHARE_CLOSED * len(batch)):
+        return True
+    times = np.unique(bar_times(batch[~closed]))
+    times = times[~np.isnat(times)]
+    if len(times) < count:
+        return False
+    days = days_of(times[[0, -1]], calendar).tolist()
+    due = calendar.closes(*days)
+    due = due[(due >= times[0]) & (due <= times[-1])]
+    return int((~np.isin(due, times)).sum()) < BESIDE * count

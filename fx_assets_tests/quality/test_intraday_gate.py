@@ -12,6 +12,7 @@ import pytest
 
 from fx_assets.calendars import Frequency
 from fx_assets.quality import CHECKS, GateReport, inspect
+from fx_assets.quality.times import bar_times
 from fx_assets.sources import new_rows
 from fx_assets.specs import FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
@@ -148,6 +149,23 @@ def test_bars_of_the_weekend_and_off_the_grid_are_refused_or_kept_out(hourly: Ba
     assert "2024-06-22 13:00" in few.finding("closed_days").message
     assert "severity: warn" in few.finding("closed_days").message
     assert judge(feed("24x5", closed_days={"severity": "warn"}), extra, hourly).passed
+
+
+@pytest.mark.parametrize("hours", [1, 2, 5, -3])
+def test_bars_of_another_zone_are_refused_and_bars_beside_all_that_are_due_are_not(
+    hourly: Bars, hours: int
+) -> None:
+    spec = feed("24x5")
+    shifted = hourly.assign(event_time=hourly["event_time"] + timedelta(hours=hours))
+    assert not judge(spec, shifted).passed
+    start, end = hourly["event_time"].iloc[0], hourly["event_time"].iloc[-1]
+    clock = pd.date_range(start, end, freq="h", unit="us")
+    beside = hourly.set_index("event_time").reindex(clock).ffill().rename_axis("event_time")
+    every_hour = beside.reset_index()[list(BAR_DTYPES)]
+    report = judge(spec, every_hour)
+    assert report.passed
+    assert len(report.accepted) == spec.market.possible(bar_times(every_hour)).sum()
+    assert failed(report) - {"jumps"} == {"closed_days"}
 
 
 def test_missing_bars_are_a_share_and_a_warning(hourly: Bars) -> None:
