@@ -23,7 +23,7 @@ ROW_REASONS = {
     "closed_days": "the market is closed on this day",
 }
 """Each row check, and why a row that fails it is kept out."""
-FEW_CLOSED, SHARE_CLOSED = 2, 0.01
+FEW_CLOSED, SHARE_CLOSED = 2, 0.002
 """Rows, or their share of a batch, up to which bars of closed days are kept out with a warning."""
 BESIDE = 0.25
 """Missing bars for each bar outside of the calendar, below which those are additions."""

@@ -70,7 +70,7 @@ class GateSpec(Spec):
     """Most rows of a batch that may close after now."""
     closed_days: CheckRule = _rule("block", 0)
     """Most bars of a batch that may close when no bar of the calendar does, on a closed day or off
-    the grid of intraday bars. They go to quarantine; up to two, or a hundredth of the batch, or
+    the grid of intraday bars. They go to quarantine; up to two, or two in a thousand, or
     additions to all bars that are due, only warn."""
     missing_days: CheckRule = _rule("block", 0)
     """Most open days without a bar between the first and the last that go without a word. It blocks
