@@ -19,7 +19,7 @@ from fx_assets.quality.row_checks import (
     ROW_REASONS,
     row_failures,
     row_finding,
-    row_reason,
+    row_reasons,
     schema_problem,
 )
 from fx_assets.quality.scale_checks import scale_errors
@@ -116,7 +116,7 @@ def inspect(
         findings[name] = row_finding(name, rule, batch, calendar, mask, parsed)
         if name in UNUSABLE or rule.severity != "off":
             fresh = mask & ~kept_out
-            reasons[fresh], checks[fresh] = row_reason(name, calendar), name
+            reasons[fresh], checks[fresh] = row_reasons(name, calendar, times[fresh]), name
             kept_out |= mask
     explained, explained_times = _explained(times[kept_out], rejected, bad_days, calendar)
     evidence = Evidence(

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from fx_assets.calendars import Calendar
+from fx_assets.calendars import Calendar, instant_of
 from fx_assets.quality.evidence import KEPT_EXAMPLES, listed
 from fx_assets.quality.report import Finding
 from fx_assets.quality.times import bar_times, days_of, labels
@@ -35,6 +35,26 @@ def row_reason(name: str, calendar: Calendar) -> str:
     if name == "closed_days" and not calendar.daily:
         return OFF_GRID
     return ROW_REASONS[name]
+
+
+def row_reasons(name: str, calendar: Calendar, times: np.ndarray) -> list[str]:
+    """Why each of some rows, by their event times, is kept out by a row check.
+
+    A daily bar of an open day says when it closes, and when bars of that day do.
+    """
+    if name != "closed_days" or not calendar.daily:
+        return [row_reason(name, calendar)] * len(times)
+    reasons = []
+    for time in times:
+        day = calendar.bar_day(instant_of(time)) if not np.isnat(time) else None
+        if day is None or not calendar.is_open(day):
+            reasons.append(row_reason(name, calendar))
+        else:
+            due = calendar.event_time(day)
+            reasons.append(
+                f"it closes at {instant_of(time):%H:%M} UTC, daily bars close at {due:%H:%M} UTC"
+            )
+    return reasons
 
 
 def schema_problem(batch: pd.DataFrame) -> str:
@@ -103,7 +123,9 @@ def row_finding(
     ]
     message = f"None in {len(batch)} new rows."
     if texts:
-        message = f"{count} rows ({row_reason(name, calendar)}): {listed(texts, count)}."
+        why = dict.fromkeys(row_reasons(name, calendar, bar_times(batch.iloc[rows])))
+        said = "; ".join(why) or row_reason(name, calendar)
+        message = f"{count} rows ({said}): {listed(texts, count)}."
         if name == "closed_days":
             message += " To keep them out and go on, set closed_days.severity: warn."
     texts = texts[:KEPT_EXAMPLES]

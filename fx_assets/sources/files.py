@@ -7,6 +7,8 @@ tables by the names of their columns. What the files do not tell, such as a zone
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
 from fx_assets.sources.files_access import FileBytes, read_files
-from fx_assets.sources.files_dates import decide_day_first
+from fx_assets.sources.files_dates import TimeCells, Times, decide_day_first, times_of
 from fx_assets.sources.files_formats import NAMES, ROWS, Layout, layout_of
+from fx_assets.sources.files_questions import Asked, Option
 from fx_assets.sources.files_rows import Rows, cells_of, rows_of
-from fx_assets.sources.files_tables import Table, folded, read_table
+from fx_assets.sources.files_tables import folded, read_table
 from fx_assets.sources.files_together import together
 from fx_assets.sources.wanted import feed_start
 from fx_assets.specs import FeedSpec
@@ -51,7 +54,16 @@ def fetch(
         tell themselves. The message names the file, the line and what stands there.
     """
     files = list(read_files(source.path, settings.home))
-    parts, formats, empty = _read(files, feed, source)
+    asked = Asked()
+    try:
+        opened = open_files(files, source, asked)
+        parts = read_rows(opened, feed, source, asked)
+    except SourceError as problem:
+        asked.raise_if_any(problem)
+        raise
+    asked.raise_if_any()
+    formats: set[str] = {layout.format for _, layout in opened.cells}
+    empty = opened.empty
     if not sum(len(part.frame) + len(part.rejected) for part in parts):
         raise SourceError(
             f"None of the {len(files)} files of {source.path} has a row.",
@@ -63,7 +75,6 @@ def fetch(
     inside = frame["event_time"].to_numpy("datetime64[us]") > start
     outside = int((~inside).sum())
     frame = frame[inside].reset_index(drop=True)
-    _refuse_impossible_level(frame, parts, source)
     hashes = np.array([part.table.sha256 for part in parts], dtype=object)
     known, unfinished = price_bars(
         frame[["event_time", *PRICE_COLUMNS]].assign(
@@ -90,53 +101,94 @@ def fetch(
     return Batch(known, rejected, _provenance(files, formats, source, frame, now, notes))
 
 
-def _read(
-    files: list[FileBytes], feed: FeedSpec, source: FilesSource
-) -> tuple[list[Rows], set[str], list[str]]:
+@dataclass(frozen=True)
+class Opened:
+    """Files whose columns are known.
+
+    Parameters
+    ----------
+    cells
+        The cells that tell the time, and what the columns mean, of each file with rows.
+    day_first
+        Whether dates with the year last begin with the day; ``None`` where none has it last.
+    empty
+        Names of the files without rows.
+    """
+
+    cells: list[tuple[TimeCells, Layout]]
+    day_first: bool | None
+    empty: list[str]
+
+    def times(self, i: int, source: FilesSource) -> Times:
+        """The local times of a file's rows."""
+        cell, layout = self.cells[i]
+        return times_of(cell, self.order(layout, source))
+
+    def order(self, layout: Layout, source: FilesSource) -> bool | None:
+        """Whether the dates of a layout begin with the day."""
+        asked_for = layout.day_first is None or source.day_first is not None
+        return self.day_first if asked_for else layout.day_first
+
+
+def open_files(files: Iterable[FileBytes], source: FilesSource, asked: Asked) -> Opened:
+    """Find the columns of files, and ask about those that are unclear.
+
+    Raises
+    ------
+    SourceError
+        A file cannot be read as a table with instants and closes.
+    """
     names = NAMES | {folded(name) for name in source.columns.values()}
-    tables: list[tuple[Table, Layout]] = []
+    cells: list[tuple[TimeCells, Layout]] = []
     empty: list[str] = []
     for file in files:
         table = read_table(file, source.delimiter, names, ROWS)
-        layout = layout_of(table, source) if table else None
+        layout = layout_of(table, source, asked) if table else None
         if table is None or layout is None or len(table) <= layout.skipped:
             empty.append(file.name)
         else:
-            tables.append((table, layout))
-    cells = [(cells_of(table, layout, source), layout) for table, layout in tables]
-    decided = decide_day_first(
-        (cell for cell, layout in cells if layout.day_first is None), source.day_first
-    )
+            cells.append((cells_of(table, layout, source), layout))
+    undecided = (cell for cell, layout in cells if layout.day_first is None)
+    return Opened(cells, decide_day_first(undecided, source.day_first, asked), empty)
+
+
+def read_rows(opened: Opened, feed: FeedSpec, source: FilesSource, asked: Asked) -> list[Rows]:
+    """The bars of each file; provisional ones where something is asked.
+
+    Raises
+    ------
+    SourceError
+        A file has rows that are no bars of the feed.
+    """
     parts = [
-        rows_of(
-            cell,
-            layout,
-            feed,
-            source,
-            decided
-            if layout.day_first is None or source.day_first is not None
-            else layout.day_first,
-        )
-        for cell, layout in cells
+        rows_of(cell, layout, feed, source, opened.order(layout, source), asked)
+        for cell, layout in opened.cells
     ]
-    return parts, {layout.format for _, layout in cells}, empty
+    _ask_for_scale(parts, source, asked)
+    return parts
 
 
-def _refuse_impossible_level(frame: pd.DataFrame, parts: list[Rows], source: FilesSource) -> None:
+def _ask_for_scale(parts: list[Rows], source: FilesSource, asked: Asked) -> None:
+    """Ask where the price of two major currencies is one that they cannot have."""
     pair = source.instrument
-    if len(pair) != 6 or not {pair[:3], pair[3:]} <= MAJORS or frame.empty:
+    if len(pair) != 6 or not {pair[:3], pair[3:]} <= MAJORS or "source.decimal" in asked:
         return
-    level = float(frame["close"].median())
+    closes = [part.frame["close"] for part in parts if len(part.frame)]
+    level = float(pd.concat(closes).median()) if closes else 1.0
     if 1 / _FURTHEST <= level <= _FURTHEST or not level > 0:
         return
-    first = frame.iloc[0]
-    where = parts[int(first["file"])].where(int(first["row"]))
-    raise SourceError(
-        f"{where} has a close of {first['close']:g}, and the median is {level:g}: "
-        f"{pair} cannot cost that.",
-        remedy=(
-            "Set source.price_scale to what the vendor multiplies prices by, such as 1000 or "
-            "100000, or correct source.decimal."
+    part = next(part for part in parts if len(part.frame))
+    first = part.frame.iloc[0]
+    scales = [10**n for n in range(2, 9) if 0.1 <= level / 10**n <= _FURTHEST]
+    asked.ask(
+        "source.price_scale",
+        f"{part.where(int(first['row']))} has a close of {first['close']:g}, and the median is "
+        f"{level:g}: {pair} cannot cost that.",
+        "Set source.price_scale to what the vendor multiplies prices by, such as 1000 or 100000, "
+        "or correct source.decimal.",
+        tuple(
+            Option({"source.price_scale": scale}, f"the median is {level / scale:g} then")
+            for scale in reversed(scales)
         ),
     )
 

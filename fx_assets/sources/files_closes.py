@@ -9,9 +9,11 @@ import pandas as pd
 
 from fx_assets.calendars import DAY, Calendar, moment
 from fx_assets.errors import SourceError
+from fx_assets.sources.files_clock import Body, read_clock
 from fx_assets.sources.files_dates import Times
-from fx_assets.sources.files_formats import Layout, time_text
-from fx_assets.sources.files_tables import Table
+from fx_assets.sources.files_evidence import all_closes
+from fx_assets.sources.files_judged import judge_closes
+from fx_assets.sources.files_questions import Asked
 from fx_assets.sources.files_texts import NAT
 from fx_assets.sources.files_zones import to_utc
 from fx_assets.specs import FeedSpec
@@ -35,20 +37,24 @@ class Closes:
         Local times that the zone's clocks jump over.
     between
         Points that are not the last one shortly before a close.
+    unfinished
+        Daily rows whose instant is in the middle of a bar, after all others.
     """
 
     utc: np.ndarray
     undecided: np.ndarray
     skipped: np.ndarray
     between: np.ndarray
+    unfinished: np.ndarray | None = None
 
 
-def _refuse_other_frequency(table: Table, layout: Layout, times: Times, feed: FeedSpec) -> None:
+def _refuse_other_frequency(body: Body, feed: FeedSpec) -> None:
     """Refuse rows that are further apart, or closer, than the feed's bars."""
+    table, layout, times = body.table, body.layout, body.times
     bar = np.timedelta64(feed.market.bar)
     if layout.format == "coingecko":
         return
-    example = f"{table.file} has rows such as {time_text(table, layout, 0)!r}"
+    example = f"{table.file} has rows such as {body.text(0)!r}"
     if times.dated and not feed.market.daily:
         raise SourceError(
             f"{example}, a date without a time, and the feed {feed.name} has bars of "
@@ -78,44 +84,36 @@ def _length(step: np.timedelta64) -> str:
     return f"{seconds:g} seconds"
 
 
-def closes_of(
-    table: Table, layout: Layout, times: Times, feed: FeedSpec, source: FilesSource
-) -> Closes:
+def closes_of(body: Body, feed: FeedSpec, source: FilesSource, asked: Asked) -> Closes:
     """When the rows of a file close.
+
+    What is not known, such as the zone, is asked, and the closes are provisional then.
 
     Raises
     ------
     SourceError
-        The zone, or whether an instant is an open or a close, is not known, or the rows are not
-        bars of the feed's frequency and calendar.
+        The rows are not bars of the feed's frequency and calendar.
     """
-    _refuse_other_frequency(table, layout, times, feed)
+    layout, times = body.layout, body.times
+    _refuse_other_frequency(body, feed)
     nowhere = np.zeros(len(times.local), dtype=bool)
-    zone = source.timezone or layout.zone
-    stated = ~np.isnat(times.offset)
-    if zone is None and layout.zone_matters:
-        raise _zone_needed(table, layout)
-    if feed.market.daily and _are_labels(layout, times, source):
+    open_questions = len(asked.questions)
+    clock = read_clock(body, feed, source, asked)
+    if clock.label:
         return Closes(_label_closes(times, feed), nowhere, nowhere, nowhere)
-    if zone is None and not stated.all():
-        raise _zone_needed(table, layout)
-    stamp = source.stamp or layout.stamp
-    if stamp is None:
-        example = time_text(table, layout, 0)
-        raise SourceError(
-            f"{table.file}: {example!r} can be the open or the close of a bar of "
-            f"{feed.frequency}, and the file does not tell.",
-            remedy="Set source.stamp: open or close.",
-        )
-    ahead = np.timedelta64(DAY) if stamp == "open" and feed.market.daily else np.timedelta64(0)
+    stated, zone = clock.stated, clock.zone or "UTC"
+    stamp = clock.stamp or "open"
+    daily_open = stamp == "open" and feed.market.daily
+    ahead = np.timedelta64(DAY) if daily_open else np.timedelta64(0)
     utc = times.local - np.where(stated, times.offset, np.timedelta64(0))
+    marks = utc
+    if daily_open:
+        utc = _closes_after(utc, feed)
     undecided, skipped = nowhere, nowhere
     if not stated.all():
-        instants = to_utc(times.local + ahead, str(zone))
-        utc = np.where(stated, utc + ahead, instants.utc)
+        instants = to_utc(times.local + ahead, zone)
+        utc = np.where(stated, utc, instants.utc)
         undecided, skipped = instants.undecided & ~stated, instants.skipped & ~stated
-    else:
-        utc = utc + ahead
     if stamp == "open" and not feed.market.daily:
         utc = utc + np.timedelta64(feed.market.bar)
     elif stamp == "close":
@@ -123,8 +121,34 @@ def closes_of(
     if layout.format == "coingecko":
         at_close = _points(utc, feed.market)
         return Closes(at_close, undecided, skipped, np.isnat(at_close) & ~np.isnat(utc))
-    _refuse_other_grid(table, layout, utc, feed)
-    return Closes(utc, undecided, skipped, nowhere)
+    if len(asked.questions) > open_questions:
+        return Closes(utc, undecided, skipped, nowhere)
+    unfinished = nowhere
+    if feed.market.daily:
+        unfinished = _newest_quote(utc, feed) if stamp == "open" else nowhere
+        utc = np.where(unfinished, NAT, utc)
+    marks = marks if daily_open and stated.all() else utc
+    judge_closes(body, utc, np.where(np.isnat(utc), NAT, marks), clock, feed, source, asked)
+    return Closes(utc, undecided, skipped, nowhere, unfinished)
+
+
+def _closes_after(opens: np.ndarray, feed: FeedSpec) -> np.ndarray:
+    """The closes of daily bars that open at these instants: the next after the one they open at.
+
+    An instant at which no bar of the feed opens is taken 24 hours on, and fits no close either.
+    """
+    ends = all_closes(feed.market, opens)
+    if not len(ends):
+        return opens
+    place = np.minimum(np.searchsorted(ends, opens), len(ends) - 2)
+    return np.where(ends[place] == opens, ends[place + 1], opens + np.timedelta64(DAY))
+
+
+def _newest_quote(utc: np.ndarray, feed: FeedSpec) -> np.ndarray:
+    """The newest row where it alone does not begin at an open: a price of the unfinished day."""
+    off = ~np.isin(utc, all_closes(feed.market, utc)) & ~np.isnat(utc)
+    alone = len(utc) > 2 and off.sum() == 1 and utc[off][0] == utc[~np.isnat(utc)].max()
+    return off if alone else np.zeros(len(utc), dtype=bool)
 
 
 def _points(utc: np.ndarray, market: Calendar) -> np.ndarray:
@@ -148,24 +172,6 @@ def _points(utc: np.ndarray, market: Calendar) -> np.ndarray:
     return closes
 
 
-def _zone_needed(table: Table, layout: Layout) -> SourceError:
-    example = time_text(table, layout, 0)
-    return SourceError(
-        f"{table.file} has instants such as {example!r}, and does not say of which time zone.",
-        remedy=f"Set source.timezone. {layout.help}".strip(),
-    )
-
-
-def _are_labels(layout: Layout, times: Times, source: FilesSource) -> bool:
-    """Whether a daily row's date names the bar's day, so that the feed says when it closes."""
-    if layout.zone_matters:
-        return False
-    if layout.labels or times.dated:
-        return True
-    unsaid = source.timezone is None and layout.zone is None and source.stamp is None
-    return unsaid and times.at_midnight and bool(np.isnat(times.offset).all())
-
-
 def _label_closes(times: Times, feed: FeedSpec) -> np.ndarray:
     days, place = np.unique(times.local.astype("datetime64[D]"), return_inverse=True)
     closes = [moment(feed.market.event_time(day.item())) for day in days]
@@ -179,35 +185,3 @@ def _whole(utc: np.ndarray) -> np.ndarray:
     if known.any() and (rest[known] <= 1_000_000).all():
         return np.asarray(np.where(known, utc + rest.astype("timedelta64[us]"), NAT))
     return utc
-
-
-def _refuse_other_grid(table: Table, layout: Layout, utc: np.ndarray, feed: FeedSpec) -> None:
-    """Refuse a file most of whose bars close when no bar of the feed does."""
-    market, known = feed.market, utc[~np.isnat(utc)]
-    if market.daily:
-        days, place = np.unique(known.astype("datetime64[D]"), return_inverse=True)
-        around = [{moment(market.event_time(d.item())) for d in (day - 1, day)} for day in days]
-        on_grid = np.array([value in around[i] for value, i in zip(known, place, strict=True)])
-    else:
-        on_grid = (known - known.astype("datetime64[D]")) % np.timedelta64(market.bar) == 0
-    if not len(known) or 2 * on_grid.sum() > len(known):
-        return
-    i = int(np.flatnonzero(~on_grid)[0])
-    close = str(known[i].astype("datetime64[m]")).replace("T", " ")
-    if market.daily:
-        due = str(moment(market.event_time(market.bar_day(pd.Timestamp(known[i], tz="UTC")))))
-        expected = f"daily bars of the feed {feed.name} close at {due[11:16]} UTC on such a day"
-        remedy = (
-            "Set day_close of the feed to when the files' days end, such as 00:00 UTC or "
-            "00:00 Europe/Athens, or correct source.timezone or source.stamp."
-        )
-    else:
-        expected = f"bars of {feed.frequency} close on a grid that starts at midnight UTC"
-        remedy = (
-            "Correct source.timezone or source.stamp; bars of 4h in another zone than UTC do not "
-            "fit: use files of 1h and frequency: 1h."
-        )
-    raise SourceError(
-        f"{table.file}: {time_text(table, layout, i)!r} closes at {close} UTC, and {expected}.",
-        remedy=remedy,
-    )

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fx_assets.errors import SourceError
+from fx_assets.sources.files_questions import Asked, Option
 from fx_assets.sources.files_tables import Table, plain, texts
 from fx_assets.sources.files_texts import (
     MONTHS,
@@ -46,11 +47,14 @@ class Times:
         Their distance from UTC where the cell states it, else NaT.
     clockless
         Which cells have a date only.
+    epochs
+        Whether the cells count from 1970, so that each is an instant.
     """
 
     local: np.ndarray
     offset: np.ndarray
     clockless: np.ndarray
+    epochs: bool = False
 
     @property
     def dated(self) -> bool:
@@ -132,13 +136,17 @@ def time_cells(
     )
 
 
-def decide_day_first(cells: Iterable[TimeCells], declared: bool | None) -> bool | None:
+def decide_day_first(
+    cells: Iterable[TimeCells], declared: bool | None, asked: Asked
+) -> bool | None:
     """Whether days with the year last begin with the day, by the dates of all files together.
+
+    Where no date tells, it is asked.
 
     Raises
     ------
     SourceError
-        No date tells, or two tell different stories.
+        Two dates tell different stories.
     """
     if declared is not None:
         return declared
@@ -161,12 +169,28 @@ def decide_day_first(cells: Iterable[TimeCells], declared: bool | None) -> bool 
     if unclear and not day_first and not month_first:
         first, second = (int(n) for n in re.findall(r"\d+", unclear[1])[:2])
         year = re.findall(r"\d+", unclear[1])[2]
-        raise SourceError(
+        near = {order: _usual_step(unclear[0], order) for order in (True, False)}
+        likely = near[True] <= near[False]
+        options = (
+            Option({"source.day_first": True}, _spoken(second, first, year)),
+            Option({"source.day_first": False}, _spoken(first, second, year)),
+        )
+        asked.ask(
+            "source.day_first",
             f"{_at(unclear)} can be {_spoken(second, first, year)} or "
             f"{_spoken(first, second, year)}, and no date of the files tells which.",
-            remedy="Set source.day_first: true or false.",
+            "Set source.day_first: true or false.",
+            options if likely else options[::-1],
         )
+        return likely
     return bool(day_first) if day_first or month_first else None
+
+
+def _usual_step(cells: TimeCells, day_first: bool) -> float:
+    """The mean distance of rows from the next, in days, if dates were read this way."""
+    local = times_of(cells, day_first).local
+    steps = np.abs(np.diff(local[~np.isnat(local)])) / np.timedelta64(1, "D")
+    return float(steps.mean()) if len(steps) else 0.0
 
 
 def times_of(cells: TimeCells, day_first: bool | None) -> Times:
@@ -255,7 +279,7 @@ def _epochs(column: pa.Array, unit: str | None) -> Times:
         moments = np.rint(np.where(nano, values / 1_000, values * scale)).astype(np.int64)
     local = moments.astype("datetime64[us]")
     local[unread] = NAT
-    return Times(local, np.full(len(local), np.timedelta64(0, "us")), _flags(local, False))
+    return Times(local, np.full(len(local), np.timedelta64(0, "us")), _flags(local, False), True)
 
 
 def _formatted(column: pa.Array, date_format: str) -> Times:

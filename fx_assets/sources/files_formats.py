@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from fx_assets.errors import SourceError
+from fx_assets.sources.files_questions import Asked, Option
 from fx_assets.sources.files_tables import Table, folded
 from fx_assets.specs.sources import FileColumn, FileFormat, FilesSource
 
@@ -17,7 +18,8 @@ PRICES: tuple[FileColumn, ...] = ("open", "high", "low", "close", "volume", "mar
 ALIASES: dict[FileColumn, tuple[str, ...]] = {
     "time": (
         *("time", "timestamp", "datetime", "gmttime", "localtime", "opentime", "closetime"),
-        *("snappedat", "unix", "utc", "timeutc", "datetimeutc", "timestamputc", "eventtime", "ts"),
+        *("snappedat", "unix", "utc", "timeutc", "datetimeutc", "timestamputc", "eventtime"),
+        *("ts", "t"),
     ),
     "date": ("date", "day", "tradedate", "dtyyyymmdd"),
     "open": ("open", "o", "openprice"),
@@ -73,8 +75,14 @@ class Layout:
         Whether the date of a daily row is the bar's day, whatever its time of day.
     zone_matters
         Whether also a date without a time begins at midnight of the zone.
+    zone_in_header
+        Whether ``zone`` is what a column's name says, not the format's custom.
+    custom_zone
+        Answers to the question for the zone that only this format has.
     skipped
         First rows that are part of the header.
+    note
+        What was assumed about the format, for the notes of the table ``sources``.
     """
 
     format: FileFormat
@@ -84,20 +92,24 @@ class Layout:
     day_first: bool | None = None
     labels: bool = False
     zone_matters: bool = False
+    zone_in_header: bool = False
+    custom_zone: tuple[Option, ...] = field(default=(), repr=False)
     skipped: int = 0
+    note: str = ""
     help: str = field(default="", repr=False)
 
 
-def layout_of(table: Table, source: FilesSource) -> Layout:
+def layout_of(table: Table, source: FilesSource, asked: Asked) -> Layout:
     """What the columns of a table mean, by the declared format, or by what the table looks like.
+
+    Where two columns could be the same one, it is asked.
 
     Raises
     ------
     SourceError
-        The table is not of the declared format, a column that bars need is missing, or two columns
-        could be the same one.
+        The table is not of the declared format, or a column that bars need is missing.
     """
-    found = _recognised(table)
+    found = recognised(table)
     if source.format not in ("auto", "generic", found):
         if not _by_request(table, source.format, found):
             raise SourceError(
@@ -109,12 +121,13 @@ def layout_of(table: Table, source: FilesSource) -> Layout:
     if source.format == "generic":
         found = "generic"
     maker = _MAKERS.get(found or "generic")
-    layout = maker(table) if maker else _generic(table, source)
+    layout = maker(table, source, asked) if maker else _generic(table, source, asked)
     layout = replace(layout, columns=layout.columns | _declared(table, source))
     return _complete(table, layout, source)
 
 
-def _recognised(table: Table) -> FileFormat | None:
+def recognised(table: Table) -> FileFormat | None:
+    """The format that a table has by its first lines, or ``None``."""
     patterns = _HEADERS if table.header else _ROWS
     for name, pattern in patterns.items():
         if pattern.match(table.first_line):
@@ -144,18 +157,30 @@ _SERVER = (
 )
 
 
-def _metatrader4(table: Table) -> Layout:
+_SEMICOLONS = (
+    "HistData writes such rows in New York time without daylight saving: set source.format: "
+    "histdata. NinjaTrader and others write them too, in a zone of their own, often stamped at the "
+    "close."
+)
+_HISTDATA_NAME = re.compile(r"DAT_(ASCII|MT|NT|XLSX)|HISTDATA", re.IGNORECASE)
+
+
+def _metatrader4(
+    table: Table,
+    source: FilesSource,  # noqa: ARG001
+    asked: Asked,  # noqa: ARG001
+) -> Layout:
     columns = {k: v for k, v in _positions("date", "time", *_OHLCV).items() if _has(table, v)}
     return Layout(
         "metatrader4", columns, stamp="open", day_first=False, zone_matters=True, help=_SERVER
     )
 
 
-def _metatrader5(table: Table) -> Layout:
+def _metatrader5(table: Table, source: FilesSource, asked: Asked) -> Layout:
     ticks = ("<VOL>",) if _has(table, "<TICKVOL>") else ()
     return Layout(
         "metatrader5",
-        _by_name(table, ticks),
+        _by_name(table, source, asked, ticks),
         stamp="open",
         day_first=False,
         zone_matters=True,
@@ -163,36 +188,70 @@ def _metatrader5(table: Table) -> Layout:
     )
 
 
-def _histdata(table: Table) -> Layout:
-    columns = _by_name(table) if table.header else _positions("time", *_OHLCV)
+def _histdata(table: Table, source: FilesSource, asked: Asked) -> Layout:
+    columns = _by_name(table, source, asked) if table.header else _positions("time", *_OHLCV)
     if _ROWS["metatrader4"].match(table.first_line):
         columns = _positions("date", "time", *_OHLCV)
-    return Layout("histdata", columns, zone="Etc/GMT+5", stamp="open", day_first=False)
+    layout = Layout("histdata", columns, zone="Etc/GMT+5", stamp="open", day_first=False)
+    names = [part.rsplit("/", 1)[-1] for part in table.file.split("!")]
+    if source.format == "histdata" or any(map(_HISTDATA_NAME.search, names)):
+        return layout
+    if not _without_volume(table, columns):
+        return replace(
+            layout,
+            format="generic",
+            zone=None,
+            stamp=None,
+            help=_SEMICOLONS,
+            custom_zone=(Option({"source.format": "histdata"}, "New York without summer time"),),
+        )
+    return replace(
+        layout,
+        note="taken for a file of HistData, whose volumes are zero: New York time without "
+        "daylight saving was assumed",
+    )
 
 
-def _dukascopy(table: Table) -> Layout:
-    columns = _by_name(table) if table.header else _positions("time", *_OHLCV)
+def _without_volume(table: Table, columns: dict[FileColumn, str]) -> bool:
+    import pyarrow.compute as pc
+
+    volume = columns.get("volume", "")
+    return _has(table, volume) and pc.all(pc.equal(table.cells[volume], "0")).as_py() is True
+
+
+def _dukascopy(table: Table, source: FilesSource, asked: Asked) -> Layout:
+    columns = _by_name(table, source, asked) if table.header else _positions("time", *_OHLCV)
     columns = {k: v for k, v in columns.items() if _has(table, v)}
-    local = folded(columns.get("time", "")) == "localtime"
-    return Layout("dukascopy", columns, zone=None if local else "UTC", stamp="open", day_first=True)
+    in_utc = folded(columns.get("time", "")) == "gmttime"
+    asked_for = source.format == "dukascopy" and folded(columns.get("time", "")) != "localtime"
+    return Layout(
+        "dukascopy",
+        columns,
+        zone="UTC" if in_utc or asked_for else None,
+        stamp="open",
+        day_first=True,
+        zone_in_header=in_utc,
+        custom_zone=(Option({"source.format": "dukascopy"}, "UTC"),) if not table.header else (),
+        help="" if table.header else "Dukascopy's own rows are UTC: set source.format: dukascopy.",
+    )
 
 
-def _binance(table: Table) -> Layout:
-    columns = _by_name(table) if table.header else _positions("time", *_OHLCV)
+def _binance(table: Table, source: FilesSource, asked: Asked) -> Layout:
+    columns = _by_name(table, source, asked) if table.header else _positions("time", *_OHLCV)
     return Layout("binance", columns, zone="UTC", stamp="open")
 
 
-def _coingecko(table: Table) -> Layout:
-    return Layout("coingecko", _by_name(table), zone="UTC", stamp="close")
+def _coingecko(table: Table, source: FilesSource, asked: Asked) -> Layout:
+    return Layout("coingecko", _by_name(table, source, asked), zone="UTC", stamp="close")
 
 
-def _yahoo(table: Table) -> Layout:
+def _yahoo(table: Table, source: FilesSource, asked: Asked) -> Layout:
     if _YFINANCE.match(table.first_line):
-        return _yfinance(table)
-    return Layout("yahoo", _by_name(table), stamp="open", labels=True)
+        return _yfinance(table, source, asked)
+    return Layout("yahoo", _by_name(table, source, asked), stamp="open", labels=True)
 
 
-def _yfinance(table: Table) -> Layout:
+def _yfinance(table: Table, source: FilesSource, asked: Asked) -> Layout:
     """``Price,Close,...`` over ``Ticker,EURUSD=X,...`` over ``Date,,...``."""
     names = table.cells.column_names
     repeated = [name for name in names if "#" in name]
@@ -204,17 +263,20 @@ def _yfinance(table: Table) -> Layout:
         )
     first = [str(value.as_py()) for value in table.cells[names[0]].slice(0, 3)]
     skipped = sum(text in ("Ticker", "Date", "Datetime") for text in first)
-    columns = _by_name(table, (names[0],)) | {"time": names[0]}
+    columns = _by_name(table, source, asked, (names[0],)) | {"time": names[0]}
     return Layout("yahoo", columns, stamp="open", labels=True, skipped=skipped)
 
 
-def _generic(table: Table, source: FilesSource) -> Layout:
-    columns = _by_name(table, declared=source.columns) if table.header else {}
+def _generic(table: Table, source: FilesSource, asked: Asked) -> Layout:
+    columns = _by_name(table, source, asked) if table.header else {}
     name = folded(columns.get("time", ""))
     stamp: Literal["open", "close"] | None = None
     if name in _AT_OPEN | _AT_CLOSE:
         stamp = "open" if name in _AT_OPEN else "close"
-    return Layout("generic", columns, zone="UTC" if name in _IN_UTC else None, stamp=stamp)
+    in_utc = name in _IN_UTC
+    return Layout(
+        "generic", columns, zone="UTC" if in_utc else None, stamp=stamp, zone_in_header=in_utc
+    )
 
 
 _MAKERS = {
@@ -233,20 +295,20 @@ def _has(table: Table, column: str) -> bool:
 
 
 def _by_name(
-    table: Table, skip: tuple[str, ...] = (), declared: Iterable[str] = ()
+    table: Table, source: FilesSource, asked: Asked, skip: tuple[str, ...] = ()
 ) -> dict[FileColumn, str]:
     """Columns by their names; the first of several aliases of an instant, else they must be one."""
     names = reversed(table.cells.column_names)
     known = {folded(name): name for name in names if name not in skip}
     found: dict[FileColumn, str] = {}
     for wanted, aliases in ALIASES.items():
-        if wanted in declared and wanted not in ("time", "date"):
+        if wanted in source.columns and wanted not in ("time", "date"):
             continue
         there = [known[alias] for alias in aliases if alias in known]
         if wanted == "volume" and not there:
             there = [name for alias, name in known.items() if alias.startswith("volume")]
         if len(there) > 1 and wanted not in ("time", "date"):
-            raise _which(table, wanted, there)
+            _ask_which(table, wanted, there, asked)
         if there:
             found[wanted] = there[0]
     if "date" in found and folded(found.get("time", "time")) != "time":
@@ -272,10 +334,13 @@ def _declared(table: Table, source: FilesSource) -> dict[FileColumn, str]:
     return columns
 
 
-def _which(table: Table, wanted: str, there: Iterable[str]) -> SourceError:
-    return SourceError(
-        f"{table.file} has several columns that can be the {wanted}: {', '.join(there)}.",
-        remedy=f"Say which: source.columns: {{{wanted}: {next(iter(there))}}}.",
+def _ask_which(table: Table, wanted: str, there: Iterable[str], asked: Asked) -> None:
+    names = list(there)
+    asked.ask(
+        f"source.columns.{wanted}",
+        f"{table.file} has several columns that can be the {wanted}: {', '.join(names)}.",
+        f"Say which: source.columns: {{{wanted}: {names[0]}}}.",
+        tuple(Option({f"source.columns.{wanted}": name}) for name in names),
     )
 
 

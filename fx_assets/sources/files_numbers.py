@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fx_assets.errors import SourceError
+from fx_assets.sources.files_questions import Asked, Option
 from fx_assets.sources.files_tables import Table, plain, texts
 from fx_assets.specs.sources import FilesSource
 
@@ -39,13 +39,12 @@ class Writing:
     thousands: str | None = None
 
 
-def writing_of(table: Table, columns: list[str], source: FilesSource, skipped: int) -> Writing:
+def writing_of(
+    table: Table, columns: list[str], source: FilesSource, skipped: int, asked: Asked
+) -> Writing:
     """How the numbers of a table are written: as declared, or as its cells show.
 
-    Raises
-    ------
-    SourceError
-        A comma can separate decimals as well as thousands.
+    Where a comma can separate decimals as well as thousands, it is asked.
     """
     if source.decimal != "." or source.thousands is not None:
         return Writing(source.decimal, source.thousands)
@@ -70,10 +69,17 @@ def writing_of(table: Table, columns: list[str], source: FilesSource, skipped: i
         return Writing(".", ",")
     if unclear:
         text = unclear.split(" ")[0]
-        raise SourceError(
-            f"{table.file}: {unclear} can be {text.replace(',', '.')} or {text.replace(',', '')}.",
-            remedy='Set source.decimal: "," or source.thousands: ",".',
+        as_decimal, as_thousands = text.replace(",", "."), text.replace(",", "")
+        asked.ask(
+            "source.decimal",
+            f"{table.file}: {unclear} can be {as_decimal} or {as_thousands}.",
+            'Set source.decimal: "," or source.thousands: ",".',
+            (
+                Option({"source.decimal": ","}, f"{text} is {as_decimal}"),
+                Option({"source.thousands": ","}, f"{text} is {as_thousands}"),
+            ),
         )
+        return Writing(",")
     return Writing()
 
 

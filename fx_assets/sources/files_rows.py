@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from fx_assets.errors import SourceError
+from fx_assets.sources.files_clock import Body
 from fx_assets.sources.files_closes import Closes, closes_of
 from fx_assets.sources.files_dates import TimeCells, Times, time_cells, times_of
 from fx_assets.sources.files_formats import PRICES, Layout, time_text
 from fx_assets.sources.files_numbers import numbers_of, writing_of
+from fx_assets.sources.files_questions import Asked
 from fx_assets.sources.files_tables import Table
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import PRICE_COLUMNS
@@ -59,19 +61,23 @@ def cells_of(table: Table, layout: Layout, source: FilesSource) -> TimeCells:
 
 
 def rows_of(
-    cells: TimeCells, layout: Layout, feed: FeedSpec, source: FilesSource, day_first: bool | None
+    cells: TimeCells,
+    layout: Layout,
+    feed: FeedSpec,
+    source: FilesSource,
+    day_first: bool | None,
+    asked: Asked,
 ) -> Rows:
-    """The bars of one file.
+    """The bars of one file; provisional ones where something is asked.
 
     Raises
     ------
     SourceError
-        The zone or the meaning of the instants is not known, most rows cannot be read, or the rows
-        are not bars of the feed's frequency.
+        Most rows cannot be read, or the rows are not bars of the feed's frequency.
     """
     table = cells.table
     times = times_of(cells, day_first)
-    prices, unread = _prices(table, layout, source)
+    prices, unread = _prices(table, layout, source, asked)
     names = list(prices)
     broken = np.isnat(times.local) | unread
     footer = _footer(table, layout, times, prices["close"], unread)
@@ -83,8 +89,13 @@ def rows_of(
     rejected = _broken_records(table, layout, times, broken)
     ragged, comments = _ragged_records(table)
     rows = np.flatnonzero(body & ~empty & ~broken)
-    times = Times(times.local[rows], times.offset[rows], times.clockless[rows])
-    closes = closes_of(table, layout, times, feed, source)
+    times = replace(
+        times,
+        local=times.local[rows],
+        offset=times.offset[rows],
+        clockless=times.clockless[rows],
+    )
+    closes = closes_of(Body(table, layout, times, rows), feed, source, asked)
     zone = source.timezone or str(layout.zone)
     rejected += _local_time_records(table, layout, times, rows, closes, zone)
     frame = pd.DataFrame(
@@ -102,18 +113,24 @@ def rows_of(
             (footer + comments, "lines below the rows or between them are no bars"),
             (int(empty.sum()), "rows say that there is no price"),
             (int(closes.between.sum()), "points are not the last before a close"),
+            (
+                int(closes.unfinished.sum()) if closes.unfinished is not None else 0,
+                "newest row stands in the middle of a bar, which was unfinished",
+            ),
         )
         if count
     ]
+    if layout.note:
+        notes.append(f"{table.file}: {layout.note}.")
     kept = frame[~np.isnat(closes.utc)].reset_index(drop=True)
     return Rows(table, kept, rejected + ragged, tuple(notes), layout.skipped)
 
 
 def _prices(
-    table: Table, layout: Layout, source: FilesSource
+    table: Table, layout: Layout, source: FilesSource, asked: Asked
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     present = {name: layout.columns[name] for name in PRICES if name in layout.columns}
-    writing = writing_of(table, list(present.values()), source, layout.skipped)
+    writing = writing_of(table, list(present.values()), source, layout.skipped, asked)
     prices: dict[str, np.ndarray] = {}
     unread = np.zeros(len(table) - layout.skipped, dtype=bool)
     for name, column in present.items():

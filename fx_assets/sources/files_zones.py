@@ -62,6 +62,19 @@ def to_utc(local: np.ndarray, zone: str) -> Instants:
     return Instants(utc, skipped & ~np.isnat(clocks), undecided)
 
 
+def offsets_of(utc: np.ndarray, zone: str) -> np.ndarray:
+    """How far the clocks of a zone are ahead of UTC at some instants; NaT where those are NaT."""
+    where, shift = shifted_zone(zone)
+    known = utc[~np.isnat(utc)]
+    offsets = np.full(len(utc), np.timedelta64("NaT"), dtype="timedelta64[us]")
+    if len(known):
+        years = [int(str(value)[:4]) for value in (known.min(), known.max())]
+        changes, distances = _changes(where, years[0] - 1, years[1] + 1)
+        place = np.searchsorted(changes, known, side="right")
+        offsets[~np.isnat(utc)] = distances[place] + np.timedelta64(shift)
+    return offsets
+
+
 @lru_cache(maxsize=32)
 def _changes(zone: ZoneInfo, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
     """When the zone's clocks change (UTC), and their offsets before, between and after."""

@@ -197,7 +197,9 @@ FileFormat = Literal[
     "coingecko",
     "yahoo",
 ]
-FileColumn = Literal["time", "date", "open", "high", "low", "close", "volume", "market_cap"]
+FileColumn = Literal[
+    "time", "date", "open", "high", "low", "close", "volume", "market_cap", "symbol"
+]
 
 
 class FilesSource(SourceSpec):
@@ -213,6 +215,9 @@ class FilesSource(SourceSpec):
     timezone: ShiftedZoneName | None = None
     """IANA zone of instants that are written without one, such as ``Europe/Athens``, or a zone with
     a shift, such as ``America/New_York+7``; MetaTrader writes the server's time."""
+    offsets: Literal["stated", "local"] = "stated"
+    """``local`` reads epochs and stated offsets (``Z``, ``+00:00``) as the clock of ``timezone``:
+    some programs write a server's time as if it were UTC."""
     stamp: Literal["open", "close"] | None = None
     """Whether a row's instant is the bar's open or its close; unset means the format's custom."""
     columns: dict[FileColumn, str] = Field(default={})
@@ -227,6 +232,10 @@ class FilesSource(SourceSpec):
     delimiter: str | None = Field(default=None, max_length=1)
     price_scale: PositiveFloat = 1.0
     """What prices are divided by; 100000 for vendors that write 1.08512 as 108512."""
+    symbol: str | None = None
+    """Which instrument of a table that has several; unset means the one called ``instrument``."""
+    sheet: str | None = None
+    """Which sheet of a workbook that has several."""
 
 
 class SimulatedSource(SourceSpec):

@@ -68,6 +68,8 @@ def exports(draw: Any) -> tuple[dict[str, Any], list[tuple[str, bytes]], Bars, l
         draw(st.integers(0, 99)),
         draw(st.integers(0, 3)),
     )
+    if kind == "histdata":
+        bars["volume"] = 0.0
     unit, encoding = draw(st.sampled_from([1, 1000])), draw(st.sampled_from(["utf-8", "utf-16"]))
     local_zone = draw(st.sampled_from([None, "Europe/Zurich", "America/New_York"]))
     write: dict[str, Callable[[Bars], bytes]] = {

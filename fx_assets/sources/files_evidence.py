@@ -1,0 +1,105 @@
+"""Which settings would make a file's bars close when bars of the feed do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from fx_assets.calendars import Calendar, calendar, instant_of, moment
+from fx_assets.sources.files_questions import Option
+from fx_assets.sources.files_zones import to_utc
+from fx_assets.specs import FeedSpec
+
+ZONES = (
+    *("UTC", "America/New_York+7", "Europe/Athens", "Etc/GMT+5", "America/New_York"),
+    *("Europe/London", "Europe/Berlin", "Etc/GMT-2", "Etc/GMT-3", "Etc/GMT-1", "America/Chicago"),
+    *("Asia/Tokyo", "Asia/Singapore", "Asia/Kolkata", "Australia/Sydney"),
+)
+"""Clocks that files of prices are written in, the most usual first."""
+DAY_CLOSES = (
+    *("17:00 America/New_York", "00:00 UTC", "00:00 Europe/London", "00:00 Europe/Athens"),
+    *("00:00 America/New_York", "00:00 Europe/Berlin", "00:00 Asia/Tokyo", "00:00 Asia/Kolkata"),
+    *("00:00 Etc/GMT+5", "00:00 Etc/GMT-2", "00:00 Etc/GMT-3", "00:00 Australia/Sydney"),
+)
+"""When the days of files of prices end, the most usual first."""
+_OFFERED = 8
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How many of some closes are closes of the feed's calendar."""
+
+    inside: int
+    of: int
+
+    def __str__(self) -> str:
+        if self.inside == self.of:
+            return f"all {self.of:,} bars fall on open hours"
+        return f"{self.of - self.inside:,} of {self.of:,} bars fall on closed hours"
+
+
+def fit(market: Calendar, utc: np.ndarray) -> Fit:
+    """How well closes fit the calendar."""
+    known = utc[~np.isnat(utc)]
+    return Fit(int(market.possible(known).sum()), len(known)) if len(known) else Fit(0, 0)
+
+
+def zone_options(local: np.ndarray, ahead: np.timedelta64, feed: FeedSpec) -> tuple[Option, ...]:
+    """The zones by how well local clocks, ``ahead`` of which bars close, fit the calendar."""
+    market = feed.market
+    if market.daily:
+        return tuple(Option({"source.timezone": zone}) for zone in ZONES[:_OFFERED])
+    fits = [(zone, fit(market, to_utc(local, zone).utc + ahead)) for zone in ZONES]
+    best = sorted(fits, key=lambda pair: pair[1].inside / max(1, pair[1].of), reverse=True)
+    return tuple(
+        Option({"source.timezone": zone}, str(found) if market.key.startswith("24x5") else "")
+        for zone, found in best[:_OFFERED]
+    )
+
+
+def all_closes(market: Calendar, utc: np.ndarray) -> np.ndarray:
+    """The close of every day around some instants, open or not."""
+    known = utc[~np.isnat(utc)]
+    if not len(known):
+        return np.asarray(known)
+    first, last = (instant_of(t).date().toordinal() for t in (known.min(), known.max()))
+    return _closes_between(market.key, max(1, first - 3), last + 3)
+
+
+@lru_cache(maxsize=64)
+def _closes_between(key: str, first: int, last: int) -> np.ndarray:
+    market = calendar(key)
+    days = (date.fromordinal(number) for number in range(first, last + 1))
+    return np.array([moment(market.event_time(d)) for d in days], dtype="datetime64[us]")
+
+
+def day_close_options(utc: np.ndarray, feed: FeedSpec, zone: str | None) -> tuple[Option, ...]:
+    """The ``day_close`` settings under which every daily close is one of the feed's."""
+    known = utc[~np.isnat(utc)]
+    if feed.calendar == "target" or not len(known):
+        return ()
+    candidates = list(DAY_CLOSES)
+    if zone and _is_zone(zone):
+        candidates.insert(0, f"00:00 {zone}")
+    clocks = np.unique(known - known.astype("datetime64[D]"))
+    if len(clocks) == 1:
+        minutes = int(clocks[0] / np.timedelta64(1, "m"))
+        candidates.append(f"{minutes // 60:02d}:{minutes % 60:02d} UTC")
+    found = []
+    for day_close in dict.fromkeys(candidates):
+        market = calendar(f"{feed.calendar}|1d|{day_close}|0")
+        if np.isin(known, all_closes(market, known)).all():
+            found.append(Option({"day_close": day_close}, f"all {len(known):,} bars close then"))
+    return tuple(found)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
