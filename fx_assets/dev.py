@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from fx_assets.components.declared import declared
 from fx_assets.settings import Settings
 
 DAGSTER_PORT = int(os.environ.get("FX_ASSETS_DAGSTER_PORT", "3000"))
@@ -17,7 +18,14 @@ PATIENCE_SECONDS = 20
 
 
 def serve() -> int:
-    """Run until interrupted, or until one of them ends; then stop the others."""
+    """Run until interrupted, or until one of them ends; then stop the others.
+
+    Raises
+    ------
+    SpecError
+        Something is declared wrongly; nothing has been started.
+    """
+    declared()
     settings = Settings()
     binaries = Path(sys.executable).parent
     servers = {

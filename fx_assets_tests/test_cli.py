@@ -129,9 +129,28 @@ def test_check_reports_mistakes_and_exits_with_one(
     assert "1 feed and 1 forecast are well declared." in capsys.readouterr().out
     (tmp_path / "defs.yaml").write_text(FEED.replace("quote", "qoute"))
     monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path))
-    for command in ("check", "run"):
+    for command in ("check", "run", "dev", "show"):
         assert main([command]) == 1
         assert "no setting 'qoute'. Did you mean 'quote'?" in capsys.readouterr().err
+
+
+def test_a_feed_and_a_forecast_of_one_name_are_refused_by_every_command_and_by_dagster(
+    project: tuple[Path, dict[str, str], object], tmp_path: Path
+) -> None:
+    for name, text in {"one": FEED, "two": FORECAST.replace("direction\n", "eurusd\n", 1)}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "defs.yaml").write_text(text)
+    environment = {**os.environ, **project[1], "FX_ASSETS_DECLARED": str(tmp_path)}
+    ours = [sys.executable, "-m", "fx_assets.cli"]
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    validate = [dagster, "definitions", "validate", "-m", "fx_assets.definitions"]
+    for command in ([*ours, "check"], [*ours, "run"], [*ours, "dev"], validate):
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True)
+        said = answer.stdout + answer.stderr
+        assert answer.returncode == 1
+        assert "two/defs.yaml:1: 'eurusd' is already a feed, declared at " in said
+        assert "Traceback" not in said
+        assert "Duplicate definition" not in said
 
 
 def test_a_source_that_fails_without_fallback_ends_the_run_with_its_reason(

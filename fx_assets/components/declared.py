@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
+from fx_assets import clock
 from fx_assets.errors import SpecError
 from fx_assets.evaluation.tuning import search_space
+from fx_assets.features import feature_set
 from fx_assets.models import build_model
 from fx_assets.settings import Settings
-from fx_assets.specs import ForecastSpec
-from fx_assets.specs.files import Declared, Mistake, load_declared
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.files import AnySpec, Declared, Mistake, load_declared
+from fx_assets.specs.forecast import FEATURE_COLUMNS, FEATURE_SETS
+from fx_assets.specs.sources import columns_of
+from fx_assets.specs.universe import UniverseSpec
 
 PLATFORM_PARAMS = frozenset({"seed", "target"})
 
@@ -25,8 +31,71 @@ def declared() -> Declared:
     return load_declared(Settings().declared_folder, candidate_mistakes)
 
 
-def candidate_mistakes(spec: ForecastSpec) -> Iterator[Mistake]:
-    """Hyper-parameters that a candidate's family does not know, or whose values it refuses."""
+def candidate_mistakes(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterator[Mistake]:
+    """Hyper-parameters that a candidate's family refuses, and features that a feed has not.
+
+    Parameters
+    ----------
+    feeds
+        Every declared feed by name.
+    """
+    if isinstance(spec, FeedSpec):
+        yield from _feed_mistakes(spec)
+    elif isinstance(spec, UniverseSpec):
+        yield from _features(spec.features, spec.feed(spec.instrument("XXX")))
+        for position, target in enumerate(spec.targets):
+            for mistake in _candidates(spec.forecast("any", target)):
+                yield Mistake(("targets", position, *mistake.loc), mistake.message)
+    else:
+        if spec.feed in feeds:
+            yield from _features(spec.features, feeds[spec.feed])
+        yield from _candidates(spec)
+
+
+def _feed_mistakes(spec: FeedSpec) -> Iterator[Mistake]:
+    today = max(clock.now(), datetime.now(UTC)).date()
+    if spec.start > today:
+        yield Mistake(("start",), f"{spec.start} lies in the future; give the first day to keep")
+
+
+def _features(name: str, feed: FeedSpec) -> Iterator[Mistake]:
+    """What the feature set reads and the feed's bars cannot have."""
+    have = columns_of(feed.source)
+    able = [each for each in FEATURE_SETS if _fits(each, feed)]
+    choose = f"choose one of {', '.join(able)}" if able else "choose another feed"
+    lacking = [] if have is None else [c for c in FEATURE_COLUMNS[name] if c not in have]
+    if lacking:
+        yield Mistake(
+            ("features",),
+            f"{name} reads {_listed(lacking)}, and the bars of {feed.name} "
+            f"({feed.source.kind}) have {_listed(sorted(have or ()))} only; {choose}",
+        )
+        return
+    try:
+        feature_set(name, feed.market.bar)
+    except SpecError:
+        yield Mistake(
+            ("features",),
+            f"{name} is not for bars of {feed.frequency}, which {feed.name} has; {choose}",
+        )
+
+
+def _fits(name: str, feed: FeedSpec) -> bool:
+    have = columns_of(feed.source)
+    if have is not None and not set(FEATURE_COLUMNS[name]) <= have:
+        return False
+    try:
+        feature_set(name, feed.market.bar)
+    except SpecError:
+        return False
+    return True
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def _candidates(spec: ForecastSpec) -> Iterator[Mistake]:
     for position, candidate in enumerate(spec.candidates):
         ours = sorted(PLATFORM_PARAMS & set(candidate.params))
         if ours:

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from fx_assets.calendars import DAY_CLOSES, Calendar, Frequency, calendar
 from fx_assets.specs.base import Name, Spec, digest
+from fx_assets.specs.cron import Cron
 from fx_assets.specs.sources import (
     EVERY_FREQUENCY,
     FREQUENCIES,
@@ -145,9 +146,15 @@ def _cron_after(day_close: str, delay: float, *, weekdays: bool) -> str:
     except ValueError:
         return ""
     minutes = close.hour * 60 + close.minute + 10 + round(delay)
-    hours = [hour for hour in range(minutes // 60, minutes // 60 + 5, 2) if hour < 24]
-    days = "*" if not weekdays else "2-6" if close == time() else "1-5"
+    later, first = divmod(minutes // 60, 24)
+    later += close == time()
+    hours = [hour for hour in range(first, first + 5, 2) if hour < 24]
+    days = "*" if not weekdays else _WEEKDAYS_LATER[later % 7]
     return f"{minutes % 60} {','.join(map(str, hours))} * * {days}"
+
+
+_WEEKDAYS_LATER = ("1-5", "2-6", "0,3-6", "0,1,4-6", "0-2,5,6", "0-3,6", "0-4")
+"""Monday to Friday, so many days later."""
 
 
 INGEST_CRONS: dict[str, str] = {
@@ -184,7 +191,7 @@ class FeedSpec(Spec):
     start: date = date(1999, 1, 4)
     """First day that is kept."""
     gate: GateSpec = GateSpec()
-    ingest_cron: str = ""
+    ingest_cron: Cron = ""
     """When new bars are fetched, in the calendar's time zone; unset means soon after they close."""
     freshness: FreshnessRule = FreshnessRule()
     automatic: bool = True

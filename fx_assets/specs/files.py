@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-import yaml
 from pydantic import ValidationError
 
 from fx_assets.errors import SpecError
@@ -17,6 +17,7 @@ from fx_assets.specs.base import Spec
 from fx_assets.specs.feed import FeedSpec
 from fx_assets.specs.forecast import ForecastSpec
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.specs.yaml_files import Document, Problem, read_documents
 
 AnySpec: TypeAlias = FeedSpec | ForecastSpec | UniverseSpec
 SPEC_TYPES: dict[str, type[AnySpec]] = {
@@ -46,17 +47,27 @@ class Mistake:
     message: str
 
 
-Judge: TypeAlias = Callable[[ForecastSpec], Iterable[Mistake]]
-"""Finds the mistakes in a forecast that only the code which it names can see."""
+Judge: TypeAlias = Callable[[AnySpec, Mapping[str, FeedSpec]], Iterable[Mistake]]
+"""Finds the mistakes in a spec that only the code which it names can see, given all feeds."""
 
 
 @dataclass(frozen=True)
 class _Located:
-    spec: Spec
-    where: str
+    spec: AnySpec
+    document: Document
+
+    @property
+    def where(self) -> str:
+        return f"{self.document.file}:{self.document.line}"
+
+    def problem(self, loc: Sequence[str | int], message: str) -> Problem:
+        """A problem with one of the attributes, or with the whole where ``loc`` is empty."""
+        if not loc:
+            return self.document.problem((), message)
+        return self.document.problem(("attributes", *loc), f"{_dotted(loc)}: {message}")
 
 
-def _no_mistakes(_: ForecastSpec) -> Iterable[Mistake]:
+def _no_mistakes(_: AnySpec, __: Mapping[str, FeedSpec]) -> Iterable[Mistake]:
     return ()
 
 
@@ -69,50 +80,128 @@ def load_declared(folder: Path, judge: Judge = _no_mistakes) -> Declared:
     folder
         The deployment's is ``Settings().declared_folder``.
     judge
-        Asked about each forecast that is well-formed; its mistakes are reported with the others.
+        Asked about each spec that is well-formed; its mistakes are reported with the others.
 
     Raises
     ------
     SpecError
-        At least one file is wrong. The message has a line for each mistake: file, line, what was
-        found, and the values that are allowed.
+        There is no declaration, or at least one file is wrong. The message has a line for each
+        mistake: file, line, what was found, and the values that are allowed.
     """
-    if not folder.is_dir():
-        raise SpecError(
-            f"There is no folder {folder} of declared feeds and forecasts.",
-            remedy="Set FX_ASSETS_DECLARED to a folder of defs.yaml files, or unset it.",
-        )
-    problems: list[str] = []
-    found: dict[type[AnySpec], dict[str, _Located]] = {kind: {} for kind in SPEC_TYPES.values()}
-    for path in sorted(folder.rglob("defs.y*ml")):
-        shown = _shown(path)
-        if path.name != "defs.yaml":
-            problems.append(f"{shown}: is ignored by Dagster; rename it to defs.yaml")
-            continue
-        for spec, where in _parse_file(path, shown, judge, problems):
-            known, name = found[type(spec)], spec.name
-            if name in known:
-                problems.append(f"{where}: {name!r} is already declared at {known[name].where}")
-            known[name] = _Located(spec, where)
-    feeds, forecasts, universes = (found[k] for k in (FeedSpec, ForecastSpec, UniverseSpec))
-    for name, located in universes.items():
-        other = feeds.get(name) or forecasts.get(name)
-        if other:
-            problems.append(f"{located.where}: {name!r} is already declared at {other.where}")
-    for located in forecasts.values():
-        feed = getattr(located.spec, "feed", "")
-        if feed not in feeds:
-            problems.append(f"{located.where}: feed: {_unknown('feed', feed, sorted(feeds))}")
+    problems: list[Problem] = []
+    found: list[_Located] = []
+    attempted: set[str] = set()
+    for path in _declarations(folder, problems):
+        documents, unreadable = read_documents(path, _shown(path))
+        problems.extend(unreadable)
+        if not documents and not unreadable:
+            problems.append(Problem(_shown(path), 0, "declares nothing; fill it or remove it"))
+        for document in documents:
+            found.extend(_parse(document, problems))
+            attempted.add(_name_in(document))
+    problems.extend(_clashes(found))
+    specs = [located.spec for located in found]
+    feeds = {spec.name: spec for spec in specs if isinstance(spec, FeedSpec)}
+    for located in found:
+        spec = located.spec
+        if isinstance(spec, ForecastSpec) and spec.feed not in {*feeds, *attempted}:
+            message = _unknown("feed", spec.feed, sorted(feeds))
+            problems.append(located.problem(("feed",), message))
+        mistakes = judge(spec, feeds)
+        problems.extend(located.problem(each.loc, each.message) for each in mistakes)
     if problems:
+        ordered = sorted(set(problems), key=lambda problem: (problem.file, problem.line))
         raise SpecError(
-            f"{len(problems)} mistake(s) in the declared feeds and forecasts:\n"
-            + "\n".join(f"  {problem}" for problem in problems)
+            f"{len(ordered)} mistake(s) in the declared feeds and forecasts:\n"
+            + "\n".join(f"  {problem}" for problem in ordered)
         )
     return Declared(
-        feeds={n: x.spec for n, x in feeds.items() if isinstance(x.spec, FeedSpec)},
-        forecasts={n: x.spec for n, x in forecasts.items() if isinstance(x.spec, ForecastSpec)},
-        universes={n: x.spec for n, x in universes.items() if isinstance(x.spec, UniverseSpec)},
+        feeds=feeds,
+        forecasts={spec.name: spec for spec in specs if isinstance(spec, ForecastSpec)},
+        universes={spec.name: spec for spec in specs if isinstance(spec, UniverseSpec)},
     )
+
+
+def _declarations(folder: Path, problems: list[Problem]) -> list[Path]:
+    """Every ``defs.yaml`` that Dagster reads; files that would be declarations are problems."""
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise SpecError(
+            f"There is no folder {folder} of declared feeds and forecasts: it {what}.",
+            remedy="Set FX_ASSETS_DECLARED to a folder of defs.yaml files, or unset it.",
+        )
+    files, found = [], []
+    for where, folders, names in os.walk(
+        folder, onerror=lambda error: problems.append(_unwalked(error)), followlinks=True
+    ):
+        folders[:] = sorted(f for f in folders if f != "__pycache__" and not f.startswith("."))
+        files += [Path(where) / name for name in sorted(names) if name.lower().endswith(_YAML)]
+    holders: set[Path] = set()
+    for path in sorted(files, key=lambda path: (len(path.parts), path)):
+        above = holders.intersection(path.parents)
+        if path.name != "defs.yaml":
+            if path.name.lower() in _NEARLY or _declares(path):
+                message = "is not read; rename it to defs.yaml, in a folder of its own"
+                problems.append(Problem(_shown(path), 0, message))
+            continue
+        if above - {path.parent}:
+            message = f"is not read, because {_shown(min(above))} has a defs.yaml; move it beside"
+            problems.append(Problem(_shown(path), 0, message))
+            continue
+        holders.add(path.parent)
+        found.append(path)
+    if not found and not problems:
+        raise SpecError(
+            f"Nothing is declared below {folder}: there is no defs.yaml.",
+            remedy="Write one (docs/declare.md shows how), let fx-assets import write it from "
+            "price files, or unset FX_ASSETS_DECLARED to use the packaged forecasts.",
+        )
+    return sorted(found)
+
+
+_YAML = (".yaml", ".yml")
+_NEARLY = {"defs.yaml", "defs.yml", "def.yaml", "def.yml"}
+
+
+def _declares(path: Path) -> bool:
+    """Whether a file of another name holds declarations."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(f"type: {kind}" in text for kind in SPEC_TYPES)
+
+
+def _unwalked(error: OSError) -> Problem:
+    return Problem(
+        str(error.filename), 0, f"cannot be read: {error.strerror}; let this account read it"
+    )
+
+
+def _name_in(document: Document) -> str:
+    """The name of a feed, however wrong the rest of its declaration is."""
+    value = document.value
+    attributes = value.get("attributes") if isinstance(value, dict) else None
+    if not isinstance(attributes, dict) or not str(value.get("type")).endswith(".PriceFeed"):
+        return ""
+    return str(attributes.get("name"))
+
+
+def _clashes(found: Sequence[_Located]) -> Iterator[Problem]:
+    """Names that are used twice: each is the name of a group, of jobs and of sensors."""
+    known: dict[str, _Located] = {}
+    for located in found:
+        name = located.spec.name
+        first = known.setdefault(name, located)
+        if first is located:
+            continue
+        kinds = [_KINDS[type(x.spec)] for x in (first, located)]
+        what = f"already a {kinds[0]}, declared" if kinds[0] != kinds[1] else "already declared"
+        remedy = "" if kinds[0] == kinds[1] else f"; give the {kinds[1]} another name"
+        yield located.problem((), f"{name!r} is {what} at {first.where}{remedy}")
+
+
+_KINDS: dict[type, str] = {FeedSpec: "feed", ForecastSpec: "forecast", UniverseSpec: "universe"}
 
 
 def _shown(path: Path) -> str:
@@ -122,58 +211,41 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _parse_file(
-    path: Path, shown: str, judge: Judge, problems: list[str]
-) -> Iterator[tuple[AnySpec, str]]:
-    text = path.read_text(encoding="utf-8")
-    try:
-        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node]
-        values = [value for value in yaml.safe_load_all(text) if value is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problems.append(f"{shown}{line}: not valid YAML: {getattr(error, 'problem', error)}")
+def _parse(document: Document, problems: list[Problem]) -> Iterator[_Located]:
+    value = document.value
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in SPEC_TYPES:
+        message = f"type: {_unknown('component type', kind, list(SPEC_TYPES))}"
+        problems.append(document.problem(("type",), message))
         return
-    for node, value in zip(nodes, values, strict=True):
-        where = f"{shown}:{node.start_mark.line + 1}"
-        kind = value.get("type") if isinstance(value, dict) else None
-        if kind not in SPEC_TYPES:
-            problems.append(f"{where}: type: {_unknown('component type', kind, list(SPEC_TYPES))}")
-            continue
-        try:
-            spec = SPEC_TYPES[kind].model_validate(value.get("attributes") or {})
-        except ValidationError as error:
-            problems.extend(_describe(error, node, shown, SPEC_TYPES[kind]))
-            continue
-        for mistake in _judged(spec, judge):
-            spot = f"{shown}:{_line_of(node, ('attributes', *mistake.loc))}"
-            problems.append(f"{spot}: {_dotted(mistake.loc)}: {mistake.message}")
-        yield spec, where
+    for key in value:
+        if key not in _TOP_LEVEL:
+            message = f"{key}: {_unknown('setting', key, _TOP_LEVEL[:2])}"
+            problems.append(document.problem((key,), message))
+    try:
+        spec = SPEC_TYPES[kind].model_validate(value.get("attributes") or {})
+    except ValidationError as error:
+        problems.extend(_describe(error, document, SPEC_TYPES[kind]))
+        return
+    yield _Located(spec, document)
 
 
-def _judged(spec: AnySpec, judge: Judge) -> Iterator[Mistake]:
-    """The judge's mistakes in a forecast, or in what a universe predicts of every instrument."""
-    if isinstance(spec, ForecastSpec):
-        yield from judge(spec)
-    if isinstance(spec, UniverseSpec):
-        for position, target in enumerate(spec.targets):
-            for mistake in judge(spec.forecast("any", target)):
-                yield Mistake(("targets", position, *mistake.loc), mistake.message)
+_TOP_LEVEL = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
+"""What Dagster lets a document of a component have; feeds and forecasts need the first two."""
 
 
 def _describe(
-    error: ValidationError, node: yaml.Node, shown: str, spec_type: type[Spec]
-) -> Iterator[str]:
+    error: ValidationError, document: Document, spec_type: type[Spec]
+) -> Iterator[Problem]:
     for detail in error.errors():
         tagged = detail["loc"]
-        loc = _without_tags(node, tagged)
-        line = _line_of(node, ("attributes", *loc))
+        loc = _without_tags(document.value, tagged)
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             message = _unknown("setting", loc[-1], _settings_at(spec_type, tagged[:-1]))
         elif not isinstance(detail["input"], dict | list):
             message += f" (found {detail['input']!r})"
-        yield f"{shown}:{line}: {_dotted(loc)}: {message}"
+        yield document.problem(("attributes", *loc), f"{_dotted(loc)}: {message}")
 
 
 def _dotted(loc: Sequence[int | str]) -> str:
@@ -213,9 +285,9 @@ def _tagged(spec: type[Spec]) -> bool:
     return kind is not None and get_origin(kind.annotation) is Literal
 
 
-def _without_tags(node: yaml.Node, loc: Sequence[int | str]) -> tuple[int | str, ...]:
+def _without_tags(document: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
     """A place in the file: pydantic also names the ``kind`` of what it tried to read there."""
-    value = yaml.SafeLoader("").construct_document(node).get("attributes")
+    value = document.get("attributes")
     found: list[int | str] = []
     for key in loc:
         if isinstance(value, dict) and key not in value and value.get("kind") == key:
@@ -226,19 +298,3 @@ def _without_tags(node: yaml.Node, loc: Sequence[int | str]) -> tuple[int | str,
         except (KeyError, IndexError, TypeError):
             value = None
     return tuple(found)
-
-
-def _line_of(node: yaml.Node, loc: Sequence[Any]) -> int:
-    line = node.start_mark.line
-    for key in loc:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == str(key)]
-            if not found:
-                break
-            line, node = found[0][0].start_mark.line, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            if key >= len(node.value):
-                break
-            node = node.value[key]
-            line = node.start_mark.line
-    return int(line) + 1

@@ -20,6 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fx_assets.specs.base import Name, Spec, digest
+from fx_assets.specs.cron import Cron
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.watching import WatchingSpec
 
@@ -56,7 +57,15 @@ FAMILIES: dict[str, tuple[TargetKind, ...]] = {
 OPTIONAL_PACKAGES: dict[str, str] = {"lstm": "torch"}
 """The package that a family needs and that is installed with an extra only."""
 
-FEATURE_SETS: tuple[str, ...] = ("fx_close", "ohlc", "ohlcv", "price_cap_volume")
+FEATURE_COLUMNS: dict[str, tuple[str, ...]] = {
+    "fx_close": (),
+    "ohlc": ("open", "high", "low"),
+    "ohlcv": ("open", "high", "low", "volume"),
+    "price_cap_volume": ("market_cap", "volume"),
+}
+"""What each feature set reads of a bar beside its close."""
+
+FEATURE_SETS: tuple[str, ...] = tuple(FEATURE_COLUMNS)
 """Each feature set, a module of ``fx_assets.features``."""
 
 
@@ -197,7 +206,7 @@ class ForecastSpec(Spec):
     """Nominal coverage of the prediction interval."""
     live_from: date = date(2026, 1, 1)
     """First day for which a prediction may be asked."""
-    retrain_cron: str = "0 18 * * 6"
+    retrain_cron: Cron = "0 18 * * 6"
     """When candidates are judged again, in the time zone of the feed's calendar."""
     watching: WatchingSpec = WatchingSpec()
     owners: list[str] = Field(default=["team:research"])

@@ -265,6 +265,24 @@ Source = Annotated[
     Field(discriminator="kind"),
 ]
 
+_COLUMNS: dict[str, frozenset[str]] = {
+    "ecb": frozenset({"close"}),
+    "frankfurter": frozenset({"close"}),
+    "coingecko": frozenset({"close", "volume", "market_cap"}),
+    "twelve_data": frozenset({"open", "high", "low", "close", "volume"}),
+    "cryptocompare": frozenset({"open", "high", "low", "close", "volume"}),
+    "ccxt": frozenset({"open", "high", "low", "close", "volume"}),
+    "simulated": frozenset({"open", "high", "low", "close", "volume", "market_cap"}),
+}
+
+
+def columns_of(source: Source) -> frozenset[str] | None:
+    """The prices and volumes that a source's bars have; ``None`` where only its files tell."""
+    if isinstance(source, FilesSource) and source.format == "coingecko":
+        return _COLUMNS["coingecko"]
+    return _COLUMNS.get(source.kind)
+
+
 FREQUENCIES: dict[str, tuple[Frequency, ...]] = {
     "ecb": ("1d",),
     "frankfurter": ("1d",),

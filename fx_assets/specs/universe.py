@@ -16,6 +16,7 @@ from pydantic import (
 
 from fx_assets.calendars import Calendar, calendar
 from fx_assets.specs.base import Currency, Name, Spec
+from fx_assets.specs.cron import Cron
 from fx_assets.specs.feed import CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.forecast import (
     FEATURE_SETS,
@@ -102,7 +103,7 @@ class UniverseSpec(Spec):
         zero_returns=CheckRule(severity="off", limit=0.4),
     )
     """Judges each instrument alone. Pauses and pegs are the membership's business."""
-    ingest_cron: str = "10 16,17,19 * * 1-5"
+    ingest_cron: Cron = "10 16,17,19 * * 1-5"
     """When new fixings are looked for, in the time zone of the source's calendar."""
     workers: PositiveInt | None = None
     """Processes that walk forward; every core by default. The result does not depend on it."""

@@ -31,7 +31,7 @@ def test_every_ecb_currency_is_declared_in_at_most_25_lines() -> None:
         ("base: EUR", "base: EURO", "String should match pattern"),
         ("min_history: 1008", "min_history: 100", "needs more fixings than the 250 returns"),
         ("[ewma,", "[{family: ewma, params: {decay: 2}},", "targets.1.candidates.0.params"),
-        ("name: ecb_universe", "name: ecb_eurusd", "already declared at"),
+        ("name: ecb_universe", "name: ecb_eurusd", "already a feed, declared at"),
         ("kind: volatility", "kind: direction", "targets declared twice: direction 1"),
     ],
 )
@@ -42,7 +42,8 @@ def test_a_mistake_is_named_with_its_line(
     feed = PACKAGED_DECLARATIONS / "feeds" / "ecb_eurusd" / "defs.yaml"
     (tmp_path / "feed").mkdir()
     (tmp_path / "feed" / "defs.yaml").write_text(feed.read_text())
-    (tmp_path / "defs.yaml").write_text(GOOD.replace(found, written))
+    (tmp_path / "universe").mkdir()
+    (tmp_path / "universe" / "defs.yaml").write_text(GOOD.replace(found, written))
     with pytest.raises(SpecError) as error:
         load_declared(tmp_path, candidate_mistakes)
     assert said in str(error.value)
