@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from fx_assets.errors import FxAssetsError
+from fx_assets.errors import FxAssetsError, SpecError
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
@@ -117,8 +117,11 @@ def _prepare_environment() -> Path:
 
 def _check() -> int:
     from fx_assets.components.declared import declared
+    from fx_assets.doors import broken_plugins
 
     found = declared()
+    if broken := broken_plugins():
+        raise SpecError("\n".join(broken), remedy="Mend the module, or take it out of the folder.")
     counts = [_count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")]
     if found.universes:
         counts.append(_count(len(found.universes), "universe"))

@@ -252,12 +252,15 @@ def _file(module: str) -> Path | None:
         return Path(known)
     package, _, name = module.rpartition(".")
     if not package:
-        found = find_spec(module)
+        found = None if module in sys.modules else find_spec(module)
         return None if found is None or found.origin is None else Path(found.origin)
-    parent = _file(package)
-    if parent is None or parent.name != "__init__.py":
-        return None
-    places = (parent.parent / name / "__init__.py", parent.parent / f"{name}.py")
+    folders = getattr(sys.modules.get(package), "__path__", None)
+    if folders is None:
+        parent = _file(package)
+        folders = [parent.parent] if parent is not None and parent.name == "__init__.py" else []
+    places = [Path(f, name, "__init__.py") for f in folders] + [
+        Path(f, f"{name}.py") for f in folders
+    ]
     return next((place for place in places if place.is_file()), None)
 
 

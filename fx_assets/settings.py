@@ -96,6 +96,10 @@ class Settings(BaseSettings):
     declared: Path | None = Field(
         default=None, description="Folder of the defs.yaml files; unset means fx_assets/defs."
     )
+    plugins: Path | None = Field(
+        default=None,
+        description="Folder of a project's own plug-ins. Its modules are run: it is trusted code.",
+    )
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."
     )
@@ -136,6 +140,11 @@ class Settings(BaseSettings):
     def declared_folder(self) -> Path:
         """The folder of the declared feeds and forecasts as an absolute path."""
         return self._absolute(self.declared) if self.declared else PACKAGED_DECLARATIONS
+
+    @cached_property
+    def plugins_folder(self) -> Path | None:
+        """The folder of plug-ins as an absolute path, if there is one."""
+        return self._absolute(self.plugins) if self.plugins else None
 
     @cached_property
     def mlflow_uri(self) -> str:

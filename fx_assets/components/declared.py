@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from fx_assets import clock
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import SpecError
 from fx_assets.evaluation.tuning import search_space
 from fx_assets.features import feature_set
@@ -13,7 +14,6 @@ from fx_assets.models import build_model
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import AnySpec, Declared, Mistake, load_declared
-from fx_assets.specs.forecast import FEATURE_COLUMNS, FEATURE_SETS
 from fx_assets.specs.sources import columns_of
 from fx_assets.specs.universe import UniverseSpec
 
@@ -63,7 +63,7 @@ def _features(name: str, feed: FeedSpec) -> Iterator[Mistake]:
     have = columns_of(feed.source)
     able = [each for each in FEATURE_SETS if _fits(each, feed)]
     choose = f"choose one of {', '.join(able)}" if able else "choose another feed"
-    lacking = [] if have is None else [c for c in FEATURE_COLUMNS[name] if c not in have]
+    lacking = [] if have is None else [c for c in FEATURE_SETS[name].reads if c not in have]
     if lacking:
         yield Mistake(
             ("features",),
@@ -82,7 +82,7 @@ def _features(name: str, feed: FeedSpec) -> Iterator[Mistake]:
 
 def _fits(name: str, feed: FeedSpec) -> bool:
     have = columns_of(feed.source)
-    if have is not None and not set(FEATURE_COLUMNS[name]) <= have:
+    if have is not None and not set(FEATURE_SETS[name].reads) <= have:
         return False
     try:
         feature_set(name, feed.market.bar)

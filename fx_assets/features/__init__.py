@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fx_assets.features.base import Bars, Feature, FeatureSet, feature_set
+from fx_assets.features.base import Bars, Feature, FeatureSet, FeatureSetDefinition, feature_set
 
 if TYPE_CHECKING:
     from fx_assets.features.frame import build_features
@@ -19,6 +19,7 @@ __all__ = [
     "Bars",
     "Feature",
     "FeatureSet",
+    "FeatureSetDefinition",
     "add_labels",
     "build_features",
     "feature_set",

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, lru_cache
-from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fx_assets.calendars import BAR_LENGTHS
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.features.rolling import Moments, rolling_moments
 from fx_assets.features.spans import DAY
-from fx_assets.specs.forecast import FEATURE_SETS
 
 Floats = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -216,6 +217,27 @@ class FeatureSet:
         return out
 
 
+class FeatureSetDefinition(ABC):
+    """A feature set as it is declared, once for all lengths of bars; its docstring is its page.
+
+    A subclass comes in through the door of feature sets (:mod:`fx_assets.doors`). It may import
+    NumPy and what of ours does, so that the server can compute it as well.
+    """
+
+    door: ClassVar[str] = FEATURE_SETS.group
+    name: ClassVar[str]
+    """What a forecast's ``features`` says."""
+    reads: ClassVar[tuple[str, ...]]
+    """The columns of bars that it reads; a feed without one of them cannot have the set."""
+    frequencies: ClassVar[tuple[str, ...]] = tuple(BAR_LENGTHS)
+    """The lengths of bars that it is for."""
+
+    @classmethod
+    @abstractmethod
+    def features(cls, bar: timedelta) -> tuple[Feature, ...]:
+        """The columns for bars of a length that is among ``frequencies``."""
+
+
 @lru_cache(maxsize=64)
 def feature_set(name: str, bar: timedelta = DAY) -> FeatureSet:
     """The feature set of that name for bars of that length; its module is imported on first use.
@@ -225,8 +247,14 @@ def feature_set(name: str, bar: timedelta = DAY) -> FeatureSet:
     SpecError
         No feature set has that name, or it is not for bars of that length.
     """
-    if name not in FEATURE_SETS:
-        raise SpecError(
-            f"No feature set {name!r}.", remedy=f"Choose one of {', '.join(FEATURE_SETS)}."
+    found: type[FeatureSetDefinition] = FEATURE_SETS[name]
+    if bar not in (BAR_LENGTHS[frequency] for frequency in found.frequencies):
+        able = sorted(
+            n for n, o in FEATURE_SETS.items() if bar in map(BAR_LENGTHS.get, o.frequencies)
         )
-    return FeatureSet(name, import_module(f"fx_assets.features.{name}").features(bar))
+        raise SpecError(
+            f"The feature set {name} is for bars of {', '.join(found.frequencies)}, and these are "
+            f"of {bar}.",
+            remedy=f"Choose features: {', '.join(able)}.",
+        )
+    return FeatureSet(name, found.features(bar))

@@ -15,10 +15,8 @@ import numpy as np
 import talib
 from numpy.typing import NDArray
 
-from fx_assets.errors import SpecError
-from fx_assets.features.base import Bars, Feature
+from fx_assets.features.base import Bars, Feature, FeatureSetDefinition
 from fx_assets.features.rolling import ratio, rolling_skew
-from fx_assets.features.spans import DAY
 
 Floats = NDArray[np.float64]
 
@@ -296,17 +294,14 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
-def features(bar: timedelta) -> tuple[Feature, ...]:
-    """The columns, which are for daily bars.
+class FxCloseFeatures(FeatureSetDefinition):
+    """Features of daily closes, fixings among them."""
 
-    Raises
-    ------
-    SpecError
-        The bars are shorter than a day.
-    """
-    if bar != DAY:
-        raise SpecError(
-            f"The feature set fx_close is for daily closes, and these bars are of {bar}.",
-            remedy="Choose features: ohlc, ohlcv or price_cap_volume.",
-        )
-    return FEATURES
+    name = "fx_close"
+    reads = ("close",)
+    frequencies = ("1d",)
+
+    @classmethod
+    def features(cls, bar: timedelta) -> tuple[Feature, ...]:  # noqa: ARG003
+        """The columns."""
+        return FEATURES

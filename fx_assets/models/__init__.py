@@ -1,25 +1,41 @@
-"""Model families behind one small interface; each is a module of this package, loaded on demand.
+"""Model families behind one small interface; each is one class, loaded on demand.
 
-A family's module exposes its class as ``MODEL`` and is named once more, with the targets that it
-can predict, in ``fx_assets.specs.forecast.FAMILIES``.
+Ours are modules of this package, and come through the same door as other people's
+(:mod:`fx_assets.doors`): an entry point of the group ``fx_assets.families``, or a class in a
+project's plug-in folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from fx_assets.code_identity import CodeIdentity, code_identity, installed_version
+from fx_assets.doors import FAMILIES
 from fx_assets.errors import SpecError
-from fx_assets.models.base import FEATURES, InputSpec, Model, model_inputs
-from fx_assets.specs.forecast import FAMILIES, TargetSpec
+from fx_assets.models.base import (
+    FEATURES,
+    Columns,
+    FeatureWindow,
+    InputSpec,
+    Model,
+    NoParams,
+    Params,
+    Window,
+    model_inputs,
+)
+from fx_assets.specs.forecast import TargetSpec
 
 __all__ = [
     "FEATURES",
+    "Columns",
+    "FeatureWindow",
     "InputSpec",
     "Model",
+    "NoParams",
+    "Params",
+    "Window",
     "build_model",
     "code_reached",
     "code_version",
@@ -36,12 +52,7 @@ def model_class(family: str) -> type[Model[Any]]:
     SpecError
         There is no such family.
     """
-    if family not in FAMILIES:
-        raise SpecError(
-            f"There is no model family {family!r}.",
-            remedy=f"Choose one of {', '.join(sorted(FAMILIES))}.",
-        )
-    found: type[Model[Any]] = import_module(f"{__name__}.{family}").MODEL
+    found: type[Model[Any]] = FAMILIES[family]
     return found
 
 
@@ -58,8 +69,8 @@ def build_model(
         what is allowed or missing.
     """
     found = model_class(family)
-    if target.kind not in FAMILIES[family]:
-        able = sorted(name for name, kinds in FAMILIES.items() if target.kind in kinds)
+    if target.kind not in found.targets:
+        able = sorted(name for name, other in FAMILIES.items() if target.kind in other.targets)
         raise SpecError(
             f"{family} does not predict {target.kind}.", remedy=f"Choose one of {', '.join(able)}."
         )
@@ -87,7 +98,7 @@ def code_reached(family: str) -> CodeIdentity:
     """The code that a family's inputs, fit and prediction reach; their ONNX graph is not in it."""
     found = model_class(family)
     return code_identity(
-        (found.__module__, "MODEL"),
+        (found.__module__, found.__name__),
         (f"{__name__}.base", "model_inputs"),
         methods=("fit", "predict"),
         libraries=found.libraries,

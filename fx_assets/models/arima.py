@@ -85,6 +85,8 @@ class Arima(Model[ArimaParams]):
         (500,) weights of the returns about their mean, the newest's last.
     """
 
+    name = "arima"
+    targets = ("return",)
     inputs = Window(RETURN_COLUMN, LENGTH)
     libraries = ("statsmodels",)
     params_type = ArimaParams
@@ -177,6 +179,3 @@ def horizon_weights(arma: Arma, horizon: int) -> FloatArray:
         values = [ahead, *values][: len(arma.ar)]
         shocks = [np.zeros(LENGTH), *shocks][: len(arma.ma)]
     return total[::-1].copy()
-
-
-MODEL = Arima

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, ValidationError
 
+from fx_assets.doors import FAMILIES
 from fx_assets.errors import NotEnoughDataError, SpecError
 from fx_assets.specs.base import Spec
 from fx_assets.specs.forecast import TargetKind, TargetSpec
@@ -116,7 +117,7 @@ class Model(ABC, Generic[P]):
     Parameters
     ----------
     target
-        What is predicted. The family must be able to (see ``FAMILIES``).
+        What is predicted. One of the family's ``targets``.
     seed
         Seeds whatever the fit draws at random. Seed, parameters and rows fix the fit.
     params
@@ -128,6 +129,11 @@ class Model(ABC, Generic[P]):
         A hyper-parameter is unknown or has a wrong value; the message names those allowed.
     """
 
+    door: ClassVar[str] = FAMILIES.group
+    name: ClassVar[str]
+    """What a candidate's ``family`` says."""
+    targets: ClassVar[tuple[TargetKind, ...]]
+    """The kinds of target that it predicts."""
     inputs: ClassVar[Inputs]
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version decides what a fit learns."""
@@ -146,8 +152,8 @@ class Model(ABC, Generic[P]):
 
     @property
     def family(self) -> str:
-        """The family's name, which is its module's."""
-        return type(self).__module__.rpartition(".")[2]
+        """The family's name."""
+        return self.name
 
     @property
     def params(self) -> dict[str, bool | int | float | str]:

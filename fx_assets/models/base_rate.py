@@ -8,5 +8,5 @@ from fx_assets.models._baseline import ExpandingMean
 class BaseRate(ExpandingMean):
     """Predicts the expanding share of up moves known at the row's time."""
 
-
-MODEL = BaseRate
+    name = "base_rate"
+    targets = ("direction",)

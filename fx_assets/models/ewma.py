@@ -22,6 +22,8 @@ class Ewma(WeightedSquares[EwmaParams]):
     Before the window the recursion stands at the training returns' mean square, ``fill_``.
     """
 
+    name = "ewma"
+    targets = ("volatility",)
     params_type = EwmaParams
     search_space: ClassVar[Space] = {"decay": Range(low=0.8, high=0.995)}
 
@@ -30,6 +32,3 @@ class Ewma(WeightedSquares[EwmaParams]):
         _, self.fill_ = training_returns(X, y, horizon)
         self.weights_ = horizon * (1 - factor) * decay(factor)
         self.offset_ = horizon * factor**LENGTH * self.fill_
-
-
-MODEL = Ewma

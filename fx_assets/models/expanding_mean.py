@@ -8,5 +8,5 @@ from fx_assets.models._baseline import ExpandingMean
 class ExpandingMeanVariance(ExpandingMean):
     """Predicts the expanding mean of the variances known at the row's time."""
 
-
-MODEL = ExpandingMeanVariance
+    name = "expanding_mean"
+    targets = ("volatility",)

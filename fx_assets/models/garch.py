@@ -64,6 +64,8 @@ class Garch(WeightedSquares[NoParams]):
         or returns without variance; then alpha 0.05 and beta 0.93 with the training variance.
     """
 
+    name = "garch"
+    targets = ("volatility",)
     params_type = NoParams
     libraries = ("arch",)
 
@@ -103,6 +105,3 @@ def maximum_likelihood(returns: FloatArray) -> Coefficients | None:
     omega, alpha, beta, nu = (float(value) for value in result.params)
     found = Coefficients(omega * scale**2, alpha, beta, nu)
     return found if result.convergence_flag == 0 and found.sane else None
-
-
-MODEL = Garch

@@ -34,6 +34,8 @@ class Har(SpanMeans[HarParams]):
         Limits of the variance over the horizon.
     """
 
+    name = "har"
+    targets = ("volatility",)
     params_type = HarParams
     search_space: ClassVar[Space] = {"floor": Range(low=0.02, high=0.5, log=True)}
 
@@ -54,6 +56,3 @@ class Har(SpanMeans[HarParams]):
     def _graph(self) -> Graph:
         graph = self._means_graph().dot(self.coef_).then("Add", self.intercept_)
         return graph.clip(self.lowest_, self.highest_)
-
-
-MODEL = Har

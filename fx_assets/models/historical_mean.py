@@ -8,5 +8,5 @@ from fx_assets.models._baseline import ExpandingMean
 class HistoricalMean(ExpandingMean):
     """Predicts the expanding mean of the returns known at the row's time."""
 
-
-MODEL = HistoricalMean
+    name = "historical_mean"
+    targets = ("return",)

@@ -49,6 +49,8 @@ class LightGBM(Trees[LightGbmParams]):
     constant) with a log link. NaN goes the way that each split has learned.
     """
 
+    name = "lightgbm"
+    targets = ("direction", "return", "volatility")
     libraries = ("lightgbm",)
     params_type = LightGbmParams
     search_space: ClassVar[Space] = {
@@ -104,6 +106,3 @@ class LightGBM(Trees[LightGbmParams]):
             return dict.fromkeys(names, 0.0)
         gains = self.trees_.feature_importance("gain")
         return dict(zip(names, (gains / (gains.sum() or 1.0)).tolist(), strict=True))
-
-
-MODEL = LightGBM

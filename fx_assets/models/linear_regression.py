@@ -19,12 +19,11 @@ class LinearRegression(StandardisedLinear[NoParams]):
     Collinear inputs share their effect: of all solutions, the one with the smallest coefficients.
     """
 
+    name = "linear_regression"
+    targets = ("return",)
     params_type = NoParams
 
     def _solve(self, Z: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
         centre, mean = Z.mean(axis=0), float(y.mean())
         coef: FloatArray = np.linalg.lstsq(Z - centre, y - mean, rcond=SMALLEST_SHARE)[0]
         return coef, mean - float(centre @ coef)
-
-
-MODEL = LinearRegression

@@ -36,6 +36,8 @@ class LogHar(SpanMeans[LogHarParams]):
         Correction of the exponential.
     """
 
+    name = "log_har"
+    targets = ("volatility",)
     params_type = LogHarParams
     search_space: ClassVar[Space] = {"floor": Range(low=0.001, high=0.1, log=True)}
 
@@ -59,6 +61,3 @@ class LogHar(SpanMeans[LogHarParams]):
         graph = self._means_graph().then("Max", self.floor_).function("Log")
         graph.dot(self.coef_).then("Add", self.intercept_)
         return graph.function("Exp").then("Mul", self.target.horizon * self.smearing_)
-
-
-MODEL = LogHar

@@ -29,6 +29,8 @@ class LogisticRegression(StandardisedLinear[LogisticParams]):
     Rows that all went one way give the constant share, smoothed by one count of each kind.
     """
 
+    name = "logistic_regression"
+    targets = ("direction",)
     params_type = LogisticParams
     search_space: ClassVar[Space] = {"C": Range(low=1e-4, high=1.0, log=True)}
 
@@ -47,6 +49,3 @@ class LogisticRegression(StandardisedLinear[LogisticParams]):
 
     def _graph(self) -> Graph:
         return super()._graph().function("Sigmoid")
-
-
-MODEL = LogisticRegression

@@ -84,6 +84,8 @@ class Lstm(Model[LstmParams]):
         (p,) rise of the validation loss when a feature is shuffled over the rows.
     """
 
+    name = "lstm"
+    targets = ("direction", "return")
     inputs = FeatureWindow(LENGTH)
     libraries = ("torch",)
     extra = "lstm"
@@ -262,6 +264,3 @@ def _train(
         shuffled[:, :, feature] = shuffled[order, :, feature]
         importance[feature] = validation_loss(shuffled) - best
     return kept, kept_epoch, importance
-
-
-MODEL = Lstm

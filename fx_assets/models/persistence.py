@@ -26,6 +26,8 @@ class Persistence(Model[NoParams]):
         P(up) where no target was known yet (NaN).
     """
 
+    name = "persistence"
+    targets = ("direction",)
     inputs = Columns(("last_target",))
     params_type = NoParams
 
@@ -49,6 +51,3 @@ class Persistence(Model[NoParams]):
         known = graph.node("Where", up, self.after_up_, self.after_down_)
         graph.value = graph.node("Where", graph.node("IsNaN", last), self.fill_, known)
         return graph
-
-
-MODEL = Persistence

@@ -33,6 +33,8 @@ class RandomForest(Trees[ForestParams]):
     NaN becomes the training median.
     """
 
+    name = "random_forest"
+    targets = ("direction", "return", "volatility")
     libraries = ("scikit-learn",)
     params_type = ForestParams
     search_space: ClassVar[Space] = {
@@ -81,6 +83,3 @@ class RandomForest(Trees[ForestParams]):
             return dict.fromkeys(names, 0.0)
         importances = self.trees_[-1].feature_importances_
         return dict(zip(names, importances.tolist(), strict=True))
-
-
-MODEL = RandomForest

@@ -19,6 +19,8 @@ class RidgeParams(Params):
 class Ridge(StandardisedLinear[RidgeParams]):
     """Expected log return, linear in the features and strongly shrunk towards the mean return."""
 
+    name = "ridge"
+    targets = ("return",)
     params_type = RidgeParams
     search_space: ClassVar[Space] = {"alpha": Range(low=100.0, high=1e6, log=True)}
 
@@ -27,6 +29,3 @@ class Ridge(StandardisedLinear[RidgeParams]):
 
         fitted = SklearnRidge(alpha=self.settings.alpha, solver="cholesky").fit(Z, y)
         return fitted.coef_, float(fitted.intercept_)
-
-
-MODEL = Ridge

@@ -48,6 +48,8 @@ class XGBoost(Trees[XGBoostParams]):
     constant) with a log link. NaN goes the way that each split has learned.
     """
 
+    name = "xgboost"
+    targets = ("direction", "return", "volatility")
     libraries = ("xgboost",)
     params_type = XGBoostParams
     search_space: ClassVar[Space] = {
@@ -98,6 +100,3 @@ class XGBoost(Trees[XGBoostParams]):
         gains = {} if self.trees_ is None else self.trees_.get_score(importance_type="total_gain")
         total = sum(gains.values()) or 1.0
         return {name: gains.get(f"f{i}", 0.0) / total for i, name in enumerate(names)}
-
-
-MODEL = XGBoost

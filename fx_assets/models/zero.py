@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Zero(Model[NoParams]):
     """Predicts a log return of zero. Its one input is there to give the rows, and is not used."""
 
+    name = "zero"
+    targets = ("return",)
     inputs = Columns(("baseline_mean",))
     params_type = NoParams
 
@@ -28,6 +30,3 @@ class Zero(Model[NoParams]):
         from fx_assets.models.onnx_export import Graph
 
         return Graph(1).fill_rows(0.0)
-
-
-MODEL = Zero

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,6 +18,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from fx_assets.code_identity import installed_version
+from fx_assets.doors import FAMILIES, FEATURE_SETS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.tuning import TuningSpec
@@ -32,41 +33,6 @@ BASELINES: dict[str, str] = {
     "volatility": "expanding_mean",
 }
 """The family that claims no skill, for each kind of target."""
-
-FAMILIES: dict[str, tuple[TargetKind, ...]] = {
-    "base_rate": ("direction",),
-    "persistence": ("direction",),
-    "logistic_regression": ("direction",),
-    "random_forest": ("direction", "return", "volatility"),
-    "xgboost": ("direction", "return", "volatility"),
-    "lightgbm": ("direction", "return", "volatility"),
-    "lstm": ("direction", "return"),
-    "zero": ("return",),
-    "historical_mean": ("return",),
-    "linear_regression": ("return",),
-    "ridge": ("return",),
-    "arima": ("return",),
-    "expanding_mean": ("volatility",),
-    "ewma": ("volatility",),
-    "garch": ("volatility",),
-    "har": ("volatility",),
-    "log_har": ("volatility",),
-}
-"""Each model family, a module of ``fx_assets.models``, and the targets that it can predict."""
-
-OPTIONAL_PACKAGES: dict[str, str] = {"lstm": "torch"}
-"""The package that a family needs and that is installed with an extra only."""
-
-FEATURE_COLUMNS: dict[str, tuple[str, ...]] = {
-    "fx_close": (),
-    "ohlc": ("open", "high", "low"),
-    "ohlcv": ("open", "high", "low", "volume"),
-    "price_cap_volume": ("market_cap", "volume"),
-}
-"""What each feature set reads of a bar beside its close."""
-
-FEATURE_SETS: tuple[str, ...] = tuple(FEATURE_COLUMNS)
-"""Each feature set, a module of ``fx_assets.features``."""
 
 
 class TargetSpec(Spec):
@@ -117,9 +83,8 @@ class CandidateSpec(Spec):
 
     @property
     def installed(self) -> bool:
-        """Whether the package is there that the family needs beyond the usual ones."""
-        package = OPTIONAL_PACKAGES.get(self.family)
-        return package is None or find_spec(package) is not None
+        """Whether the packages are there that fit the family."""
+        return all(installed_version(library) for library in FAMILIES[self.family].libraries)
 
     @model_validator(mode="after")
     def _fixed_or_searched(self) -> CandidateSpec:
@@ -227,8 +192,8 @@ class ForecastSpec(Spec):
         if target is None:
             return value
         for candidate in value:
-            if target.kind not in FAMILIES[candidate.family]:
-                able = sorted(name for name, kinds in FAMILIES.items() if target.kind in kinds)
+            if target.kind not in FAMILIES[candidate.family].targets:
+                able = sorted(n for n, family in FAMILIES.items() if target.kind in family.targets)
                 raise ValueError(
                     f"{candidate.family} does not predict {target.kind}; "
                     f"choose one of {', '.join(able)}"

@@ -15,11 +15,11 @@ from pydantic import (
 )
 
 from fx_assets.calendars import Calendar, calendar
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.specs.base import Currency, Name, Spec
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.feed import CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.forecast import (
-    FEATURE_SETS,
     CandidateSpec,
     ForecastSpec,
     TargetSpec,

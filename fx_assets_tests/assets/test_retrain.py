@@ -145,7 +145,7 @@ def test_a_candidate_that_fails_leaves_the_decision_to_the_next_run(
 ) -> None:
     from mlflow import MlflowClient
 
-    from fx_assets.models.persistence import MODEL
+    from fx_assets.models.persistence import Persistence
     from fx_assets.settings import Settings
 
     def broken(self: object, X: object, y: object) -> None:
@@ -155,7 +155,7 @@ def test_a_candidate_that_fails_leaves_the_decision_to_the_next_run(
     platform.arrive(rates, LATER)
     platform.ingest("2018")
     with monkeypatch.context() as patch:
-        patch.setattr(MODEL, "fit", broken)
+        patch.setattr(Persistence, "fit", broken)
         result = platform.retrain()
     assert not result.success
     assert "a fit that fails" in failures(result)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from fx_assets.doors import FAMILIES
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, SpecError
 from fx_assets.evaluation import tuning
 from fx_assets.evaluation.folds import folds
@@ -25,7 +26,6 @@ from fx_assets.evaluation.tuning import (
 from fx_assets.evaluation.walk_forward import Backtest, fit_final, previous_fits, walk_forward
 from fx_assets.models import model_class
 from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
-from fx_assets.specs.forecast import FAMILIES
 from fx_assets.specs.tuning import Range, TuningSpec
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 
@@ -266,7 +266,7 @@ def test_the_recipe_names_the_tuning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "kind"), [(f, k) for f, kinds in FAMILIES.items() for k in kinds]
+    ("family", "kind"), [(f, k) for f, family in FAMILIES.items() for k in family.targets]
 )
 def test_every_family_has_a_space_that_it_accepts_or_nothing_to_tune(
     family: str, kind: Any

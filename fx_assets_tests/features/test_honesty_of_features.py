@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fx_assets.calendars import Calendar
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.features import Bars, Feature, FeatureSet, build_features, feature_set
 from fx_assets.features.frame import feature_frame
 from fx_assets.features.windows import PIECE
-from fx_assets.specs.forecast import FEATURE_SETS
 from fx_assets_tests.features.markets import bars_of_market, market
 from fx_assets_tests.honesty import (
     PRICES,

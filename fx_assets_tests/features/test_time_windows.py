@@ -273,7 +273,7 @@ def test_a_feed_that_lacks_what_a_set_reads_is_named(
 
 
 def test_daily_closes_need_daily_bars() -> None:
-    with pytest.raises(SpecError, match="daily closes"):
+    with pytest.raises(SpecError, match="for bars of 1d"):
         feature_set("fx_close", HOUR)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from fx_assets.doors import FAMILIES
 from fx_assets.models import Model, build_model, model_class, model_inputs
 from fx_assets.specs import TargetSpec
-from fx_assets.specs.forecast import FAMILIES
 
 ROWS = 2600
 TRAIN = slice(600, 2000)
@@ -63,9 +63,9 @@ class Case:
 INSTALLED = [family for family in FAMILIES if family != "lstm" or find_spec("torch")]
 CASES = [
     Case(family, TargetSpec(kind=kind, horizon=horizon))
-    for family, kinds in FAMILIES.items()
+    for family, found in FAMILIES.items()
     if family in INSTALLED
-    for kind in kinds
+    for kind in found.targets
     for horizon in HORIZONS[kind]
 ]
 

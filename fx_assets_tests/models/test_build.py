@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import fx_assets.models
+from fx_assets.doors import FAMILIES
 from fx_assets.errors import SpecError
 from fx_assets.models import base as base_module
 from fx_assets.models import build_model, code_version, model_class, model_inputs
 from fx_assets.specs import TargetSpec
-from fx_assets.specs.forecast import FAMILIES
 
 HEAVY = (
     "sklearn", "xgboost", "lightgbm", "torch", "optuna", "arch", "statsmodels", "scipy", "skl2onnx",
@@ -40,11 +40,11 @@ def test_naming_every_family_and_its_code_loads_no_training_library():
     code = (
         "from fx_assets.models import code_version, build_model\n"
         "from fx_assets.specs import TargetSpec\nfrom importlib.util import find_spec\n"
-        "from fx_assets.specs.forecast import FAMILIES\n"
-        "for family, kinds in FAMILIES.items():\n"
+        "from fx_assets.doors import FAMILIES\n"
+        "for family, found in FAMILIES.items():\n"
         "    code_version(family)\n"
         "    if family != 'lstm' or find_spec('torch'):\n"
-        "        [build_model(family, TargetSpec(kind=kind)) for kind in kinds]"
+        "        [build_model(family, TargetSpec(kind=kind)) for kind in found.targets]"
     )
     assert not imported_after(code)
 

@@ -16,11 +16,11 @@ import fx_assets.features
 import fx_assets.models
 from fx_assets import code_identity as identity_module
 from fx_assets.code_identity import code_identity
+from fx_assets.doors import FAMILIES, FEATURE_SETS
 from fx_assets.features import feature_set
 from fx_assets.features.frame import bars_of
 from fx_assets.features.spans import DAY
 from fx_assets.models import code_reached, code_version
-from fx_assets.specs.forecast import FAMILIES, FEATURE_SETS
 from fx_assets_tests.features.markets import bars_of_market, market
 from fx_assets_tests.models.cases import CASES, INSTALLED, TRAIN, Case
 
@@ -58,10 +58,11 @@ def identities() -> dict[str, str]:
 
 
 def features_reached(name: str) -> tuple[set[str], str]:
+    declared = FEATURE_SETS[name]
     found = code_identity(
-        (f"fx_assets.features.{name}", "features"),
+        (declared.__module__, declared.__name__),
         ("fx_assets.features.base", "FeatureSet"),
-        methods=("compute",),
+        methods=("features", "compute"),
     )
     return set(found.definitions), found.digest
 

@@ -117,14 +117,10 @@ def test_another_seed_gives_another_network_and_leaves_torch_alone() -> None:
 def test_without_pytorch_the_family_is_refused_with_the_extra_that_brings_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = models.version
-
-    def missing(library: str) -> str:
-        if library == "torch":
-            raise models.PackageNotFoundError(library)
-        return real(library)
-
-    monkeypatch.setattr(models, "version", missing)
+    real = models.installed_version
+    monkeypatch.setattr(
+        models, "installed_version", lambda library: "" if library == "torch" else real(library)
+    )
     with pytest.raises(SpecError, match="lstm needs torch, which is not installed") as caught:
         build_model("lstm", TargetSpec(kind="direction"))
     assert "pip install 'fx-assets[lstm]'" in caught.value.remedy

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from fx_assets.components.declared import candidate_mistakes
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.monitoring.channels import AlertSettings
 from fx_assets.settings import PACKAGED_DECLARATIONS, Settings
 from fx_assets.specs import (
@@ -25,7 +26,6 @@ from fx_assets.specs import (
 )
 from fx_assets.specs.feed import INGEST_CRONS, INTRADAY_CRONS
 from fx_assets.specs.files import load_declared
-from fx_assets.specs.forecast import FEATURE_SETS
 from fx_assets.specs.sources import EVERY_FREQUENCY, FREQUENCIES, Source
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.universe import UniverseSpec

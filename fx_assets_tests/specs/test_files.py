@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from fx_assets.calendars import calendar
 from fx_assets.components.declared import candidate_mistakes, declared
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.features import build_features
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.files import Declared, load_declared
-from fx_assets.specs.forecast import FEATURE_COLUMNS, FEATURE_SETS
 from fx_assets_tests import worlds
 
 FEED = """\
@@ -405,7 +405,7 @@ def test_a_feature_set_reads_the_columns_that_it_says_it_reads(name: str) -> Non
     bars = worlds.random_walk(900, 1)
     columns = dict.fromkeys(("open", "high", "low", "volume", "market_cap"), bars["close"])
     whole = bars.assign(**columns)
-    needed = FEATURE_COLUMNS[name]
+    needed = [column for column in FEATURE_SETS[name].reads if column != "close"]
     enough = whole.drop(columns=[c for c in columns if c not in needed])
     build_features(enough, name, calendar("target"))
     for column in needed:

@@ -1,0 +1,182 @@
+"""Where ideas come in: families and feature sets of ours, of installed packages, of a project.
+
+A door is a group of entry points. A package offers a class by naming it in its own
+``pyproject.toml``, as this one does; a project offers those in the modules of its plug-in folder,
+where ``FX_ASSETS_PLUGINS`` names one. Code in that folder is run, so it is trusted like any code of
+the project.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fx_assets.errors import SpecError
+from fx_assets.settings import Settings
+
+
+class Door(Mapping[str, Any]):
+    """The plug-ins of one kind, by name; each is imported when it is asked for.
+
+    Parameters
+    ----------
+    group
+        The group of entry points. A class in a plug-in folder belongs to it if it has a ``name`` of
+        its own and its attribute ``door`` is the group.
+    what
+        What its plug-ins are called in messages.
+    """
+
+    def __init__(self, group: str, what: str) -> None:
+        self.group, self.what = group, what
+
+    def __getitem__(self, name: str) -> Any:
+        """The plug-in of that name.
+
+        Raises
+        ------
+        SpecError
+            There is none, two offer the name, or its module cannot be imported.
+        """
+        offers = self._offers()
+        if name not in offers:
+            broken = "".join(f" {failure}" for failure in broken_plugins())
+            raise SpecError(
+                f"There is no {self.what} {name!r}.{broken}",
+                remedy=f"Choose one of {', '.join(self)}.",
+            )
+        offer = offers[name]
+        try:
+            return offer.load()
+        except Exception as error:  # whatever a stranger's module does when it is imported
+            raise SpecError(
+                f"The {self.what} {name!r} cannot be loaded from {offer.place} ({offer.origin}): "
+                f"{type(error).__name__}: {error}.",
+                remedy=f"Mend or remove {offer.origin}.",
+            ) from error
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._offers()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._offers()))
+
+    def __len__(self) -> int:
+        return len(self._offers())
+
+    def origin(self, name: str) -> str:
+        """The package, or the file of the plug-in folder, that offers a name."""
+        return self._offers()[name].origin
+
+    def _offers(self) -> dict[str, _Offer]:
+        return _offers(self.group, self.what, str(Settings().plugins_folder or ""))
+
+
+FAMILIES = Door("fx_assets.families", "model family")
+FEATURE_SETS = Door("fx_assets.feature_sets", "feature set")
+
+
+def broken_plugins() -> list[str]:
+    """The modules of the plug-in folder that cannot be imported, with the reason of each."""
+    folder = Settings().plugins_folder
+    return [] if folder is None else _modules(str(folder))[1]
+
+
+@dataclass(frozen=True)
+class _Offer:
+    origin: str
+    """A package or a file."""
+    place: str
+    load: Callable[[], Any]
+
+
+@lru_cache(maxsize=64)
+def _offers(group: str, what: str, folder: str) -> dict[str, _Offer]:
+    offers: dict[str, _Offer] = {}
+    for name, offer in _offered(group, folder):
+        known = offers.setdefault(name, offer)
+        if (known.origin, known.place) != (offer.origin, offer.place):
+            raise SpecError(
+                f"Two plug-ins offer the {what} {name!r}: {known.origin} and {offer.origin}.",
+                remedy="Rename one of them, or uninstall its package.",
+            )
+    return offers
+
+
+def _offered(group: str, folder: str) -> Iterator[tuple[str, _Offer]]:
+    for point in entry_points(group=group):
+        package = point.module if point.dist is None else point.dist.name
+        yield point.name, _Offer(package, point.value, point.load)
+    for module in _modules(folder)[0] if folder else ():
+        for plugin in vars(module).values():
+            if _is_plugin(plugin, group, module):
+                place = f"{module.__name__}:{plugin.__name__}"
+                yield plugin.name, _Offer(str(module.__file__), place, partial(_itself, plugin))
+
+
+def _itself(plugin: Any) -> Any:
+    return plugin
+
+
+def _is_plugin(value: Any, group: str, module: ModuleType) -> bool:
+    return (
+        inspect.isclass(value)
+        and getattr(value, "door", None) == group
+        and value.__module__ == module.__name__
+        and "name" in vars(value)
+        and not inspect.isabstract(value)
+    )
+
+
+@lru_cache(maxsize=8)
+def _modules(folder: str) -> tuple[list[ModuleType], list[str]]:
+    """The modules of a plug-in folder, imported as a package of its name, and what went wrong."""
+    place = Path(folder)
+    if not place.is_dir():
+        raise SpecError(
+            f"FX_ASSETS_PLUGINS={folder!r} is not a folder.",
+            remedy="Set it to the folder of your plug-ins' modules, or unset it.",
+        )
+    if not place.name.isidentifier():
+        raise SpecError(
+            f"The plug-in folder {folder!r} has a name that Python cannot import.",
+            remedy="Rename it, to plugins for example.",
+        )
+    _package_of(place)
+    found, broken = [], []
+    for file in sorted(place.iterdir()):
+        module = file.stem if file.suffix == ".py" else file.name
+        is_module = file.suffix == ".py" or (file / "__init__.py").is_file()
+        if not is_module or not module.isidentifier() or module == "__init__":
+            continue
+        try:
+            found.append(import_module(f"{place.name}.{module}"))
+        except Exception as error:
+            broken.append(f"{file} cannot be imported: {type(error).__name__}: {error}.")
+    return found, broken
+
+
+def _package_of(folder: Path) -> None:
+    """Make the folder importable as a package, wherever it lies."""
+    known = sys.modules.get(folder.name)
+    if known is not None and str(folder) in map(str, getattr(known, "__path__", [])):
+        return
+    if known is not None:
+        raise SpecError(
+            f"The plug-in folder {folder} has the name of a module that is loaded: {folder.name}.",
+            remedy="Rename the folder, to plugins for example.",
+        )
+    spec = ModuleSpec(folder.name, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    package = ModuleType(folder.name)
+    package.__spec__, package.__path__ = spec, [str(folder)]
+    sys.modules[folder.name] = package
