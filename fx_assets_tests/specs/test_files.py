@@ -369,7 +369,7 @@ def test_a_file_that_cannot_be_opened_is_a_mistake_and_hides_no_other(tmp_path: 
             "ohlcv",
             "(ecb) have close only; choose one of fx_close",
         ),
-        ("{kind: frankfurter, quote: USD}", "price_cap_volume", "reads market_cap and volume"),
+        ("{kind: frankfurter, quote: USD}", "price_cap_volume", "reads volume and market_cap"),
         ("{kind: coingecko, coin: btc, instrument: BTCUSD}", "ohlc", "fx_close, price_cap_volume"),
         (
             "{kind: files, path: x, format: coingecko, instrument: BTCUSD}",
