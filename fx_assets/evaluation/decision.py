@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from fx_assets.errors import NoChampionError
+from fx_assets.evaluation.plausible import Excess
+from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs.base import Spec
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class CandidateStatistics(Spec):
     diebold_mariano_p: float | None = None
     objections: tuple[str, ...] = ()
     """Why the candidate may not become champion; empty between looks, too."""
+    excess: tuple[Excess, ...] = ()
+    """Figures that are beyond what is plausible, at looks and of the champion."""
 
 
 class Thresholds(Spec):
@@ -54,6 +58,8 @@ class Thresholds(Spec):
     refresh_max_degradation: float
     demotion_rows: int
     refresh_rows: int
+    plausible: dict[str, float] = Field(default={})
+    """What was plausible at most, of QLIKE at least."""
 
 
 class Decision(Spec):
@@ -99,6 +105,10 @@ class Decision(Spec):
     refresh_upper: float | None = None
     """Its upper 95 % bound."""
     thresholds: Thresholds
+    suspicions: tuple[Suspicion, ...] = ()
+    """Candidates whose results held a change back because they are too good, the best first."""
+    acknowledgement: Acknowledgement | None = None
+    """Whose word it is that the champion's results, which are too good, are real."""
     sentence: str
     reasons: tuple[str, ...] = ()
 
@@ -110,6 +120,18 @@ class Decision(Spec):
     def statistics_of(self, candidate: str) -> CandidateStatistics | None:
         """The figures of one candidate."""
         return next((row for row in self.statistics if row.candidate == candidate), None)
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What has to be said with the champion's skill."""
+        said = self.acknowledgement
+        if said is not None:
+            figures = ", ".join(found.text for found in said.excess)
+            return (f"beyond what is plausible ({figures}), {said.text}",)
+        mine = [found for found in self.suspicions if found.recipe == self.recipe]
+        return tuple(
+            f"beyond what is plausible ({found.figures}): look for a leak" for found in mine
+        )
 
     @property
     def skill_demonstrated(self) -> bool:

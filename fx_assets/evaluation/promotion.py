@@ -12,16 +12,19 @@ from functools import cached_property
 
 import numpy as np
 
+from fx_assets.calendars import Frequency
 from fx_assets.errors import FxAssetsError
 from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
 from fx_assets.evaluation.evidence import Evidence, Paired, pair
 from fx_assets.evaluation.losses import loss_for, skill
+from fx_assets.evaluation.plausible import Excess, PlausibleLimits, excesses, plausible_limits
 from fx_assets.evaluation.significance import MIN_ROWS as MIN_TEST_ROWS
 from fx_assets.evaluation.significance import (
     clark_west,
     diebold_mariano,
     mean_upper_bound,
 )
+from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion, covering, judged_rows
 from fx_assets.specs import ForecastSpec, PromotionRule
 
 REFRESH_CONFIDENCE = 0.95
@@ -34,6 +37,10 @@ def decide(
     now: datetime,
     data_as_of: datetime,
     fresh: bool = True,
+    *,
+    frequency: Frequency = "1d",
+    series: str = "",
+    acknowledgements: Sequence[Acknowledgement] = (),
 ) -> list[Decision]:
     """Decide about the champion, and say why.
 
@@ -52,6 +59,12 @@ def decide(
         When the newest of the data used became available (UTC).
     fresh
         Whether the data's provenance is fresh; a model is not refreshed from stale data.
+    frequency
+        Of the bars; says what is plausible where ``spec.suspicion`` leaves it open.
+    series
+        Identifies instrument, bars and target, for acknowledgements.
+    acknowledgements
+        What people have said about results that are too good.
 
     Returns
     -------
@@ -68,7 +81,19 @@ def decide(
     """
     rows = pair(spec.target, evidence)
     _check_time(spec, ledger, rows, now, data_as_of)
-    case = _Case(spec, tuple(ledger), tuple(evidence), rows, now, data_as_of, fresh)
+    limits = plausible_limits(spec.suspicion, spec.target.kind, spec.target.horizon, frequency)
+    case = _Case(
+        spec,
+        tuple(ledger),
+        tuple(evidence),
+        rows,
+        now,
+        data_as_of,
+        fresh,
+        limits,
+        series,
+        tuple(acknowledgements),
+    )
     appointed = _appoint_baseline(case)
     if appointed is None:
         return [_judge(case)]
@@ -126,6 +151,9 @@ class _Case:
     now: datetime
     data_as_of: datetime
     fresh: bool
+    limits: PlausibleLimits
+    series: str
+    acknowledgements: tuple[Acknowledgement, ...]
 
     @property
     def rule(self) -> PromotionRule:
@@ -170,7 +198,7 @@ class _Case:
         """
         tried = {recipe: self.tuned.get(recipe, 1) for recipe in self.recipes_seen}
         for decision in reversed(self.ledger):
-            if decision.looked:
+            if decision.looked and decision is not self.resumed:
                 break
             for recipe in decision.recipes_seen:
                 tried.setdefault(recipe, decision.tuned.get(recipe, 1))
@@ -189,6 +217,43 @@ class _Case:
             refresh_max_degradation=rule.refresh_max_degradation,
             demotion_rows=rule.demotion_rows,
             refresh_rows=rule.refresh_rows,
+            plausible=self.limits.shown,
+        )
+
+    @cached_property
+    def resumed(self) -> Decision | None:
+        """The last look, if what it held back has been acknowledged since: it goes on now."""
+        last = next((d for d in reversed(self.ledger) if d.looked or d.starts_cool_down), None)
+        if last is None or not last.looked:
+            return None
+        held = {found.recipe for found in last.suspicions}
+        said = [item for item in self.evidence if item.recipe in held and self.word_for(item)]
+        return last if said else None
+
+    def word_for(self, item: Evidence) -> Acknowledgement | None:
+        """The acknowledgement that covers a candidate's rows."""
+        return covering(self.acknowledgements, item, self.series)
+
+    @cached_property
+    def suspected(self) -> list[Evidence]:
+        """Those that are too good and not acknowledged, the best first; the champion may be one."""
+        found = [
+            item
+            for item in self.evidence
+            if self.statistics_of(item).excess and not self.word_for(item)
+        ]
+        return sorted(found, key=lambda item: self.statistics_of(item).skill, reverse=True)
+
+    def suspicions(self, of: Sequence[Evidence]) -> tuple[Suspicion, ...]:
+        """What is recorded of suspected candidates."""
+        return tuple(
+            Suspicion(
+                candidate=item.candidate,
+                recipe=item.recipe,
+                excess=self.statistics_of(item).excess,
+                judged=judged_rows(item, self.series),
+            )
+            for item in of
         )
 
     @cached_property
@@ -208,7 +273,8 @@ class _Case:
     def looks(self) -> bool:
         if not self.ledger or self.champion is None:
             return False
-        return self.next_look is None or self.data_as_of >= self.next_look
+        due = self.next_look is None or self.data_as_of >= self.next_look
+        return due or self.resumed is not None
 
     @cached_property
     def statistics(self) -> tuple[CandidateStatistics, ...]:
@@ -227,7 +293,10 @@ class _Case:
             skill=skill(loss, reference),
             trailing_skill=skill(loss[trailing], reference[trailing]),
         )
-        testable = self.looks and self.rows.n >= MIN_TEST_ROWS
+        enough = self.rows.n >= MIN_TEST_ROWS
+        if enough and item != self.baseline and (self.looks or item == self.champion):
+            found = found.model_copy(update={"excess": self._excess(item)})
+        testable = self.looks and enough
         if not testable or item in (self.baseline, self.champion):
             return found
         target = self.spec.target
@@ -246,6 +315,11 @@ class _Case:
             figures |= {"diebold_mariano": dm.statistic, "diebold_mariano_p": dm.p_value}
         found = found.model_copy(update=figures)
         return found.model_copy(update={"objections": tuple(self._objections(found))})
+
+    def _excess(self, item: Evidence) -> tuple[Excess, ...]:
+        rows, horizon = self.rows, self.spec.target.horizon
+        said = rows.said[item.recipe]
+        return excesses(self.limits, horizon, rows.target, rows.baseline, said)
 
     def _since_demotion(self, item: Evidence) -> dict[str, float]:
         """Whether a recipe that was demoted shows skill on the rows that came after."""
@@ -311,6 +385,7 @@ class _Case:
         reasons: Sequence[str] = (),
         starts_cool_down: bool = False,
         refresh: tuple[float, float] | None = None,
+        held: Sequence[Evidence] = (),
     ) -> Decision:
         before = self.ledger[-1] if self.ledger else None
         kept = before if verdict == "keep" else None
@@ -340,9 +415,14 @@ class _Case:
             refresh_degradation=refresh[0] if refresh else None,
             refresh_upper=refresh[1] if refresh else None,
             thresholds=self.thresholds,
+            suspicions=self.suspicions(held or [c for c in self.suspected if c is champion]),
+            acknowledgement=self._word_of(champion),
             sentence=sentence,
             reasons=tuple(reasons),
         )
+
+    def _word_of(self, champion: Evidence) -> Acknowledgement | None:
+        return self.word_for(champion) if self.statistics_of(champion).excess else None
 
 
 def _judge(case: _Case) -> Decision:
@@ -377,6 +457,14 @@ def _replacement(case: _Case) -> Decision | None:
         return None
     best = max(able, key=lambda item: case.statistics_of(item).skill)
     found = case.statistics_of(best)
+    word = case.word_for(best)
+    if case.suspected and word is None:
+        others = [item for item in case.suspected if item is not best]
+        suspected = [best, *others] if best in case.suspected else others
+        names = " and ".join(item.candidate for item in suspected)
+        verb = "are" if len(suspected) > 1 else "is"
+        return _held(case, suspected, f"{best.candidate} passed every test, but {names} {verb}")
+    said = f" It is too good, and {word.text}." if found.excess and word else ""
     against = (
         f", Diebold–Mariano p = {_p(found.diebold_mariano_p)} against {case.champion.candidate}"
         if found.diebold_mariano_p is not None
@@ -387,9 +475,25 @@ def _replacement(case: _Case) -> Decision | None:
         best,
         f"Replaced {case.champion.candidate} by {best.candidate}: skill {percent(found.skill)} on "
         f"{case.rows.n:,} rows, Clark–West p = {_p(found.clark_west_p)} (needed below "
-        f"{_p(case.thresholds.clark_west_p)} with {case.trials} tried){against}.",
+        f"{_p(case.thresholds.clark_west_p)} with {case.trials} tried){against}.{said}",
         reasons=_look_reasons(case),
         starts_cool_down=True,
+    )
+
+
+def _held(case: _Case, suspected: Sequence[Evidence], who: str) -> Decision:
+    """Keep the champion: a result is beyond what is plausible."""
+    champion = case.champion or case.baseline
+    figures = "; ".join(
+        f"{found.candidate}: {found.figures}" for found in case.suspicions(suspected)
+    )
+    return case.record(
+        "keep",
+        champion,
+        f"Kept {champion.candidate}: {who} too good: look for a leak. On {case.rows.n:,} rows, "
+        f"{figures}.",
+        reasons=_look_reasons(case),
+        held=suspected,
     )
 
 
@@ -424,6 +528,8 @@ def _renewal(case: _Case) -> Decision:
         return keep("the data's provenance is not fresh")
     if case.champion_is_baseline:
         return refreshed("")
+    if champion in case.suspected:
+        return _held(case, [champion], f"{name} is not refreshed, for it is")
     bound = _degradation(case, champion)
     if bound is None:
         return keep(

@@ -22,6 +22,7 @@ from fx_assets.code_identity import installed_version
 from fx_assets.doors import FAMILIES, FEATURE_SETS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
+from fx_assets.specs.suspicion import SuspicionRule
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.watching import WatchingSpec
 
@@ -167,6 +168,7 @@ class ForecastSpec(Spec):
     candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
     walk_forward: WalkForwardSpec = WalkForwardSpec()
     promotion: PromotionRule = PromotionRule()
+    suspicion: SuspicionRule = SuspicionRule()
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
     """Nominal coverage of the prediction interval."""
     live_from: date = date(2026, 1, 1)

@@ -17,7 +17,7 @@ from fx_assets.specs import ForecastSpec
 from fx_assets_tests.evaluation.helpers import forecast
 
 NAMES = ("logistic_regression", "random_forest", "xgboost")
-SPEC = forecast(candidates=list(NAMES))
+SPEC = forecast(candidates=list(NAMES), suspicion={"accuracy": 1, "roc_auc": 1, "skill": 1})
 BASELINE = SPEC.baseline.name
 START = pd.Timestamp("2010-01-04 14:00", tz="UTC")
 
