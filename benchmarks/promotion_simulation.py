@@ -34,6 +34,7 @@ SPEC = ForecastSpec.model_validate(
         "feed": "simulated",
         "target": {"kind": "direction", "horizon": 1},
         "candidates": list(NAMES),
+        "suspicion": {"accuracy": 1, "roc_auc": 1, "skill": 1},
     }
 )
 

@@ -1,4 +1,4 @@
-"""The command line: ``fx-assets run``, ``universe``, ``dev``, ``check`` and ``show``."""
+"""The command line: ``fx-assets`` and its commands."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("dev", help="start Dagster's UI and daemon, and MLflow's UI")
     commands.add_parser("check", help="check every declared feed and forecast")
     commands.add_parser("show", help="print the latest forecasts")
+    acknowledge = commands.add_parser("acknowledge", help="say that a held result is real")
+    acknowledge.add_argument("forecast", metavar="FORECAST")
+    acknowledge.add_argument("--candidate", required=True, help="whose result it is")
+    acknowledge.add_argument("--reason", required=True, help="what you looked at; it is kept")
+    acknowledge.add_argument("--by", default=None, help="your name (default: the user's)")
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -83,6 +88,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.run_universe import bring_universes_up_to_date
 
         return bring_universes_up_to_date(options.universes)
+    if options.command == "acknowledge":
+        from fx_assets.acknowledge import acknowledge_result
+
+        return acknowledge_result(options.forecast, options.candidate, options.reason, options.by)
     from fx_assets.run import bring_up_to_date, show
 
     if options.command == "show":

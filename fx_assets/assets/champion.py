@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
 """Verdicts that people are told of."""
+PLAUSIBLE_CHECK = "plausible"
 
 
 def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
@@ -36,6 +37,13 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "onnx", "mlflow"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                PLAUSIBLE_CHECK,
+                asset=[spec.name, "champion"],
+                description="No result is too good to be true, or a person has looked and said so.",
+            )
+        ],
     )
     def champion(
         context: dg.AssetExecutionContext,
@@ -63,6 +71,10 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
             if kind is not None:
                 key = f"{kind}:{spec.name}:{decision.sequence}"
                 tell(store, kind, spec.name, decision.sentence, run_id=run_id, key=key)
+        if latest.suspicions:
+            first = latest.suspicions[0]
+            key = f"suspicion:{spec.name}:{first.recipe}"
+            tell(store, "suspicion", spec.name, latest.sentence, run_id=run_id, key=key)
         return dg.MaterializeResult(
             metadata={
                 "decision": " ".join(decision.sentence for decision in decided.decisions),
@@ -74,10 +86,23 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
                 "reasons": dg.MetadataValue.md("\n".join(f"- {text}" for text in latest.reasons)),
                 "history": dg.MetadataValue.md(ledger_markdown(decided.ledger)),
                 "mlflow_model": dg.MetadataValue.url(registry.page(decided.mlflow_path)),
-            }
+            },
+            check_results=[plausible(latest)],
         )
 
     return champion
+
+
+def plausible(decision: Decision) -> dg.AssetCheckResult:
+    """Whether a result waits for a person; one that was acknowledged says by whom."""
+    word = decision.acknowledgement
+    said = f"{decision.champion}: {word.text}" if word else "No result is beyond what is plausible."
+    return dg.AssetCheckResult(
+        check_name=PLAUSIBLE_CHECK,
+        passed=not decision.suspicions,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=decision.sentence if decision.suspicions else said,
+    )
 
 
 def keep_background(store: "Lake", forecast: str, version: int, frame: pd.DataFrame) -> None:

@@ -68,6 +68,10 @@ def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None
     for candidate in spec.all_candidates:
         if (spec.recipe_hash(candidate), code_version(candidate.family)) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
+    said = lake.read_or_empty("acknowledgements", spec.name)
+    new = said[said["acknowledged_at"] > decisions["decided_at"].max()] if len(said) else said
+    if len(new):
+        return f"{new['candidate'].iloc[-1]} was acknowledged"
     prices = lake.read("prices", feed.name)
     newest = prices["available_at"].max()
     if newest - decisions["data_as_of"].max() >= RETRAIN_EVERY:

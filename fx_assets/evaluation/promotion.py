@@ -462,8 +462,10 @@ def _replacement(case: _Case) -> Decision | None:
         others = [item for item in case.suspected if item is not best]
         suspected = [best, *others] if best in case.suspected else others
         names = " and ".join(item.candidate for item in suspected)
-        verb = "are" if len(suspected) > 1 else "is"
-        return _held(case, suspected, f"{best.candidate} passed every test, but {names} {verb}")
+        are = f"{names} {'are' if len(suspected) > 1 else 'is'}"
+        if suspected == [best]:
+            are = "is"
+        return _held(case, suspected, f"{best.candidate} passed every test, but {are}")
     said = f" It is too good, and {word.text}." if found.excess and word else ""
     against = (
         f", Diebold–Mariano p = {_p(found.diebold_mariano_p)} against {case.champion.candidate}"

@@ -52,6 +52,14 @@ class Suspicion(Spec):
         """Every figure beside its limit."""
         return ", ".join(found.text for found in self.excess)
 
+    @property
+    def explanation(self) -> str:
+        """What the probes found, in words."""
+        if not self.causes:
+            return "The probes found no cause."
+        listed = " ".join(f"({k}) {cause.text}" for k, cause in enumerate(self.causes, start=1))
+        return f"Likeliest causes: {listed}"
+
 
 class Acknowledgement(Spec):
     """A person's word that a result is real. All instants are UTC."""

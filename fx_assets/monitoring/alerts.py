@@ -31,6 +31,7 @@ AlertKind = Literal[
     "performance",
     "promotion",
     "demotion",
+    "suspicion",
 ]
 Outcome = Literal["delivered", "failed", "suppressed"]
 TITLES: dict[AlertKind, str] = {
@@ -42,6 +43,7 @@ TITLES: dict[AlertKind, str] = {
     "performance": "Performance",
     "promotion": "New champion",
     "demotion": "Champion demoted",
+    "suspicion": "Too good: look for a leak",
 }
 TABLE, TABLE_NAME = "alerts", "platform"
 COLUMNS: dict[str, str] = {

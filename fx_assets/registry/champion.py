@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +17,12 @@ from fx_assets.evaluation.decision import Decision, ledger_table, read_ledger
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.promotion import decide
+from fx_assets.evaluation.suspicion import Cause
 from fx_assets.evaluation.walk_forward import previous_fits, walk_forward
 from fx_assets.features import feature_set
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
+from fx_assets.registry.acknowledgements import read_acknowledgements, series_of
 from fx_assets.registry.bundle import (
     Bundle,
     ChampionFacts,
@@ -87,7 +89,18 @@ def decide_champion(
     ]
     data_as_of = frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
-    decisions = decide(spec, ledger, evidence, now, data_as_of, fresh)
+    decisions = decide(
+        spec,
+        ledger,
+        evidence,
+        now,
+        data_as_of,
+        fresh,
+        frequency=feed.frequency,
+        series=series_of(spec, feed),
+        acknowledgements=read_acknowledgements(store, spec.name),
+    )
+    decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
     publisher = _Publisher(spec, feed, frame, store, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
     store.insert_new("decisions", spec.name, ledger_table(decisions), ["sequence"], run_id=run_id)
@@ -95,6 +108,51 @@ def decide_champion(
     point_to(store, spec.name, int(latest.version or 0))
     publisher.name_aliases(latest)
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
+
+
+def _explained(
+    decision: Decision,
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    frame: pd.DataFrame,
+    store: Lake,
+    ledger: Sequence[Decision],
+) -> Decision:
+    """A decision that suspects a candidate, with what the probes say of the first of them."""
+    if not decision.suspicions:
+        return decision
+    first, *others = decision.suspicions
+    known = _known_causes(first.recipe, ledger, decision.data_as_of, spec)
+    if known is None:
+        from fx_assets.evaluation.probes import likely_causes
+
+        prices = store.read("prices", feed.name)
+        bars = prices[prices["event_time"].isin(frame["event_time"])].reset_index(drop=True)
+        candidate = next(c for c in spec.all_candidates if c.name == first.candidate)
+        whole = len(bars) == len(frame)
+        known = likely_causes(candidate, spec, frame, bars, feed.market) if whole else ()
+    first = first.model_copy(update={"causes": known})
+    command = f"fx-assets acknowledge {spec.name} --candidate {first.candidate} --reason '...'"
+    return decision.model_copy(
+        update={
+            "suspicions": (first, *others),
+            "sentence": f"{decision.sentence} {first.explanation} If it is real: {command}",
+        }
+    )
+
+
+def _known_causes(
+    recipe: str, ledger: Sequence[Decision], data_as_of: datetime, spec: ForecastSpec
+) -> tuple[Cause, ...] | None:
+    """What the probes said of a recipe since the last look: they cost refits."""
+    since = data_as_of - timedelta(weeks=spec.promotion.look_every_weeks)
+    for decision in reversed(ledger):
+        if decision.data_as_of <= since:
+            return None
+        for found in decision.suspicions:
+            if found.recipe == recipe and found.causes:
+                return found.causes
+    return None
 
 
 def training_inputs(frame: pd.DataFrame, family: str) -> np.ndarray:

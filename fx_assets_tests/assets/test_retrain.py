@@ -109,6 +109,7 @@ def test_a_planted_signal_is_promoted_by_the_whole_graph(
                 candidates=["logistic_regression"],
                 walk_forward={"first_test": "2011-06-01", "min_train": 250, "refit_every": 504},
                 promotion={"min_rows": 1000},
+                suspicion=worlds.ANYTHING_IS_PLAUSIBLE,
                 live_from=today,
             )
         ],

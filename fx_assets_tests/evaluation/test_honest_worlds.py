@@ -26,6 +26,7 @@ SPEC = ForecastSpec.model_validate(
         "target": {"kind": "direction", "horizon": 1},
         "candidates": ["persistence", "logistic_regression"],
         "walk_forward": {"first_test": "2000-01-01", "refit_every": 504},
+        "suspicion": worlds.ANYTHING_IS_PLAUSIBLE,
     }
 )
 

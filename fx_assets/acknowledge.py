@@ -1,0 +1,54 @@
+"""``fx-assets acknowledge``: a person's word that a held result is real."""
+
+from __future__ import annotations
+
+from getpass import getuser
+
+from fx_assets import clock
+from fx_assets.components.declared import declared
+from fx_assets.errors import SpecError
+from fx_assets.lake import Lake
+from fx_assets.registry.acknowledgements import acknowledge
+from fx_assets.registry.champion import read_decisions
+from fx_assets.settings import Settings
+
+
+def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | None) -> int:
+    """Record it and say what follows; returns the exit code.
+
+    Raises
+    ------
+    FxAssetsError
+        There is no such forecast, or nothing of the candidate is held.
+    """
+    forecasts = declared().forecasts
+    if forecast not in forecasts:
+        raise SpecError(
+            f"No forecast is called {forecast}.",
+            remedy=f"Declared are: {', '.join(sorted(forecasts))}.",
+        )
+    store = Lake.from_settings(Settings())
+    given = acknowledge(
+        store,
+        forecasts[forecast],
+        read_decisions(store, forecast),
+        candidate,
+        reason=reason,
+        by=by or _user(),
+        now=clock.now(),
+    )
+    figures = ", ".join(found.text for found in given.excess)
+    print(f"{forecast}/{candidate}, {figures}, {given.text}")
+    print(
+        f"It covers recipe {given.recipe} on {given.judged.rows:,} rows until "
+        f"{given.judged.last_row:%Y-%m-%d}, and on rows that follow them.\n"
+        f"The next decision may promote it: fx-assets run {forecast}"
+    )
+    return 0
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError) as error:  # a container's user may have no name
+        raise SpecError("The user has no name here.", remedy="Give yours with --by.") from error
