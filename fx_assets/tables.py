@@ -356,6 +356,27 @@ DECISIONS = Table(
     ),
     key=(SERIES_COLUMN, "sequence"),
 )
+ACKNOWLEDGEMENTS = Table(
+    name="acknowledgements",
+    owner="forecast",
+    row="a person's word that a result which was held back is real",
+    columns=(
+        _SERIES,
+        Column("forecast", TEXT, "name of the forecast"),
+        _CANDIDATE,
+        _RECIPE,
+        Column("rows", COUNT, "rows that were judged"),
+        Column("last_row", INSTANT, "event time of the newest of them"),
+        Column("row_hash", TEXT, "of their inputs, truth and baseline"),
+        Column("figures", TEXT, "what is too good, beside what is plausible"),
+        Column("reason", TEXT, "why it is real"),
+        Column("by", TEXT, "who says so"),
+        Column("acknowledged_at", INSTANT, "when"),
+        Column("sequence", COUNT, "the decision that held it back"),
+        Column("record", TEXT, "all of it as JSON"),
+    ),
+    key=(SERIES_COLUMN, "sequence", "recipe", "acknowledged_at"),
+)
 PREDICTIONS = Table(
     name="predictions",
     owner="forecast",
@@ -648,6 +669,7 @@ CATALOGUE: tuple[Table, ...] = (
     TRIALS,
     SCORES,
     DECISIONS,
+    ACKNOWLEDGEMENTS,
     PREDICTIONS,
     OUTCOMES,
     DRIFT,

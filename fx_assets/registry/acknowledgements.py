@@ -11,27 +11,21 @@ import pandas as pd
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
-from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs import ForecastSpec
+from fx_assets.tables import ACKNOWLEDGEMENTS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
 
-TABLE = "acknowledgements"
-KEY = ["sequence", "recipe", "acknowledged_at"]
 SHORTEST_REASON = 10
 """Characters of a reason that says something."""
 
 
 def read_acknowledgements(store: Lake, forecast: str) -> list[Acknowledgement]:
     """All that was ever acknowledged of a forecast, oldest first."""
-    table = store.read_or_empty(TABLE, forecast)
+    table = store.read_or_empty(ACKNOWLEDGEMENTS.name, forecast)
     found = [Acknowledgement.model_validate_json(record) for record in table.get("record", [])]
     return sorted(found, key=lambda given: given.acknowledged_at)
-
-
-def series_of(spec: ForecastSpec, feed: FeedSpec) -> str:
-    """Identifies what a forecast is about: instrument, how its bars are read, target, horizon."""
-    return f"{feed.instrument}|{feed.reading}|{spec.target.kind}|{spec.target.horizon}"
 
 
 def acknowledge(
@@ -86,12 +80,9 @@ def acknowledge(
         "sequence": given.sequence,
         "record": given.model_dump_json(),
     }
-    table = pd.DataFrame([row]).astype(dict.fromkeys(_INSTANTS, "datetime64[us, UTC]"))
-    store.insert_new(TABLE, spec.name, table, KEY)
+    table = pd.DataFrame([row]).astype(ACKNOWLEDGEMENTS.dtypes)
+    store.insert_new(ACKNOWLEDGEMENTS.name, spec.name, table, list(ACKNOWLEDGEMENTS.key))
     return given
-
-
-_INSTANTS = ("last_row", "acknowledged_at")
 
 
 def _held(

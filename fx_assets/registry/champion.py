@@ -22,7 +22,7 @@ from fx_assets.evaluation.walk_forward import previous_fits, walk_forward
 from fx_assets.features import feature_set
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
-from fx_assets.registry.acknowledgements import read_acknowledgements, series_of
+from fx_assets.registry.acknowledgements import read_acknowledgements
 from fx_assets.registry.bundle import (
     Bundle,
     ChampionFacts,
@@ -34,6 +34,7 @@ from fx_assets.registry.bundle import (
 )
 from fx_assets.registry.candidate import Draft, load_draft
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+from fx_assets.specs.series import series_of
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -97,7 +98,7 @@ def decide_champion(
         data_as_of,
         fresh,
         frequency=feed.frequency,
-        series=series_of(spec, feed),
+        series=series_of(spec, feed).id,
         acknowledgements=read_acknowledgements(store, spec.name),
     )
     decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
