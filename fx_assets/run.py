@@ -12,7 +12,12 @@ from rich.table import Table
 
 from fx_assets import clock
 from fx_assets.assets.automation import range_tags
-from fx_assets.assets.due import days_to_predict, features_are_behind, retrain_reason
+from fx_assets.assets.due import (
+    day_to_refresh,
+    days_to_predict,
+    features_are_behind,
+    retrain_reason,
+)
 from fx_assets.assets.end_state import unpredicted, why_none
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
@@ -103,10 +108,10 @@ def _update(
         runner.up_to_date.append(spec.name)
         return
     if not days:
-        last = lake.read("prices", feed.name, columns=["event_time"])["event_time"].max()
-        days = [feed.market.bar_day(last)]
-        if days[0] < spec.live_from:
+        newest = day_to_refresh(lake, spec, feed)
+        if newest is None:
             return
+        days = [newest]
     runner.run(f"{spec.name}_predict", range_tags(days[0].isoformat(), days[-1].isoformat()))
 
 

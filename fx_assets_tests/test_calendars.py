@@ -118,3 +118,17 @@ def test_off_grid_and_weekend_instants_are_no_closes() -> None:
         [moment(at(text)) for text in ("2026-03-27 20:00", "2026-03-27 20:30", "2026-03-28 12:00")]
     )
     assert market.possible(instants).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("day", "published"),
+    [
+        (date(2005, 3, 1), "2005-03-01 13:30"),
+        (date(2016, 6, 30), "2016-06-30 12:30"),
+        (date(2016, 7, 1), "2016-07-01 14:00"),
+        (date(2018, 1, 15), "2018-01-15 15:00"),
+        (date(2026, 10, 30), "2026-10-30 15:00"),
+    ],
+)
+def test_a_fixing_is_known_when_the_ecb_published_it(day: date, published: str) -> None:
+    assert calendar("target").available_at(day) == at(published)

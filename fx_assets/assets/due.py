@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import calendar
+from fx_assets.evaluation.decision import Decision, read_ledger
+from fx_assets.evaluation.live import first_live_day, predictable_from
 from fx_assets.models import code_version
 from fx_assets.specs import FeedSpec, ForecastSpec
 
@@ -34,19 +36,49 @@ def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetim
     """Days that have a known bar without an issued prediction, oldest first.
 
     Only bars that the first champion could have predicted from: earlier ones would be refused.
+    What counts is when a bar was first known; a revision makes no new bar of it.
     """
-    decisions = lake.read_or_empty("decisions", spec.name)
-    prices = lake.read_or_empty("prices", feed.name)
-    if decisions.empty or prices.empty:
+    ledger = _ledger(lake, spec)
+    start, since = first_live_day(spec, ledger, feed.market), predictable_from(ledger)
+    if start is None or since is None or not lake.exists("prices", feed.name):
         return []
-    known = prices[
-        (prices["available_at"] >= decisions["data_as_of"].min()) & (prices["available_at"] <= now)
-    ]
+    bars = lake.read("prices", feed.name, columns=["event_time"])["event_time"]
+    first_known = _first_known(lake, feed)
+    known = first_known[first_known.index.isin(bars) & (first_known >= since)]
+    times = pd.DatetimeIndex(known.index[known <= now])
     issued = lake.read_or_empty("predictions", spec.name)
     if len(issued):
-        known = known[~known["event_time"].isin(issued["event_time"])]
-    days = feed.market.day_index(pd.DatetimeIndex(known["event_time"])).unique()
-    return sorted(day for day in days.date if day >= spec.live_from)
+        times = times[~times.isin(issued["event_time"])]
+    days = feed.market.day_index(times).unique()
+    return sorted(day for day in days.date if day >= start)
+
+
+def day_to_refresh(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | None:
+    """The newest bar's day, for a run that has nothing new to predict; ``None`` if it has none."""
+    bars = lake.read("prices", feed.name, columns=["event_time"])["event_time"]
+    ledger = _ledger(lake, spec)
+    start, since = first_live_day(spec, ledger, feed.market), predictable_from(ledger)
+    if start is None or since is None or bars.empty:
+        return None
+    day = feed.market.bar_day(bars.max())
+    return day if day >= start and feed.market.publication(bars.max()) >= since else None
+
+
+def live_from(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | None:
+    """The first day that is predicted, or ``None`` before the first decision."""
+    return first_live_day(spec, _ledger(lake, spec), feed.market)
+
+
+def _ledger(lake: Lake, spec: ForecastSpec) -> list[Decision]:
+    table = lake.read_or_empty("decisions", spec.name)
+    return [] if table.empty else read_ledger(table)
+
+
+def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:
+    """When each bar was first known, by event time."""
+    raw = lake.read("raw_prices", feed.name, columns=["event_time", "available_at"])
+    first: pd.Series = raw.groupby("event_time")["available_at"].min()
+    return first
 
 
 def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from fx_assets.assets.due import days_to_predict
+from fx_assets.assets.due import days_to_predict, live_from
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ def why_none(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> s
     if known.empty:
         return f"no bar of {feed.name} is known at {now:%Y-%m-%d %H:%M} UTC"
     newest = feed.market.bar_day(known["event_time"].max())
-    if newest < spec.live_from:
-        return f"its first live day is {spec.live_from}, and the newest bar is of {newest}"
+    first = live_from(lake, spec, feed)
+    if first is not None and newest < first:
+        return f"its first live day is {first}, and the newest bar is of {newest}"
     if days_to_predict(lake, spec, feed, now):
         return f"the bar of {newest} waits for it"
     return f"no bar has come since its champion was decided on; the newest is of {newest}"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.automation import AssetJob, range_tags
-from fx_assets.assets.due import days_to_predict
+from fx_assets.assets.due import days_to_predict, live_from
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, newest_failure, sensor_status
 from fx_assets.resources import LakeResource
@@ -130,6 +130,7 @@ def prediction_freshness_sensor(
             feed=_judge_feed(context.instance, store, feed, now),
             has_champion=store.exists("decisions", spec.name),
             now=now,
+            live_from=live_from(store, spec, feed),
             rule=rule,
             failed=newest_failure(context.instance, job.name),
         )

@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from fx_assets.lake import Lake
     from fx_assets.registry.issue import Issued
 
+REFUSED_CHECK = "no_day_refused"
 MOST_INPUTS = 10
 """Inputs that an explanation shows; the others are summed."""
 
 
-def day_partitions(spec: ForecastSpec, feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
-    """One partition a day from the first live day on, today included, without weekends."""
+def day_partitions(feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
+    """One partition a day from the feed's start on, today included, without weekends.
+
+    Days before the first live one can be asked for, and are refused with a sentence that names it.
+    """
     market = feed.market
     closed = [day for day in range(7) if not market.is_open(date(2024, 1, 7 + day))]
     return dg.TimeWindowPartitionsDefinition(
-        start=spec.live_from.isoformat(),
+        start=feed.start.isoformat(),
         fmt="%Y-%m-%d",
         cron_schedule="0 0 * * *",
         timezone=str(market.timezone),
@@ -50,7 +54,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", "onnx"},
-        partitions_def=day_partitions(spec, feed),
+        partitions_def=day_partitions(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(feed),
         metadata={UNIQUE_KEY: ["event_time"]},
@@ -59,7 +63,12 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
                 "reproduced",
                 asset=key,
                 description="Rows that were issued before come out the same when made again.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                REFUSED_CHECK,
+                asset=key,
+                description="Every day that was asked for could be predicted by its champion.",
+            ),
         ],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
@@ -90,8 +99,23 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
                 or f"{issued.verified} row(s) made again, all the same"
             ),
         )
+        yield dg.AssetCheckResult(
+            check_name=REFUSED_CHECK,
+            passed=not issued.refused,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=_refusals(issued.refused),
+        )
 
     return predictions
+
+
+def _refusals(refused: "dict[date, str]") -> str:
+    if not refused:
+        return "no day was refused"
+    first = next(iter(refused.values()))
+    others = len(refused) - 1
+    more = f" So {'was' if others == 1 else 'were'} {others} later." if others else ""
+    return f"{first}{more}"
 
 
 def _explanation(issued: "Issued", store: "Lake") -> dict[str, Any]:

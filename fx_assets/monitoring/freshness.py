@@ -109,6 +109,7 @@ def prediction_freshness(
     feed: Freshness,
     has_champion: bool,
     now: datetime,
+    live_from: date | None = None,
     rule: FreshnessRule | None = None,
     failed: FailedRun | None = None,
 ) -> Freshness:
@@ -122,12 +123,15 @@ def prediction_freshness(
         The verdict on its feed: a day without a bar cannot be predicted from.
     has_champion
         Whether the forecast's ledger has a decision.
+    live_from
+        First day that is predicted; unset means the declared one, else the feed's newest.
     failed
         The newest prediction run that failed, if the newest one did.
     """
     due = _Due(market, now, rule or FreshnessRule())
     have = _closes(predictions)
-    missing = due.missing(forecast.live_from, have)
+    newest_day = market.bar_day(feed.newest) if feed.newest else market.day_of(now)
+    missing = due.missing(live_from or forecast.live_from or newest_day, have)
     waiting = due.within_grace(have)
     newest = instant_of(have.max()) if len(have) else None
     cause, why = _prediction_cause(missing, market, feed, has_champion, failed)

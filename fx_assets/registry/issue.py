@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fx_assets.calendars import Calendar
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion
+from fx_assets.evaluation.live import first_live_day
 from fx_assets.features import labelled_frame
 from fx_assets.registry.bundle import LoadedBundle, load
 from fx_assets.registry.candidate import ScoredMetric
@@ -49,7 +50,9 @@ class Issued:
     """Rows that had been issued before and were made again."""
     differences: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
-    """What happened to each day, by date."""
+    """What happened to each bar, or to a closed day."""
+    refused: dict[date, str] = field(default_factory=dict)
+    """Days without any prediction that were refused, each with the reason."""
     newest: Inputs | None = None
     """What ``latest`` was made of."""
 
@@ -60,12 +63,13 @@ def issue_days(
     """Issue one prediction for each known bar of these days.
 
     A bar that was predicted from before is again, to compare; its row stays as it was issued.
+    A day that cannot be predicted is noted with its reason, and holds no other back.
 
     Raises
     ------
     NoChampionError
-        For all known bars of one of the days, no champion existed that had not seen their
-        outcome. Single bars, on the day of the first champion, are left out and noted.
+        No day had a bar to predict from, and at least one was refused: it lies before the first
+        live day, or no champion existed that had not seen the outcome.
     """
     existing = store.read_or_empty("predictions", spec.name)
     records = cast("list[dict[str, Any]]", existing.to_dict("records"))
@@ -73,13 +77,20 @@ def issue_days(
     issuer = _Issuer(spec, feed, store, now)
     made: list[dict[str, Any]] = []
     issued = Issued(new_rows=pd.DataFrame(), latest=None)
+    refusals: list[NoChampionError] = []
     for day in days:
         closed = feed.market.closed_reason(day)
         if closed:
             issued.notes[day.isoformat()] = f"closed: {closed}"
-        refusals: list[NoChampionError] = []
+            continue
+        early = issuer.too_early(day)
+        if early:
+            refusals.append(early)
+            issued.refused[day] = early.message
+            continue
+        refused: list[NoChampionError] = []
         predicted = False
-        for event_time in issuer.bars_of(day) if not closed else ():
+        for event_time in issuer.bars_of(day):
             name = feed.market.label(event_time)
             reason = issuer.why_not(event_time)
             if reason:
@@ -88,7 +99,7 @@ def issue_days(
             try:
                 row = issuer.issue(event_time)
             except NoChampionError as refusal:
-                refusals.append(refusal)
+                refused.append(refusal)
                 issued.notes[name] = f"refused: {refusal.message}"
                 continue
             predicted = True
@@ -104,8 +115,11 @@ def issue_days(
             issued.latest = known
             if changed:
                 issued.differences.append(f"{name}: {', '.join(changed)} would differ today")
-        if refusals and not predicted:
-            raise refusals[0]
+        if refused and not predicted:
+            refusals += refused
+            issued.refused[day] = refused[0].message
+    if refusals and issued.latest is None:
+        raise refusals[0]
     issued.newest = issuer.newest
     issued.new_rows = _typed(pd.DataFrame(made, columns=list(COLUMNS)))
     return issued
@@ -121,6 +135,7 @@ class _Issuer:
         self.days = self.market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.known_from = self.raw.groupby("event_time")["available_at"].min()
         self.ledger = read_decisions(store, spec.name)
+        self.live_from = first_live_day(spec, self.ledger, self.market)
         self.newest: Inputs | None = None
         self._bundles: dict[int, LoadedBundle] = {}
         self._frames = _Frames(self.raw, spec, self.market)
@@ -131,6 +146,22 @@ class _Issuer:
             return [self.market.event_time(day)]
         there = pd.DatetimeIndex(self.raw["event_time"][self.days == pd.Timestamp(day)])
         return sorted({*self.market.event_times(day), *there.to_pydatetime().tolist()})
+
+    def too_early(self, day: date) -> NoChampionError | None:
+        """Why a day is not predicted that lies before the first live one."""
+        if self.live_from is None or day >= self.live_from:
+            return None
+        whence = (
+            "as it is declared"
+            if self.spec.live_from
+            else "the newest day that the first decision knew"
+        )
+        return NoChampionError(
+            f"{day} has no prediction: it lies before {self.spec.name}'s live_from, "
+            f"{self.live_from}, {whence}.",
+            remedy=f"Ask for a day from {self.live_from} on; for earlier days read the backtest "
+            "table, whose rows are out of sample.",
+        )
 
     def why_not(self, event_time: datetime) -> str | None:
         """Why a bar is not predicted from, or ``None`` when it is."""

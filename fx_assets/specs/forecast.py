@@ -171,8 +171,8 @@ class ForecastSpec(Spec):
     suspicion: SuspicionRule = SuspicionRule()
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
     """Nominal coverage of the prediction interval."""
-    live_from: date = date(2026, 1, 1)
-    """First day for which a prediction may be asked."""
+    live_from: date | None = None
+    """First day that is predicted; unset means the newest day that the first decision knew."""
     retrain_cron: Cron = "0 18 * * 6"
     """When candidates are judged again, in the time zone of the feed's calendar."""
     watching: WatchingSpec = WatchingSpec()

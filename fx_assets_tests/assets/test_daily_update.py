@@ -11,7 +11,14 @@ import pytest
 
 from fx_assets.assets.automation import RANGE_END, RANGE_START
 from fx_assets_tests.assets.conftest import TODAY
-from fx_assets_tests.platform import Platform, evening, failed_checks, failures, metadata
+from fx_assets_tests.platform import (
+    Platform,
+    evening,
+    failed_checks,
+    failures,
+    forecast_spec,
+    metadata,
+)
 
 TOMORROW = "2018-03-29"
 AFTER_EASTER = "2018-04-03"
@@ -105,7 +112,7 @@ def test_an_open_day_whose_bar_has_not_arrived_says_so(platform: Platform) -> No
 
 def test_a_past_day_without_a_champion_of_that_time_is_refused(platform: Platform) -> None:
     before = platform.versions()
-    result = platform.predict("2018-03-26", TODAY)
+    result = platform.predict("2018-03-26", "2018-03-27")
     assert not result.success
     text = failures(result)
     assert (
@@ -115,6 +122,38 @@ def test_a_past_day_without_a_champion_of_that_time_is_refused(platform: Platfor
     assert "What to do: Ask for a decision time from 2018-03-28 14:00 UTC on" in text
     assert platform.versions() == before
     assert list(platform.predictions().index) == [TODAY]
+
+
+def test_a_refused_day_holds_no_other_back_and_says_why(
+    platform: Platform, rates: pd.DataFrame
+) -> None:
+    platform.arrive(rates, TOMORROW)
+    platform.ingest("2018")
+    result = platform.predict("2018-03-26", TOMORROW)
+    assert result.success, failures(result)
+    assert list(platform.predictions().index) == [TODAY, TOMORROW]
+    said = failed_checks(result)["no_day_refused"]
+    assert said.startswith("2018-03-26 has no prediction. direction: no champion can predict at")
+    assert said.endswith("So was 1 later.")
+
+
+def test_a_day_before_live_from_is_refused_with_a_sentence_that_names_it(
+    platform: Platform,
+) -> None:
+    result = platform.predict("2017-06-01")
+    assert not result.success
+    assert (
+        "2017-06-01 has no prediction: it lies before direction's live_from, 2018-01-01, as it is "
+        "declared." in failures(result)
+    )
+    platform.forecasts[0] = forecast_spec(live_from=None)
+    platform.reload()
+    result = platform.predict("2018-03-26")
+    assert (
+        f"2018-03-26 has no prediction: it lies before direction's live_from, {TODAY}, the newest "
+        "day that the first decision knew." in failures(result)
+    )
+    assert f"What to do: Ask for a day from {TODAY} on" in failures(result)
 
 
 def test_the_same_payload_twice_adds_nothing(platform: Platform) -> None:

@@ -252,7 +252,7 @@ def test_failed_runs_and_refused_batches_are_told_of_once(
         failure_sensor()(context)
 
     for _ in range(2):
-        tell(platform.predict("2018-03-26", TODAY))
+        tell(platform.predict("2018-03-26", "2018-03-27"))
     (told,) = alerts(platform, "run_failed").to_dict("records")
     assert told["subject"] == "direction_predict"
     assert "2018-03-26 has no prediction" in told["sentence"]

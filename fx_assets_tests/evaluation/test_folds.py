@@ -110,6 +110,16 @@ def test_no_fold_is_tested_before_first_test() -> None:
     assert found[0].n_train > 200
 
 
+def test_a_bar_revised_later_is_not_trained_on_by_earlier_folds() -> None:
+    frame = labelled_frame(300)
+    frame.loc[20, "available_at"] = frame["available_at"].iloc[200]
+    found = folds(frame, forecast())
+    trained_on = [fold.known_by >= frame["available_at"].iloc[200] for fold in found]
+    assert [20 in fold.train for fold in found] == trained_on
+    assert any(trained_on)
+    assert not all(trained_on)
+
+
 def test_a_label_revised_later_is_not_trained_on_by_earlier_folds() -> None:
     frame = labelled_frame(300)
     frame.loc[20, "label_available_at"] = frame["available_at"].iloc[290]

@@ -216,3 +216,17 @@ def test_predictions_are_due_from_the_first_live_day_only() -> None:
     )
     assert (found.status, found.newest) == ("fresh", TARGET.event_time(date(2024, 4, 10)))
     assert Freshness.model_validate_json(found.model_dump_json()) == found
+
+
+def test_without_a_declared_first_day_the_newest_bar_lacks_its_prediction() -> None:
+    now = "2024-04-11 18:00"
+    verdict = prediction_freshness(
+        FORECAST.model_copy(update={"live_from": None}),
+        TARGET,
+        predictions=EMPTY,
+        feed=feed(now, "2024-04-11", quality("2024-04-11 15:00")),
+        has_champion=False,
+        now=at(now),
+    )
+    assert verdict.cause == "no_champion"
+    assert verdict.missing_span == "2024-04-11"
