@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,11 +20,13 @@ from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
 from fx_assets.sources.files_access import FileBytes, read_files
+from fx_assets.sources.files_columns import of_one_symbol
 from fx_assets.sources.files_dates import TimeCells, Times, decide_day_first, times_of
-from fx_assets.sources.files_formats import NAMES, ROWS, Layout, layout_of
-from fx_assets.sources.files_questions import Asked, Option
+from fx_assets.sources.files_formats import ROWS, Layout, layout_of
+from fx_assets.sources.files_names import NAMES, folded
+from fx_assets.sources.files_open import read_table
+from fx_assets.sources.files_questions import Asked, FilesUnclear, Option
 from fx_assets.sources.files_rows import Rows, cells_of, rows_of
-from fx_assets.sources.files_tables import folded, read_table
 from fx_assets.sources.files_together import together
 from fx_assets.sources.wanted import feed_start
 from fx_assets.specs import FeedSpec
@@ -58,6 +60,8 @@ def fetch(
     try:
         opened = open_files(files, source, asked)
         parts = read_rows(opened, feed, source, asked)
+    except FilesUnclear:
+        raise
     except SourceError as problem:
         asked.raise_if_any(problem)
         raise
@@ -142,11 +146,13 @@ def open_files(files: Iterable[FileBytes], source: FilesSource, asked: Asked) ->
     cells: list[tuple[TimeCells, Layout]] = []
     empty: list[str] = []
     for file in files:
-        table = read_table(file, source.delimiter, names, ROWS)
+        table = read_table(file, source, names, ROWS, asked)
+        table, note = of_one_symbol(table, source, asked) if table else (None, "")
         layout = layout_of(table, source, asked) if table else None
         if table is None or layout is None or len(table) <= layout.skipped:
             empty.append(file.name)
         else:
+            layout = replace(layout, note="; ".join(filter(None, [note, layout.note])))
             cells.append((cells_of(table, layout, source), layout))
     undecided = (cell for cell, layout in cells if layout.day_first is None)
     return Opened(cells, decide_day_first(undecided, source.day_first, asked), empty)

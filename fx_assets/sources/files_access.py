@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import glob
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import re
 import struct
@@ -15,15 +17,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from fx_assets.errors import SourceError
 
 WILDCARDS = re.compile(r"[*?\[]")
-TABLES = (".csv", ".tsv", ".json", ".parquet")
+TABLES = (
+    *(".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".parq", ".feather", ".arrow"),
+    *(".xlsx", ".csv.gz"),
+)
 """Endings of the files in an archive that are read; texts only where there is none of these."""
 MAX_UNPACKED_BYTES = 8_000_000_000
 _DAMAGED = (
     *(OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, struct.error),
-    *(ValueError, LookupError, OverflowError),
+    *(ValueError, LookupError, OverflowError, lzma.LZMAError, pa.ArrowException),
 )
 """What the archive readers of the standard library raise on damaged archives."""
 _IDENTITY = "Check the path, and the AWS_* variables if the bucket is not public."
@@ -161,7 +168,16 @@ def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         if content[:2] == b"\x1f\x8b":
             with gzip.open(io.BytesIO(content)) as stream:
                 yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
-        elif content[:4] == b"PK\x03\x04":
+        elif content[:3] == b"BZh":
+            with bz2.open(io.BytesIO(content)) as stream:
+                yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
+        elif content[:6] == b"\xfd7zXZ\0":
+            with lzma.open(io.BytesIO(content)) as stream:
+                yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
+        elif content[:4] == b"\x28\xb5\x2f\xfd":
+            with pa.CompressedInputStream(pa.BufferReader(content), "zstd") as stream:
+                yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
+        elif content[:4] == b"PK\x03\x04" and not _is_workbook(content):
             yield from _members(name, content)
         else:
             yield name, content
@@ -170,6 +186,12 @@ def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             f"{name} cannot be unpacked: {error}.",
             remedy="Copy it again; it is damaged, incomplete or locked by a password.",
         ) from error
+
+
+def _is_workbook(content: bytes) -> bool:
+    """Whether a zip is an Excel workbook, which is read as a file of its own."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return "[Content_Types].xml" in archive.namelist()
 
 
 def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -183,7 +205,7 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         ]
         tables = [entry for entry in inside if entry.lower().endswith(TABLES)]
         for entry in tables or [e for e in inside if e.lower().endswith((".txt", ".prn"))]:
-            yield f"{name}!{entry}", archive.read(entry)
+            yield from _unpacked(f"{name}!{entry}", archive.read(entry))
 
 
 def _bounded(content: bytes | None, name: str) -> bytes:

@@ -116,6 +116,7 @@ def time_cells(
     column = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
     if days is not None:
         days = pc.utf8_trim_whitespace(pc.cast(days, pa.string()))
+        days = pc.replace_substring_regex(days, r"[ T]00?:00(:00(\.0+)?)?$", "")
     if date_format in ("s", "ms", "us"):
         return TimeCells(table, ready=_epochs(_numbers(column), date_format))
     if date_format:
@@ -206,6 +207,44 @@ def times_of(cells: TimeCells, day_first: bool | None) -> Times:
         offsets[cells.clock_codes],
         cells.clock_codes < 0,
     )
+
+
+_FORMS_OF = 200
+
+
+def form_of(column: pa.ChunkedArray) -> str:
+    """What the cells of a column say about time, by the first of them.
+
+    ``epoch``, ``stated`` (day, time and offset), ``moment`` (day and time), ``day``, ``clock`` or
+    ``other``.
+    """
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return "stated" if kind.tz else "moment"
+    if pa.types.is_date(kind):
+        return "day"
+    if not texts(column):
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return "other"
+        values = plain(column).slice(0, _FORMS_OF).cast(pa.float64(), safe=False)
+        low, high = pc.min(values).as_py(), pc.max(values).as_py()
+        return "epoch" if low is not None and low > 1e8 and high < 1e20 else "other"
+    found = [_form(text.strip()) for text in plain(column).slice(0, _FORMS_OF).to_pylist() if text]
+    usual = max(set(found), key=found.count, default="other")
+    return usual if found.count(usual) * 2 > len(found) else "other"
+
+
+def _form(text: str) -> str:
+    if re.fullmatch(_EPOCH, text) and not re.fullmatch(_COMPACT, text):
+        return "epoch"
+    if any(not np.isnat(day_of_text(text, first)) for first in (True, False)):
+        return "day"
+    found = re.fullmatch(_COMPACT, text) or re.fullmatch(_PARTS, text)
+    if found and any(not np.isnat(day_of_text(found["day"], first)) for first in (True, False)):
+        clock, offset = clock_of_text(found["clock"])
+        if not np.isnat(clock):
+            return "moment" if np.isnat(offset) else "stated"
+    return "clock" if ":" in text and not np.isnat(clock_of_text(text)[0]) else "other"
 
 
 def _mostly(flags: pa.Array) -> bool:

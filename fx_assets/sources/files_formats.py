@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from fx_assets.errors import SourceError
+from fx_assets.sources.files_columns import (
+    ask_for_columns,
+    chosen_ticker,
+    columns_by_name,
+    declared_columns,
+    tickers_of,
+)
+from fx_assets.sources.files_names import AT_CLOSE, AT_OPEN, IN_UTC, folded, plain_name
 from fx_assets.sources.files_questions import Asked, Option
-from fx_assets.sources.files_tables import Table, folded
+from fx_assets.sources.files_tables import Table
 from fx_assets.specs.sources import FileColumn, FileFormat, FilesSource
-
-FIELDS: tuple[FileColumn, ...] = get_args(FileColumn)
-PRICES: tuple[FileColumn, ...] = ("open", "high", "low", "close", "volume", "market_cap")
-
-ALIASES: dict[FileColumn, tuple[str, ...]] = {
-    "time": (
-        *("time", "timestamp", "datetime", "gmttime", "localtime", "opentime", "closetime"),
-        *("snappedat", "unix", "utc", "timeutc", "datetimeutc", "timestamputc", "eventtime"),
-        *("ts", "t"),
-    ),
-    "date": ("date", "day", "tradedate", "dtyyyymmdd"),
-    "open": ("open", "o", "openprice"),
-    "high": ("high", "h", "highprice", "max"),
-    "low": ("low", "l", "lowprice", "min"),
-    "close": ("close", "c", "closeprice", "price", "last", "closelast", "rate"),
-    "volume": ("volume", "vol", "v", "tickvol", "tickvolume", "totalvolume"),
-    "market_cap": ("marketcap",),
-}
-"""How vendors call each column, folded."""
-_IN_UTC = {"gmttime", "utc", "timeutc", "datetimeutc", "timestamputc", "snappedat"}
-_AT_OPEN = {"opentime"}
-_AT_CLOSE = {"closetime", "eventtime"}
-_SYMBOLS = {"symbol", "ticker", "pair", "instrument"}
-
-NAMES: frozenset[str] = frozenset(name for names in ALIASES.values() for name in names) | _SYMBOLS
-"""Names of columns, folded, that make a line a header."""
 
 _ROWS: dict[FileFormat, re.Pattern[str]] = {
     "metatrader4": re.compile(r"\d{4}\.\d{2}\.\d{2}[,;\t]\d{2}:\d{2}(:\d{2})?[,;\t]"),
@@ -47,14 +28,10 @@ _ROWS: dict[FileFormat, re.Pattern[str]] = {
 """How a row begins in the formats without header."""
 ROWS: tuple[re.Pattern[str], ...] = tuple(_ROWS.values())
 
-_HEADERS: dict[FileFormat, re.Pattern[str]] = {
-    "metatrader5": re.compile(r"<DATE>"),
-    "dukascopy": re.compile(r"(gmt time|local time)\b", re.IGNORECASE),
-    "binance": re.compile(r"open_time,open,high,low,close,volume,close_time"),
-    "coingecko": re.compile(r"snapped_at,price"),
-    "yahoo": re.compile(r"date(time)?,open,high,low,close,adj close,volume", re.IGNORECASE),
-}
-_YFINANCE = re.compile(r"Price,(?=.*\bClose\b)")
+_YAHOO = ("open", "high", "low", "close", "adjclose", "volume")
+_BINANCE = ("opentime", "open", "high", "low", "close", "volume", "closetime")
+_DUKASCOPY_TIME = re.compile(r"\d{2}\.\d{2}\.\d{4} \d{2}:\d{2}:\d{2}")
+_MT5_DATE = re.compile(r"\d{4}\.\d{2}\.\d{2}")
 
 
 @dataclass(frozen=True)
@@ -122,17 +99,33 @@ def layout_of(table: Table, source: FilesSource, asked: Asked) -> Layout:
         found = "generic"
     maker = _MAKERS.get(found or "generic")
     layout = maker(table, source, asked) if maker else _generic(table, source, asked)
-    layout = replace(layout, columns=layout.columns | _declared(table, source))
-    return _complete(table, layout, source)
+    layout = replace(layout, columns=layout.columns | declared_columns(table, source))
+    return _complete(table, layout, source, asked)
 
 
 def recognised(table: Table) -> FileFormat | None:
-    """The format that a table has by its first lines, or ``None``."""
-    patterns = _HEADERS if table.header else _ROWS
-    for name, pattern in patterns.items():
-        if pattern.match(table.first_line):
-            return name
-    return "yahoo" if table.header and _YFINANCE.match(table.first_line) else None
+    """The format that a table has by its header and first row, or ``None``."""
+    if not table.header:
+        rows = (name for name, row in _ROWS.items() if row.match(table.first_line))
+        return next(rows, None)
+    raw = table.cells.column_names
+    names = tuple(folded(name) for name in raw)
+    first = str(table.cells[raw[0]][0].as_py()) if len(table) else ""
+    if names[0] == "date" and {"open", "high", "low", "close"} <= set(names):
+        marked = raw[0] == "<DATE>" and _MT5_DATE.match(first)
+        if marked or {"tickvol", "spread"} <= set(names) or {"tickvol", "vol"} <= set(names):
+            return "metatrader5"
+    if names[0] in ("gmttime", "localtime") and _DUKASCOPY_TIME.match(first):
+        return "dukascopy"
+    if names[:7] == _BINANCE:
+        return "binance"
+    if names[:2] == ("snappedat", "price"):
+        return "coingecko"
+    if names[0] in ("date", "datetime") and names[1:7] == _YAHOO:
+        return "yahoo"
+    if names[0] == "price" and "close" in names and first in ("Ticker", "Date", "Datetime"):
+        return "yahoo"
+    return None
 
 
 def _by_request(table: Table, name: FileFormat, found: FileFormat | None) -> bool:
@@ -145,8 +138,9 @@ def _by_request(table: Table, name: FileFormat, found: FileFormat | None) -> boo
     return {"dukascopy": width >= 5, "binance": width >= 6}.get(name, False)
 
 
-def _positions(*fields: FileColumn) -> dict[FileColumn, str]:
-    return {name: str(i) for i, name in enumerate(fields, 1)}
+def _positions(table: Table, *fields: FileColumn) -> dict[FileColumn, str]:
+    there = {name: str(i) for i, name in enumerate(fields, 1)}
+    return {name: column for name, column in there.items() if _has(table, column)}
 
 
 _OHLCV: tuple[FileColumn, ...] = ("open", "high", "low", "close", "volume")
@@ -170,17 +164,18 @@ def _metatrader4(
     source: FilesSource,  # noqa: ARG001
     asked: Asked,  # noqa: ARG001
 ) -> Layout:
-    columns = {k: v for k, v in _positions("date", "time", *_OHLCV).items() if _has(table, v)}
+    columns = _positions(table, "date", "time", *_OHLCV)
     return Layout(
         "metatrader4", columns, stamp="open", day_first=False, zone_matters=True, help=_SERVER
     )
 
 
 def _metatrader5(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    ticks = ("<VOL>",) if _has(table, "<TICKVOL>") else ()
+    names = {folded(name): name for name in table.cells.column_names}
+    ticks = (names["vol"],) if {"tickvol", "vol"} <= set(names) else ()
     return Layout(
         "metatrader5",
-        _by_name(table, source, asked, ticks),
+        columns_by_name(table, source, asked, ticks),
         stamp="open",
         day_first=False,
         zone_matters=True,
@@ -189,9 +184,13 @@ def _metatrader5(table: Table, source: FilesSource, asked: Asked) -> Layout:
 
 
 def _histdata(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = _by_name(table, source, asked) if table.header else _positions("time", *_OHLCV)
+    columns = (
+        columns_by_name(table, source, asked)
+        if table.header
+        else _positions(table, "time", *_OHLCV)
+    )
     if _ROWS["metatrader4"].match(table.first_line):
-        columns = _positions("date", "time", *_OHLCV)
+        columns = _positions(table, "date", "time", *_OHLCV)
     layout = Layout("histdata", columns, zone="Etc/GMT+5", stamp="open", day_first=False)
     names = [part.rsplit("/", 1)[-1] for part in table.file.split("!")]
     if source.format == "histdata" or any(map(_HISTDATA_NAME.search, names)):
@@ -220,8 +219,11 @@ def _without_volume(table: Table, columns: dict[FileColumn, str]) -> bool:
 
 
 def _dukascopy(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = _by_name(table, source, asked) if table.header else _positions("time", *_OHLCV)
-    columns = {k: v for k, v in columns.items() if _has(table, v)}
+    columns = (
+        columns_by_name(table, source, asked)
+        if table.header
+        else _positions(table, "time", *_OHLCV)
+    )
     in_utc = folded(columns.get("time", "")) == "gmttime"
     asked_for = source.format == "dukascopy" and folded(columns.get("time", "")) != "localtime"
     return Layout(
@@ -237,43 +239,54 @@ def _dukascopy(table: Table, source: FilesSource, asked: Asked) -> Layout:
 
 
 def _binance(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = _by_name(table, source, asked) if table.header else _positions("time", *_OHLCV)
+    columns = (
+        columns_by_name(table, source, asked)
+        if table.header
+        else _positions(table, "time", *_OHLCV)
+    )
     return Layout("binance", columns, zone="UTC", stamp="open")
 
 
 def _coingecko(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    return Layout("coingecko", _by_name(table, source, asked), zone="UTC", stamp="close")
+    return Layout("coingecko", columns_by_name(table, source, asked), zone="UTC", stamp="close")
 
 
 def _yahoo(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    if _YFINANCE.match(table.first_line):
+    if folded(table.cells.column_names[0]) == "price":
         return _yfinance(table, source, asked)
-    return Layout("yahoo", _by_name(table, source, asked), stamp="open", labels=True)
+    return Layout("yahoo", columns_by_name(table, source, asked), stamp="open", labels=True)
 
 
 def _yfinance(table: Table, source: FilesSource, asked: Asked) -> Layout:
     """``Price,Close,...`` over ``Ticker,EURUSD=X,...`` over ``Date,,...``."""
     names = table.cells.column_names
-    repeated = [name for name in names if "#" in name]
-    if repeated:
-        tickers = sorted({str(table.cells[name][0].as_py()) for name in names[1:]})
-        raise SourceError(
-            f"{table.file} has the prices of {', '.join(tickers)}.",
-            remedy="Download one ticker a file.",
-        )
     first = [str(value.as_py()) for value in table.cells[names[0]].slice(0, 3)]
     skipped = sum(text in ("Ticker", "Date", "Datetime") for text in first)
-    columns = _by_name(table, source, asked, (names[0],)) | {"time": names[0]}
+    others: tuple[str, ...] = ()
+    if first[0] == "Ticker":
+        tickers = tickers_of(table, names[1:])
+        ticker = chosen_ticker(tickers, source)
+        if len(tickers) > 1 and ticker is None:
+            ticker = next(iter(tickers))
+            asked.ask(
+                "source.symbol",
+                f"{table.file} has the prices of {', '.join(sorted(tickers))}.",
+                f"Say which: source.symbol: {ticker}.",
+                tuple(Option({"source.symbol": name}) for name in tickers),
+            )
+        if len(tickers) > 1:
+            others = tuple(n for t, columns in tickers.items() if t != ticker for n in columns)
+    columns = columns_by_name(table, source, asked, (names[0], *others)) | {"time": names[0]}
     return Layout("yahoo", columns, stamp="open", labels=True, skipped=skipped)
 
 
 def _generic(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = _by_name(table, source, asked) if table.header else {}
-    name = folded(columns.get("time", ""))
+    columns = columns_by_name(table, source, asked) if table.header else {}
+    name = plain_name(columns.get("time", ""))
     stamp: Literal["open", "close"] | None = None
-    if name in _AT_OPEN | _AT_CLOSE:
-        stamp = "open" if name in _AT_OPEN else "close"
-    in_utc = name in _IN_UTC
+    if name in AT_OPEN | AT_CLOSE:
+        stamp = "open" if name in AT_OPEN else "close"
+    in_utc = name in IN_UTC
     return Layout(
         "generic", columns, zone="UTC" if in_utc else None, stamp=stamp, zone_in_header=in_utc
     )
@@ -294,57 +307,7 @@ def _has(table: Table, column: str) -> bool:
     return column in table.cells.column_names
 
 
-def _by_name(
-    table: Table, source: FilesSource, asked: Asked, skip: tuple[str, ...] = ()
-) -> dict[FileColumn, str]:
-    """Columns by their names; the first of several aliases of an instant, else they must be one."""
-    names = reversed(table.cells.column_names)
-    known = {folded(name): name for name in names if name not in skip}
-    found: dict[FileColumn, str] = {}
-    for wanted, aliases in ALIASES.items():
-        if wanted in source.columns and wanted not in ("time", "date"):
-            continue
-        there = [known[alias] for alias in aliases if alias in known]
-        if wanted == "volume" and not there:
-            there = [name for alias, name in known.items() if alias.startswith("volume")]
-        if len(there) > 1 and wanted not in ("time", "date"):
-            _ask_which(table, wanted, there, asked)
-        if there:
-            found[wanted] = there[0]
-    if "date" in found and folded(found.get("time", "time")) != "time":
-        del found["date"]
-    if "time" not in found and "date" in found:
-        found["time"] = found.pop("date")
-    return found
-
-
-def _declared(table: Table, source: FilesSource) -> dict[FileColumn, str]:
-    known = {folded(name): name for name in reversed(table.cells.column_names)}
-    known |= {name: name for name in table.cells.column_names}
-    columns: dict[FileColumn, str] = {}
-    for ours, theirs in source.columns.items():
-        name = known.get(theirs, known.get(folded(theirs)))
-        if name is None:
-            raise SourceError(
-                f"{table.file} has no column {theirs!r}; it has "
-                f"{', '.join(map(repr, table.cells.column_names))}.",
-                remedy=f"Correct source.columns.{ours}.",
-            )
-        columns[ours] = name
-    return columns
-
-
-def _ask_which(table: Table, wanted: str, there: Iterable[str], asked: Asked) -> None:
-    names = list(there)
-    asked.ask(
-        f"source.columns.{wanted}",
-        f"{table.file} has several columns that can be the {wanted}: {', '.join(names)}.",
-        f"Say which: source.columns: {{{wanted}: {names[0]}}}.",
-        tuple(Option({f"source.columns.{wanted}": name}) for name in names),
-    )
-
-
-def _complete(table: Table, layout: Layout, source: FilesSource) -> Layout:
+def _complete(table: Table, layout: Layout, source: FilesSource, asked: Asked) -> Layout:
     columns = dict(layout.columns)
     if "date" in source.columns and "time" not in source.columns:
         columns["time"] = columns.pop("date")
@@ -352,30 +315,8 @@ def _complete(table: Table, layout: Layout, source: FilesSource) -> Layout:
         columns.pop("date", None)
     missing = [name for name in ("time", "close") if name not in columns]
     if missing:
-        shown = ", ".join(map(repr, table.cells.column_names))
-        raise SourceError(
-            f"{table.file} has no column for the {' and the '.join(missing)}; it has {shown}, and "
-            f"begins with {table.first_line[:80]!r}.",
-            remedy=(
-                "Set source.columns, such as {time: Stamp, close: Rate}; in a file without header "
-                'they are called "1", "2", ...'
-            ),
-        )
-    _refuse_many_symbols(table)
+        columns = ask_for_columns(table, columns, missing, asked)
     return replace(layout, columns=columns)
-
-
-def _refuse_many_symbols(table: Table) -> None:
-    import pyarrow.compute as pc
-
-    for name in table.cells.column_names:
-        if table.header and folded(name) in _SYMBOLS:
-            symbols = [str(value) for value in pc.unique(table.cells[name]).to_pylist() if value]
-            if len(symbols) > 1:
-                raise SourceError(
-                    f"{table.file} has the prices of {', '.join(symbols[:5])} in one file.",
-                    remedy="Cut it into a file for each instrument.",
-                )
 
 
 def time_text(table: Table, layout: Layout, row: int) -> str:

@@ -17,7 +17,7 @@ from fx_assets.sources.files import Opened, open_files, read_rows
 from fx_assets.sources.files_access import read_files
 from fx_assets.sources.files_dates import Times
 from fx_assets.sources.files_formats import Layout, time_text
-from fx_assets.sources.files_questions import Asked, Question
+from fx_assets.sources.files_questions import Asked, FilesUnclear, Question
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.sources import FilesSource
 
@@ -177,6 +177,8 @@ def inspect_files(attributes: Mapping[str, Any], home: Path) -> Inspection:
         if found.bars:
             first, last = closes.min().item(), closes.max().item()
             found.closes = (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
+    except FilesUnclear:
+        pass
     except SourceError as problem:
         found.problems.append((problem.message, problem.remedy))
     questions = list(asked.questions)

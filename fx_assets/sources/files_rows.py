@@ -11,7 +11,8 @@ from fx_assets.errors import SourceError
 from fx_assets.sources.files_clock import Body
 from fx_assets.sources.files_closes import Closes, closes_of
 from fx_assets.sources.files_dates import TimeCells, Times, time_cells, times_of
-from fx_assets.sources.files_formats import PRICES, Layout, time_text
+from fx_assets.sources.files_formats import Layout, time_text
+from fx_assets.sources.files_names import PRICES
 from fx_assets.sources.files_numbers import numbers_of, writing_of
 from fx_assets.sources.files_questions import Asked
 from fx_assets.sources.files_tables import Table

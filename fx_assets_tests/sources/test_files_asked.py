@@ -101,16 +101,16 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "source.date_format",
     ),
     "which instrument is meant": (
-        f"Date,Symbol,{OHLC}\n2024-01-03,EURUSD,{ROW}\n2024-01-03,GBPUSD,{ROW}\n",
+        f"Date,Symbol,{OHLC}\n2024-01-03,EURCHF,{ROW}\n2024-01-03,GBPUSD,{ROW}\n",
         {"frequency": "1d"},
-        "the prices of EURUSD, GBPUSD in one file",
-        "each instrument",
+        "the prices of EURCHF, GBPUSD in one file",
+        "source.symbol: EURCHF",
     ),
     "which ticker is meant": (
         "Price,Close,Close,Open,Open\nTicker,A,B,A,B\nDate,,,,\n2024-01-03,1,2,3,4\n",
         {"frequency": "1d"},
         "has the prices of A, B",
-        "one ticker a file",
+        "source.symbol: A",
     ),
     "whether the frequency is right": (
         "".join(f"2024.01.03,10:{m:02d},{ROW},1\n" for m in range(10)),

@@ -275,7 +275,7 @@ def test_several_settings_are_asked_at_once_and_each_answer_is_one_that_works(
     volumes = [world.whole(bars["volume"]), ["1"] * len(bars)]
     content = world.lines(
         world.shown(local, "%d/%m/%Y %H:%M"), *cells, *volumes,
-        header="Time,Open,High,Low,Close,Volume EUR,Volume USD",
+        header="Time,Open,High,Low,Close,Volume lots,Volume USD",
     )  # fmt: skip
     with pytest.raises(FilesUnclear) as caught:
         read_text(tmp_path, content.encode(), **FX)
@@ -292,7 +292,7 @@ def test_several_settings_are_asked_at_once_and_each_answer_is_one_that_works(
         assert question.remedy in caught.value.remedy
         assert question.options
     answers = {
-        "columns": {"volume": "Volume EUR"},
+        "columns": {"volume": "Volume lots"},
         "day_first": True,
         "timezone": "America/New_York+7",
         "stamp": "open",
