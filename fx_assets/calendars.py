@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -39,8 +40,21 @@ FRANKFURT: Final = ZoneInfo("Europe/Berlin")
 NEW_YORK: Final = ZoneInfo("America/New_York")
 PUBLICATION_MOVED: Final = date(2016, 7, 1)
 FX_CLOSE: Final = time(17, 0)
-DAY_CLOSES: Final = {"24x7": "00:00 UTC", "24x5": "17:00 America/New_York"}
-"""When a daily bar closes, unless the feed says otherwise; midnight ends the day."""
+DAY_CLOSES: Final = {
+    "24x7": "00:00 UTC",
+    "24x5": "17:00 America/New_York",
+    **dict.fromkeys(("NYSE", "XNYS", "XNAS"), "16:00 America/New_York"),
+    **dict.fromkeys(("TSX", "XTSE"), "16:00 America/Toronto"),
+    **dict.fromkeys(("LSE", "XLON"), "16:30 Europe/London"),
+    **dict.fromkeys(("XETR", "XFRA"), "17:30 Europe/Berlin"),
+    **dict.fromkeys(("SIX", "XSWX"), "17:30 Europe/Zurich"),
+    **dict.fromkeys(("JPX", "XJPX", "TSE"), "15:30 Asia/Tokyo"),
+    **dict.fromkeys(("ASX", "XASX"), "16:00 Australia/Sydney"),
+    **dict.fromkeys(("HKEX", "SEHK", "XHKG"), "16:00 Asia/Hong_Kong"),
+}
+"""When a daily bar closes, unless the feed says otherwise; midnight ends the day. Calendars that
+are not here have no custom."""
+OWN_CALENDARS: Final = ("target", "24x5", "24x7")
 _TICK = timedelta(microseconds=1)
 
 
@@ -233,10 +247,15 @@ def calendar(key: str) -> Calendar:
     where it has none. Intraday bars of both lie on a grid that starts at midnight UTC, and their
     days are UTC days; a daily bar closes at ``day close``, such as ``17:00 America/New_York``.
 
+    Every exchange and country of the ``holidays`` library (``NYSE``, ``XLON``, ``US``, ``JP``, a
+    region as ``DE-BY``): its weekdays without its holidays, daily bars only. A holiday of a country
+    that falls on a Saturday and is observed on the Friday before is a quiet day: central banks
+    often are open then. Early closes count as the usual one.
+
     Raises
     ------
     KeyError
-        No calendar has that name.
+        No calendar has that name, or it has no custom for the close of a day and none is given.
     """
     name, frequency, day_close, delay = (*key.split("|"), "1d", "", "0")[:4]
     if name == "target":
@@ -248,7 +267,7 @@ def calendar(key: str) -> Calendar:
 
     if frequency == "1d":
         close, _, zone = (day_close or DAY_CLOSES[name]).partition(" ")
-        week = {"24x7": _EVERY_DAY, "24x5": _WEEKDAYS}[name]
+        week = {"24x7": _EVERY_DAY, "24x5": _WEEKDAYS}.get(name) or _holiday_week(name)
         return _daily(key, week, time.fromisoformat(close), ZoneInfo(zone), publication)
     week = {"24x7": _EVERY_DAY, "24x5": _SUNDAY_TO_FRIDAY}[name]
     return _intraday(key, week, BAR_LENGTHS[frequency], publication)
@@ -259,6 +278,78 @@ class _Week:
     closed_reason: Callable[[date], str | None]
     quiet: Callable[[date], bool]
     days_a_year: int
+
+
+@cache
+def _names() -> dict[str, list[str]]:
+    """Names of calendars in the library, with their regions."""
+    return {**holidays.list_supported_countries(), **holidays.list_supported_financial()}
+
+
+def is_calendar(name: str) -> bool:
+    """Whether a calendar has that name."""
+    if name in OWN_CALENDARS:
+        return True
+    country, mark, region = name.partition("-")
+    regions = _names().get(country)
+    return regions is not None and (not mark or region in regions)
+
+
+def rests_at_weekends(name: str) -> bool:
+    """Whether a calendar has no daily bars on Saturdays and Sundays, and only then every week."""
+    if name in OWN_CALENDARS:
+        return name != "24x7"
+    return _holidays_of(name, _TYPICAL[0])[1] == {5, 6}
+
+
+def calendars_like(name: str) -> list[str]:
+    """Names of calendars that are spelt nearly so."""
+    known = [*OWN_CALENDARS, *_names()]
+    upper = name.upper()
+    exact = [each for each in known if each.upper() == upper]
+    return exact or get_close_matches(upper, known, n=3)
+
+
+@lru_cache(maxsize=1024)
+def _holidays_of(name: str, year: int) -> tuple[dict[date, str], frozenset[int]]:
+    """The holidays of a year by name, and the weekdays that are no working days."""
+    if name in holidays.list_supported_financial():
+        found = holidays.financial_holidays(name, years=year)
+    else:
+        country, _, region = name.partition("-")
+        found = holidays.country_holidays(country, subdiv=region or None, years=year)
+    return dict(found), frozenset(found.weekend)
+
+
+@cache
+def _holiday_week(name: str) -> _Week:
+    if not is_calendar(name):
+        raise KeyError(name)
+    country = name not in holidays.list_supported_financial()
+
+    def closed_reason(day: date) -> str | None:
+        off, weekend = _holidays_of(name, day.year)
+        if day.weekday() in weekend:
+            return "weekend"
+        return None if day not in off or quiet(day) else off[day]
+
+    def quiet(day: date) -> bool:
+        if not country or day.weekday() != _FRIDAY:
+            return False
+        after = day + DAY
+        observed = _holidays_of(name, day.year)[0].get(day)
+        holiday = _holidays_of(name, after.year)[0].get(after)
+        return bool(observed and holiday and observed.startswith(holiday))
+
+    first, last = (date(year, 1, 1) for year in _TYPICAL)
+    days = (first + timedelta(days=i) for i in range((last - first).days))
+    open_days = sum(closed_reason(day) is None and not quiet(day) for day in days)
+    return _Week(closed_reason, quiet, round(open_days / (_TYPICAL[1] - _TYPICAL[0])))
+
+
+_FRIDAY: Final = 4
+_TYPICAL: Final = (2015, 2025)
+"""Years over which the days of a calendar are counted."""
 
 
 @lru_cache(maxsize=256)

@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     universe.add_argument(
         "universes", nargs="*", metavar="UNIVERSE", help="only these (default: every declared one)"
     )
+    _add_import(commands.add_parser("import", help="declare a feed and a forecast from files"))
     commands.add_parser("dev", help="start Dagster's UI and daemon, and MLflow's UI")
     commands.add_parser("check", help="check every declared feed and forecast")
     commands.add_parser("show", help="print the latest forecasts")
@@ -80,6 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _execute(options: argparse.Namespace) -> int:
     if options.command == "check":
         return _check()
+    if options.command == "import":
+        from fx_assets.importing.command import import_files
+
+        return import_files(options)
     if options.command == "dev":
         from fx_assets.dev import serve
 
@@ -97,6 +102,12 @@ def _execute(options: argparse.Namespace) -> int:
     if options.command == "show":
         return show()
     return bring_up_to_date(options.forecasts, force_retrain=options.retrain)
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    from fx_assets.importing.flags import add_arguments
+
+    add_arguments(parser)
 
 
 def _explain(error: Exception, home: Path) -> None:

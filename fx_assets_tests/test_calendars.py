@@ -21,6 +21,8 @@ KEYS = (
     "24x5|1d|00:00 UTC|0",
     "24x5|1h||0",
     "24x5|4h||0",
+    "US|1d|12:00 America/New_York|0",
+    "NYSE|1d||15",
 )
 days = st.dates(date(2003, 1, 1), date(2027, 12, 1))
 

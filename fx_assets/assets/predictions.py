@@ -1,7 +1,7 @@
 """One row a day: what the champion of that day says of the bars that were known by then."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -29,7 +29,12 @@ def day_partitions(feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
     Days before the first live one can be asked for, and are refused with a sentence that names it.
     """
     market = feed.market
-    closed = [day for day in range(7) if not market.is_open(date(2024, 1, 7 + day))]
+    sundays = [date(2023, 1, 1) + timedelta(days=7 * week) for week in range(53)]
+    closed = [
+        weekday
+        for weekday in range(7)
+        if not any(market.is_open(sunday + timedelta(days=weekday)) for sunday in sundays)
+    ]
     return dg.TimeWindowPartitionsDefinition(
         start=feed.start.isoformat(),
         fmt="%Y-%m-%d",

@@ -158,7 +158,7 @@ def inspect_files(attributes: Mapping[str, Any], home: Path) -> Inspection:
         files = list(read_files(str(known["source"]["path"]), home))
         instrument = known["source"].get("instrument")
         names = [file.name for file in files]
-        known["source"]["instrument"] = instrument or _instrument_of(names, "")
+        known["source"]["instrument"] = instrument or instrument_of(names)
         source = _source(known)
         opened = open_files(files, source, asked)
         every = [opened.times(i, source) for i in range(len(opened.cells))]
@@ -217,15 +217,15 @@ def _source(attributes: Mapping[str, Any]) -> FilesSource:
     return FilesSource.model_validate(attributes["source"])
 
 
-def _instrument_of(names: Sequence[str], fallback: str) -> str:
-    """The pair that the names of files have in common."""
+def instrument_of(names: Sequence[str]) -> str:
+    """The pair that the names of files have in common, or ``UNKNOWN``."""
     pairs = {
         re.sub(r"[-_/]", "", match[1])
         for name in names
         for match in [_CURRENCIES.search(name.rsplit("/", 1)[-1].upper())]
         if match
     }
-    return pairs.pop() if len(pairs) == 1 else fallback or UNKNOWN
+    return pairs.pop() if len(pairs) == 1 else UNKNOWN
 
 
 def _found(opened: Opened, i: int, times: Times) -> FileFound:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, field_validator, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, field_validator, model_validator
 
-from fx_assets.calendars import DAY_CLOSES, Calendar, Frequency, calendar
+from fx_assets.calendars import (
+    DAY_CLOSES,
+    OWN_CALENDARS,
+    Calendar,
+    Frequency,
+    calendar,
+    calendars_like,
+    is_calendar,
+    rests_at_weekends,
+)
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.sources import (
@@ -173,6 +182,21 @@ INTRADAY_CRONS: dict[str, str] = {
 }
 
 
+def _calendar_name(value: str) -> str:
+    if is_calendar(value):
+        return value
+    like = calendars_like(value)
+    hint = f" Did you mean {' or '.join(map(repr, like))}?" if like else ""
+    own = ", ".join(map(repr, OWN_CALENDARS))
+    raise ValueError(
+        f"no calendar {value!r}.{hint} Allowed: {own}, an exchange such as 'NYSE' or 'XLON', a "
+        "country such as 'US' or 'JP'"
+    )
+
+
+CalendarName = Annotated[str, AfterValidator(_calendar_name)]
+
+
 class FeedSpec(Spec):
     """A declared feed."""
 
@@ -181,7 +205,9 @@ class FeedSpec(Spec):
     source: Source
     failover: list[Source] = Field(default=[])
     """Asked in this order when ``source`` does not answer; each bar says whom it came from."""
-    calendar: Literal["target", "24x5", "24x7"] = "target"
+    calendar: CalendarName = "target"
+    """When there are bars: ``target``, ``24x5``, ``24x7``, or of daily bars an exchange (``NYSE``)
+    or a country (``US``), whose weekdays without holidays are meant."""
     frequency: Frequency = "1d"
     day_close: DayClose | None = None
     """When a daily bar closes, such as ``17:00 America/New_York``; midnight ends the day.
@@ -207,14 +233,15 @@ class FeedSpec(Spec):
         frequency, market = value.get("frequency", "1d"), value.get("calendar", "target")
         if frequency in INTRADAY_CRONS:
             return {**value, "ingest_cron": INTRADAY_CRONS[frequency]}
-        if market not in DAY_CLOSES:
+        day_close = value.get("day_close") or DAY_CLOSES.get(str(market))
+        if market == "target" or day_close is None:
             return {**value, "ingest_cron": INGEST_CRONS["target"]}
         source = value.get("source")
         kind = source.get("kind") if isinstance(source, dict) else getattr(source, "kind", None)
         delay = value.get("delay_minutes")
         late = delay if isinstance(delay, int | float) else PUBLICATION_DELAYS.get(str(kind), 0)
-        close = str(value.get("day_close") or DAY_CLOSES[market])
-        return {**value, "ingest_cron": _cron_after(close, late, weekdays=market == "24x5")}
+        weekdays = is_calendar(str(market)) and rests_at_weekends(str(market))
+        return {**value, "ingest_cron": _cron_after(str(day_close), late, weekdays=weekdays)}
 
     @model_validator(mode="before")
     @classmethod
@@ -240,6 +267,8 @@ class FeedSpec(Spec):
                 "the calendar target has one fixing a day; for bars of exchanges and brokers "
                 "choose calendar: 24x7 or 24x5"
             )
+        if self.calendar not in OWN_CALENDARS:
+            self._refuse_what_holidays_do_not_tell()
         if self.frequency != "1d" and self.day_close:
             raise ValueError(f"day_close is for daily bars, and these are of {self.frequency}")
         for source in (self.source, *self.failover):
@@ -257,6 +286,18 @@ class FeedSpec(Spec):
                     f"of {self.source.instrument}"
                 )
         return self
+
+    def _refuse_what_holidays_do_not_tell(self) -> None:
+        if self.frequency != "1d":
+            raise ValueError(
+                f"the calendar {self.calendar} knows holidays, not hours: it is for bars of 1d; "
+                "choose calendar: 24x5 or 24x7"
+            )
+        if self.day_close is None and self.calendar not in DAY_CLOSES:
+            raise ValueError(
+                f"the calendar {self.calendar} does not tell when a day closes; set day_close, "
+                "such as 12:00 America/New_York"
+            )
 
     @property
     def instrument(self) -> str:

@@ -1,0 +1,1 @@
+"""From price files to declarations that work."""
