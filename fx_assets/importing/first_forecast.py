@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import SpecError
 from fx_assets.features import feature_set
 from fx_assets.specs import FeedSpec
-from fx_assets.specs.forecast import FEATURE_COLUMNS
 
 LEAST_TRAIN = 120
 """Fewest rows that a first model is trained on."""
@@ -95,7 +95,6 @@ def propose(
         )
     if feed.market.bar.total_seconds() < 86_400:
         attributes["watching"] = {"drift": {"window": max(20, 7 * _bars_a_day(feed))}}
-    attributes["live_from"] = feed.market.bar_day(bars["event_time"].max()).isoformat()
     return Proposal(attributes, tuple(notes))
 
 
@@ -104,7 +103,7 @@ def _features(feed: FeedSpec, bars: pd.DataFrame, volume: bool) -> str | None:
     share = {name: float(bars[name].notna().mean()) for name in bars.columns}
     share["volume"] = float((bars["volume"] > 0).mean()) if volume else 0.0
     for name in _CHOICES:
-        if any(share[column] < PRESENT for column in FEATURE_COLUMNS[name]):
+        if any(share[column] < PRESENT for column in FEATURE_SETS[name].reads):
             continue
         try:
             feature_set(name, feed.market.bar)

@@ -41,6 +41,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("--decimal", "source.decimal", "MARK", "decimal mark", (".", ",")),
     Flag("--thousands", "source.thousands", "MARK", "mark between thousands"),
     Flag("--delimiter", "source.delimiter", "MARK", "what separates cells"),
+    Flag("--symbol", "source.symbol", "NAME", "which instrument of a table that has several"),
+    Flag("--sheet", "source.sheet", "NAME", "which sheet of a workbook"),
     Flag("--scale", "source.price_scale", "NUMBER", "what prices are divided by"),
     Flag("--calendar", "calendar", "NAME", "when the market has bars: 24x5, 24x7, target, US, ..."),
     Flag("--frequency", "frequency", "1h", "length of a bar"),
@@ -176,6 +178,8 @@ def as_flags(option: Option) -> str:
 
 
 def _flag(setting: str, value: Any) -> str:
+    if setting == "source.columns" and isinstance(value, Mapping):
+        return " ".join(_flag(f"{setting}.{ours}", theirs) for ours, theirs in value.items())
     known = _BY_SETTING.get(setting)
     if value is None:
         return f"without {known.name}" if known else f"--set {setting}="
@@ -194,6 +198,8 @@ def flag_for(setting: str) -> str:
     known = _BY_SETTING.get(setting)
     if known is not None:
         return f"{known.name} {known.shown}"
+    if setting == "source.columns":
+        return "--column time=NAME --column close=NAME"
     if setting.startswith("source.columns."):
         return f"--column {setting.removeprefix('source.columns.')}=NAME"
     return f"--set {setting}=VALUE"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from fx_assets.sources.files_inspect import Inspection
+
 SERIES: dict[str, str] = {
     "DEXUSEU": "EURUSD",
     "DEXUSUK": "GBPUSD",
@@ -34,3 +38,15 @@ NOTE = (
     "These are the noon rates of the Federal Reserve; it publishes those of a week on the next "
     "Monday, so live predictions from them are late: --delay-minutes says by how much."
 )
+
+
+def add_what_fred_means(settings: dict[str, Any], inspection: Inspection) -> bool:
+    """Add instrument, calendar and close of a file that is FRED's; returns whether it is."""
+    closes = {file.columns.get("close", "").upper() for file in inspection.files}
+    series = closes & set(SERIES)
+    if len(series) != 1:
+        return False
+    settings.setdefault("source.instrument", SERIES[series.pop()])
+    if settings.setdefault("calendar", CALENDAR) == CALENDAR:
+        settings.setdefault("day_close", DAY_CLOSE)
+    return True

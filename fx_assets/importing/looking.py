@@ -13,9 +13,10 @@ import pandas as pd
 from pydantic import ValidationError
 
 from fx_assets.errors import SourceError, SpecError
-from fx_assets.importing.columns import find_ticks, first_table, told_by_content
+from fx_assets.importing import fred
 from fx_assets.importing.days import calendar_question
 from fx_assets.importing.flags import flag_for
+from fx_assets.importing.fred import add_what_fred_means
 from fx_assets.quality import Finding, GateReport, inspect
 from fx_assets.settings import Settings
 from fx_assets.sources import Batch, fetch_bars, new_rows
@@ -30,6 +31,8 @@ from fx_assets.sources.files_questions import Asked, Option, Question
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 
+TICKS = "ticks"
+"""What ``--volume`` says for the column of tick counts, whatever its name is."""
 MOST_DAYS = 20
 """Most days that are offered to be kept out one by one."""
 
@@ -73,19 +76,8 @@ def look(settings: Mapping[str, Any], deployment: Settings, now: datetime) -> Lo
         A setting has a value that it cannot have.
     """
     known = dict(settings)
-    refuse_nonsense(known)
-    table = first_table(known, deployment.home)
-    find_ticks(known, table)
-    notes, asked = told_by_content(known, table)
-    provisional = {**known, **{k: v for q in asked for k, v in q.options[0].settings.items()}}
-    inspection = _inspected(provisional, deployment.home)
-    told = _only_day_close(inspection)
-    if told is not None and not asked:
-        known |= told.settings
-        notes.append(f"{told}.")
-        inspection = _inspected(known, deployment.home)
-    _refuse_several_instruments(known, inspection)
-    asked = [*asked, *inspection.questions]
+    inspection, notes = _inspection_of(known, deployment.home)
+    asked = _all_questions(known, inspection, deployment.home)
     if inspection.problems:
         message, remedy = inspection.problems[0]
         Asked(asked).raise_if_any(SourceError(message, remedy=remedy))
@@ -111,12 +103,50 @@ def look(settings: Mapping[str, Any], deployment: Settings, now: datetime) -> Lo
     days = () if "calendar" in known else calendar_question(feed, batch.bars["event_time"])
     if days:
         return Looked(known, inspection, (*asked, *days), tuple(notes), feed, batch)
-    nothing = pd.DataFrame(columns=list(BAR_DTYPES)).astype(BAR_DTYPES)
-    fresh = new_rows(nothing, batch.bars, now)
-    report = inspect(nothing, fresh, batch.rejected, feed, feed.market, now)
+    report = _judged(feed, batch, now)
     blocking = [f for f in report.findings if not f.passed and f.severity == "block"]
     asked += [_gate_question(finding, feed) for finding in blocking]
     return Looked(known, inspection, tuple(asked), tuple(notes), feed, batch, report)
+
+
+def _inspection_of(known: dict[str, Any], home: Path) -> tuple[Inspection, list[str]]:
+    """What the files are, with what they make plain added to the settings, and notes on that."""
+    notes: list[str] = []
+    ticks = known.get("source.columns.volume") == TICKS
+    if ticks:
+        del known["source.columns.volume"]
+    refuse_nonsense(known)
+    before, inspection = dict(known), _inspected(known, home)
+    if add_what_fred_means(known, inspection):
+        notes.append(fred.NOTE)
+    names = [name for file in inspection.files for name in file.header if TICKS[:4] in name.lower()]
+    if ticks and names:
+        known["source.columns.volume"] = names[0]
+    told = _only_day_close(inspection)
+    if told is not None:
+        known |= told.settings
+        notes.append(f"{told}.")
+    if known != before:
+        inspection = _inspected(known, home)
+    _refuse_several_instruments(known, inspection)
+    return inspection, notes
+
+
+def _all_questions(known: Mapping[str, Any], inspection: Inspection, home: Path) -> list[Question]:
+    """The questions, with those that come up once the first is answered as is likeliest."""
+    asked = list(inspection.questions)
+    if not asked or inspection.bars or not asked[0].options:
+        return asked
+    later = _inspected(_with_option(known, asked[0].options[0]), home).questions
+    settings = {question.setting for question in asked}
+    return [*asked, *(question for question in later if question.setting not in settings)]
+
+
+def _judged(feed: FeedSpec, batch: Batch, now: datetime) -> GateReport:
+    """The gate's verdict on a first load."""
+    nothing = pd.DataFrame(columns=list(BAR_DTYPES)).astype(BAR_DTYPES)
+    fresh = new_rows(nothing, batch.bars, now)
+    return inspect(nothing, fresh, batch.rejected, feed, feed.market, now)
 
 
 def _nameless(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,5 +272,14 @@ def _days_of(finding: Finding) -> list[date]:
 
 def with_answer(looked: Looked, option: Option) -> dict[str, Any]:
     """The settings with one more answer; what it sets to nothing is left out."""
-    merged = {**looked.settings, **option.settings}
+    return _with_option(looked.settings, option)
+
+
+def _with_option(settings: Mapping[str, Any], option: Option) -> dict[str, Any]:
+    merged = dict(settings)
+    for name, value in option.settings.items():
+        if name == "source.columns" and isinstance(value, Mapping):
+            merged |= {f"{name}.{ours}": theirs for ours, theirs in value.items()}
+        else:
+            merged[name] = value
     return {name: value for name, value in merged.items() if value is not None}

@@ -150,7 +150,7 @@ def test_what_is_declared_is_never_overwritten_without_a_word(
         (["--feed", "a", "--forecast", "a"], "The feed and the forecast are both called a."),
         (["--feed", "other_volatility"], "A forecast called other_volatility is declared already"),
         (["--feed", "EUR-USD"], "--feed EUR-USD: name: String should match pattern"),
-        (["--features", "none"], "No feature set 'none'"),
+        (["--features", "none"], "no feature set 'none'"),
         (["--calendar", "us"], "no calendar 'us'. Did you mean 'US'?"),
         (["--calendar", "US"], "does not tell when a day closes; set day_close"),
         (["--timezone", "Nowhere"], "no time zone is called 'Nowhere'"),
