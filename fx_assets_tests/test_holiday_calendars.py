@@ -136,12 +136,9 @@ def test_no_training_label_reaches_into_the_test_rows_over_a_holiday() -> None:
 
 def test_a_weekday_with_a_holiday_in_one_week_keeps_its_predictions() -> None:
     feed = spec(calendar="JP", day_close="15:00 Asia/Tokyo")
-    forecast = ForecastSpec.model_validate(
-        {"name": "p", "feed": "f", "target": {"kind": "direction"}, "candidates": ["persistence"]}
-    )
-    partitions = day_partitions(forecast.model_copy(update={"live_from": date(2024, 1, 1)}), feed)
     assert feed.market.closed_reason(date(2024, 1, 8)), "a Monday, Coming of Age Day"
-    keys = partitions.get_partition_keys(current_time=datetime(2024, 2, 1, tzinfo=UTC))
+    now = datetime(2024, 2, 1, tzinfo=UTC)
+    keys = day_partitions(feed).get_partition_keys(current_time=now)
     assert "2024-01-15" in keys
     assert "2024-01-13" not in keys
 
