@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
 from fx_assets.sources.exchange import Candle, ExchangeClient
+from fx_assets.sources.vendor_batch import refuse_day_close
 from fx_assets.specs import CcxtSource, FeedSpec
 
 log = logging.getLogger(__name__)
@@ -49,13 +50,8 @@ def fetch(
         The exchange, the symbol or the length of candle is unknown, the exchange does not answer,
         is blocked from here, or keeps no candles as old as those that are wanted.
     """
-    bar, day_ends = feed.market.bar, feed.market.event_time(now.date()).astimezone(UTC).time()
-    if feed.market.daily and day_ends != time():
-        raise SourceError(
-            f"{source.exchange}'s daily candles close at midnight UTC, and the days of "
-            f"{feed.name} at {day_ends} UTC.",
-            remedy="Use calendar: 24x7 without day_close, or an intraday frequency.",
-        )
+    refuse_day_close(feed, source.exchange, now)
+    bar = feed.market.bar
     spans, too_old = _reachable(source, wanted, bar, now)
     client = ExchangeClient(source, settings, cache_dir, now)
     timeframe = feed.frequency.removesuffix("in")

@@ -34,7 +34,7 @@ MAX_BYTES = 100_000_000
 MARKETS_KEPT = timedelta(days=1)
 USUAL_PAGE = 500
 """Candles to ask for where ccxt does not know the exchange's limit."""
-ALTERNATIVES = "binance, coinbase, kraken, bitstamp"
+ALTERNATIVES = ("binance", "coinbase", "kraken", "bitstamp")
 
 
 class ExchangeClient:
@@ -164,7 +164,7 @@ class ExchangeClient:
         if method != "GET":
             raise SourceError(
                 f"{self.source.exchange} wants to be asked by {method}, which is not supported.",
-                remedy=f"Choose {ALTERNATIVES}.",
+                remedy=f"Choose {_others(self.source.exchange)}.",
             )
         found: list[Any] = []
         call = ApiCall(
@@ -194,7 +194,7 @@ class ExchangeClient:
             raise SourceError(
                 f"{self.source.exchange} is blocked from this location (HTTP {status}).",
                 remedy="Name another exchange as the feed's source or in its failover, such as "
-                f"{ALTERNATIVES}.",
+                f"{_others(self.source.exchange)}.",
             )
         if status in (418, 429):
             banned = status == 418 and download.retry_after is None
@@ -259,11 +259,15 @@ def _exchange(source: CcxtSource, settings: Settings) -> Any:
         near = get_close_matches(source.exchange, ccxt.exchanges, 5, 0.5)
         raise SourceError(
             f"ccxt {ccxt.__version__} knows no exchange {source.exchange!r}.",
-            remedy=f"Near are: {', '.join(near)}." if near else f"Choose {ALTERNATIVES}.",
+            remedy=f"Near are: {', '.join(near)}."
+            if near
+            else f"Choose {_others(source.exchange)}.",
         )
     exchange = getattr(ccxt, source.exchange)({"enableRateLimit": True})
     if not exchange.has.get("fetchOHLCV"):
-        raise SourceError(f"{source.exchange} offers no candles.", remedy=f"Choose {ALTERNATIVES}.")
+        raise SourceError(
+            f"{source.exchange} offers no candles.", remedy=f"Choose {_others(source.exchange)}."
+        )
     exchange.has["fetchCurrencies"] = False  # candles need none, and it would be asked first
     asked = exchange.options.get("fetchMarkets")
     if isinstance(asked, dict) and "types" in asked and ":" not in source.symbol:
@@ -292,6 +296,11 @@ def _elsewhere(address: Any, host: str) -> Any:
     if isinstance(address, dict):
         return {name: _elsewhere(value, host) for name, value in address.items()}
     return host + urlsplit(address).path if isinstance(address, str) else address
+
+
+def _others(exchange: str) -> str:
+    """Exchanges to choose instead, none of which is of the same house."""
+    return ", ".join(name for name in ALTERNATIVES if not exchange.startswith(name))
 
 
 def _said(error: Exception) -> str:

@@ -28,6 +28,9 @@ from fx_assets.specs.sources import FileColumn, FilesSource
 _INSTANTS = ("stated", "epoch", "moment")
 _MOST_SYMBOLS = 1_000
 _SHOWN = 12
+_LOOKED_AT = 2_000
+_MOSTLY = 0.9
+_EPOCH_DIGITS = (10, 13, 16, 19)
 
 
 def columns_by_name(
@@ -60,9 +63,9 @@ def columns_by_name(
 def _called(names: list[str], wanted: FileColumn) -> list[str]:
     """The columns that are called so, in the order of the aliases."""
     exact = {folded(name): name for name in reversed(names)}
-    there = [exact[alias] for alias in ALIASES[wanted] if alias in exact]
+    there = [alias for alias in ALIASES[wanted] if alias in exact]
     if there:
-        return there
+        return [exact[alias] for alias in there if len(alias) > 1] or [exact[there[0]]]
     return [name for alias in ALIASES[wanted] for name in names if plain_name(name) == alias]
 
 
@@ -110,9 +113,7 @@ def _instants(table: Table, names: list[str], source: FilesSource) -> dict[FileC
     there = [*_called(names, "time"), *_called(names, "date")]
     by_content = not there and not {"time", "date"} & set(source.columns)
     if by_content:
-        there = [name for name in names if form_of(table.cells[name]) in ("day", *_INSTANTS)]
-        if len(there) > 1:
-            there = [name for name in there if form_of(table.cells[name]) != "epoch"][:1]
+        there = [name for name in names if _tells_time(table.cells[name])][:1]
     if len(there) <= 1:
         return {"time": there[0]} if there else {}
     forms = {name: form_of(table.cells[name]) for name in dict.fromkeys(there)}
@@ -132,6 +133,19 @@ def _instants(table: Table, names: list[str], source: FilesSource) -> dict[FileC
     if days and not _called(names, "time"):
         return {"time": days[0]}
     return _by_alias(names)
+
+
+def _tells_time(column: pa.ChunkedArray) -> bool:
+    """Whether what stands in a column is days or instants; epochs must run in one direction."""
+    form = form_of(column)
+    if form != "epoch":
+        return form in ("day", *_INSTANTS)
+    values = _values(column)
+    values = values[~np.isnan(values)]
+    digits = np.floor(np.log10(values.max(initial=1.0))) + 1
+    steps = np.diff(values)
+    one_way = len(steps) and max((steps >= 0).mean(), (steps <= 0).mean()) > _MOSTLY
+    return bool(one_way and digits in _EPOCH_DIGITS)
 
 
 def _by_alias(names: list[str]) -> dict[FileColumn, str]:
@@ -230,7 +244,7 @@ def _likely(table: Table, columns: dict[FileColumn, str]) -> dict[FileColumn, st
     likely = dict(columns)
     if "time" not in likely:
         forms = {name: form_of(table.cells[name]) for name in names}
-        instants = [name for name in names if forms[name] in _INSTANTS]
+        instants = [n for n in names if forms[n] in _INSTANTS and _tells_time(table.cells[n])]
         days = [name for name in names if forms[name] == "day"]
         clocks = [name for name in names if forms[name] == "clock"]
         if days and clocks and not instants:
@@ -252,7 +266,7 @@ def _likely(table: Table, columns: dict[FileColumn, str]) -> dict[FileColumn, st
 
 
 def _values(column: pa.ChunkedArray) -> np.ndarray:
-    column = plain(column).slice(0, 2_000)
+    column = plain(column.slice(0, _LOOKED_AT))
     if pa.types.is_string(column.type):
         clean = pc.replace_substring(pc.utf8_trim_whitespace(column), ",", ".")
         read = pc.match_substring_regex(clean, r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$")
@@ -326,19 +340,16 @@ def _names_instruments(table: Table, name: str) -> bool:
     column = table.cells[name]
     if not texts(column) or len(table) < 4 or form_of(column) != "other":
         return False
+    if _is_numeric(column) or pc.count_distinct(column.slice(0, _LOOKED_AT)).as_py() < 2:
+        return False
     values = plain(column)
     different = pc.count_distinct(values).as_py()
-    if not 2 <= different <= min(_MOST_SYMBOLS, len(table) // 2) or _is_numeric(column):
+    if not 2 <= different <= min(_MOST_SYMBOLS, len(table) // 2):
         return False
-    instants = [
-        n for n in table.cells.column_names if form_of(table.cells[n]) in ("day", *_INSTANTS)
-    ]
-    if not instants or not bool(
-        pc.mean(
-            pc.match_substring_regex(values, r"^[A-Za-z][\w/=.^-]{1,19}$").cast(pa.int8())
-        ).as_py()
-        > 0.9
-    ):
+    names = table.cells.column_names
+    instants = [name for name in names if _tells_time(table.cells[name])]
+    lettered = pc.match_substring_regex(values, r"^[A-Za-z][\w/=.^-]{1,19}$")
+    if not instants or pc.mean(lettered.cast(pa.int8())).as_py() < _MOSTLY:
         return False
     times = plain(table.cells[instants[0]])
     repeated = len(table) / max(1, pc.count_distinct(times).as_py())

@@ -226,10 +226,10 @@ def form_of(column: pa.ChunkedArray) -> str:
     if not texts(column):
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
             return "other"
-        values = plain(column).slice(0, _FORMS_OF).cast(pa.float64(), safe=False)
+        values = plain(column.slice(0, _FORMS_OF)).cast(pa.float64(), safe=False)
         low, high = pc.min(values).as_py(), pc.max(values).as_py()
         return "epoch" if low is not None and low > 1e8 and high < 1e20 else "other"
-    found = [_form(text.strip()) for text in plain(column).slice(0, _FORMS_OF).to_pylist() if text]
+    found = [_form(text.strip()) for text in plain(column.slice(0, _FORMS_OF)).to_pylist() if text]
     usual = max(set(found), key=found.count, default="other")
     return usual if found.count(usual) * 2 > len(found) else "other"
 

@@ -159,11 +159,9 @@ _SEMICOLONS = (
 _HISTDATA_NAME = re.compile(r"DAT_(ASCII|MT|NT|XLSX)|HISTDATA", re.IGNORECASE)
 
 
-def _metatrader4(
-    table: Table,
-    source: FilesSource,  # noqa: ARG001
-    asked: Asked,  # noqa: ARG001
-) -> Layout:
+def _metatrader4(table: Table, source: FilesSource, asked: Asked) -> Layout:
+    if _named_by_histdata(table):
+        return _histdata(table, source, asked)
     columns = _positions(table, "date", "time", *_OHLCV)
     return Layout(
         "metatrader4", columns, stamp="open", day_first=False, zone_matters=True, help=_SERVER
@@ -192,8 +190,7 @@ def _histdata(table: Table, source: FilesSource, asked: Asked) -> Layout:
     if _ROWS["metatrader4"].match(table.first_line):
         columns = _positions(table, "date", "time", *_OHLCV)
     layout = Layout("histdata", columns, zone="Etc/GMT+5", stamp="open", day_first=False)
-    names = [part.rsplit("/", 1)[-1] for part in table.file.split("!")]
-    if source.format == "histdata" or any(map(_HISTDATA_NAME.search, names)):
+    if source.format == "histdata" or _named_by_histdata(table):
         return layout
     if not _without_volume(table, columns):
         return replace(
@@ -209,6 +206,11 @@ def _histdata(table: Table, source: FilesSource, asked: Asked) -> Layout:
         note="taken for a file of HistData, whose volumes are zero: New York time without "
         "daylight saving was assumed",
     )
+
+
+def _named_by_histdata(table: Table) -> bool:
+    names = (part.rsplit("/", 1)[-1] for part in table.file.split("!"))
+    return any(map(_HISTDATA_NAME.search, names))
 
 
 def _without_volume(table: Table, columns: dict[FileColumn, str]) -> bool:

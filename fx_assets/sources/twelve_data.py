@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,18 @@ def _take(value: Any, market: Calendar, rows: VendorRows) -> str | None:
     except (TypeError, ValueError):
         rows.reject(str(label), "datetime", value, UNREADABLE, "the bar's time cannot be read")
         return None
+    dated = opened.tzinfo is None and opened.time() == time_of_day()
     opened = opened.replace(tzinfo=UTC) if opened.tzinfo is None else opened.astimezone(UTC)
     day = opened.date()
+    if market.daily and not dated and opened != _opens(opened, market):
+        reason = (
+            f"the bar opens at {opened:%Y-%m-%d %H:%M} UTC, and daily bars of the feed do so at "
+            f"{_opens(opened, market):%H:%M} UTC; set the feed's day_close to that"
+        )
+        rows.reject(day.isoformat(), "datetime", label, UNREADABLE, reason)
+        return str(label)
+    if market.daily and not dated:
+        day = market.bar_day(opened + DAY / 2)
     if day.weekday() == SATURDAY and not market.is_open(day):
         shown = ", ".join(str(value.get(name)) for name in _CELLS if name in value)
         reason = f"{NAME} sends a bar for a Saturday, on which the market is closed"
@@ -123,6 +134,13 @@ def _take(value: Any, market: Calendar, rows: VendorRows) -> str | None:
         closes = market.event_time(day) if market.daily else opened + market.bar
         rows.add(closes, {name: value.get(name) for name in _CELLS})
     return str(label)
+
+
+def _opens(opened: datetime, market: Calendar) -> datetime:
+    """When the daily bar opens whose open is nearest to an instant."""
+    day = market.bar_day(opened)
+    opens = (market.event_time(day + DAY * shift) for shift in (-1, 0, 1))
+    return min(opens, key=lambda instant: abs(instant - opened))
 
 
 def _series(body: Any, symbol: str) -> dict[str, Any]:

@@ -92,10 +92,12 @@ def refuse_day_close(feed: FeedSpec, vendor: str, now: datetime) -> None:
     SourceError
         The feed's days end at another time.
     """
-    ends = feed.market.event_time(now.date()).astimezone(UTC)
-    if feed.market.daily and (ends.hour or ends.minute):
+    days = (date(now.year, month, 15) for month in (1, 7))
+    clocks = (feed.market.event_time(day).astimezone(UTC) for day in days)
+    ends = [f"{clock:%H:%M}" for clock in clocks if clock.hour or clock.minute]
+    if feed.market.daily and ends:
         raise SourceError(
             f"{vendor}'s daily bars close at midnight UTC, and the days of {feed.name} at "
-            f"{ends:%H:%M} UTC.",
-            remedy="Use calendar: 24x7 without day_close, or an intraday frequency.",
+            f"{' or '.join(dict.fromkeys(ends))} UTC.",
+            remedy="Set day_close: 00:00 UTC, or an intraday frequency.",
         )

@@ -250,6 +250,7 @@ def test_a_block_is_named_and_the_failover_is_asked(exchange: Exchange) -> None:
     error = failure(exchange)
     assert "blocked from this location (HTTP 451)" in error.message
     assert "kraken" in error.remedy
+    assert "binance" not in error.remedy
     exchange.faults = [as_json(BINANCE_BLOCKED, 451)]
     other = [{"kind": "ccxt", "exchange": "coinbase", "symbol": "BTC/USDT"}]
     with pytest.raises(SourceError, match=r"binance is blocked.*coinbase has no market BTC/USDT"):

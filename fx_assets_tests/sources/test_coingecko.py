@@ -187,6 +187,16 @@ def test_errors_say_what_the_vendor_says(tmp_path: Path, fault: Any, said: str) 
 
 
 @pytest.mark.parametrize("kind", ["coingecko", "cryptocompare"])
+def test_days_that_end_at_midnight_utc_in_winter_only_are_refused(
+    tmp_path: Path, kind: str
+) -> None:
+    spec = feed(kind, day_close="00:00 Europe/London")
+    with pytest.raises(SourceError, match=r"midnight UTC, and the days of .* at 23:00") as caught:
+        fetch_bars(spec, Settings(), NOW, tmp_path)
+    assert "day_close: 00:00 UTC" in caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", ["coingecko", "cryptocompare"])
 def test_days_that_do_not_end_at_midnight_utc_are_refused(tmp_path: Path, kind: str) -> None:
     spec = feed(kind, day_close="17:00 America/New_York")
     with pytest.raises(SourceError, match=r"midnight UTC, and the days of .* at 22:00"):

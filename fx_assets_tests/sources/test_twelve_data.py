@@ -104,6 +104,23 @@ def test_a_market_that_never_closes_keeps_its_saturdays(tmp_path: Path) -> None:
     assert len(batch.bars) == 44
 
 
+def test_a_daily_bar_that_states_its_open_closes_a_day_later_or_is_refused(tmp_path: Path) -> None:
+    stated = series(
+        value("2025-01-10"),
+        value("2025-01-08 22:00:00"),
+        value("2025-01-07T17:00:00-05:00"),
+        value("2025-01-06T00:00:00+00:00"),
+    )
+    batch = answer(tmp_path, stated)()
+    assert [f"{t:%m-%d %H:%M}" for t in batch.bars["event_time"]] == [
+        "01-08 22:00",
+        "01-09 22:00",
+        "01-10 22:00",
+    ]
+    (reason,) = batch.rejected["reason"]
+    assert "opens at 2025-01-06 00:00 UTC, and daily bars of the feed do so at 22:00 UTC" in reason
+
+
 def test_rows_that_cannot_be_read_are_recorded_with_their_texts(tmp_path: Path) -> None:
     batch = answer(
         tmp_path,
