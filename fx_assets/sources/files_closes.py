@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fx_assets.calendars import DAY, Calendar, moment
+from fx_assets.calendars import BAR_LENGTHS, DAY, Calendar, moment
 from fx_assets.errors import SourceError
 from fx_assets.sources.files_clock import Body, read_clock
 from fx_assets.sources.files_dates import Times
 from fx_assets.sources.files_evidence import all_closes
 from fx_assets.sources.files_judged import judge_closes
-from fx_assets.sources.files_questions import Asked
+from fx_assets.sources.files_questions import Asked, Option
 from fx_assets.sources.files_texts import NAT
 from fx_assets.sources.files_zones import to_utc
 from fx_assets.specs import FeedSpec
@@ -48,31 +48,53 @@ class Closes:
     unfinished: np.ndarray | None = None
 
 
-def _refuse_other_frequency(body: Body, feed: FeedSpec) -> None:
-    """Refuse rows that are further apart, or closer, than the feed's bars."""
+def _of_its_frequency(body: Body, feed: FeedSpec, asked: Asked) -> FeedSpec:
+    """The feed, or where the rows are further apart or closer than its bars one of their frequency.
+
+    Raises
+    ------
+    SourceError
+        No feed has bars as far apart as the rows.
+    """
     table, layout, times = body.table, body.layout, body.times
     bar = np.timedelta64(feed.market.bar)
     if layout.format == "coingecko":
-        return
+        return feed
     example = f"{table.file} has rows such as {body.text(0)!r}"
     if times.dated and not feed.market.daily:
-        raise SourceError(
+        asked.ask(
+            "frequency",
             f"{example}, a date without a time, and the feed {feed.name} has bars of "
             f"{feed.frequency}.",
-            remedy="Set frequency: 1d, or take the daily files out of source.path.",
+            "Set frequency: 1d, or take the daily files out of source.path.",
+            (Option({"frequency": "1d"}),),
         )
+        return feed.model_copy(update={"frequency": "1d"})
     steps = np.abs(np.diff(times.local))
     steps = steps[steps > np.timedelta64(0)]
     if len(steps) < 3 or (steps == bar).mean() > 0.1:
-        return
+        return feed
     sizes, counts = np.unique(steps, return_counts=True)
     usual = sizes[counts.argmax()]
     if usual == bar or (feed.market.daily and np.timedelta64(20, "h") < usual < 2 * bar):
-        return
-    raise SourceError(
+        return feed
+    message = (
         f"{example} that are mostly {_length(usual)} apart, and the feed {feed.name} has bars of "
-        f"{feed.frequency}.",
-        remedy=f"Set frequency to what the files hold, or take {table.file} out of source.path.",
+        f"{feed.frequency}."
+    )
+    for name, length in BAR_LENGTHS.items():
+        if usual == np.timedelta64(length) and feed.calendar != "target":
+            asked.ask(
+                "frequency",
+                message,
+                f"Set frequency: {name}, or take {table.file} out of source.path.",
+                (Option({"frequency": name}),),
+            )
+            return feed.model_copy(update={"frequency": name, "day_close": None})
+    raise SourceError(
+        message,
+        remedy=f"Bars are of {', '.join(BAR_LENGTHS)}: export those, or take {table.file} out of "
+        "source.path.",
     )
 
 
@@ -95,9 +117,9 @@ def closes_of(body: Body, feed: FeedSpec, source: FilesSource, asked: Asked) -> 
         The rows are not bars of the feed's frequency and calendar.
     """
     layout, times = body.layout, body.times
-    _refuse_other_frequency(body, feed)
-    nowhere = np.zeros(len(times.local), dtype=bool)
     open_questions = len(asked.questions)
+    feed = _of_its_frequency(body, feed, asked)
+    nowhere = np.zeros(len(times.local), dtype=bool)
     clock = read_clock(body, feed, source, asked)
     if clock.label:
         return Closes(_label_closes(times, feed), nowhere, nowhere, nowhere)

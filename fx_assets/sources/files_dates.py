@@ -31,6 +31,11 @@ _UNITS = ((11, 1_000_000), (14, 1_000), (17, 1))
 """Digits of an epoch up to which it counts seconds, milliseconds, microseconds: in microseconds."""
 
 
+EPOCHS = {"s": 1_000_000, "ms": 1_000, "us": 1, "ns": 0}
+"""Units of epochs in microseconds; those below one are divided."""
+EXCEL = "excel"
+
+
 def _no_codes() -> np.ndarray:
     return np.array([], dtype=np.int64)
 
@@ -105,7 +110,7 @@ def time_cells(
     time, day
         The column of instants, or of times of day where there is a column of days.
     date_format
-        ``s``, ``ms``, ``us``, a ``strptime`` format, or ``None`` to find out.
+        ``s``, ``ms``, ``us``, ``ns``, ``excel``, a ``strptime`` format, or ``None`` to find out.
     skipped
         First rows that belong to the header.
     """
@@ -117,7 +122,9 @@ def time_cells(
     if days is not None:
         days = pc.utf8_trim_whitespace(pc.cast(days, pa.string()))
         days = pc.replace_substring_regex(days, r"[ T]00?:00(:00(\.0+)?)?$", "")
-    if date_format in ("s", "ms", "us"):
+    if date_format == EXCEL:
+        return TimeCells(table, ready=_excel(_numbers(column)))
+    if date_format in EPOCHS:
         return TimeCells(table, ready=_epochs(_numbers(column), date_format))
     if date_format:
         whole = column if days is None else pc.binary_join_element_wise(days, column, " ")
@@ -287,10 +294,23 @@ def _typed(column: pa.Array, date_format: str | None) -> Times:
             local.astype("datetime64[us]"), np.full(len(local), NO_OFFSET), _flags(local, True)
         )
     values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    unit = date_format if date_format in ("s", "ms", "us") else None
+    if date_format == EXCEL:
+        return _excel(pa.array(values, from_pandas=True))
+    unit = date_format if date_format in EPOCHS else None
     if pa.types.is_integer(kind):
         return _epochs(column.cast(pa.int64()), unit)
     return _epochs(pa.array(values, from_pandas=True), unit)
+
+
+def _excel(column: pa.Array) -> Times:
+    """Days since 30 December 1899, as spreadsheets store dates; a fraction is a time of day."""
+    values = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    known = ~np.isnan(values)
+    local = np.full(len(values), NAT)
+    seconds = np.rint(values[known] * 86_400).astype("timedelta64[s]")
+    local[known] = np.datetime64("1899-12-30", "us") + seconds
+    dated = bool((values[known] % 1 == 0).all())
+    return Times(local, np.full(len(local), NO_OFFSET), _flags(local, dated))
 
 
 def _numbers(column: pa.Array) -> pa.Array:
@@ -306,7 +326,7 @@ def _epochs(column: pa.Array, unit: str | None) -> Times:
     whole = pa.types.is_integer(column.type)
     values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
     if unit:
-        scale = np.full(len(values), {"s": 1_000_000, "ms": 1_000, "us": 1}[unit])
+        scale = np.full(len(values), EPOCHS[unit])
     else:
         scale = np.zeros(len(values), dtype=np.int64)
         for digits, factor in reversed(_UNITS):
@@ -333,7 +353,8 @@ def _formatted(column: pa.Array, date_format: str) -> Times:
     except ValueError as error:
         raise SourceError(
             f"source.date_format {date_format!r} cannot be used: {error}.",
-            remedy="Write it as strptime does, such as %d/%m/%Y %H:%M, or s, ms, us for epochs.",
+            remedy="Write source.date_format as strptime does, such as %d/%m/%Y %H:%M, or as s, "
+            "ms, us, ns for epochs, or excel for day numbers.",
         ) from error
     aware = "%z" in date_format
     naive = read.dt.tz_localize(None) if aware else read

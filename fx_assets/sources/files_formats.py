@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fx_assets.errors import SourceError
 from fx_assets.sources.files_columns import (
     ask_for_columns,
     chosen_ticker,
@@ -79,22 +78,28 @@ class Layout:
 def layout_of(table: Table, source: FilesSource, asked: Asked) -> Layout:
     """What the columns of a table mean, by the declared format, or by what the table looks like.
 
-    Where two columns could be the same one, it is asked.
+    Where two columns could be the same one, or the table is not of the declared format, it is
+    asked.
 
     Raises
     ------
     SourceError
-        The table is not of the declared format, or a column that bars need is missing.
+        A column that the feed names is missing.
+    FilesUnclear
+        A column that bars need is missing, and nothing tells which it is.
     """
     found = recognised(table)
     if source.format not in ("auto", "generic", found):
         if not _by_request(table, source.format, found):
-            raise SourceError(
+            asked.ask(
+                "source.format",
                 f"{table.file} is not a {source.format} file: its first line is "
                 f"{table.first_line[:80]!r}, which looks like {found or 'no known format'}.",
-                remedy="Set source.format: auto, or generic with source.columns.",
+                "Set source.format: auto, or generic with source.columns.",
+                (Option({"source.format": None}), Option({"source.format": "generic"})),
             )
-        found = source.format
+        else:
+            found = source.format
     if source.format == "generic":
         found = "generic"
     maker = _MAKERS.get(found or "generic")

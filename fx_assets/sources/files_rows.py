@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import PRICE_COLUMNS
 from fx_assets.specs.sources import FilesSource
 
+_DAY_NUMBER = re.compile(r"[2-6]\d{4}(\.\d+)?")
 FOOTER = 5
 """Most lines below the last row, such as a total or the name of the vendor."""
 MOST_SHOWN = 10_000
@@ -174,7 +176,9 @@ def _refuse_unreadable(
         raise SourceError(
             f"{int(broken.sum())} of {size} rows have no date that can be read; "
             f"{where} has {time_text(table, layout, i)!r}.",
-            remedy="Set source.date_format, such as '%d/%m/%y %H:%M', or source.day_first.",
+            remedy="Set source.date_format: excel."
+            if _DAY_NUMBER.fullmatch(time_text(table, layout, i))
+            else "Set source.date_format, such as '%d/%m/%y %H:%M', or source.day_first.",
         )
     text = _first_unread(table, layout, i)
     raise SourceError(

@@ -224,7 +224,8 @@ class FilesSource(SourceSpec):
     """Our column name to the file's, or to its position from ``"1"`` on in a file without header.
     ``time`` is the instant, or the time of day where there is a ``date``."""
     date_format: str | None = None
-    """A ``strptime`` format, or ``s``, ``ms``, ``us`` for epochs; where dates can be read twice."""
+    """A ``strptime`` format, ``s``, ``ms``, ``us`` or ``ns`` for epochs, ``excel`` for the day
+    numbers of spreadsheets; where dates can be read twice."""
     day_first: bool | None = None
     """Whether 05/04/2024 is the fifth of April; asked for where the files do not tell."""
     decimal: Literal[".", ","] = "."

@@ -166,6 +166,64 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
+NOT_BY_A_SETTING = {
+    "which of two orders of day and month holds",
+    "bars of four hours on another grid",
+    "what a text without prices is",
+    "an empty file",
+    "a header without rows",
+}
+"""What only another file, or another feed, mends."""
+ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
+    "the zone of a MetaTrader server": ({"timezone": "Europe/Athens"}, "2024-01-03 09:00"),
+    "the zone of MetaTrader's daily bars": (
+        {"timezone": "America/New_York+7"},
+        "2024-01-03 22:00",
+    ),
+    "the zone of local times": ({"timezone": "Asia/Tokyo"}, "2024-01-03 02:00"),
+    "whether an instant is an open or a close": ({"stamp": "close"}, "2024-01-03 10:00"),
+    "whether the day comes first": ({"day_first": False}, "2024-03-04 22:00"),
+    "whether a comma separates decimals": ({"decimal": ","}, "2024-01-03 22:00"),
+    "by how much prices are multiplied": ({"price_scale": 100_000}, "2024-01-03 22:00"),
+    "which volume is meant": ({"columns": {"volume": "Volume USD"}}, "2024-01-03 22:00"),
+    "where the close is": ({"columns": {"close": "Bid"}}, "2024-01-03 22:00"),
+    "what the columns of a file without header are": (
+        {"columns": {"time": "1", "close": "5"}, "stamp": "open"},
+        "2024-01-03 11:00",
+    ),
+    "how to read dates of two digits": ({"date_format": "%m/%d/%y"}, "2024-03-14 21:00"),
+    "which instrument is meant": ({"symbol": "GBPUSD"}, "2024-01-03 22:00"),
+    "which ticker is meant": ({"symbol": "B"}, "2024-01-03 22:00"),
+    "whether the frequency is right": ({"frequency": "1min"}, "2024-01-03 10:01"),
+    "daily files in an hourly feed": ({"frequency": "1d"}, "2024-01-03 22:00"),
+    "when daily bars close": ({"day_close": "00:00 UTC"}, "2024-01-04 00:00"),
+    "a file of another format than declared": (
+        {"format": "auto", "timezone": "Asia/Tokyo"},
+        "2024-01-03 02:00",
+    ),
+    "a column that does not exist": ({"columns": {"close": "Close"}}, "2024-01-03 22:00"),
+    "a date format that is none": ({"date_format": "%Y-%m-%d"}, "2024-01-03 22:00"),
+}
+
+
+def test_every_refusal_has_an_answer_or_is_about_the_file() -> None:
+    assert set(ANSWERS) | NOT_BY_A_SETTING == set(CASES)
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_what_the_remedy_says_is_accepted_and_gives_the_right_bars(
+    tmp_path: Path, what: str
+) -> None:
+    text, given, _, _ = CASES[what]
+    answers, first_close = ANSWERS[what]
+    error = asked(tmp_path, text, **given)
+    for name in answers:
+        assert name in error.remedy
+    batch = read(feed_of(tmp_path, **{**FX, **given, **answers}))
+    assert f"{batch.bars['event_time'].iloc[0]:%Y-%m-%d %H:%M}" == first_close
+    assert batch.rejected.empty
+
+
 @pytest.mark.parametrize("what", CASES)
 def test_what_cannot_be_decided_is_asked_for(tmp_path: Path, what: str) -> None:
     text, given, message, remedy = CASES[what]

@@ -520,6 +520,35 @@ def test_of_a_wide_table_the_column_of_the_instrument_is_read(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("typed_cells", [True, False])
+def test_epochs_of_a_declared_unit_are_read(tmp_path: Path, unit: str, typed_cells: bool) -> None:
+    bars = bars_of(feed_of(Path(".")), date(1973, 1, 1), 40)
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    at = epochs(bars, factor)
+    if typed_cells:
+        bars[world.PRICES].assign(time=at).to_parquet(tmp_path / "a.parquet")
+    else:
+        (tmp_path / "a.csv").write_text(
+            world.lines(
+                [str(t) for t in at], *world.prices(bars), header="time,open,high,low,close"
+            )
+        )
+    old = {**HOURLY, "start": date(1970, 1, 1), "date_format": unit}
+    same(read(feed_of(tmp_path, **old)), bars, OHLC)
+
+
+def test_the_day_numbers_of_spreadsheets_are_read(tmp_path: Path) -> None:
+    bars = days()
+    origin = pd.Timestamp("1899-12-30")
+    numbers = [str((pd.Timestamp(day) - origin).days) for day in day_texts(bars)]
+    text = world.lines(numbers, *world.prices(bars), header="Date,Open,High,Low,Close")
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(SourceError, match=r"date that can be read.*\n.*date_format: excel"):
+        read(feed_of(tmp_path, **DAILY))
+    same(read(feed_of(tmp_path, **DAILY, date_format="excel")), bars, OHLC)
+
+
 def test_columns_without_a_header_are_offered_by_what_stands_in_them(tmp_path: Path) -> None:
     bars = hours()
     at = world.shown(bars["event_time"], "%Y-%m-%d %H:%M")
