@@ -91,6 +91,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
     ) -> Iterator[Any]:
         from fx_assets.quality import inspect
+        from fx_assets.quality.overrides import overridden_findings
         from fx_assets.sources import fetch_bars, new_rows, wanted_bars
 
         store, now, deployment = lake.open(), clock.now(), settings.get()
@@ -105,6 +106,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         taken = _without_contradictions(bars, stored, batch.provenance)
         fresh = new_rows(stored, taken, now)
         report = inspect(stored, fresh, batch.rejected, spec, spec.market, now)
+        overridden = overridden_findings(stored, fresh, batch.rejected, spec, spec.market, now)
         run_id, provenance = context.run.run_id, batch.provenance
         if len(report.quarantined):
             store.insert_new(
@@ -118,6 +120,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
             payload=provenance.sha256,
             now=now,
             run_id=run_id,
+            overridden=overridden,
         )
         refused = [f"{f.check}: {f.message}" for f in report.findings if _refuses(f)]
         if refused:
@@ -140,7 +143,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
                 **_why_no_bars(spec, bars, window.start, window.end, now),
             },
         )
-        yield from _check_results(report)
+        yield from _check_results(report, {finding.check: finding for finding in overridden})
         yield _fallback_result(provenance)
 
     return raw_prices
@@ -220,21 +223,28 @@ def _why_no_bars(
     return {"why_no_bars": reason}
 
 
-def _check_results(report: GateReport) -> list[dg.AssetCheckResult]:
+def _check_results(report: GateReport, overridden: dict[str, Finding]) -> list[dg.AssetCheckResult]:
     return [
         dg.AssetCheckResult(
             check_name=finding.check,
-            passed=finding.passed,
+            passed=finding.passed and finding.check not in overridden,
             severity=(
                 dg.AssetCheckSeverity.ERROR
                 if finding.severity == "block"
                 else dg.AssetCheckSeverity.WARN
             ),
-            description=finding.message,
+            description=_described(finding, overridden.get(finding.check)),
             metadata={"count": finding.count, "limit": str(finding.limit)},
         )
         for finding in report.findings
     ]
+
+
+def _described(finding: Finding, strict: Finding | None) -> str:
+    if strict is None:
+        return finding.message
+    how = "switched off" if finding.severity == "off" else "lowered to a warning"
+    return f"It would have refused these bars, and is {how} in the feed: {strict.message}"
 
 
 def _fallback_result(provenance: Provenance) -> dg.AssetCheckResult:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
 
 from fx_assets.errors import GateError
 from fx_assets.lake import Lake
-from fx_assets.quality import GateReport
+from fx_assets.quality import Finding, GateReport
 
 TABLE = "quality"
 
@@ -22,10 +24,21 @@ def record_findings(
     payload: str,
     now: datetime,
     run_id: str,
+    overridden: Sequence[Finding] = (),
 ) -> None:
-    """Append one row a check: the batch's number, the window of event times that was asked for."""
+    """Append one row a check: the batch's number, the window of event times that was asked for.
+
+    ``overridden`` are the findings that would have refused the batch, had their checks not been
+    lowered: they are told in the words of the check that was not made.
+    """
     known = lake.read_or_empty(TABLE, feed)
-    findings = pd.DataFrame([finding.as_row() for finding in report.findings])
+    strict = {finding.check: finding for finding in overridden}
+    told = [
+        replace(strict[f.check], severity=f.severity) if f.check in strict else f
+        for f in report.findings
+    ]
+    findings = pd.DataFrame([finding.as_row() for finding in told])
+    findings["overridden"] = findings["check"].isin(list(strict))
     findings.insert(0, "batch", 0 if known.empty else int(known["batch"].max()) + 1)
     findings.insert(1, "checked_at", pd.Timestamp(now))
     findings["window_start"], findings["window_end"] = map(pd.Timestamp, window)

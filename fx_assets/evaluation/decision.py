@@ -109,6 +109,8 @@ class Decision(Spec):
     """Candidates whose results held a change back because they are too good, the best first."""
     acknowledgement: Acknowledgement | None = None
     """Whose word it is that the champion's results, which are too good, are real."""
+    failed_checks: tuple[str, ...] = ()
+    """Checks that would have refused the bars, had their severity not been lowered in the feed."""
     sentence: str
     reasons: tuple[str, ...] = ()
 
@@ -122,16 +124,9 @@ class Decision(Spec):
         return next((row for row in self.statistics if row.candidate == candidate), None)
 
     @property
-    def caveats(self) -> tuple[str, ...]:
-        """What has to be said with the champion's skill."""
-        said = self.acknowledgement
-        if said is not None:
-            figures = ", ".join(found.text for found in said.excess)
-            return (f"beyond what is plausible ({figures}), {said.text}",)
-        mine = [found for found in self.suspicions if found.recipe == self.recipe]
-        return tuple(
-            f"beyond what is plausible ({found.figures}): look for a leak" for found in mine
-        )
+    def caveat(self) -> str:
+        """What has to be said with the champion's skill; empty where nothing is."""
+        return caveat_text(self, self.failed_checks)
 
     @property
     def skill_demonstrated(self) -> bool:
@@ -141,6 +136,24 @@ class Decision(Spec):
         so it is the same as the champion not being the baseline.
         """
         return self.recipe in self.recipes_seen
+
+
+def caveat_text(decision: Decision, failed_checks: Sequence[str]) -> str:
+    """What has to be said with the skill of a decision's champion, and of what it is made from."""
+    parts = [failed_text(failed_checks)] if failed_checks else []
+    said = decision.acknowledgement
+    mine = [found for found in decision.suspicions if found.recipe == decision.recipe]
+    if said is not None:
+        figures = ", ".join(found.text for found in said.excess)
+        parts.append(f"beyond what is plausible ({figures}), {said.text}")
+    parts += [f"beyond what is plausible ({found.figures}): look for a leak" for found in mine]
+    return "; ".join(parts)
+
+
+def failed_text(failed_checks: Sequence[str]) -> str:
+    """Which lowered checks the bars failed, in words."""
+    names = " and ".join(failed_checks)
+    return f"made from bars that failed {names} (severity lowered in the feed)"
 
 
 _SHOWN = (

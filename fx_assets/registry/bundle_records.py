@@ -88,7 +88,9 @@ class ChampionFacts(_Json):
     decision: dict[str, Any]
     """The record of the decision that made it champion."""
     skill: dict[str, Any]
-    """Out-of-sample scores with intervals, and whether skill is demonstrated."""
+    """Out-of-sample scores with intervals, whether skill is demonstrated, and its caveat."""
+    failed_checks: tuple[str, ...] = ()
+    """Checks that the bars failed and that were lowered in the feed, when it was published."""
     intervals: dict[str, Any]
     """An ``evaluation.intervals.IntervalModel`` as JSON."""
     trained_through: AwareDatetime

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fx_assets import models
+from fx_assets import clock, models
 from fx_assets.errors import RegistryError
+from fx_assets.evaluation.decision import failed_text
 from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.intervals import (
     IntervalModel,
@@ -27,6 +28,7 @@ from fx_assets.evaluation.tuning import TRIAL_KEY, Tuning
 from fx_assets.evaluation.walk_forward import FittedCandidate, fit_final, walk_forward
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.registry import figures
+from fx_assets.registry.overrides import standing_overrides
 from fx_assets.registry.records import DatasetInfo, LoggedModel
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.specs.base import Spec
@@ -161,7 +163,11 @@ def try_candidate(
         example=inputs[-EXAMPLE_ROWS:],
         dataset=_dataset(store, spec, frame, versions, fitted),
         figures=plots,
-        tags={"dagster_run_id": run_id, "instrument": feed.instrument},
+        tags={
+            "dagster_run_id": run_id,
+            "instrument": feed.instrument,
+            **_override_tags(store, feed),
+        },
         parent_run_id=parent_run_id,
         trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
     )
@@ -222,6 +228,11 @@ def _export(
             remedy="Check the versions of the ONNX converters against requirements.txt.",
         )
     return onnx, inputs, parity
+
+
+def _override_tags(store: Lake, feed: FeedSpec) -> dict[str, str]:
+    failed = standing_overrides(store, feed, clock.now())
+    return {"failed_checks": ", ".join(failed), "caveat": failed_text(failed)} if failed else {}
 
 
 def _versions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> dict[str, int]:

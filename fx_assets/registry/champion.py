@@ -13,7 +13,7 @@ import pandas as pd
 
 from fx_assets import models
 from fx_assets.calendars import DAY, moment
-from fx_assets.evaluation.decision import Decision, ledger_table, read_ledger
+from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, read_ledger
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.promotion import decide
@@ -33,6 +33,7 @@ from fx_assets.registry.bundle import (
     store_bundle,
 )
 from fx_assets.registry.candidate import Draft, load_draft
+from fx_assets.registry.overrides import standing_overrides
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 
@@ -102,6 +103,7 @@ def decide_champion(
         acknowledgements=read_acknowledgements(store, spec.name),
     )
     decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
+    decisions = with_overrides(decisions, standing_overrides(store, feed, now))
     publisher = _Publisher(spec, feed, frame, store, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
     store.insert_new("decisions", spec.name, ledger_table(decisions), ["sequence"], run_id=run_id)
@@ -109,6 +111,22 @@ def decide_champion(
     point_to(store, spec.name, int(latest.version or 0))
     publisher.name_aliases(latest)
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
+
+
+def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> list[Decision]:
+    """The decisions with the lowered checks that their bars failed, which their sentences name."""
+    if not failed:
+        return list(decisions)
+    told = failed_text(failed)
+    return [
+        decision.model_copy(
+            update={
+                "failed_checks": failed,
+                "sentence": f"{decision.sentence} {told[:1].upper()}{told[1:]}.",
+            }
+        )
+        for decision in decisions
+    ]
 
 
 def _explained(
@@ -238,6 +256,12 @@ class _Publisher:
             "bundle": str(version),
             "verdict": decision.verdict,
             "decision": decision.sentence,
+            **(
+                {"failed_checks": ", ".join(decision.failed_checks)}
+                if decision.failed_checks
+                else {}
+            ),
+            **({"caveat": decision.caveat} if decision.caveat else {}),
         }
         mlflow_version = self.registry.register(self.spec.name, draft.logged, tags)
         inputs = training_inputs(self.frame, draft.family)
@@ -295,10 +319,12 @@ class _Publisher:
             decision=decision.model_dump(mode="json"),
             skill={
                 "demonstrated": decision.skill_demonstrated,
+                "caveat": decision.caveat,
                 "loss": loss.model_dump(),
                 "skill": skill.model_dump(),
                 "interval_coverage": draft.coverage,
             },
+            failed_checks=decision.failed_checks,
             intervals=draft.intervals.model_dump(mode="json"),
             trained_through=draft.trained_through,
             label_end=draft.label_end,

@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 
 from fx_assets.calendars import Calendar
 from fx_assets.errors import NoChampionError
-from fx_assets.evaluation.decision import Decision, active_champion
+from fx_assets.evaluation.decision import Decision, active_champion, caveat_text
 from fx_assets.evaluation.live import first_live_day
 from fx_assets.features import labelled_frame
 from fx_assets.registry.bundle import LoadedBundle, load
 from fx_assets.registry.candidate import ScoredMetric
 from fx_assets.registry.champion import read_decisions
+from fx_assets.registry.overrides import standing_overrides
 from fx_assets.registry.predictor import Predictor
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
 
-ISSUED_ONLY = frozenset({"issued_at", "mode", "table_versions"})
+ISSUED_ONLY = frozenset({"issued_at", "mode", "table_versions", "failed_checks", "caveat"})
 """What a row says of the moment at which it was issued; all else can be made again."""
 
 
@@ -136,6 +137,7 @@ class _Issuer:
         self.known_from = self.raw.groupby("event_time")["available_at"].min()
         self.ledger = read_decisions(store, spec.name)
         self.live_from = first_live_day(spec, self.ledger, self.market)
+        self.overrides = standing_overrides(store, feed, now)
         self.newest: Inputs | None = None
         self._bundles: dict[int, LoadedBundle] = {}
         self._frames = _Frames(self.raw, spec, self.market)
@@ -211,6 +213,7 @@ class _Issuer:
         predictor = Predictor(bundle)
         made = predictor.newest(frame)
         self.newest = Inputs(bundle, made.inputs)
+        failed = tuple(sorted({*self.overrides, *decision.failed_checks}))
         event_time = newest["event_time"].to_pydatetime()
         target_time = self.market.next_close(event_time, spec.target.horizon)
         return {
@@ -242,6 +245,8 @@ class _Issuer:
             "skill_lower": skill.lower,
             "skill_upper": skill.upper,
             "skill_demonstrated": decision.skill_demonstrated,
+            "failed_checks": ", ".join(failed),
+            "caveat": caveat_text(decision, failed),
             "code_version": manifest.code_version,
             "input_hash": hashlib.sha256(made.inputs.tobytes()).hexdigest()[:16],
             "table_versions": json.dumps(
@@ -324,6 +329,8 @@ COLUMNS: dict[str, str] = {
     "skill_lower": "float64",
     "skill_upper": "float64",
     "skill_demonstrated": "bool",
+    "failed_checks": "object",
+    "caveat": "object",
     "code_version": "object",
     "input_hash": "object",
     "table_versions": "object",

@@ -98,9 +98,26 @@ def score_text(row: Mapping[str, Any]) -> str:
     )
 
 
+def caveat_of(row: Mapping[str, Any]) -> str:
+    """What has to be said with a prediction's skill; rows of old have none."""
+    said = row.get("caveat")
+    return said if isinstance(said, str) else ""
+
+
+def skill_text(row: Mapping[str, Any]) -> str:
+    """Whether skill is demonstrated, never without what has to be said with it."""
+    caveat = caveat_of(row)
+    if row["skill_demonstrated"]:
+        return f"yes, but {caveat}" if caveat else "yes"
+    return f"no; {caveat}" if caveat else "no"
+
+
 def sentence(row: Mapping[str, Any], spec: Aimed) -> str:
     """A prediction as one sentence."""
     honest = "with demonstrated skill" if row["skill_demonstrated"] else "without claim to skill"
+    caveat = caveat_of(row)
+    if caveat:
+        honest += f", but {caveat}" if row["skill_demonstrated"] else f"; {caveat}"
     return (
         f"{row['instrument']} as of {as_of_text(row)}, for {target_text(row)}: "
         f"{prediction_text(row, spec)}, {interval_text(row, spec)}; by {row['champion']} "
@@ -123,5 +140,5 @@ def latest_row(predictions: pd.DataFrame, spec: ForecastSpec) -> tuple[str, ...]
         interval_text(row, spec),
         f"{row['champion']} {row['champion_version']}",
         score_text(row),
-        "yes" if row["skill_demonstrated"] else "no",
+        skill_text(row),
     )

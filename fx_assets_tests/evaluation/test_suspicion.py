@@ -59,7 +59,7 @@ def test_plausible_skill_is_promoted_without_a_word() -> None:
     _, look = decisions(world, [], {"logistic_regression": "skilled"}, 8000)
     assert (look.verdict, look.champion) == ("replace", "logistic_regression")
     assert look.suspicions == ()
-    assert look.caveats == ()
+    assert look.caveat == ""
 
 
 def test_another_candidate_is_not_promoted_on_data_that_are_suspected() -> None:
@@ -88,8 +88,7 @@ def test_an_acknowledged_result_is_promoted_at_the_next_decision_and_says_by_who
     assert "the exchange's own trades say the same" in found.sentence
     assert found.trials == ledger[-1].trials
     assert found.skill_demonstrated
-    assert len(found.caveats) == 1
-    assert "the exchange's own trades say the same" in found.caveats[0]
+    assert "the exchange's own trades say the same" in found.caveat
 
 
 def test_what_is_acknowledged_goes_on_through_refreshes() -> None:
@@ -104,7 +103,7 @@ def test_what_is_acknowledged_goes_on_through_refreshes() -> None:
     lost = decisions(world, ledger, TOO_GOOD, 2510, previous=before)
     assert [(d.verdict, d.champion) for d in lost] == [("keep", "logistic_regression")]
     assert "too good" in lost[0].sentence
-    assert "look for a leak" in lost[0].caveats[0]
+    assert "look for a leak" in lost[0].caveat
 
 
 @pytest.mark.parametrize("change", ["recipe", "bar", "inputs", "series", "other candidate"])
