@@ -40,7 +40,7 @@ def model_card(
         decision=manifest.decision,
         history=history,
         metrics=metrics,
-        skill=champion.skill,
+        skill=service.skill,
         intervals=manifest.intervals,
         mlflow={
             "run_id": manifest.mlflow_run_id,

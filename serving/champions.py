@@ -46,7 +46,7 @@ class Champion:
             trained_through=manifest.trained_through,
             label_end=manifest.label_end,
         )
-        self.skill = _skill(manifest.skill)
+        self.skill = _skill(manifest.skill, manifest.failed_checks)
         self.ref_json = Raw(json_bytes(self.ref))
         self.skill_json = Raw(json_bytes(self.skill))
 
@@ -136,7 +136,7 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= NAMED else f"{shown}, ..."
 
 
-def _skill(record: Mapping[str, object]) -> Skill:
+def _skill(record: Mapping[str, object], failed_checks: Sequence[str]) -> Skill:
     loss, skill = (_figures(record.get(name)) for name in ("loss", "skill"))
     rows = loss.get("n")
     return Skill(
@@ -148,6 +148,8 @@ def _skill(record: Mapping[str, object]) -> Skill:
         lower=_number(skill.get("lower")),
         upper=_number(skill.get("upper")),
         rows=int(rows) if isinstance(rows, int | float) else 0,
+        caveat=str(record.get("caveat") or "") or None,
+        failed_checks=list(failed_checks),
     )
 
 

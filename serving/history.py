@@ -43,6 +43,7 @@ def _issued(
     outcomes = _newest_outcomes(reader.read("outcomes", manifest.forecast))
     days, names = texts(table, "day"), texts(table, "champion")
     versions = texts(table, "champion_version")
+    told = texts(table, "caveat") if "caveat" in table.column_names else [""] * len(names)
     value, lower, upper, baseline = (
         numbers(table, name) for name in ("prediction", "lower", "upper", "baseline")
     )
@@ -57,6 +58,7 @@ def _issued(
             lower=finite(lower[i]),
             upper=finite(upper[i]),
             baseline=finite(baseline[i]),
+            caveat=told[i] or None,
             **outcomes.get(days[i], _UNKNOWN),
         )
         for i in rows.tolist()

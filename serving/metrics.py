@@ -86,6 +86,15 @@ SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["fo
 SKILL_DEMONSTRATED = _gauge(
     "fx_skill_demonstrated", "1 if skill against the baseline is demonstrated.", ["forecast"]
 )
+SKILL_CAVEAT = _gauge(
+    "fx_skill_caveat",
+    "1 if something has to be said with the skill: bars that failed lowered checks, or a result "
+    "beyond what is plausible.",
+    ["forecast"],
+)
+FAILED_CHECKS = _gauge(
+    "fx_failed_checks", "Lowered checks that the bars of the newest forecast failed.", ["forecast"]
+)
 LIVE_SKILL = _gauge(
     "fx_live_skill", "Skill of the champion's live predictions, at the newest look.", ["forecast"]
 )
@@ -146,12 +155,14 @@ def observe(store: Store, now: datetime) -> None:
     """Set the gauges of every forecast in service."""
     LOOKED.set_to_current_time()
     for name, service in store.services.items():
-        manifest, skill = service.champion.manifest, service.champion.skill
+        manifest, skill = service.champion.manifest, service.skill
         MODEL_VERSION.labels(name).set(manifest.version)
         MODEL_AGE.labels(name).set((now - manifest.label_end).total_seconds())
         STALE.labels(name).set(service.stale is not None)
         REFUSED.labels(name).set(service.refused is not None)
         SKILL_DEMONSTRATED.labels(name).set(skill.demonstrated)
+        SKILL_CAVEAT.labels(name).set(skill.caveat is not None)
+        FAILED_CHECKS.labels(name).set(len(skill.failed_checks))
         if skill.skill is not None:
             SKILL.labels(name).set(skill.skill)
         _observe_data(name, service.data(now))

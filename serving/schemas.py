@@ -70,6 +70,17 @@ class Skill(Struct):
     lower: Annotated[float | None, Meta(description="Of its 95 % interval.")]
     upper: float | None
     rows: int
+    caveat: Annotated[
+        str | None,
+        Meta(
+            description="What has to be said with it: lowered checks that the bars failed, or a "
+            "result beyond what is plausible, and who acknowledged it why."
+        ),
+    ] = None
+    failed_checks: Annotated[
+        list[str],
+        Meta(description="Checks that would have refused the bars, had they not been lowered."),
+    ] = []
 
 
 class Forecast(Struct, kw_only=True):
@@ -200,6 +211,9 @@ class HistoryRow(Struct, kw_only=True):
     loss: Annotated[float | None, Meta(description="Proper score; lower is better.")]
     baseline_loss: float | None
     inside_interval: bool | None
+    caveat: Annotated[
+        str | None, Meta(description="Said with the skill when it was issued; null for a backtest.")
+    ] = None
 
 
 class History(Struct):

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+import msgspec
+
 from fx_assets.registry.predictor import Predicted
-from fx_assets.registry.wording import sentence
+from fx_assets.registry.wording import caveat_of, sentence
 from serving.answers import json_bytes
 from serving.champions import Champion
 from serving.context import Context, Drift, Live
@@ -41,6 +43,16 @@ class Service:
     def feed(self) -> str:
         """The feed that it predicts."""
         return self.champion.manifest.feed
+
+    @property
+    def skill(self) -> Skill:
+        """The champion's, with what the newest issued forecast says of the bars since."""
+        skill, row = self.champion.skill, self.row
+        if row is None or not caveat_of(row):
+            return skill
+        return msgspec.structs.replace(
+            skill, caveat=caveat_of(row), failed_checks=_failed_checks(row)
+        )
 
     def data(self, now: datetime) -> Data | None:
         """Age and freshness of the newest bar."""
@@ -113,6 +125,8 @@ class Service:
                 lower=row["skill_lower"],
                 upper=row["skill_upper"],
                 rows=row["score_rows"],
+                caveat=caveat_of(row) or None,
+                failed_checks=_failed_checks(row),
             ),
             stale=self.stale,
             sentence=sentence(row, self.champion.predictor),
@@ -150,6 +164,12 @@ class Service:
             stale=self.stale,
             out_of_range=champion.out_of_range(made.inputs),
         )
+
+
+def _failed_checks(row: Mapping[str, Any]) -> list[str]:
+    """The names in a row; rows of old have no such column."""
+    names = row.get("failed_checks")
+    return names.split(", ") if isinstance(names, str) and names else []
 
 
 _SUPPLIED: Mode = "supplied"

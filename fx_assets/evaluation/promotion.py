@@ -16,6 +16,7 @@ from fx_assets.calendars import Frequency
 from fx_assets.errors import FxAssetsError
 from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
 from fx_assets.evaluation.evidence import Evidence, Paired, pair
+from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.losses import loss_for, skill
 from fx_assets.evaluation.plausible import Excess, PlausibleLimits, excesses, plausible_limits
 from fx_assets.evaluation.significance import MIN_ROWS as MIN_TEST_ROWS
@@ -24,7 +25,7 @@ from fx_assets.evaluation.significance import (
     diebold_mariano,
     mean_upper_bound,
 )
-from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion, covering, judged_rows
+from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs import ForecastSpec, PromotionRule
 
 REFRESH_CONFIDENCE = 0.95

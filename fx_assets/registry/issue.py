@@ -213,7 +213,7 @@ class _Issuer:
         predictor = Predictor(bundle)
         made = predictor.newest(frame)
         self.newest = Inputs(bundle, made.inputs)
-        failed = tuple(sorted({*self.overrides, *decision.failed_checks}))
+        failed = tuple(sorted({*self.overrides, *decision.failed_checks, *manifest.failed_checks}))
         event_time = newest["event_time"].to_pydatetime()
         target_time = self.market.next_close(event_time, spec.target.horizon)
         return {

@@ -52,12 +52,16 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
 
 def _skill(skill: dict[str, Any]) -> str:
     if skill["demonstrated"]:
-        return f"demonstrated\n{skill['skill']:+.2%}"
+        how = "demonstrated, see below" if skill.get("caveat") else "demonstrated"
+        return f"{how}\n{skill['skill']:+.2%}"
     return "none\ndemonstrated"
 
 
 def _notes(row: dict[str, Any]) -> list[str]:
     notes = []
+    if row["skill"].get("caveat"):
+        said = "skill demonstrated, but " if row["skill"]["demonstrated"] else ""
+        notes.append(f"{said}{row['skill']['caveat']}")
     if row["stale"]:
         notes.append(f"the last good copy answers: {row['stale']}")
     if row["data"]["freshness"] != "fresh":

@@ -132,7 +132,7 @@ def _summary(service: Service, now: datetime) -> ForecastSummary:
         horizon=manifest.horizon,
         feed=manifest.feed,
         champion=service.champion.ref,
-        skill=service.champion.skill,
+        skill=service.skill,
         data=service.data(now),
         stale=service.stale,
         refused=service.refused,

@@ -282,6 +282,7 @@ def _provenance(champion: Champion) -> dict[str, Any]:
         "recipe": manifest.recipe,
         "unit": manifest.target_unit,
         "skill_demonstrated": champion.skill.demonstrated,
+        **({"skill_caveat": champion.skill.caveat} if champion.skill.caveat else {}),
         "coverage": champion.predictor.intervals.coverage,
     }
 

@@ -46,7 +46,7 @@ function drawList() {
           { href: `#${row.forecast}`, "aria-current": row === present ? "page" : null },
           h("b", {}, words.pair(row.instrument)),
           h("span", {}, `${row.target}, ${words.bars(row.horizon)}`),
-          h("i", { class: row.skill.demonstrated ? "good" : "plain" }, row.skill.demonstrated ? "skill demonstrated" : "no skill demonstrated"),
+          h("i", { class: row.skill.demonstrated && !row.skill.caveat ? "good" : "plain" }, words.skillLabel(row.skill)),
         ),
       ),
     ),

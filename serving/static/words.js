@@ -92,15 +92,22 @@ export const MODES = {
   live: "live", late: "late", backtest: "backtest",
 };
 
+/** The verdict in a few words, for a list. */
+export function skillLabel(skill) {
+  const label = skill.demonstrated ? "skill demonstrated" : "no skill demonstrated";
+  return skill.caveat ? `${label}, with a caveat` : label;
+}
+
 /** The verdict on skill: a short label, and the reason in a sentence. */
 export function skillWords(skill, champion, baseline, tried) {
   const gain = skill.demonstrated ? (value) => percent(value) : (value) => signedPercent(value);
   const band = skill.lower === null || skill.upper === null
     ? "" : ` (95${THIN}% interval ${gain(skill.lower)} to ${gain(skill.upper)})`;
   const rows = `${count(skill.rows)} out-of-sample forecasts`;
+  const caveat = skill.caveat ?? "";
   if (skill.demonstrated && skill.skill !== null) {
     return {
-      label: "Skill demonstrated",
+      label: caveat ? `Skill demonstrated, but ${caveat}` : "Skill demonstrated",
       text: `Over ${rows}, its error (${metric(skill.metric)}) was ` +
         `${percent(skill.skill)} below that of the baseline${band}.`,
     };
@@ -109,13 +116,13 @@ export function skillWords(skill, champion, baseline, tried) {
     const others = tried ? `None of the ${tried} recipes tried has beaten it on ${rows}.` : "";
     const what = meaning(baseline) ? `, ${meaning(baseline)}` : "";
     return {
-      label: "No skill demonstrated",
+      label: caveat ? `No skill demonstrated; ${caveat}` : "No skill demonstrated",
       text: `The champion is the baseline itself (${baseline}${what}). ${others}`,
     };
   }
   const found = skill.skill === null ? "" : `Over ${rows}, skill was ${gain(skill.skill)}${band}. `;
   return {
-    label: "No skill demonstrated",
+    label: caveat ? `No skill demonstrated; ${caveat}` : "No skill demonstrated",
     text: `${found}That is not enough to rule out luck.`,
   };
 }

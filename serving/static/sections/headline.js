@@ -115,7 +115,7 @@ function verdict(skill, model) {
   const { label, text } = words.skillWords(skill, model.champion.name, baseline, tried);
   return h(
     "p",
-    { class: `verdict ${skill.demonstrated ? "good" : "plain"}` },
+    { class: `verdict ${skill.demonstrated && !skill.caveat ? "good" : "plain"}` },
     h("strong", {}, label), ". ",
     datum("skill", skill.skill, text),
   );

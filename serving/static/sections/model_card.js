@@ -24,6 +24,7 @@ export function modelCard({ model }) {
         ["Feed", model.feed],
         ["Predicts", `${model.target} over ${model.horizon} bar${model.horizon === 1 ? "" : "s"}: ${model.unit}`],
         ["Feature set", model.feature_set],
+        ["Caveat", model.skill.caveat],
         ["Training rows", datum("card-rows", training.rows, words.count(training.rows))],
         ["Trained through", words.bar(training.trained_through)],
         ["Last label known", words.moment(training.label_end)],
