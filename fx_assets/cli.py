@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     acknowledge.add_argument("--candidate", required=True, help="whose result it is")
     acknowledge.add_argument("--reason", required=True, help="what you looked at; it is kept")
     acknowledge.add_argument("--by", default=None, help="your name (default: the user's)")
+    prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
+    prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -85,6 +87,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.importing.command import import_files
 
         return import_files(options)
+    if options.command == "prove":
+        from fx_assets.prove import prove_on_terminal
+
+        return prove_on_terminal(options.plugin)
     if options.command == "dev":
         from fx_assets.dev import serve
 

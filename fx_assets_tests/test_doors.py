@@ -21,7 +21,9 @@ from fx_assets_tests.platform import TARGET, Platform, failures, forecast_spec
 from fx_assets_tests.worlds import random_walk
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
-FEATURES_CODE, FAMILY_CODE = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+FEATURES_CODE, FAMILY_CODE, _ = re.findall(
+    r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL
+)
 DECLARED = {
     "name": "theirs",
     "target": {"kind": "return"},
@@ -113,6 +115,35 @@ def test_a_class_in_the_plugin_folder_is_declared_and_judged(plugins: Callable[.
     assert frame["momentum_5"].isna().sum() == 5
     judged = walk_forward(spec.candidates[0], spec, frame, folds(frame, spec))
     assert judged.predictions["prediction"].std() > 0
+
+
+def test_a_plugin_of_the_documentation_is_proved_on_the_command_line(
+    plugins: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugins(momentum=FEATURES_CODE, ridge=FAMILY_CODE)
+    assert main(["prove", "plugins"]) == 0
+    printed = capsys.readouterr().out
+    assert "model family damped_ridge" in printed
+    assert "9 of 9 checks hold (weekly_momentum-1d)" in printed
+    assert "Proved" in printed
+
+
+def test_a_plugin_that_looks_ahead_is_not_proved_and_the_column_is_named(
+    plugins: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    leak = "return np.append(bars.change(5)[1:], 0.0)"
+    plugins(momentum=FEATURES_CODE.replace("return bars.change(5)", leak))
+    assert main(["prove", "weekly_momentum"]) == 1
+    printed = capsys.readouterr().out
+    assert "FAILED weekly_momentum-1d: no column knows a later price" in printed
+    assert "momentum_5 of row" in printed
+
+
+def test_what_is_no_plugin_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", "nothing_of_that_name"]) == 1
+    said = capsys.readouterr().err
+    assert "nothing_of_that_name" in said
+    assert "garch" in said
 
 
 def test_a_changed_helper_of_a_plugin_changes_its_identity(plugins: Callable[..., Path]) -> None:

@@ -16,12 +16,13 @@ from fx_assets.doors import FEATURE_SETS
 from fx_assets.features import Bars, Feature, FeatureSet, build_features, feature_set
 from fx_assets.features.frame import feature_frame
 from fx_assets.features.windows import PIECE
-from fx_assets_tests.features.markets import bars_of_market, market
-from fx_assets_tests.honesty import (
+from fx_assets.testing.features import CHECKS, FeatureCase, cases_of
+from fx_assets.testing.honesty import (
     PRICES,
     assert_future_scramble_invariant,
     assert_prefix_invariant,
 )
+from fx_assets.testing.markets import bars_of_market, market
 from fx_assets_tests.worlds import TARGET, ecb_bars, garch_world, random_walk
 
 HOURLY, MINUTES, DAYS = market("1h"), market("1min"), market("1d", "24x5")
@@ -102,6 +103,14 @@ def test_features_of_random_worlds_do_not_look_ahead(
     bars = world(600, seed, vol=vol)
     assert_prefix_invariant(builder("fx_close"), bars, [cut])
     assert_future_scramble_invariant(builder("fx_close"), bars, cut, seed)
+
+
+@pytest.mark.parametrize("case", [c for n in FEATURE_SETS for c in cases_of(n)], ids=str)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_feature_set_keeps_the_contract(
+    case: FeatureCase, check: Callable[[FeatureCase], None]
+) -> None:
+    check(case)
 
 
 @every_set

@@ -13,8 +13,8 @@ from fx_assets.features import add_labels, labelled_frame
 from fx_assets.features.arrays import bars_from_columns, labelled_columns
 from fx_assets.features.base import feature_set
 from fx_assets.specs import ForecastSpec, TargetSpec
-from fx_assets_tests.features.markets import bars_of_market, market
-from fx_assets_tests.honesty import assert_future_scramble_invariant, assert_prefix_invariant
+from fx_assets.testing.honesty import assert_future_scramble_invariant, assert_prefix_invariant
+from fx_assets.testing.markets import bars_of_market, market
 
 KINDS = ("direction", "return", "volatility")
 HOURLY, FX_HOURLY, FX_DAILY = market("1h"), market("1h", "24x5"), market("1d", "24x5")

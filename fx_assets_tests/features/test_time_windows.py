@@ -20,7 +20,7 @@ from fx_assets.features import build_features, feature_set, labelled_frame
 from fx_assets.features.frame import bars_of
 from fx_assets.features.spans import bars_in
 from fx_assets.specs import ForecastSpec
-from fx_assets_tests.features.markets import bars_of_market, market
+from fx_assets.testing.markets import bars_of_market, market
 
 SETS = ("ohlc", "ohlcv", "price_cap_volume")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -21,8 +21,9 @@ from fx_assets.features import feature_set
 from fx_assets.features.frame import bars_of
 from fx_assets.features.spans import DAY
 from fx_assets.models import code_reached, code_version
-from fx_assets_tests.features.markets import bars_of_market, market
-from fx_assets_tests.models.cases import CASES, INSTALLED, TRAIN, Case
+from fx_assets.testing.families import TRAIN, FamilyCase
+from fx_assets.testing.markets import bars_of_market, market
+from fx_assets_tests.models.cases import CASES, INSTALLED
 
 Change = Callable[[str, str], str]
 """Gives a module's text another form, by its name and its text."""
@@ -86,7 +87,7 @@ def executed() -> dict[str, set[str]]:
     return found
 
 
-def _fit_and_predict(case: Case) -> None:
+def _fit_and_predict(case: FamilyCase) -> None:
     rows = case.rows(TRAIN)
     case.build().fit(rows, case.targets(TRAIN)).predict(rows[:50])
 

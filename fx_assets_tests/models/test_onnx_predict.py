@@ -10,7 +10,8 @@ from fx_assets.errors import RegistryError, SpecError
 from fx_assets.models import build_model
 from fx_assets.models.onnx_predict import OnnxModel, difference, parity
 from fx_assets.specs import TargetSpec
-from fx_assets_tests.models.cases import CASES, FEATURE_NAMES, TEST, Case, exported, fitted
+from fx_assets.testing.families import FEATURE_NAMES, TEST, FamilyCase, exported, fitted
+from fx_assets_tests.models.cases import CASES
 
 LOGISTIC = next(case for case in CASES if case.family == "logistic_regression")
 
@@ -52,7 +53,7 @@ def test_parity_is_relative_for_variances_and_infinite_for_nan():
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_graphs_are_valid_onnx_with_one_input_and_one_output(case: Case):
+def test_graphs_are_valid_onnx_with_one_input_and_one_output(case: FamilyCase):
     graph = onnx.load_from_string(exported(case))
     onnx.checker.check_model(graph, full_check=True)
     (inputs,), (output,) = graph.graph.input, graph.graph.output

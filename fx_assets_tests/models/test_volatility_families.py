@@ -12,7 +12,7 @@ from fx_assets.errors import SpecError
 from fx_assets.models import build_model, model_class, model_inputs
 from fx_assets.models.garch import Garch
 from fx_assets.specs import TargetSpec
-from fx_assets_tests.models.cases import simulated_returns
+from fx_assets.testing.families import simulated_returns
 
 RETURNS = simulated_returns(6000, seed=21)
 

@@ -20,13 +20,14 @@ from fx_assets.monitoring.explain import (
     store_background,
 )
 from fx_assets.registry.bundle import Golden, LoadedBundle, load, publish
-from fx_assets_tests.models.cases import CASES, FEATURE_NAMES, TEST, TRAIN, Case, exported
+from fx_assets.testing.families import FEATURE_NAMES, TEST, TRAIN, FamilyCase, exported
+from fx_assets_tests.models.cases import CASES
 from fx_assets_tests.registry.conftest import Folder, champion
 
 READABLE = [case for case in CASES if case.target.horizon == 1 or case.family == "garch"]
 
 
-def published(case: Case) -> tuple[Folder, LoadedBundle, Background]:
+def published(case: FamilyCase) -> tuple[Folder, LoadedBundle, Background]:
     """A case as a champion in production, with its background beside it."""
     from fx_assets.models.onnx_predict import OnnxModel
 
@@ -53,7 +54,7 @@ def published(case: Case) -> tuple[Folder, LoadedBundle, Background]:
 
 
 @pytest.mark.parametrize("case", READABLE, ids=str)
-def test_the_contributions_of_every_family_add_up_to_its_prediction(case: Case) -> None:
+def test_the_contributions_of_every_family_add_up_to_its_prediction(case: FamilyCase) -> None:
     _, bundle, background = published(case)
     row = case.rows(TEST)[-7]
     found = explain(bundle, row, background)
