@@ -21,7 +21,8 @@ def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | Non
     FxAssetsError
         There is no such forecast, or nothing of the candidate is held.
     """
-    forecasts = declared().forecasts
+    found = declared()
+    forecasts = found.forecasts
     if forecast not in forecasts:
         raise SpecError(
             f"No forecast is called {forecast}.",
@@ -31,7 +32,7 @@ def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | Non
     given = acknowledge(
         store,
         forecasts[forecast],
-        read_decisions(store, forecast),
+        read_decisions(store, forecasts[forecast], found.feed_of(forecast)),
         candidate,
         reason=reason,
         by=by or _user(),

@@ -24,11 +24,13 @@ from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.registry.wording import LATEST_COLUMNS, latest_row
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import Declared
+from fx_assets.tables import PREDICTIONS
 
 WIDE = 160
 """Columns of a terminal on which a table of forecasts can be read."""
@@ -144,7 +146,7 @@ def _in_order(declared: Declared) -> list[ForecastSpec]:
 
 
 def _row(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> tuple[str, ...]:
-    issued = lake.read_or_empty("predictions", spec.name)
+    issued = SeriesTables(lake, spec, feed).read(PREDICTIONS)
     row = latest_row(issued, spec)
     if issued.empty:
         why = why_none(lake, spec, feed, clock.now())

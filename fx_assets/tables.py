@@ -216,6 +216,7 @@ FEATURES = Table(
     owner="forecast",
     row="a bar's features, its label, and when that was known",
     columns=(
+        _SERIES,
         _EVENT,
         Column("available_at", INSTANT, "when the bar could first be known"),
         Column("close", NUMBER, "last price, or the fixing", "of the quote"),
@@ -729,7 +730,7 @@ def as_markdown() -> str:
 
 
 def _columns(table: Table) -> list[str]:
-    rows = [f"| {_code((c.name,))} | {_TYPES[c.dtype]} | {_meaning(c)} |" for c in table.columns]
+    rows = [f"| {_code((c.name,))} | {_TYPES[c.dtype]} | {described(c)} |" for c in table.columns]
     newest = (
         f" Of several rows with equal {_code(table.subject)} the last by {_code(table.newest)} "
         "counts."
@@ -750,7 +751,8 @@ def _columns(table: Table) -> list[str]:
     ]
 
 
-def _meaning(column: Column) -> str:
+def described(column: Column) -> str:
+    """What a column means, with its unit."""
     return f"{column.meaning} ({column.unit})" if column.unit else column.meaning
 
 

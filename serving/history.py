@@ -13,8 +13,10 @@ from fx_assets.evaluation.losses import loss_for
 from fx_assets.features.base import feature_set
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
+from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES
 from serving.exports import paged
 from serving.forms import Form, Page
+from serving.own_rows import newest_rows, own_rows
 from serving.schemas import HistoryRow, Mode
 from serving.tables import finite, instant, instants, numbers, texts
 from serving.windows import Window
@@ -33,16 +35,15 @@ def history_page(reader: Reader, manifest: Manifest, mode: str, window: Window, 
 def _issued(
     reader: Reader, manifest: Manifest, mode: str, window: Window
 ) -> tuple[list[HistoryRow], bool]:
-    table = reader.read("predictions", manifest.forecast)
+    table = own_rows(reader, manifest, PREDICTIONS)
     if table is None:
         return [], False
     modes = texts(table, "mode")
     chosen = np.array([mode in ("issued", one) for one in modes], dtype=bool)
     times, ends = instants(table, "event_time"), instants(table, "target_time")
     rows, further = window.select(times, chosen)
-    outcomes = _newest_outcomes(reader.read("outcomes", manifest.forecast))
-    days, names = texts(table, "day"), texts(table, "champion")
-    versions = texts(table, "champion_version")
+    outcomes = _newest_outcomes(own_rows(reader, manifest, OUTCOMES))
+    names, versions = texts(table, "champion"), texts(table, "champion_version")
     told = texts(table, "caveat") if "caveat" in table.column_names else [""] * len(names)
     value, lower, upper, baseline = (
         numbers(table, name) for name in ("prediction", "lower", "upper", "baseline")
@@ -59,7 +60,7 @@ def _issued(
             upper=finite(upper[i]),
             baseline=finite(baseline[i]),
             caveat=told[i] or None,
-            **outcomes.get(days[i], _UNKNOWN),
+            **outcomes.get(int(times[i]), _UNKNOWN),
         )
         for i in rows.tolist()
     ], further
@@ -73,35 +74,35 @@ _UNKNOWN: dict[str, Any] = {
 }
 
 
-def _newest_outcomes(table: pa.Table | None) -> dict[str, dict[str, Any]]:
-    """By day; of a truth that was revised, what is known now."""
-    if table is None or not table.num_rows:
+def _newest_outcomes(table: pa.Table | None) -> dict[int, dict[str, Any]]:
+    """By event time; of a truth that was revised, what is known now."""
+    if table is None:
         return {}
-    days, inside = texts(table, "day"), table["inside_interval"].to_pylist()
+    times, inside = instants(table, "event_time"), table["inside_interval"].to_pylist()
     target, loss, baseline = (numbers(table, c) for c in ("target", "loss", "baseline_loss"))
-    oldest_first = np.argsort(instants(table, "known_at"), kind="stable")
     return {
-        days[i]: {
+        int(times[i]): {
             "outcome": finite(target[i]),
             "loss": finite(loss[i]),
             "baseline_loss": finite(baseline[i]),
             "inside_interval": inside[i],
         }
-        for i in oldest_first.tolist()
+        for i in newest_rows(OUTCOMES, table).tolist()
     }
 
 
-BACKTEST = ("recipe", "event_time", "target_time", "prediction", "target", "baseline")
+WALKED = ("recipe", "event_time", "target_time", "prediction", "target", "baseline", "made_at")
 
 
 def backtest_rows(reader: Reader, manifest: Manifest) -> pa.Table | None:
-    """The walk-forward rows of the champion's recipe."""
-    table = reader.read("backtest", manifest.forecast, BACKTEST)
-    if table is None or not table.num_rows:
+    """The walk-forward rows of the champion's recipe, one an event time, in order."""
+    table = own_rows(reader, manifest, BACKTEST, WALKED)
+    if table is None:
         return None
     recipe = manifest.recipe
-    mine = np.array([found == recipe for found in texts(table, "recipe")])
-    return table.filter(pa.array(mine))
+    mine = np.array([found == recipe for found in texts(table, "recipe")], dtype=bool)
+    table = table.filter(pa.array(mine))
+    return table.take(pa.array(newest_rows(BACKTEST, table)))
 
 
 def _backtest(reader: Reader, manifest: Manifest, window: Window) -> tuple[list[HistoryRow], bool]:
@@ -146,7 +147,7 @@ def price_page(
         else ()
     )
     fixed = ("event_time", "available_at", "open", "high", "low", "close", "volume")
-    bars = reader.read("prices", manifest.feed, fixed)
+    bars = reader.read(PRICES.name, manifest.feed, fixed)
     if bars is None:
         return paged([], (*fixed, *names), False, form)
     times = instants(bars, "event_time")
@@ -171,7 +172,8 @@ def price_page(
 def _features(
     reader: Reader, manifest: Manifest, names: tuple[str, ...]
 ) -> tuple[dict[str, np.ndarray], dict[int, int]]:
-    table = reader.read("features", manifest.forecast, ["event_time", *names]) if names else None
+    asked = ["event_time", *names]
+    table = reader.read(FEATURES.name, manifest.forecast, asked) if names else None
     if table is None:
         return {}, {}
     at = {int(time): i for i, time in enumerate(instants(table, "event_time"))}

@@ -5,33 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
+from fx_assets.tables import DECISIONS, SCORES
+from serving.own_rows import own_rows
 from serving.schemas import Measure
-from serving.tables import finite, numbers, texts
+from serving.tables import finite, instants, numbers, texts
 
 
 def records(reader: Reader, manifest: Manifest) -> tuple[list[dict[str, Any]], list[Measure]]:
     """Every decision, newest first, and the champion's walk-forward scores."""
-    table = reader.read("decisions", manifest.forecast, ["sequence", "record"])
+    table = own_rows(reader, manifest, DECISIONS, ["sequence", "record"])
     return _decisions(table), backtest_measures(reader, manifest)
 
 
 def backtest_measures(reader: Reader, manifest: Manifest) -> list[Measure]:
     """The newest walk-forward scores of the champion's recipe."""
-    table = reader.read("scores", manifest.forecast)
-    if table is None or not table.num_rows:
+    table = own_rows(reader, manifest, SCORES)
+    if table is None:
         return []
-    mine = [
-        i
-        for i, (recipe, code) in enumerate(
-            zip(texts(table, "recipe"), texts(table, "code_version"), strict=True)
-        )
-        if (recipe, code) == (manifest.recipe, manifest.code_version)
-    ]
-    newest = {name: i for i in mine for name in [table["metric"][i].as_py()]}
+    made_by = (manifest.recipe, manifest.code_version)
+    recipes = zip(texts(table, "recipe"), texts(table, "code_version"), strict=True)
+    mine = np.array([recipe == made_by for recipe in recipes], dtype=bool)
+    table = table.filter(pa.array(mine))
+    oldest_first = np.argsort(instants(table, "data_as_of"), kind="stable").tolist()
+    newest = {table["metric"][i].as_py(): i for i in oldest_first}
     columns = {
         name: numbers(table, name) for name in ("value", "lower", "upper", "n", "baseline_value")
     }

@@ -110,6 +110,11 @@ DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.", ["for
 DRIFTED_COLUMNS = _gauge(
     "fx_drifted_columns", "Columns beyond their threshold in the newest drift report.", ["forecast"]
 )
+OF_A_CHAMPION = (
+    MODEL_VERSION, MODEL_AGE, DATA_AGE, MISSING_BARS, SKILL, SKILL_DEMONSTRATED, LIVE_SKILL,
+    LIVE_OUTCOMES, PERFORMANCE_ALARM, DRIFT, DRIFTED_COLUMNS,
+)  # fmt: skip
+"""What is known of a forecast only while a champion of its series is in service."""
 LOOKED = _gauge(
     "fx_lake_looked_timestamp_seconds", "When the last look at the lake ended, since 1970.", []
 )
@@ -173,6 +178,10 @@ def observe(store: Store, now: datetime) -> None:
             _observe_live(name, service.live)
     for name in store.refused:
         REFUSED.labels(name).set(1)
+    for name in store.foreign:
+        REFUSED.labels(name).set(1)
+        for gauge in OF_A_CHAMPION:
+            gauge.labels(name).set(float("nan"))
 
 
 def _observe_live(name: str, live: Live) -> None:

@@ -13,7 +13,9 @@ from fx_assets.features.label_arrays import labels
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
 from fx_assets.specs.forecast import TargetSpec
+from fx_assets.tables import DRIFT, PREDICTIONS, PRICES
 from serving.context import Context, Drift
+from serving.own_rows import own_rows
 from serving.tables import instant, instants, newest_first, numbers, plain, row_of
 
 Row = dict[str, Any]
@@ -21,11 +23,11 @@ Row = dict[str, Any]
 
 def newest(reader: Reader, manifest: Manifest) -> tuple[Row | None, Context | None, Drift | None]:
     """The newest issued row, what is known at the newest bar, and the newest drift report."""
-    table = reader.read("predictions", manifest.forecast)
+    table = own_rows(reader, manifest, PREDICTIONS)
     row = None
-    if table is not None and table.num_rows:
+    if table is not None:
         row = row_of(table, int(newest_first(table, "event_time")[0]))
-    reported, _ = drift(reader, manifest.forecast)
+    reported, _ = drift(reader, manifest)
     summary = None
     if reported:
         summary = Drift(
@@ -35,10 +37,10 @@ def newest(reader: Reader, manifest: Manifest) -> tuple[Row | None, Context | No
     return row, _context(reader, manifest), summary
 
 
-def row_at(reader: Reader, forecast: str, end: int) -> tuple[Row | None, datetime | None]:
+def row_at(reader: Reader, manifest: Manifest, end: int) -> tuple[Row | None, datetime | None]:
     """The row in force at an instant (microseconds), and when the first of all was decided."""
-    table = reader.read("predictions", forecast)
-    if table is None or not table.num_rows:
+    table = own_rows(reader, manifest, PREDICTIONS)
+    if table is None:
         return None, None
     order = newest_first(table, "decision_time")
     decided = instants(table, "decision_time")[order]
@@ -46,10 +48,10 @@ def row_at(reader: Reader, forecast: str, end: int) -> tuple[Row | None, datetim
     return row_of(table, int(by_then[0])) if len(by_then) else None, instant(decided[-1])
 
 
-def drift(reader: Reader, forecast: str) -> tuple[list[Row], datetime | None]:
+def drift(reader: Reader, manifest: Manifest) -> tuple[list[Row], datetime | None]:
     """The newest drift report, all rows that share the latest ``measured_at``, and that instant."""
-    table = reader.read("drift", forecast)
-    if table is None or not table.num_rows or "measured_at" not in table.column_names:
+    table = own_rows(reader, manifest, DRIFT)
+    if table is None or "measured_at" not in table.column_names:
         return [], None
     times = instants(table, "measured_at")
     rows = [plain(row_of(table, int(i))) for i in np.flatnonzero(times == times.max())]
@@ -57,7 +59,7 @@ def drift(reader: Reader, forecast: str) -> tuple[list[Row], datetime | None]:
 
 
 def _context(reader: Reader, manifest: Manifest) -> Context | None:
-    table = reader.read("prices", manifest.feed, ["event_time", "available_at", "close"])
+    table = reader.read(PRICES.name, manifest.feed, ["event_time", "available_at", "close"])
     if table is None or not table.num_rows:
         return None
     order = newest_first(table, "event_time")[::-1]

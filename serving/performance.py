@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.metrics import measure, reliability_bins
 from fx_assets.evaluation.rolling_skill import rolling_skill
 from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
+from fx_assets.tables import OUTCOMES
 from serving.history import backtest_rows
 from serving.measures import backtest_measures
+from serving.own_rows import newest_rows, own_rows
 from serving.schemas import Bin, ChampionRef, Coverage, Measure, Performance, SkillPoint
 from serving.tables import finite, instant, instants, numbers, texts
 
@@ -44,10 +47,9 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
     table = backtest_rows(reader, manifest)
     if table is None:
         return [], []
-    order = np.argsort(instants(table, "event_time"), kind="stable")
-    times = instants(table, "event_time")[order]
+    times = instants(table, "event_time")
     target, prediction, baseline = (
-        numbers(table, name)[order] for name in ("target", "prediction", "baseline")
+        numbers(table, name) for name in ("target", "prediction", "baseline")
     )
     known = ~np.isnan(target)
     times, target, prediction, baseline = (
@@ -78,15 +80,12 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
 
 def _live(reader: Reader, manifest: Manifest) -> tuple[list[Measure], int, float | None]:
     """Scores of live predictions, how many have an outcome, and how often intervals held."""
-    table = reader.read("outcomes", manifest.forecast)
-    if table is None or not table.num_rows:
+    table = own_rows(reader, manifest, OUTCOMES)
+    if table is None:
         return [], 0, None
-    newest: dict[str, int] = {}
-    days, modes = texts(table, "day"), texts(table, "mode")
-    for i in np.argsort(instants(table, "known_at"), kind="stable").tolist():
-        if modes[i] == "live":
-            newest[days[i]] = i
-    rows = np.array([newest[day] for day in sorted(newest)], dtype=np.int64)
+    live = np.array([mode == "live" for mode in texts(table, "mode")], dtype=bool)
+    table = table.filter(pa.array(live))
+    rows = newest_rows(OUTCOMES, table)
     if not len(rows):
         return [], 0, None
     inside = [bool(table["inside_interval"][int(i)].as_py()) for i in rows]

@@ -15,11 +15,17 @@ from typing import Any
 
 from fx_assets.lake.location import Location
 from fx_assets.lake.stamps import table_stamp
+from fx_assets.tables import DECISIONS, SERIES, Table
 from serving import child
 from serving.blobs import Files
 
 IDLE_SECONDS = 20.0
 REMEMBERED = 32
+
+
+def sources(forecast: str, *read: Table) -> list[tuple[str, str]]:
+    """A forecast's tables, with those that say whose their rows are."""
+    return [(table.name, forecast) for table in dict.fromkeys((*read, SERIES, DECISIONS))]
 
 
 class Tables:

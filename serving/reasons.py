@@ -7,13 +7,16 @@ import msgspec
 from fx_assets.evaluation.decision import Decision
 from fx_assets.lake.reader import Reader
 from fx_assets.monitoring.ledger import reign_records
+from fx_assets.registry.bundle_records import Manifest
+from fx_assets.tables import DECISIONS
+from serving.own_rows import own_rows
 from serving.schemas import Reign
 from serving.tables import texts
 
 
-def reigns(reader: Reader, forecast: str) -> list[Reign]:
+def reigns(reader: Reader, manifest: Manifest) -> list[Reign]:
     """Every reign, the present one first."""
-    table = reader.read("decisions", forecast, ["sequence", "record"])
+    table = own_rows(reader, manifest, DECISIONS, ["sequence", "record"])
     if table is None:
         return []
     decisions = [Decision.model_validate_json(record) for record in texts(table, "record")]

@@ -39,6 +39,8 @@ INSTANTS = (
 class _Newest(Struct):
     row: dict[str, Any] | None
     context: Context | None
+    series: str = ""
+    """Of the champion that they were read for."""
 
 
 class Snapshot:
@@ -48,7 +50,7 @@ class Snapshot:
         digest = hashlib.sha256(lake_root.encode()).hexdigest()[:16]
         self.folder = cache / digest
         self._files = Files(Location(str(self.folder)))
-        self._saved: dict[str, tuple[object, object]] = {}
+        self._saved: dict[str, tuple[object, ...]] = {}
 
     def restore(self) -> dict[str, Service]:
         """Every forecast whose copy is whole, marked stale until the lake has confirmed it."""
@@ -57,7 +59,7 @@ class Snapshot:
             try:
                 pointer = self._files.read_blob(pointer_path(name))
                 champion = Champion(load(self._files, name))
-                newest = self._newest(name)
+                newest = self._newest(name, champion.manifest.series)
             except (FxAssetsError, msgspec.MsgspecError, OSError, KeyError) as error:
                 _log.warning("The last good copy of %s is not usable: %s", name, error)
                 continue
@@ -83,18 +85,22 @@ class Snapshot:
 
     def save_newest(self, service: Service) -> None:
         """Keep the newest forecast and what forecasts are made from, if they have changed."""
-        present = (service.row, service.context)
+        series = service.champion.manifest.series
+        present = (series, service.row, service.context)
         if self._saved.get(service.name) == present:
             return
-        content = msgspec.json.encode(_Newest(dict(service.row or {}) or None, service.context))
+        row = dict(service.row or {}) or None
+        content = msgspec.json.encode(_Newest(row, service.context, series))
         self._files.write_blob(f"bundles/{service.name}/{NEWEST}", content)
         self._saved[service.name] = present
 
-    def _newest(self, name: str) -> _Newest:
+    def _newest(self, name: str, series: str) -> _Newest:
         path = f"bundles/{name}/{NEWEST}"
         if not self._files.blob_exists(path):
             return _Newest(None, None)
         newest = msgspec.json.decode(self._files.read_blob(path), type=_Newest)
+        if newest.series != series:
+            return _Newest(None, None)
         if newest.row is not None:
             times = {key: msgspec.convert(newest.row[key], datetime) for key in INSTANTS}
             newest.row = newest.row | times

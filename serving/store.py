@@ -12,10 +12,13 @@ from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.lake.location import Location
 from fx_assets.registry.bundle import load
 from fx_assets.registry.bundle_records import pointer_path
+from fx_assets.settings import Settings as PlatformSettings
+from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
 from serving.blobs import Files
 from serving.champions import Champion
+from serving.declared import Declarations
 from serving.problems import Problem, shortened
-from serving.reading import Tables
+from serving.reading import Tables, sources
 from serving.service import Service
 from serving.settings import Settings
 from serving.snapshot import Snapshot
@@ -40,8 +43,12 @@ class Store:
         self.lake_problem: str | None = "The lake has not been looked at yet."
         self.refused: Mapping[str, str] = {}
         """Forecasts without any usable champion, and why."""
+        self.foreign: Mapping[str, str] = {}
+        """Forecasts whose published champion is of another series than the declared one."""
         self.looks = 0
         self._settings = settings
+        self._services: Mapping[str, Service] = {}
+        self._declarations = Declarations(PlatformSettings().declared_folder)
         self._tables = tables
         self._files = Files(location)
         self._snapshot = Snapshot(settings.cache_folder, settings.lake_root)
@@ -58,7 +65,7 @@ class Store:
     async def start(self) -> None:
         """Serve the last good copies, then what the lake holds, then keep looking."""
         loop = asyncio.get_running_loop()
-        self.services = await loop.run_in_executor(self._thread, self._snapshot.restore)
+        self.services = await loop.run_in_executor(self._thread, self._restored)
         self._task = asyncio.create_task(self._keep_looking())
         waiting = asyncio.create_task(self._looked())
         await asyncio.wait([waiting], timeout=self._settings.patience_seconds)
@@ -122,9 +129,20 @@ class Store:
                 remedy=f"Publish again: materialize {name}/champion.",
                 headers={"retry-after": "5"},
             )
+        if name in self.foreign:
+            return Problem(
+                503,
+                "champion-of-another-series",
+                f"{name} has no champion yet: {self.foreign[name]}",
+                field="forecast",
+                value=name,
+                remedy=f"Run fx-assets run {name}, or materialize its retrain job; or declare it "
+                "as it was.",
+                headers={"retry-after": "5"},
+            )
         if not self.services:
             return self._empty()
-        if name in _declared():
+        if name in self._declarations.series:
             return Problem(
                 503,
                 "nothing-published",
@@ -174,8 +192,29 @@ class Store:
                 listener(self)
             await asyncio.sleep(self._settings.poll_seconds)
 
+    def _restored(self) -> dict[str, Service]:
+        """The last good copies of what is declared."""
+        self._services = self._snapshot.restore()
+        foreign: dict[str, str] = {}
+        declared = self._as_declared(self._services, foreign)
+        self.foreign = foreign
+        return declared
+
+    def _as_declared(
+        self, services: Mapping[str, Service], foreign: dict[str, str]
+    ) -> dict[str, Service]:
+        """The services whose champion is of the series that is declared; why the others are not."""
+        found = {}
+        for name, service in services.items():
+            reason = self._declarations.contradiction(service.champion.manifest)
+            if reason is None:
+                found[name] = service
+            else:
+                foreign[name] = reason
+        return found
+
     def _look(self) -> dict[str, Service]:
-        present = self.services
+        present = {**self._services, **self.services}
         try:
             names = set(self._files.folders("bundles"))
             self.lake_problem = None if names else _nothing_there(self._settings.lake_root)
@@ -188,7 +227,11 @@ class Store:
             if service is not None:
                 found[name] = service
         self.refused = refused
-        return found
+        foreign: dict[str, str] = {}
+        declared = self._as_declared(found, foreign)
+        self._services = found
+        self.foreign = foreign
+        return declared
 
     def _champion(
         self, name: str, present: Service | None, refused: dict[str, str]
@@ -220,7 +263,10 @@ class Store:
 
     def _load(self, name: str, pointer: bytes, present: Service | None) -> Service:
         champion = Champion(load(self._files, name))
-        row, context = (present.row, present.context) if present else (None, None)
+        same = present is not None and (
+            present.champion.manifest.series == champion.manifest.series
+        )
+        row, context = (present.row, present.context) if present and same else (None, None)
         service = Service(champion, pointer, row, context)
         self._tried.pop(name, None)
         self._stamps.pop(name, None)
@@ -237,20 +283,14 @@ class Store:
         if service.stale is not None:
             return service
         manifest = service.champion.manifest
-        sources = [
-            ("predictions", service.name),
-            ("prices", service.feed),
-            ("drift", service.name),
-        ]
+        read = [*sources(service.name, PREDICTIONS, DRIFT), (PRICES.name, service.feed)]
         try:
-            watched = [("performance", service.name)]
-            stamps = await self._tables.stamps([*sources, *watched])
+            watched = sources(service.name, PERFORMANCE)
+            stamps = await self._tables.stamps([*read, *watched])
             if self._stamps.get(service.name) == stamps:
                 return service
-            row, context, drift = await self._tables.derive(
-                sources, "serving.newest:newest", manifest
-            )
-            live = await self._tables.derive(watched, "serving.watched:live", service.name)
+            row, context, drift = await self._tables.derive(read, "serving.newest:newest", manifest)
+            live = await self._tables.derive(watched, "serving.watched:live", manifest)
             fresh = replace(service, row=row, context=context, drift=drift, live=live)
             self._snapshot.save_newest(fresh)
         except (FxAssetsError, OSError) as error:
@@ -265,13 +305,3 @@ def _text(error: Exception) -> str:
 
 def _nothing_there(root: str) -> str:
     return f"There is no published bundle in the lake at {root}."
-
-
-def _declared() -> frozenset[str]:
-    from fx_assets.settings import Settings as PlatformSettings
-    from fx_assets.specs.files import load_declared
-
-    try:
-        return frozenset(load_declared(PlatformSettings().declared_folder).forecasts)
-    except FxAssetsError:
-        return frozenset()

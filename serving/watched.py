@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from fx_assets.lake.reader import Reader
+from fx_assets.registry.bundle_records import Manifest
+from fx_assets.tables import PERFORMANCE
 from serving.context import Live
+from serving.own_rows import own_rows
 from serving.tables import finite, instants, numbers
 
 COLUMNS = ["measured_at", "skill", "skill_lower", "skill_upper", "rows", "alarm"]
 
 
-def live(reader: Reader, forecast: str) -> Live | None:
+def live(reader: Reader, manifest: Manifest) -> Live | None:
     """The newest row of the ``performance`` table."""
-    table = reader.read("performance", forecast, COLUMNS)
-    if table is None or not table.num_rows:
+    table = own_rows(reader, manifest, PERFORMANCE, COLUMNS)
+    if table is None:
         return None
     newest = int(np.argmax(instants(table, "measured_at")))
     skill, lower, upper = (

@@ -8,9 +8,11 @@ from fx_assets import clock
 from fx_assets.assets.due import days_to_predict, retrain_reason
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import DECISIONS, PRICES
 
 AssetJob: TypeAlias = Any
 """What ``define_asset_job`` returns; Dagster does not export the type."""
@@ -97,7 +99,7 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
         context: dg.ScheduleEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
         store = lake.open()
-        if not store.exists("prices", feed.name):
+        if not store.exists(PRICES.name, feed.name):
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         if in_progress(context.instance, job.name):
             return dg.SkipReason("Candidates are being judged already.")
@@ -130,14 +132,21 @@ def new_prices_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
         store = lake.open()
-        version = store.version("prices", feed.name)
+        version = store.version(PRICES.name, feed.name)
         if version is None:
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
-        if not store.exists("decisions", spec.name):
+        own = SeriesTables(store, spec, feed)
+        if own.read(DECISIONS).empty:
             return dg.RunRequest(
                 job_name=retrain.name,
-                run_key=f"first champion, prices version {version}",
+                run_key=f"first champion of {own.series.id}, prices version {version}",
                 tags={"reason": "first champion"},
+            )
+        if not own.in_service():
+            return dg.RunRequest(
+                job_name=retrain.name,
+                run_key=f"{own.series.id} again, prices version {version}",
+                tags={"reason": f"again about {own.series.sentence}"},
             )
         if in_progress(context.instance, predict.name):
             return dg.SkipReason("The newest bars are being predicted from.")
@@ -147,7 +156,7 @@ def new_prices_sensor(
         first, last = days[0].isoformat(), days[-1].isoformat()
         return dg.RunRequest(
             job_name=predict.name,
-            run_key=f"{first} to {last}, prices version {version}",
+            run_key=f"{first} to {last} of {own.series.id}, prices version {version}",
             tags=range_tags(first, last),
         )
 

@@ -69,7 +69,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         for decision in decided.decisions:
             kind = NEWS.get(decision.verdict)
             if kind is not None:
-                key = f"{kind}:{spec.name}:{decision.sequence}"
+                key = f"{kind}:{spec.name}:{decision.series}:{decision.sequence}"
                 tell(store, kind, spec.name, decision.sentence, run_id=run_id, key=key)
         if latest.suspicions:
             first = latest.suspicions[0]

@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.price_plot import price_svg
+from fx_assets.tables import Table, described
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -45,6 +46,12 @@ def content_version(frame: pd.DataFrame) -> dg.DataVersion:
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()
     names = ",".join(map(str, frame.columns)).encode()
     return dg.DataVersion(hashlib.sha256(names + rows).hexdigest()[:16])
+
+
+def schema_metadata(table: Table) -> dict[str, dg.TableSchema]:
+    """What the columns of a table of the catalogue mean, for the UI."""
+    columns = [(column.name, column.dtype, described(column)) for column in table.columns]
+    return {"dagster/column_schema": table_schema(columns)}
 
 
 def table_schema(columns: Iterable[tuple[str, str, str]]) -> dg.TableSchema:

@@ -13,7 +13,19 @@ from fx_assets.calendars import calendar
 from fx_assets.evaluation.decision import Decision, read_ledger
 from fx_assets.evaluation.live import first_live_day, predictable_from
 from fx_assets.models import code_version
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.series import series_of
+from fx_assets.tables import (
+    ACKNOWLEDGEMENTS,
+    DECISIONS,
+    FEATURES,
+    PREDICTIONS,
+    PRICES,
+    RAW_PRICES,
+    SCORES,
+    SERIES_COLUMN,
+)
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -38,15 +50,16 @@ def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetim
     Only bars that the first champion could have predicted from: earlier ones would be refused.
     What counts is when a bar was first known; a revision makes no new bar of it.
     """
-    ledger = _ledger(lake, spec)
+    own = SeriesTables(lake, spec, feed)
+    ledger = _ledger(own)
     start, since = first_live_day(spec, ledger, feed.market), predictable_from(ledger)
-    if start is None or since is None or not lake.exists("prices", feed.name):
+    if start is None or since is None or not lake.exists(PRICES.name, feed.name):
         return []
-    bars = lake.read("prices", feed.name, columns=["event_time"])["event_time"]
+    bars = lake.read(PRICES.name, feed.name, columns=["event_time"])["event_time"]
     first_known = _first_known(lake, feed)
     known = first_known[first_known.index.isin(bars) & (first_known >= since)]
     times = pd.DatetimeIndex(known.index[known <= now])
-    issued = lake.read_or_empty("predictions", spec.name)
+    issued = own.read(PREDICTIONS)
     if len(issued):
         times = times[~times.isin(issued["event_time"])]
     days = feed.market.day_index(times).unique()
@@ -55,8 +68,8 @@ def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetim
 
 def day_to_refresh(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | None:
     """The newest bar's day, for a run that has nothing new to predict; ``None`` if it has none."""
-    bars = lake.read("prices", feed.name, columns=["event_time"])["event_time"]
-    ledger = _ledger(lake, spec)
+    bars = lake.read(PRICES.name, feed.name, columns=["event_time"])["event_time"]
+    ledger = _ledger(SeriesTables(lake, spec, feed))
     start, since = first_live_day(spec, ledger, feed.market), predictable_from(ledger)
     if start is None or since is None or bars.empty:
         return None
@@ -66,17 +79,17 @@ def day_to_refresh(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | Non
 
 def live_from(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | None:
     """The first day that is predicted, or ``None`` before the first decision."""
-    return first_live_day(spec, _ledger(lake, spec), feed.market)
+    return first_live_day(spec, _ledger(SeriesTables(lake, spec, feed)), feed.market)
 
 
-def _ledger(lake: Lake, spec: ForecastSpec) -> list[Decision]:
-    table = lake.read_or_empty("decisions", spec.name)
+def _ledger(own: SeriesTables) -> list[Decision]:
+    table = own.read(DECISIONS)
     return [] if table.empty else read_ledger(table)
 
 
 def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:
     """When each bar was first known, by event time."""
-    raw = lake.read("raw_prices", feed.name, columns=["event_time", "available_at"])
+    raw = lake.read(RAW_PRICES.name, feed.name, columns=["event_time", "available_at"])
     first: pd.Series = raw.groupby("event_time")["available_at"].min()
     return first
 
@@ -84,27 +97,33 @@ def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:
 def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:
     """Whether the prices hold bars, or revisions of bars, that the features have not seen."""
     columns = ["event_time", "close"]
-    if not lake.exists("features", spec.name):
+    seen = lake.read_or_empty(FEATURES.name, spec.name)
+    if seen.empty:
         return True
-    seen = lake.read("features", spec.name, columns=columns)
-    return not _equal(seen, lake.read("prices", feed.name)[columns])
+    if SERIES_COLUMN in seen and (seen[SERIES_COLUMN] != series_of(spec, feed).id).any():
+        return True
+    return not _equal(seen[columns], lake.read(PRICES.name, feed.name)[columns])
 
 
 def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None:
     """Why the candidates have to be judged again, or ``None``."""
-    decisions = lake.read_or_empty("decisions", spec.name)
+    own = SeriesTables(lake, spec, feed)
+    decisions = own.read(DECISIONS)
     if decisions.empty:
-        return "there is no champion yet"
-    scores = lake.read_or_empty("scores", spec.name)
+        before = lake.exists(DECISIONS.name, spec.name)
+        return f"now about {own.series.sentence}" if before else "there is no champion yet"
+    if not own.in_service():
+        return f"again about {own.series.sentence}"
+    scores = own.read(SCORES)
     judged = set(zip(scores.get("recipe", []), scores.get("code_version", []), strict=True))
     for candidate in spec.all_candidates:
         if (spec.recipe_hash(candidate), code_version(candidate.family)) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
-    said = lake.read_or_empty("acknowledgements", spec.name)
+    said = own.read(ACKNOWLEDGEMENTS)
     new = said[said["acknowledged_at"] > decisions["decided_at"].max()] if len(said) else said
     if len(new):
         return f"{new['candidate'].iloc[-1]} was acknowledged"
-    prices = lake.read("prices", feed.name)
+    prices = lake.read(PRICES.name, feed.name)
     newest = prices["available_at"].max()
     if newest - decisions["data_as_of"].max() >= RETRAIN_EVERY:
         return f"the last decision knew bars until {decisions['data_as_of'].max():%Y-%m-%d} only"

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fx_assets.assets.due import days_to_predict, live_from
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import DECISIONS, PRICES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -21,18 +23,22 @@ def unpredicted(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -
             f"{spec.name} has no prediction from its bars of {span}. Why is in the metadata of "
             f"{spec.name}/predictions in Dagster's UI: make dev."
         )
-    if lake.exists("prices", feed.name) and not lake.exists("decisions", spec.name):
+    decided = SeriesTables(lake, spec, feed).read(DECISIONS)
+    if lake.exists(PRICES.name, feed.name) and decided.empty:
         return f"{spec.name} has no champion, so it has no prediction."
     return None
 
 
 def why_none(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> str:
     """Why a forecast has no prediction at all."""
-    if not lake.exists("prices", feed.name):
+    if not lake.exists(PRICES.name, feed.name):
         return f"there are no prices of {feed.name}"
-    if not lake.exists("decisions", spec.name):
-        return "no champion has been decided on"
-    prices = lake.read("prices", feed.name)
+    own = SeriesTables(lake, spec, feed)
+    if own.read(DECISIONS).empty:
+        before = lake.exists(DECISIONS.name, spec.name)
+        about = f" for {own.series.sentence}" if before else ""
+        return f"no champion has been decided on{about}"
+    prices = lake.read(PRICES.name, feed.name)
     known = prices[prices["available_at"] <= now]
     if known.empty:
         return f"no bar of {feed.name} is known at {now:%Y-%m-%d %H:%M} UTC"

@@ -3,19 +3,13 @@
 import dagster as dg
 import pandas as pd
 
+from fx_assets import clock
 from fx_assets.assets.display import content_version, table_schema
 from fx_assets.assets.refusal import require_gate
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
-
-LABEL_COLUMNS = [
-    ("target", "float", "what happened; empty while it is not known"),
-    ("target_time", "timestamp", "when the label's bar closes (UTC)"),
-    ("label_available_at", "timestamp", "when the label is known (UTC)"),
-    ("baseline_mean", "float", "mean of all targets known by this row's available_at"),
-    ("last_target", "float", "newest target known by this row's available_at"),
-]
+from fx_assets.tables import FEATURES, described
 
 
 def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
@@ -34,15 +28,24 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", "numpy"},
         metadata={
             "dagster/column_schema": table_schema(
-                [*((f.name, "float", f.meaning) for f in columns), *LABEL_COLUMNS]
+                [
+                    *((c.name, c.dtype, described(c)) for c in FEATURES.columns),
+                    *((f.name, "float64", f"{f.meaning} ({f.unit})") for f in columns),
+                ]
             )
         },
     )
-    def features(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
+    def features(
+        context: dg.AssetExecutionContext, lake: LakeResource, prices: pd.DataFrame
+    ) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.features import labelled_frame
+        from fx_assets.registry.series_tables import SeriesTables
 
-        require_gate(lake.open(), feed.name)
-        frame = labelled_frame(prices, spec, feed.market)
+        store = lake.open()
+        require_gate(store, feed.name)
+        own = SeriesTables(store, spec, feed)
+        own.remember(clock.now(), context.run.run_id)
+        frame = own.mark(labelled_frame(prices, spec, feed.market))
         return dg.MaterializeResult(
             value=frame,
             data_version=content_version(frame),

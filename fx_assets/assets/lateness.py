@@ -15,9 +15,11 @@ from fx_assets.assets.automation import AssetJob, range_tags
 from fx_assets.assets.due import days_to_predict, live_from
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, newest_failure, sensor_status
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import DECISIONS, PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -120,7 +122,8 @@ def prediction_freshness_sensor(
         from fx_assets.monitoring.freshness import prediction_freshness
 
         store, now, rule = lake.open(), clock.now(), spec.watching.freshness
-        predictions = store.read_or_empty("predictions", spec.name)
+        own = SeriesTables(store, spec, feed)
+        predictions = own.read(PREDICTIONS)
         if predictions.empty and in_progress(context.instance, f"{spec.name}_retrain", job.name):
             return dg.SkipReason("The first champion is being decided on.")
         verdict = prediction_freshness(
@@ -128,7 +131,7 @@ def prediction_freshness_sensor(
             feed.market,
             predictions=predictions,
             feed=_judge_feed(context.instance, store, feed, now),
-            has_champion=store.exists("decisions", spec.name),
+            has_champion=not own.read(DECISIONS).empty,
             now=now,
             live_from=live_from(store, spec, feed),
             rule=rule,

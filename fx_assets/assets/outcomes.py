@@ -4,9 +4,11 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
+from fx_assets.assets.display import schema_metadata
 from fx_assets.assets.refusal import require_gate
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import OUTCOMES, PREDICTIONS
 
 
 def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
@@ -23,18 +25,19 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
-        metadata={UNIQUE_KEY: ["event_time", "target", "known_at"]},
+        metadata={UNIQUE_KEY: list(OUTCOMES.key), **schema_metadata(OUTCOMES)},
     )
     def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import join_outcomes, live_scores
+        from fx_assets.registry.series_tables import SeriesTables
 
         store = lake.open()
         require_gate(store, feed.name)
-        issued = store.read_or_empty("predictions", spec.name)
-        known = join_outcomes(issued, prices, spec, feed.market)
+        own = SeriesTables(store, spec, feed)
+        known = join_outcomes(own.read(PREDICTIONS), prices, spec, feed.market)
         live = live_scores(known, spec)
         return dg.MaterializeResult(
-            value=known,
+            value=own.unknown(OUTCOMES, known),
             metadata={
                 "dagster/row_count": len(known),
                 "live_outcomes": int((known["mode"] == "live").sum()),

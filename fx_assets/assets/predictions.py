@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.display import markdown_table
+from fx_assets.assets.display import markdown_table, schema_metadata
 from fx_assets.assets.prices import freshness_policy
 from fx_assets.assets.refusal import require_gate
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -62,7 +63,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         partitions_def=day_partitions(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(feed),
-        metadata={UNIQUE_KEY: ["event_time"]},
+        metadata={UNIQUE_KEY: list(PREDICTIONS.key), **schema_metadata(PREDICTIONS)},
         check_specs=[
             dg.AssetCheckSpec(
                 "reproduced",

@@ -12,9 +12,11 @@ from fx_assets.assets.alerting import tell
 from fx_assets.assets.automation import AssetJob
 from fx_assets.assets.due import features_are_behind
 from fx_assets.assets.runs import IN_PROGRESS, in_progress, sensor_status
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import DECISIONS, DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -51,13 +53,14 @@ def monitor_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         store = lake.open()
-        issued = store.read_or_empty("predictions", spec.name)
+        own = SeriesTables(store, spec, feed)
+        issued = own.read(PREDICTIONS)
         if issued.empty:
             return dg.SkipReason("Nothing has been predicted yet.")
         batch = str(issued["day"].max())
         if feed.market.daily:  # intraday outcomes come with every bar, and a look takes seconds
-            batch += f", {len(store.read_or_empty('outcomes', spec.name))} outcomes"
-        batch += f", {len(store.read_or_empty('decisions', spec.name))} decisions"
+            batch += f", {len(own.read(OUTCOMES))} outcomes"
+        batch += f", {len(own.read(DECISIONS))} decisions, series {own.series.id}"
         if context.cursor == batch:
             return dg.SkipReason(f"Looked at already: {batch}.")
         if in_progress(context.instance, predict.name) or features_are_behind(store, spec, feed):
@@ -108,7 +111,7 @@ class _Asked:
         )
 
 
-def review_sensor(spec: ForecastSpec, job: AssetJob) -> dg.SensorDefinition:
+def review_sensor(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
     """Have the candidates judged again after an alarm; whether anything changes is for the rule."""
     cool_down = timedelta(days=spec.watching.review_cool_down_days)
 
@@ -126,7 +129,7 @@ def review_sensor(spec: ForecastSpec, job: AssetJob) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         store, now = lake.open(), clock.now()
-        alarm = newest_alarm(store, spec.name)
+        alarm = newest_alarm(SeriesTables(store, spec, feed))
         if alarm is None:
             return dg.SkipReason("The newest report raises no alarm that a retrain answers.")
         as_of, reason = alarm
@@ -169,18 +172,18 @@ def _give_up(store: "Lake", job: str, asked: _Asked, again: datetime) -> dg.Sens
     return dg.SensorResult(skip_reason=sentence, cursor=replace(asked, given_up=True).to_cursor())
 
 
-def newest_alarm(store: "Lake", forecast: str) -> tuple[str, str] | None:
+def newest_alarm(own: SeriesTables) -> tuple[str, str] | None:
     """The newest report's ``as_of`` and why it asks for a retrain; ``None`` if it does not.
 
     A broken feature asks for a repair: judging models on it would help nobody. Predictions that
     look broken while all features are right do ask for one: a regime can turn them upside down. A
     report from before the newest decision has been answered by it.
     """
-    performance = store.read_or_empty("performance", forecast)
+    performance = own.read(PERFORMANCE)
     if performance.empty:
         return None
     newest = performance.sort_values("measured_at").iloc[-1]
-    decisions = store.read_or_empty("decisions", forecast)
+    decisions = own.read(DECISIONS)
     if len(decisions) and newest["measured_at"] <= decisions["decided_at"].max():
         return None
     broken, inputs_are = newest["drift_verdict"] == "broken", newest.get("features_broken", True)
@@ -188,7 +191,7 @@ def newest_alarm(store: "Lake", forecast: str) -> tuple[str, str] | None:
         return None
     reasons = []
     if broken or newest["drift_verdict"] == "drift":
-        drift = store.read("drift", forecast)
+        drift = own.read(DRIFT)
         reasons.append(drift[drift["measured_at"] == newest["measured_at"]]["sentence"].iloc[0])
     if newest["alarm"]:
         reasons.append(newest["sentence"])

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fx_assets.errors import NoChampionError
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import (
+    BACKTEST,
+    DRIFT,
+    FEATURES,
+    OUTCOMES,
+    PERFORMANCE,
+    PREDICTIONS,
+    PRICES,
+)
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
     from fx_assets.monitoring.drift import DriftReport
     from fx_assets.monitoring.performance import Performance
 
-DRIFT_KEY = ["measured_at", "column"]
-PERFORMANCE_KEY = ["measured_at"]
 SAID = ["event_time", "prediction", "baseline"]
 
 
@@ -36,8 +44,10 @@ def look_at(
 
     Raises
     ------
+    NoChampionError
+        There is none yet for what the forecast is about.
     RegistryError
-        No champion has been published.
+        Its bundle cannot be read.
     """
     from fx_assets.features import feature_set, labelled_frame
     from fx_assets.monitoring.drift import (
@@ -52,21 +62,27 @@ def look_at(
     from fx_assets.monitoring.performance import performance_report
     from fx_assets.registry.bundle import load
     from fx_assets.registry.champion import read_decisions
+    from fx_assets.registry.series_tables import SeriesTables
 
-    rule, manifest = spec.watching.drift, load(store, spec.name).manifest
-    stored = _in_order(store.read("features", spec.name))
+    own, ledger = SeriesTables(store, spec, feed), read_decisions(store, spec, feed)
+    if not ledger:
+        raise NoChampionError(
+            f"{spec.name} has no champion yet for {own.series.sentence}.",
+            remedy=f"Materialize {spec.name}/champion, or run fx-assets run {spec.name}.",
+        )
+    rule, manifest = spec.watching.drift, load(store, spec.name, ledger[-1].version).manifest
+    stored = _in_order(store.read(FEATURES.name, spec.name))
+    own.require(stored)
     # What came after the stored rows is for the next run to add, and no fault of theirs.
-    known = _in_order(store.read("prices", feed.name))
+    known = _in_order(store.read(PRICES.name, feed.name))
     known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
     again = labelled_frame(known, spec, feed.market)
-    past = store.read("backtest", spec.name)
+    past = own.newest(BACKTEST)
     past = _in_order(past[past["recipe"] == manifest.recipe])
-    past = past.drop_duplicates("event_time", keep="last")
-    issued = store.read_or_empty("predictions", spec.name)
-    outcomes = store.read_or_empty("outcomes", spec.name)
+    issued, outcomes = own.read(PREDICTIONS), own.read(OUTCOMES)
     said = pd.concat([past[SAID], issued[SAID]]) if len(issued) else past[SAID]
     monitored = monitored_frame(stored, said, spec, feed.market)
-    reign = reigns(read_decisions(store, spec.name)).iloc[-1]
+    reign = reigns(ledger).iloc[-1]
     report = drift_report(
         spec,
         monitored,
@@ -91,9 +107,9 @@ def look_at(
     performance = performance_report(outcomes, spec, now, spec.watching.performance).verdict
     page = _store_page(store, judged.report, judged.html)
     if judged.report.columns:
-        store.insert_new("drift", spec.name, report_table(judged.report), DRIFT_KEY, run_id=run_id)
+        own.insert(DRIFT, report_table(judged.report), run_id)
     row = performance_row(performance, judged.report)
-    store.insert_new("performance", spec.name, row, PERFORMANCE_KEY, run_id=run_id)
+    own.insert(PERFORMANCE, row, run_id)
     return Look(judged.report, performance, page)
 
 

@@ -63,7 +63,7 @@ def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
         sensors=[
             new_prices_sensor(spec, feed, predict, retrain),
             monitor_sensor(spec, feed, monitor, predict),
-            review_sensor(spec, retrain),
+            review_sensor(spec, feed, retrain),
             prediction_freshness_sensor(spec, feed, predict),
         ],
     )

@@ -12,6 +12,7 @@ from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.plausible import Excess
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs.base import Spec
+from fx_assets.tables import DECISIONS, SERIES_COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +67,10 @@ class Decision(Spec):
     """A decision, also one that changes nothing. All instants are UTC."""
 
     forecast: str
+    series: str = ""
+    """What the forecast was about; empty before decisions said so."""
     sequence: int
-    """Position in the forecast's ledger, from 0."""
+    """Position in the ledger of the series, from 0."""
     decided_at: datetime
     data_as_of: datetime
     """When the newest of the data used became available."""
@@ -156,27 +159,7 @@ def failed_text(failed_checks: Sequence[str]) -> str:
     return f"made from bars that failed {names} (severity lowered in the feed)"
 
 
-_SHOWN = (
-    "forecast",
-    "sequence",
-    "decided_at",
-    "data_as_of",
-    "verdict",
-    "champion",
-    "recipe",
-    "champion_before",
-    "recipe_before",
-    "label_end",
-    "published_at",
-    "version",
-    "challenger",
-    "looked",
-    "trials",
-    "rows",
-    "row_hash",
-    "sentence",
-)
-_INSTANTS = ("decided_at", "data_as_of", "label_end", "published_at")
+_SHOWN = tuple(name for name in DECISIONS.names if name != "record")
 
 
 def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:
@@ -186,23 +169,12 @@ def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:
     table = pd.DataFrame(
         [
             {name: getattr(decision, name) for name in _SHOWN}
-            | {"record": decision.model_dump_json()}
+            | {SERIES_COLUMN: decision.series or None, "record": decision.model_dump_json()}
             for decision in ledger
         ],
-        columns=[*_SHOWN, "record"],
+        columns=list(DECISIONS.names),
     )
-    texts = ("champion_before", "recipe_before", "challenger")
-    return table.astype(
-        {
-            **dict.fromkeys(_INSTANTS, "datetime64[us, UTC]"),
-            **dict.fromkeys(texts, "object"),
-            "sequence": "int64",
-            "version": "Int64",
-            "trials": "int64",
-            "rows": "int64",
-            "looked": "bool",
-        }
-    )
+    return table.astype(DECISIONS.dtypes)
 
 
 def read_ledger(table: pd.DataFrame) -> list[Decision]:

@@ -16,22 +16,11 @@ from numpy.typing import NDArray
 
 from fx_assets.errors import FxAssetsError, NotEnoughDataError
 from fx_assets.specs import ForecastSpec
+from fx_assets.tables import FEATURES
 
 Positions = NDArray[np.intp]
 
-NOT_FEATURES = frozenset(
-    {
-        "event_time",
-        "available_at",
-        "close",
-        "log_return",
-        "target",
-        "target_time",
-        "label_available_at",
-        "baseline_mean",
-        "last_target",
-    }
-)
+NOT_FEATURES = frozenset(FEATURES.names)
 """The columns of a labelled frame that are not features."""
 
 

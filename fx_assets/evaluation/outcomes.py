@@ -10,24 +10,7 @@ from fx_assets.evaluation.losses import loss_for
 from fx_assets.evaluation.metrics import MIN_ROWS, score
 from fx_assets.features.labels import add_labels
 from fx_assets.specs import ForecastSpec
-
-OUTCOME_COLUMNS = (
-    "day",
-    "event_time",
-    "target_time",
-    "known_at",
-    "mode",
-    "champion",
-    "champion_version",
-    "prediction",
-    "lower",
-    "upper",
-    "baseline",
-    "target",
-    "loss",
-    "baseline_loss",
-    "inside_interval",
-)
+from fx_assets.tables import OUTCOMES
 
 
 def join_outcomes(
@@ -47,12 +30,12 @@ def join_outcomes(
     Returns
     -------
     DataFrame
-        ``OUTCOME_COLUMNS``, by event time. ``known_at`` is when the outcome was known (UTC): a
-        revised truth gives a row with another ``target`` and a later ``known_at``. A probability
-        has no outcome to cover, so ``inside_interval`` is null for a direction.
+        The columns of the ``outcomes`` table, by event time. ``known_at`` is when the outcome was
+        known (UTC): a revised truth gives a row with another ``target`` and a later ``known_at``. A
+        probability has no outcome to cover, so ``inside_interval`` is null for a direction.
     """
     if predictions.empty:
-        return _typed(pd.DataFrame({name: [] for name in OUTCOME_COLUMNS}))
+        return pd.DataFrame(columns=list(OUTCOMES.names)).astype(OUTCOMES.dtypes)
     bars = prices[["event_time", "available_at", "close"]].copy()
     bars["log_return"] = np.log(bars["close"]).diff()
     labels = add_labels(bars, spec.target, calendar)
@@ -64,7 +47,8 @@ def join_outcomes(
     known["baseline_loss"] = loss(known["target"], known["baseline"])
     inside = (known["lower"] <= known["target"]) & (known["target"] <= known["upper"])
     known["inside_interval"] = None if spec.target.kind == "direction" else inside
-    return _typed(known[list(OUTCOME_COLUMNS)].sort_values("event_time", ignore_index=True))
+    known = known.reindex(columns=list(OUTCOMES.names)).astype(OUTCOMES.dtypes)
+    return known.sort_values("event_time", ignore_index=True)
 
 
 def live_scores(outcomes: pd.DataFrame, spec: ForecastSpec) -> pd.DataFrame:
@@ -77,9 +61,3 @@ def live_scores(outcomes: pd.DataFrame, spec: ForecastSpec) -> pd.DataFrame:
     if len(live) < MIN_ROWS:
         return pd.DataFrame()
     return score(live, spec.target.kind, spec.target.horizon)
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    times = dict.fromkeys(("event_time", "target_time", "known_at"), "datetime64[us, UTC]")
-    text = dict.fromkeys(("day", "mode", "champion", "champion_version"), "object")
-    return frame.astype({**times, **text, "inside_interval": "boolean"})

@@ -45,7 +45,6 @@ TRIAL_COLUMNS = (
     "chosen",
     "stopped_by",
 )
-TRIAL_KEY = ["recipe", "tuning_key", "number"]
 
 
 @dataclass(frozen=True)

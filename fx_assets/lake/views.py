@@ -13,7 +13,8 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
-FEED_TABLES = frozenset({"raw_prices", "prices", "quarantine", "quality", "sources"})
+from fx_assets.tables import FEED_TABLES
+
 STORAGE_VERSION = "v1.2.0"
 _LOCK_SECONDS = 30
 _guard = threading.Lock()

@@ -37,6 +37,8 @@ def inserting(
 ) -> Plan:
     """Add the rows whose key is not in the table; of equal keys in the frame, the first.
 
+    A key column that the table lacks is empty in its rows, which no row of the frame is.
+
     ``at_hand`` may save reading the table's keys: it returns them, or None.
     """
     absent = [key for key in keys if key not in frame.columns]
@@ -129,11 +131,13 @@ def _contained(
     """Which of the given keys the table has; the first key's range limits what is read."""
     keys = list(given.columns)
     absent = [key for key in keys if key not in schema_of(source).names]
-    if absent:
+    if len(absent) == len(keys):
         raise LakeError(
             f"{where}: the table has no key column {', '.join(absent)}.",
             remedy="Insert by columns that the table has, or replace the whole table.",
         )
+    if absent:  # a column that is added now is empty in every stored row, and equal to nothing
+        return pd.Series(False, index=given.index)
     present = at_hand(source, keys)
     if present is None:
         first = ds.field(keys[0])

@@ -11,11 +11,13 @@ from typing import Any
 
 from fx_assets.monitoring.explain import Explanation
 from fx_assets.registry.bundle_records import Blobs
+from fx_assets.tables import SERIES_COLUMN
 
 
-def explanation_path(forecast: str, event_time: datetime) -> str:
-    """Where the explanation of the prediction from a bar is kept."""
-    return f"explanations/{forecast}/{event_time.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+def explanation_path(forecast: str, event_time: datetime, series: str | None = None) -> str:
+    """Where the explanation of the prediction from a bar is kept; without a series, of old."""
+    folder = f"{forecast}/{series}" if series else forecast
+    return f"explanations/{folder}/{event_time.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
 
 
 class KeptExplanation(Explanation):
@@ -45,7 +47,7 @@ def keep_explanation(blobs: Blobs, said: Explanation, row: Mapping[str, Any]) ->
     version = int(str(row["champion_version"]).removeprefix("v"))
     if (said.version, said.prediction) != (version, float(row["prediction"])):
         return False
-    path = explanation_path(said.forecast, row["event_time"])
+    path = explanation_path(said.forecast, row["event_time"], row.get(SERIES_COLUMN))
     if not blobs.blob_exists(path):
         times = {name: row[name].astimezone(UTC) for name in ("event_time", "decision_time")}
         kept = KeptExplanation.model_validate(said.model_dump() | times)

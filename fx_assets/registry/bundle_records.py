@@ -57,6 +57,8 @@ class ChampionFacts(_Json):
     feed: str
     calendar: str
     instrument: str
+    series: str = ""
+    """What the forecast was about; empty in bundles of before it was said."""
     target: TargetKind
     horizon: int
     """Bars ahead."""

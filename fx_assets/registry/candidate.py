@@ -24,14 +24,16 @@ from fx_assets.evaluation.intervals import (
     measure_coverage,
 )
 from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability, score
-from fx_assets.evaluation.tuning import TRIAL_KEY, Tuning
+from fx_assets.evaluation.tuning import Tuning
 from fx_assets.evaluation.walk_forward import FittedCandidate, fit_final, walk_forward
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.registry import figures
 from fx_assets.registry.overrides import standing_overrides
 from fx_assets.registry.records import DatasetInfo, LoggedModel
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.specs.base import Spec
+from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 
 PARITY_ROWS = 2000
 EXAMPLE_ROWS = 5
-BACKTEST_KEY = ["recipe", "fold_key", "row_key"]
-SCORE_KEY = ["recipe", "code_version", "row_hash", "metric"]
 
 
 class ScoredMetric(Spec):
@@ -58,6 +58,8 @@ class Draft(Spec):
     """A candidate that is ready to be published, should it become champion. Instants are UTC."""
 
     forecast: str
+    series: str = ""
+    """What the forecast was about; empty before drafts said so."""
     candidate: str
     family: str
     recipe: str
@@ -137,13 +139,15 @@ def try_candidate(
         The ONNX graph does not compute what the fitted object does, or MLflow is away.
     """
     cut = folds(frame, spec)
-    cached = store.read_or_empty("backtest", spec.name)
-    trials = store.read_or_empty("trials", spec.name)
+    own = SeriesTables(store, spec, feed)
+    own.require(frame)
+    cached, trials = own.read(BACKTEST), own.read(TRIALS)
     backtest = walk_forward(candidate, spec, frame, cut, cached, progress, trials=trials)
     if len(backtest.new_trials):
-        store.insert_new("trials", spec.name, backtest.new_trials, TRIAL_KEY, run_id=run_id)
-        trials = store.read("trials", spec.name)
-    store.insert_new("backtest", spec.name, backtest.new_rows, BACKTEST_KEY, run_id=run_id)
+        own.insert(TRIALS, backtest.new_trials, run_id)
+        trials = own.read(TRIALS)
+    made_at = pd.Timestamp(clock.now()).as_unit("us")
+    own.insert(BACKTEST, backtest.new_rows.assign(made_at=made_at), run_id)
 
     kind, horizon = spec.target.kind, spec.target.horizon
     scores = score(backtest.predictions, kind, horizon)
@@ -172,10 +176,11 @@ def try_candidate(
         trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
     )
     draft = _draft(
-        fitted, spec, frame, backtest.predictions, scores, onnx, parity, versions, logged
-    )
+        fitted, own.series.id, spec, frame, backtest.predictions, scores, onnx, parity, versions,
+        logged,
+    )  # fmt: skip
     _store_draft(store, draft, onnx)
-    _store_scores(store, draft, run_id)
+    _store_scores(own, draft, run_id)
     return Trial(
         predictions=backtest.predictions,
         new_rows=len(backtest.new_rows),
@@ -188,14 +193,16 @@ def try_candidate(
     )
 
 
-def load_draft(store: Lake, forecast: str, candidate: str) -> tuple[Draft, bytes]:
+def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
     """The newest draft of a candidate and its ONNX graph.
 
     Raises
     ------
     RegistryError
-        The candidate has not been tried, or its graph is not the one that the draft names.
+        The candidate has not been tried on what the forecast is about, or its graph is not the one
+        that the draft names.
     """
+    store, forecast = own.store, own.forecast
     path = _draft_path(forecast, candidate)
     if not store.blob_exists(path):
         raise RegistryError(
@@ -203,6 +210,11 @@ def load_draft(store: Lake, forecast: str, candidate: str) -> tuple[Draft, bytes
             remedy=f"Materialize {forecast}/models/{candidate}.",
         )
     draft = Draft.model_validate_json(store.read_blob(path))
+    if draft.series != own.series.id and (draft.series or not own.rows.knows(draft.recipe)):
+        raise RegistryError(
+            f"{forecast}/{candidate} has not been tried yet on {own.series.sentence}.",
+            remedy=f"Materialize {forecast}/models/{candidate}.",
+        )
     onnx = store.read_blob(_graph_path(draft))
     if hashlib.sha256(onnx).hexdigest() != draft.onnx_sha256:
         raise RegistryError(
@@ -236,8 +248,8 @@ def _override_tags(store: Lake, feed: FeedSpec) -> dict[str, str]:
 
 
 def _versions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> dict[str, int]:
-    wanted = [("raw_prices", feed.name), ("prices", feed.name), ("features", spec.name)]
-    found = {f"{table}/{name}": store.version(table, name) for table, name in wanted}
+    wanted = [(RAW_PRICES, feed.name), (PRICES, feed.name), (FEATURES, spec.name)]
+    found = {f"{table.name}/{name}": store.version(table.name, name) for table, name in wanted}
     return {table: version for table, version in found.items() if version is not None}
 
 
@@ -278,9 +290,9 @@ def _dataset(
     fitted: FittedCandidate,
 ) -> DatasetInfo:
     return DatasetInfo(
-        name=f"{spec.name}/features",
-        uri=f"{store.root}/features/{spec.name}",
-        version=versions[f"features/{spec.name}"],
+        name=f"{spec.name}/{FEATURES.name}",
+        uri=f"{store.root}/{FEATURES.name}/{spec.name}",
+        version=versions[f"{FEATURES.name}/{spec.name}"],
         versions=versions,
         rows=fitted.n_rows,
         row_hash=fitted.train_row_hash,
@@ -291,6 +303,7 @@ def _dataset(
 
 def _draft(
     fitted: FittedCandidate,
+    series: str,
     spec: ForecastSpec,
     frame: pd.DataFrame,
     predictions: pd.DataFrame,
@@ -307,6 +320,7 @@ def _draft(
     reads = type(fitted.model).input_columns(feature_columns(frame))
     return Draft(
         forecast=spec.name,
+        series=series,
         candidate=fitted.candidate.name,
         family=fitted.candidate.family,
         recipe=fitted.recipe,
@@ -369,7 +383,7 @@ def _store_draft(store: Lake, draft: Draft, onnx: bytes) -> None:
     )
 
 
-def _store_scores(store: Lake, draft: Draft, run_id: str) -> None:
+def _store_scores(own: SeriesTables, draft: Draft, run_id: str) -> None:
     rows = pd.DataFrame([row.model_dump() for row in draft.scores]).assign(
         candidate=draft.candidate,
         recipe=draft.recipe,
@@ -378,7 +392,7 @@ def _store_scores(store: Lake, draft: Draft, run_id: str) -> None:
         data_as_of=pd.Timestamp(draft.data_as_of),
         mlflow_run_id=draft.mlflow_run_id,
     )
-    store.insert_new("scores", draft.forecast, rows, SCORE_KEY, run_id=run_id)
+    own.insert(SCORES, own.unknown(SCORES, rows), run_id)
 
 
 def _draft_path(forecast: str, candidate: str) -> str:

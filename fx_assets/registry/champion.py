@@ -34,8 +34,9 @@ from fx_assets.registry.bundle import (
 )
 from fx_assets.registry.candidate import Draft, load_draft
 from fx_assets.registry.overrides import standing_overrides
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
-from fx_assets.specs.series import series_of
+from fx_assets.tables import BACKTEST, DECISIONS, TRIALS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -55,9 +56,13 @@ class Decided:
     mlflow_path: str
 
 
-def read_decisions(store: Lake, forecast: str) -> list[Decision]:
-    """The forecast's ledger, oldest first; empty before the first decision."""
-    table = store.read_or_empty("decisions", forecast)
+def read_decisions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> list[Decision]:
+    """The ledger of what the forecast is about, oldest first; empty before the first decision."""
+    return _ledger(SeriesTables(store, spec, feed))
+
+
+def _ledger(own: SeriesTables) -> list[Decision]:
+    table = own.read(DECISIONS)
     return [] if table.empty else read_ledger(table)
 
 
@@ -81,10 +86,11 @@ def decide_champion(
     RegistryError
         A candidate has not been tried, or MLflow or the bundle store refused.
     """
-    ledger = read_decisions(store, spec.name)
+    own = SeriesTables(store, spec, feed)
+    own.require(frame)
+    ledger = _ledger(own)
     cut = folds(frame, spec)
-    cached = store.read_or_empty("backtest", spec.name)
-    trials = store.read_or_empty("trials", spec.name)
+    cached, trials = own.read(BACKTEST), own.read(TRIALS)
     evidence = [
         _evidence(candidate, spec, frame, cut, cached, trials, ledger)
         for candidate in spec.all_candidates
@@ -99,14 +105,15 @@ def decide_champion(
         data_as_of,
         fresh,
         frequency=feed.frequency,
-        series=series_of(spec, feed).id,
+        series=own.series.id,
         acknowledgements=read_acknowledgements(store, spec.name),
     )
+    decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
     decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
     decisions = with_overrides(decisions, standing_overrides(store, feed, now))
-    publisher = _Publisher(spec, feed, frame, store, registry, run_id)
+    publisher = _Publisher(spec, feed, frame, own, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
-    store.insert_new("decisions", spec.name, ledger_table(decisions), ["sequence"], run_id=run_id)
+    own.insert(DECISIONS, ledger_table(decisions), run_id)
     latest = decisions[-1]
     point_to(store, spec.name, int(latest.version or 0))
     publisher.name_aliases(latest)
@@ -218,12 +225,12 @@ class _Publisher:
         spec: ForecastSpec,
         feed: FeedSpec,
         frame: pd.DataFrame,
-        store: Lake,
+        own: SeriesTables,
         registry: ModelRegistry,
         run_id: str,
     ) -> None:
-        self.spec, self.feed, self.frame = spec, feed, frame
-        self.store, self.registry, self.run_id = store, registry, run_id
+        self.spec, self.feed, self.frame, self.own = spec, feed, frame, own
+        self.store, self.registry, self.run_id = own.store, registry, run_id
 
     def publish(self, decisions: Sequence[Decision], version: int | None) -> list[Decision]:
         """The decisions with the version of the bundle that each leaves in production."""
@@ -244,12 +251,12 @@ class _Publisher:
         if latest.challenger is None or latest.challenger == latest.champion:
             self.registry.set_challenger(name, None)
             return
-        draft, _ = load_draft(self.store, name, latest.challenger)
+        draft, _ = load_draft(self.own, latest.challenger)
         tags = {"candidate": draft.candidate, "recipe": draft.recipe}
         self.registry.set_challenger(name, self.registry.register(name, draft.logged, tags))
 
     def _store(self, decision: Decision, version: int) -> None:
-        draft, onnx = load_draft(self.store, self.spec.name, decision.champion)
+        draft, onnx = load_draft(self.own, decision.champion)
         tags = {
             "candidate": draft.candidate,
             "recipe": draft.recipe,
@@ -292,6 +299,7 @@ class _Publisher:
             feed=feed.name,
             calendar=feed.market.key,
             instrument=feed.instrument,
+            series=self.own.series.id,
             target=spec.target.kind,
             horizon=spec.target.horizon,
             version=version,

@@ -23,7 +23,10 @@ from fx_assets.registry.candidate import ScoredMetric
 from fx_assets.registry.champion import read_decisions
 from fx_assets.registry.overrides import standing_overrides
 from fx_assets.registry.predictor import Predictor
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.series import series_of
+from fx_assets.tables import PREDICTIONS, RAW_PRICES, SERIES_COLUMN
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -72,7 +75,7 @@ def issue_days(
         No day had a bar to predict from, and at least one was refused: it lies before the first
         live day, or no champion existed that had not seen the outcome.
     """
-    existing = store.read_or_empty("predictions", spec.name)
+    existing = SeriesTables(store, spec, feed).read(PREDICTIONS)
     records = cast("list[dict[str, Any]]", existing.to_dict("records"))
     before = {row["event_time"]: row for row in records}
     issuer = _Issuer(spec, feed, store, now)
@@ -122,7 +125,7 @@ def issue_days(
     if refusals and issued.latest is None:
         raise refusals[0]
     issued.newest = issuer.newest
-    issued.new_rows = _typed(pd.DataFrame(made, columns=list(COLUMNS)))
+    issued.new_rows = _typed(pd.DataFrame(made, columns=list(PREDICTIONS.names)))
     return issued
 
 
@@ -132,10 +135,11 @@ class _Issuer:
     def __init__(self, spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime) -> None:
         self.spec, self.feed, self.store, self.now = spec, feed, store, now
         self.market = feed.market
-        self.raw = store.read("raw_prices", feed.name)
+        self.series = series_of(spec, feed)
+        self.raw = store.read(RAW_PRICES.name, feed.name)
         self.days = self.market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.known_from = self.raw.groupby("event_time")["available_at"].min()
-        self.ledger = read_decisions(store, spec.name)
+        self.ledger = read_decisions(store, spec, feed)
         self.live_from = first_live_day(spec, self.ledger, self.market)
         self.overrides = standing_overrides(store, feed, now)
         self.newest: Inputs | None = None
@@ -216,7 +220,9 @@ class _Issuer:
         failed = tuple(sorted({*self.overrides, *decision.failed_checks, *manifest.failed_checks}))
         event_time = newest["event_time"].to_pydatetime()
         target_time = self.market.next_close(event_time, spec.target.horizon)
+        raw = RAW_PRICES.name
         return {
+            SERIES_COLUMN: self.series.id,
             "day": self.market.bar_day(event_time).isoformat(),
             "instrument": self.feed.instrument,
             "kind": spec.target.kind,
@@ -250,7 +256,7 @@ class _Issuer:
             "code_version": manifest.code_version,
             "input_hash": hashlib.sha256(made.inputs.tobytes()).hexdigest()[:16],
             "table_versions": json.dumps(
-                {f"raw_prices/{self.feed.name}": self.store.version("raw_prices", self.feed.name)}
+                {f"{raw}/{self.feed.name}": self.store.version(raw, self.feed.name)}
             ),
             "mode": "live" if self.now < target_time else "late",
             "issued_at": pd.Timestamp(self.now),
@@ -300,51 +306,13 @@ class _Frames:
         return labelled_frame(bars, self._spec, self._market)
 
 
-COLUMNS: dict[str, str] = {
-    "day": "object",
-    "instrument": "object",
-    "kind": "object",
-    "horizon": "int64",
-    "bars_a_year": "int64",
-    "event_time": "datetime64[us, UTC]",
-    "as_of_close": "float64",
-    "decision_time": "datetime64[us, UTC]",
-    "target_time": "datetime64[us, UTC]",
-    "prediction": "float64",
-    "lower": "float64",
-    "upper": "float64",
-    "coverage": "float64",
-    "baseline": "float64",
-    "baseline_name": "object",
-    "champion": "object",
-    "champion_version": "object",
-    "recipe": "object",
-    "champion_decided_at": "datetime64[us, UTC]",
-    "champion_label_end": "datetime64[us, UTC]",
-    "score_name": "object",
-    "score": "float64",
-    "baseline_score": "float64",
-    "score_rows": "int64",
-    "skill": "float64",
-    "skill_lower": "float64",
-    "skill_upper": "float64",
-    "skill_demonstrated": "bool",
-    "failed_checks": "object",
-    "caveat": "object",
-    "code_version": "object",
-    "input_hash": "object",
-    "table_versions": "object",
-    "mode": "object",
-    "issued_at": "datetime64[us, UTC]",
-}
-"""The columns of the ``predictions`` table with their pandas dtypes."""
-
-
 def _typed(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.astype(COLUMNS)
+    return rows.astype(PREDICTIONS.dtypes)
 
 
 def _differences(before: Mapping[str, Any], again: Mapping[str, Any]) -> list[str]:
     """Columns that differ; one that did not exist when the row was issued does not."""
-    compared = (name for name in COLUMNS if name not in ISSUED_ONLY and pd.notna(before.get(name)))
+    compared = (
+        name for name in PREDICTIONS.names if name not in ISSUED_ONLY and pd.notna(before.get(name))
+    )
     return [name for name in compared if before[name] != again[name]]

@@ -24,7 +24,8 @@ def test_the_first_evening_succeeds_and_every_table_exists(started: Started) -> 
         assert result.success, failures(result)
     assert set(started.platform.versions()) == {
         *(f"{table}/eurusd" for table in ("raw_prices", "prices", "quality", "sources")),
-        *(f"{table}/direction" for table in ("features", "splits", "train_set", "test_set")),
+        *(f"{table}/direction" for table in ("series", "features", "splits", "train_set")),
+        "test_set/direction",
         *(f"{table}/direction" for table in ("backtest", "scores", "decisions")),
         *(f"{table}/direction" for table in ("predictions", "outcomes")),
     }

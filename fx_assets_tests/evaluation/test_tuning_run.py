@@ -14,6 +14,7 @@ from fx_assets.evaluation.folds import folds
 from fx_assets.lake import Lake
 from fx_assets.registry.candidate import Trial, load_draft, try_candidate
 from fx_assets.registry.mlflow_registry import ModelRegistry
+from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 from fx_assets_tests.platform import feed_spec
@@ -80,9 +81,9 @@ def test_trials_are_a_table_of_the_lake_and_the_winner_is_the_runs_parameters(
 def test_a_second_attempt_searches_nothing_and_drafts_the_same_model(platform: Any) -> None:
     lake, _ = platform
     before = lake.read("trials", SPEC.name)
-    draft, onnx = load_draft(lake, SPEC.name, "lightgbm")
+    draft, onnx = load_draft(SeriesTables(lake, SPEC, feed_spec()), "lightgbm")
     again = attempt(platform)
     assert (again.fits, again.new_rows) == (0, 0)
     pd.testing.assert_frame_equal(lake.read("trials", SPEC.name), before)
-    assert load_draft(lake, SPEC.name, "lightgbm")[1] == onnx
-    assert load_draft(lake, SPEC.name, "lightgbm")[0].recipe == draft.recipe
+    assert load_draft(SeriesTables(lake, SPEC, feed_spec()), "lightgbm")[1] == onnx
+    assert load_draft(SeriesTables(lake, SPEC, feed_spec()), "lightgbm")[0].recipe == draft.recipe

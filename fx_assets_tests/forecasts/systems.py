@@ -130,7 +130,9 @@ def must(*results: Any) -> Any:
 
 
 def last_decision(platform: Platform, forecast: str) -> Decision:
-    return read_decisions(platform.lake, forecast)[-1]
+    spec = next(one for one in platform.forecasts if one.name == forecast)
+    feed = next(one for one in platform.feeds if one.name == spec.feed)
+    return read_decisions(platform.lake, spec, feed)[-1]
 
 
 def backtest(platform: Platform, forecast: str, candidate: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from fx_assets.lake import Lake
 from fx_assets.registry.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
 from fx_assets.registry.issue import issue_days
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.series import series_of
 from fx_assets_tests.registry.conftest import linear_graph
 
 TARGET = calendar("target")
@@ -76,6 +77,7 @@ def bundle(version: int, bias: float = 0.45) -> Bundle:
         feed="eurusd",
         calendar="target",
         instrument="EURUSD",
+        series=series_of(SPEC, FEED).id,
         target="direction",
         horizon=1,
         version=version,

@@ -142,8 +142,8 @@ def test_an_explanation_of_other_inputs_than_were_issued_is_not_kept(tmp_path: P
     lake = small_lake.make(tmp_path / "lake", issue=False)
     said = explained(lake)
     row = lake.read("predictions", "direction").to_dict("records")[-1]
-    first = lake.read_blob(explanation_path("direction", row["event_time"]))
+    first = lake.read_blob(explanation_path("direction", row["event_time"], row["series"]))
     assert not keep_explanation(lake, said, row | {"prediction": 0.1})
     assert not keep_explanation(lake, said, row | {"champion_version": "v2"})
     assert keep_explanation(lake, said.model_copy(update={"sentence": "Another."}), row)
-    assert lake.read_blob(explanation_path("direction", row["event_time"])) == first
+    assert lake.read_blob(explanation_path("direction", row["event_time"], row["series"])) == first

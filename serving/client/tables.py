@@ -8,6 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+DAYS = 366
+"""Bars a year of which no two can be of one day."""
+
 
 def show(command: str, answer: Any) -> None:
     """Print the answer of a command."""
@@ -41,13 +44,24 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
         low, high = (_text(row, interval[bound]) for bound in ("lower", "upper"))
         table.add_row(
             f"{row['forecast']}\n{champion['name']} v{champion['version']}",
-            f"{row['target_time'][:10]}\n{row['data']['day']}",
+            f"{_bar(row, row['target_time'])}\n{_as_of(row)}",
             f"{_text(row, row['value'])}\n{low} to {high} ({interval['coverage']:.0%})",
             f"{_text(row, baseline['value'])}\n{baseline['name']}",
             _skill(row["skill"]),
             end_section=True,
         )
     return table
+
+
+def _as_of(row: dict[str, Any]) -> str:
+    """The bar that it is made from: its day, or of an intraday bar its close."""
+    data = row["data"]
+    return str(data["day"]) if row["bars_a_year"] <= DAYS else _bar(row, data["event_time"])
+
+
+def _bar(row: dict[str, Any], closed: str) -> str:
+    """When a bar closes: the day, or of an intraday bar the time (UTC)."""
+    return closed[:10] if row["bars_a_year"] <= DAYS else f"{closed[:16].replace('T', ' ')} UTC"
 
 
 def _skill(skill: dict[str, Any]) -> str:

@@ -8,11 +8,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from fx_assets.tables import DECISIONS, DRIFT, SCORES
 from serving import metrics
 from serving.answers import Raw, json_answer, json_bytes
 from serving.cards import model_card
 from serving.conditional import conditional, matches
 from serving.openapi import described
+from serving.reading import sources
 from serving.routes.parameters import IsoDate, Name
 from serving.routes.reasons import in_force
 from serving.schemas import Forecast, ForecastList, ForecastSummary, ModelCard, Status
@@ -75,7 +77,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = server.store.get(forecast)
         end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
-        row = await in_force(server, forecast, end)
+        row = await in_force(server, service, end)
         answer = service.issued(row, server.now())
         metrics.told(forecast, answer.champion.version)
         return _json(answer)
@@ -90,7 +92,7 @@ def add(routes: APIRouter, server: Server) -> None:
     async def model(forecast: Name, request: Request) -> Raw:
         service = server.store.get(forecast)
         decisions, measures = await server.tables.derive(
-            [("decisions", forecast), ("scores", forecast)],
+            sources(forecast, DECISIONS, SCORES),
             "serving.measures:records",
             service.champion.manifest,
         )
@@ -107,7 +109,7 @@ def add(routes: APIRouter, server: Server) -> None:
     async def status(forecast: Name) -> Raw:
         service = server.store.get(forecast)
         drift, measured = await server.tables.derive(
-            [("drift", forecast)], "serving.newest:drift", forecast
+            sources(forecast, DRIFT), "serving.newest:drift", service.champion.manifest
         )
         answer = Status(
             forecast=forecast,

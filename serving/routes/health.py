@@ -25,7 +25,8 @@ def readiness(server: Server) -> Ready:
         ForecastHealth(name, service.champion.version, service.stale, service.refused)
         for name, service in services.items()
     ]
-    rows += [ForecastHealth(name, None, None, reason) for name, reason in refused.items()]
+    absent = {**refused, **store.foreign}
+    rows += [ForecastHealth(name, None, None, reason) for name, reason in absent.items()]
     troubled = any(row.stale or row.refused for row in rows)
     status: Literal["ready", "degraded", "not ready"]
     status = "degraded" if troubled else "ready"

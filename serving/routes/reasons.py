@@ -12,13 +12,16 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.monitoring.explanations import explanation_path
+from fx_assets.tables import DECISIONS, PREDICTIONS, SERIES_COLUMN
 from serving.answers import Raw
 from serving.conditional import conditional
 from serving.openapi import described
 from serving.problems import Problem
+from serving.reading import sources
 from serving.routes.parameters import IsoDate, Name
 from serving.schemas import Champions, Explanation
 from serving.server import Server
+from serving.service import Service
 from serving.windows import microseconds
 
 TAGS: list[str | Enum] = ["reasons"]
@@ -58,7 +61,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = server.store.get(forecast)
         end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
-        row = await in_force(server, forecast, end)
+        row = await in_force(server, service, end)
         answer = await _explanation(server, forecast, row, row["decision_time"])
         return conditional(request, server, service, answer)
 
@@ -72,12 +75,12 @@ def add(routes: APIRouter, server: Server) -> None:
     async def champions(forecast: Name, request: Request) -> Raw:
         service = server.store.get(forecast)
         reigns = await server.tables.derive(
-            [("decisions", forecast)], "serving.reasons:reigns", forecast
+            sources(forecast, DECISIONS), "serving.reasons:reigns", service.champion.manifest
         )
         return conditional(request, server, service, Champions(forecast, reigns))
 
 
-async def in_force(server: Server, forecast: str, end: datetime) -> Mapping[str, Any]:
+async def in_force(server: Server, service: Service, end: datetime) -> Mapping[str, Any]:
     """The row of the forecast that was in force at a moment.
 
     Raises
@@ -85,8 +88,9 @@ async def in_force(server: Server, forecast: str, end: datetime) -> Mapping[str,
     Problem
         404: none had been issued by then.
     """
+    forecast, manifest = service.name, service.champion.manifest
     row, first = await server.tables.derive(
-        [("predictions", forecast)], "serving.newest:row_at", forecast, microseconds(end)
+        sources(forecast, PREDICTIONS), "serving.newest:row_at", manifest, microseconds(end)
     )
     if row is None:
         raise Problem(
@@ -107,9 +111,8 @@ async def in_force(server: Server, forecast: str, end: datetime) -> Mapping[str,
 async def _explanation(
     server: Server, forecast: str, row: Mapping[str, Any], decided: datetime
 ) -> Explanation:
-    path = explanation_path(forecast, row["event_time"])
-    content = await asyncio.to_thread(server.store.file, path)
-    if content is None:
+    said = await asyncio.to_thread(_explained, server, forecast, row)
+    if said is None:
         raise Problem(
             404,
             "not-explained",
@@ -119,4 +122,17 @@ async def _explanation(
             value=forecast,
             remedy=f"Materialize {forecast}/predictions of {row['day']} again.",
         )
-    return _decode(content)
+    return said
+
+
+def _explained(server: Server, forecast: str, row: Mapping[str, Any]) -> Explanation | None:
+    """The explanation of a row; one that was kept without a series, if it is of this row."""
+    for series in dict.fromkeys((row.get(SERIES_COLUMN), None)):
+        content = server.store.file(explanation_path(forecast, row["event_time"], series))
+        said = None if content is None else _decode(content)
+        if said and (f"v{said.version}", said.prediction) == (
+            row["champion_version"],
+            row["prediction"],
+        ):
+            return said
+    return None

@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES, SCORES
 from serving.answers import Raw, json_bytes
 from serving.conditional import conditional
 from serving.forms import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
 from serving.openapi import described
 from serving.problems import Problem
+from serving.reading import sources
 from serving.routes.parameters import Before, Format, From, Limit, Name, To, as_utc
 from serving.schemas import History, Performance, Prices
 from serving.server import Server
@@ -54,10 +56,10 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = server.store.get(forecast)
         window = _window(start, to, before, limit)
-        tables = ["backtest"] if mode == "backtest" else ["predictions", "outcomes"]
+        read = (BACKTEST,) if mode == "backtest" else (PREDICTIONS, OUTCOMES)
         form = chosen_form(request, format)
         page = await server.tables.derive(
-            [(table, forecast) for table in tables],
+            sources(forecast, *read),
             "serving.history:history_page",
             service.champion.manifest,
             mode,
@@ -86,7 +88,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = server.store.get(forecast)
         answer = await server.tables.derive(
-            [("backtest", forecast), ("outcomes", forecast), ("scores", forecast)],
+            sources(forecast, BACKTEST, OUTCOMES, SCORES),
             "serving.performance:performance",
             service.champion.manifest,
             service.champion.ref,
@@ -117,7 +119,7 @@ def add(routes: APIRouter, server: Server) -> None:
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
         page = await server.tables.derive(
-            [("features", forecast), ("prices", service.feed)],
+            [(FEATURES.name, forecast), (PRICES.name, service.feed)],
             "serving.history:price_page",
             service.champion.manifest,
             features,

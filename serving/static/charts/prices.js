@@ -116,7 +116,7 @@ function byTime(prices, backtest, issued) {
 
 /** Expected level and interval, from the newest close to the target. */
 function fan(line, latest) {
-  const from = { time: seconds(latest.data.as_of) - (seconds(latest.data.as_of) % DAY), value: latest.data.close };
+  const from = { time: seconds(latest.data.event_time), value: latest.data.close };
   const to = seconds(latest.target_time);
   for (const value of [latest.value, latest.interval.lower, latest.interval.upper]) {
     const series = line("live", 0, { lineWidth: 1, lineStyle: 2, crosshairMarkerVisible: false });
