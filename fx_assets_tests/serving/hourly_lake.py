@@ -48,6 +48,7 @@ def spec(kind: str) -> ForecastSpec:
             "name": f"hourly_{kind}",
             "feed": FEED.name,
             "target": {"kind": kind},
+            "features": "ohlc",
             "candidates": ["xgboost"],
             "live_from": "2026-10-29",
         }
@@ -66,7 +67,9 @@ def bars() -> pd.DataFrame:
         {
             "event_time": times,
             "available_at": known,
-            **dict.fromkeys(("open", "high", "low"), np.nan),
+            "open": close.round(2),
+            "high": (close * 1.004).round(2),
+            "low": (close * 0.996).round(2),
             "close": close.round(2),
             **dict.fromkeys(("volume", "market_cap"), np.nan),
             "source": "kraken",
@@ -100,6 +103,7 @@ def bundle(kind: str) -> Bundle:
             "instrument": FEED.instrument,
             "series": series_of(SPECS[kind], FEED).id,
             "target": kind,
+            "feature_set": "ohlc",
             "columns": ("return_1",),
             "input_names": ("return_1",),
             "input_ranges": {"return_1": (-0.1, 0.1)},
