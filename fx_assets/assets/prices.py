@@ -12,6 +12,7 @@ from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import bars_metadata, content_version, markdown_table
 from fx_assets.assets.due import longest_pause
+from fx_assets.assets.references import sibling_references
 from fx_assets.assets.refusal import record_findings, require_gate
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
@@ -105,8 +106,10 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         bars = batch.bars[(times >= window.start) & (times < window.end)].reset_index(drop=True)
         taken = _without_contradictions(bars, stored, batch.provenance)
         fresh = new_rows(stored, taken, now)
-        report = inspect(stored, fresh, batch.rejected, spec, spec.market, now)
-        overridden = overridden_findings(stored, fresh, batch.rejected, spec, spec.market, now)
+        others = sibling_references(store, spec, deployment.declared_folder) if len(fresh) else []
+        judged = (stored, fresh, batch.rejected, spec, spec.market, now)
+        report = inspect(*judged, others)
+        overridden = overridden_findings(*judged, references=others)
         run_id, provenance = context.run.run_id, batch.provenance
         if len(report.quarantined):
             store.insert_new(

@@ -12,25 +12,31 @@ from fx_assets.quality.times import bar_times, days_of
 
 SMALLEST_YEAR = 40
 """Bars of a year that are needed to judge its path."""
+GAP_SIGMAS = 4.0
+"""How much farther off its path a bar lies than on its exchanged date, in sigmas."""
+FEWEST_TOGETHER = 2
+NEAR_DAYS = 10
 _REASON = "day and month look exchanged"
 
 
 def date_errors(evidence: Evidence) -> Outcome:
     """New bars whose date reads better with day and month exchanged.
 
-    Three ways to notice, each on the path of stored and new bars together; the path of intraday
+    Four ways to notice, each on the path of stored and new bars together; the path of intraday
     bars is that of the last bars of days, and whole days are blamed. A calendar year whose
     total variation is more than ``limit`` times that of the year with all its ambiguous dates
     exchanged (real years: 0.2 to 1.0). Two bars on each other's exchanged dates that would lie on
     a path ``limit`` times smoother if their values changed places, and by more than the sigmas of
     the ``jumps`` check. A bar that revises an old one, or lies on a closed day, while its
-    exchanged date is an open day after the last stored bar that has none.
+    exchanged date is an open day after the last stored bar that has none. Open days without a bar,
+    where the bars on their exchanged dates would fit and where these do not fit.
     """
     limit, sigmas = evidence.limit("date_errors"), evidence.limit("jumps")
     path = evidence.path.daily
     worst, years = _rough_years(path, limit)
     pairs = _exchanged_pairs(path, limit, sigmas)
     moved = _moved(evidence, path)
+    moved += [pair for pair in _into_gaps(evidence, path, limit) if pair not in moved]
     blamed = np.zeros(len(path), dtype=bool)
     texts: list[str] = []
     for year, ratio in years:
@@ -133,7 +139,9 @@ def _moved(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
     market, last_stored = evidence.calendar, evidence.last_stored_day
     present = set(path.days.tolist())
     today = market.day_of(evidence.now)
-    revised = set(days_of(bar_times(evidence.revised), market).tolist())
+    revised = days_of(bar_times(evidence.revised), market).tolist()
+    revised_from = dict(zip(revised, evidence.revised["old"].tolist(), strict=True))
+    soon = last_stored is not None and (today - last_stored).days <= NEAR_DAYS
     found = []
     for i in np.flatnonzero(path.new & _ambiguous(path.days)):
         day = path.days[i].item()
@@ -144,9 +152,80 @@ def _moved(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
         old = last_stored is not None and day <= last_stored
         if not market.daily:
             old = day in revised
-        if late and old:
+        if late and old and (soon or _left(path, int(i), revised_from.get(day))):
             found.append((int(i), meant))
     return found
+
+
+def _left(path: Path, place: int, old: float | None) -> bool:
+    """Whether a bar is closer to the newest one than to its neighbours and to what it revises."""
+    x, value = path.log_close, path.log_close[place]
+    newest = x[np.flatnonzero(~path.new)[-1]]
+    around = [x[i] for i in (place - 1, place + 1) if 0 <= i < len(x)]
+    around += [] if old is None else [float(np.log(old))]
+    return bool(abs(value - newest) < min(abs(value - near) for near in around))
+
+
+def _into_gaps(evidence: Evidence, path: Path, limit: float) -> list[tuple[int, date]]:
+    """New bars that lie off the path, and on it on their exchanged date, which has no bar.
+
+    One has to lie off by several standard deviations; where most of a few candidates do at least
+    as well as they may, all of them moved together.
+    """
+    candidates = _candidates(evidence, path)
+    if not candidates:
+        return []
+    scored = [(place, meant, *_detours(path, place, meant)) for place, meant in candidates]
+    surely = {
+        (place, meant): (here - there) / sigma
+        for place, meant, here, there, sigma in scored
+        if here > limit * max(there, sigma) and here - there > GAP_SIGMAS * sigma
+    }
+    certain = list(surely)
+    if len(certain) < FEWEST_TOGETHER:
+        return [pair for pair in certain if surely[pair] > 2 * GAP_SIGMAS]
+    if 2 * len(certain) < len(scored):
+        return certain
+    return [(place, meant) for place, meant, here, there, _ in scored if here > there]
+
+
+def _candidates(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
+    """New bars whose exchanged date is an open day, among the others, that has no bar."""
+    if len(path) < SMALLEST_YEAR:
+        return []
+    market = evidence.calendar
+    places = np.flatnonzero(path.new & _ambiguous(path.days))
+    meant = _swapped(path.days[places])
+    free = ~np.isin(meant, path.days) & (meant > path.days[0])
+    free &= meant <= np.datetime64(market.day_of(evidence.now))
+    pairs = zip(places[free].tolist(), meant[free].tolist(), strict=True)
+    return [
+        (place, day)
+        for place, day in pairs
+        if market.is_open(day) and not market.quiet(day) and _surrounded(path, day)
+    ]
+
+
+def _surrounded(path: Path, day: date) -> bool:
+    """Whether bars lie close to a day on both sides."""
+    at = np.datetime64(day)
+    place = int(np.searchsorted(path.days, at))
+    reach = np.timedelta64(NEAR_DAYS, "D")
+    return 0 < place < len(path) and max(at - path.days[place - 1], path.days[place] - at) <= reach
+
+
+def _detours(path: Path, place: int, meant: date) -> tuple[float, float, float]:
+    """How far the path goes out of its way to a bar, here and on another day, and a sigma."""
+    x, at = path.log_close, int(np.searchsorted(path.days, np.datetime64(meant)))
+    sigma = float(path.sigma_at(np.array([place]))[0])
+    sigma = path.usual_sigma if np.isnan(sigma) else max(sigma, path.usual_sigma)
+    before, after = x[max(place - 1, 0)], x[min(place + 1, len(x) - 1)]
+    value, left, right = x[place], x[at - 1], x[at]
+    here = abs(value - before) + abs(after - value) - abs(after - before)
+    if place in (0, len(x) - 1):
+        here = abs(value - before) + abs(after - value)
+    there = abs(value - left) + abs(right - value) - abs(right - left)
+    return float(here), float(there), sigma
 
 
 def _waiting(evidence: Evidence, path: Path) -> list[tuple[date, date]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from fx_assets.calendars import BAR_LENGTHS, Calendar
 from fx_assets.quality.confirmed import confirmed_bars
 from fx_assets.quality.path import LOOK_BACK, RETURNS, WARM_UP, Path, path_of
+from fx_assets.quality.references import Reference
 from fx_assets.quality.times import bar_times, days_of, labels
 from fx_assets.specs import GateSpec
 
@@ -35,6 +36,8 @@ class Evidence:
         Days whose rows are in quarantine, so that they do not count as missing.
     explained_times
         Closes of intraday rows that are in quarantine, ``datetime64[us]``.
+    references
+        Other histories of the instrument.
     closed
         Rows of the batch that lie where the calendar has no bar.
     defaults
@@ -46,6 +49,7 @@ class Evidence:
     explained: frozenset[date]
     explained_times: np.ndarray
     closed: pd.DataFrame
+    references: tuple[Reference, ...]
     gate: GateSpec
     defaults: GateSpec
     calendar: Calendar

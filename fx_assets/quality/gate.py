@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 
 import numpy as np
@@ -13,7 +13,11 @@ from fx_assets.quality.date_checks import date_errors
 from fx_assets.quality.evidence import Evidence, Outcome
 from fx_assets.quality.missing import missing_days
 from fx_assets.quality.ohlc_checks import ohlc_consistency, stale_close
+from fx_assets.quality.packaged import ITSELF, packaged_reference
 from fx_assets.quality.path_checks import jumps, revisions, zero_returns
+from fx_assets.quality.range_checks import price_ranges, wide_bars
+from fx_assets.quality.reference_checks import references as references_agree
+from fx_assets.quality.references import Reference
 from fx_assets.quality.report import Finding, GateReport
 from fx_assets.quality.row_checks import (
     ROW_REASONS,
@@ -23,7 +27,9 @@ from fx_assets.quality.row_checks import (
     schema_problem,
 )
 from fx_assets.quality.scale_checks import scale_errors
+from fx_assets.quality.stuck_checks import stuck_prices
 from fx_assets.quality.times import bar_times, days_of, labels
+from fx_assets.quality.volume_checks import volumes
 from fx_assets.specs import CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 from fx_assets.specs.feed import gate_defaults
@@ -43,6 +49,11 @@ CHECKS: dict[str, str] = {
     "zero_returns": "Closes move from bar to bar.",
     "ohlc_consistency": "High and low contain open and close.",
     "stale_close": "A bar's close belongs to its own high and low.",
+    "price_ranges": "High, low and open lie where the rest of the bar says.",
+    "wide_bars": "No bar carries the range or the volume of a longer one.",
+    "stuck_prices": "Closes that moved do not stand still, or come again.",
+    "volumes": "Volume and market cap are in proportion to those of other bars.",
+    "references": "Other histories of the instrument say the same.",
 }
 """Each check of the gate and what it asserts; a check is a field of ``GateSpec``."""
 
@@ -62,6 +73,11 @@ _PATH_CHECKS: dict[str, Callable[[Evidence], Outcome]] = {
     "zero_returns": zero_returns,
     "ohlc_consistency": ohlc_consistency,
     "stale_close": stale_close,
+    "price_ranges": price_ranges,
+    "wide_bars": wide_bars,
+    "stuck_prices": stuck_prices,
+    "volumes": volumes,
+    "references": references_agree,
 }
 _EXACT_COUNTS = {"jumps", "scale_errors", "date_errors"}
 
@@ -73,6 +89,7 @@ def inspect(
     spec: FeedSpec,
     calendar: Calendar,
     now: datetime,
+    references: Iterable[Reference] = (),
 ) -> GateReport:
     """Judge a batch. It enters whole, or, when a blocking check fails, not at all.
 
@@ -88,6 +105,9 @@ def inspect(
         The feed, with its thresholds.
     now
         The clock's time (UTC).
+    references
+        Other histories of the instrument. The ECB's packaged fixings are one without being asked,
+        where the ECB fixes both currencies and the feed is of somebody else.
 
     Returns
     -------
@@ -125,6 +145,7 @@ def inspect(
         explained=explained,
         explained_times=explained_times,
         gate=gate,
+        references=(*references, *_packaged(spec)),
         closed=batch[failing["closed_days"]],
         defaults=gate_defaults(spec.frequency),
         calendar=calendar,
@@ -155,6 +176,13 @@ def inspect(
         accepted=_kept(batch, ~kept_out),
         passed=not blocking,
     )
+
+
+def _packaged(spec: FeedSpec) -> tuple[Reference, ...]:
+    reference = None
+    if spec.gate.references.severity != "off" and spec.source.kind not in ITSELF:
+        reference = packaged_reference(spec.instrument)
+    return () if reference is None else (reference,)
 
 
 def _refuse_schema(

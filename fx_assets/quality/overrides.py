@@ -9,6 +9,7 @@ import pandas as pd
 
 from fx_assets.calendars import Calendar
 from fx_assets.quality.gate import CHECKS, inspect
+from fx_assets.quality.references import Reference
 from fx_assets.quality.report import Finding
 from fx_assets.quality.row_checks import ROW_REASONS
 from fx_assets.specs import FeedSpec, GateSpec
@@ -44,9 +45,11 @@ def overridden_findings(
     calendar: Calendar,
     now: datetime,
     defaults: GateSpec | None = None,
+    references: Sequence[Reference] = (),
 ) -> tuple[Finding, ...]:
     """What the lowered checks would have refused of a batch; arguments as for ``inspect``."""
-    return _blocking(lowered_checks(spec, defaults), stored, fresh, rejected, spec, calendar, now)
+    lowered = lowered_checks(spec, defaults)
+    return _blocking(lowered, stored, fresh, rejected, spec, calendar, now, references)
 
 
 def failing_bars(
@@ -73,12 +76,13 @@ def _blocking(
     spec: FeedSpec,
     calendar: Calendar,
     now: datetime,
+    references: Sequence[Reference] = (),
 ) -> tuple[Finding, ...]:
     if not checks:
         return ()
     rules = {n: getattr(spec.gate, n).model_copy(update={"severity": "block"}) for n in checks}
     strict = spec.model_copy(update={"gate": spec.gate.model_copy(update=rules)})
-    report = inspect(stored, fresh, rejected, strict, calendar, now)
+    report = inspect(stored, fresh, rejected, strict, calendar, now, references)
     return tuple(
         f for f in report.findings if f.check in checks and f.severity == "block" and not f.passed
     )

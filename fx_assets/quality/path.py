@@ -19,6 +19,8 @@ LOOK_BACK = 4 * RETURNS
 """Bars that the longest window of a check covers."""
 FEW = 10_000
 """Windows up to which each is worked out by itself."""
+FEW_DAYS = 20
+LEAST_VOLATILITY = 1e-3
 SMALLEST_SIGMA = 5e-4
 """Pegs hardly move: a robust standard deviation counts as at least 5 basis points."""
 
@@ -93,11 +95,15 @@ class Path:
         Says at every frequency how far a market may go: about 0.08 for a major currency, 0.5 for a
         coin.
         """
-        path = self.daily if len(self.daily) > WARM_UP else self
-        bars = self.calendar.bars_a_year
+        path = self.daily if len(self.daily) > FEW_DAYS else self
+        a_year = self.calendar.bars_a_year
         if path is not self:
-            bars //= DAY // self.calendar.bar
-        return path.usual_sigma * float(np.sqrt(bars))
+            a_year //= DAY // self.calendar.bar
+        size = np.abs(path.returns[1:])
+        if not len(size):
+            return LEAST_VOLATILITY
+        sigma = float(np.median(size)) / 0.6745 or float(np.mean(size)) / 0.8
+        return max(sigma * float(np.sqrt(a_year)), LEAST_VOLATILITY)
 
     @cached_property
     def log_gap(self) -> np.ndarray:
@@ -118,9 +124,18 @@ class Path:
         columns = (getattr(self, name)[ends] for name in PRICE_COLUMNS)
         return Path(self.calendar, self.times[ends], new, *columns)
 
+    def part(self, rows: slice) -> Path:
+        """Some of the bars."""
+        columns = (getattr(self, name)[rows] for name in PRICE_COLUMNS)
+        return Path(self.calendar, self.times[rows], self.new[rows], *columns)
+
     def label(self, place: int) -> str:
         """What a person calls a bar."""
         return str(labels(self.times[[place]], self.calendar)[0])
+
+    def label_of(self, time: np.datetime64) -> str:
+        """What a person calls the bar that closes at an instant."""
+        return str(labels(np.array([time]), self.calendar)[0])
 
     def describe(self, place: int) -> str:
         """A bar as ``day: close (previous close)``."""

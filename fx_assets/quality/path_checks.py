@@ -11,6 +11,8 @@ from fx_assets.quality.path import SMALLEST_SIGMA
 from fx_assets.quality.times import bar_times
 
 FEWEST_ALIKE, SHARE_ALIKE = 3, 0.9
+EXACTLY = 0.05
+"""Share of a shift by which revisions of one factor differ, rounding included."""
 SHIFT_SIGMAS, SMALLEST_SHIFT = 2.0, 0.002
 """Least size of revisions that move together, in sigmas of a return and in log price."""
 
@@ -55,18 +57,24 @@ def revisions(evidence: Evidence) -> Outcome:
 
 
 def _common_shift(evidence: Evidence, rows: pd.DataFrame) -> float:
-    """The log return by which revised closes move together and off the path, or 0."""
+    """The log return by which revised closes move together and off the path, or 0.
+
+    Moves by one factor are a shift unless they clearly mend the path.
+    """
     moves = np.log(rows["close"].to_numpy(np.float64) / rows["old"].to_numpy(np.float64))
     shift = float(np.median(moves))
     path = evidence.path
-    least = max(SHIFT_SIGMAS * path.usual_sigma, SMALLEST_SHIFT)
-    alike = float(np.mean(np.abs(moves - shift) < abs(shift) / 2))
-    if len(moves) < FEWEST_ALIKE or abs(shift) < least or alike < SHARE_ALIKE:
+    off = np.abs(moves - shift)
+    exactly = float(np.mean(off < EXACTLY * abs(shift))) >= SHARE_ALIKE and len(moves) > 1
+    alike = float(np.mean(off < abs(shift) / 2)) >= SHARE_ALIKE
+    far = abs(shift) > SHIFT_SIGMAS * path.usual_sigma
+    few = len(moves) < FEWEST_ALIKE or abs(shift) < SMALLEST_SHIFT
+    if few or not (exactly or (alike and far)):
         return 0.0
     before = path.log_close.copy()
     before[np.searchsorted(path.times, bar_times(rows))] -= moves
     rougher = np.abs(np.diff(path.log_close)).sum() - np.abs(np.diff(before)).sum()
-    return shift if rougher > abs(shift) / 2 else 0.0
+    return shift if rougher > (-abs(shift) if exactly else abs(shift) / 2) else 0.0
 
 
 def jumps(evidence: Evidence) -> Outcome:

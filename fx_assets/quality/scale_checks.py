@@ -36,7 +36,7 @@ def scale_errors(evidence: Evidence) -> Outcome:
     covered = _covered(path, limit)
     level, steps = _level(path, returns, limit, covered)
     wrong = level != _right_level(level, path.new)
-    passing = _undone(log_close, returns, _farthest(path, limit, reach, covered), limit / 2)
+    passing = undone(log_close, returns, _farthest(path, limit, reach, covered), limit / 2)
     if len(wrong) > 1 and path.new[-1] and not (wrong | passing)[-2] and not covered[-1]:
         passing[-1] |= abs(returns[-1]) > reach
     rows = evidence.revised
@@ -158,7 +158,7 @@ def _right_level(level: np.ndarray, new: np.ndarray) -> int:
     return least + int(np.bincount(level - least).argmax())
 
 
-def _undone(
+def undone(
     log_close: np.ndarray, returns: np.ndarray, farthest: np.ndarray, near: float
 ) -> np.ndarray:
     """Bars of an excursion beyond ``farthest`` that is back within ``near`` in a few bars."""

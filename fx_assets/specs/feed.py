@@ -105,6 +105,20 @@ class GateSpec(Spec):
     stale_close: CheckRule = _rule("block", 0.3)
     """Largest correlation of (high+low)/2/close - 1 with the next return (stale closes: 0.8), and
     of bars of 1h and more the largest share whose close equals the open (stale: 0.73)."""
+    price_ranges: CheckRule = _rule("block", 0.25)
+    """How far, in log price, a high, low or open may lie off the rest of its bar where a year's
+    volatility is up to 6.25 %; beyond, in proportion to it. Half as far warns."""
+    wide_bars: CheckRule = _rule("block", 0.4)
+    """Largest share of the bars of one time of day, in 60 days, that hold the range or the volume
+    of a whole day (daily: of one weekday in a year, those of a week)."""
+    stuck_prices: CheckRule = _rule("block", 20)
+    """Most closes in a row that do not move, or repeat those of a day or a week before, where the
+    price moves otherwise."""
+    volumes: CheckRule = _rule("block", 500.0)
+    """How many times a volume may exceed that of one bar in twenty."""
+    references: CheckRule = _rule("block", 0.25)
+    """By how much returns may correlate more closely with the next or last return of another
+    history of the instrument than with that of the same day."""
     confirmed: list[Confirmed] = Field(
         default=[], description="Bars an operator has examined and found right, by day and close."
     )
@@ -133,6 +147,8 @@ _INTRADAY: dict[str, tuple[CheckRule, ...]] = {
         *(_rule("warn", 0.9), _rule("warn", 0.8), _rule("block", 0.8), _rule("block", 0.7)),
         *(_rule("block", 0.5), _rule("block", 0.5)),
     ),
+    "wide_bars": (*(_rule("block", 0.4),) * 5, _rule("block", 0.7)),
+    "stuck_prices": tuple(_rule("block", n) for n in (3600, 720, 240, 120, 60, 20)),
     "stale_close": (*(_rule("warn", 0.7),) * 4, _rule("block", 0.5), _rule("block", 0.5)),
 }
 """Rules of intraday bars, by frequency from 1min to 4h, where they differ from those of daily bars:

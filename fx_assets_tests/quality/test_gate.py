@@ -477,7 +477,7 @@ def test_jumps_are_judged_by_the_returns_before_them_only(recent: Bars) -> None:
 def test_a_stuck_feed_is_refused(recent: Bars) -> None:
     stuck = recent.copy()
     stuck.loc[len(recent) - 110 :, "close"] = 1.1
-    assert failed(judge(stuck)) - {"jumps"} == {"zero_returns"}
+    assert failed(judge(stuck)) - {"jumps"} == {"zero_returns", "stuck_prices"}
 
 
 # Bars with open, high and low

@@ -1,0 +1,118 @@
+"""Prices and volumes that stand still, or come again, where they should move."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fx_assets.calendars import DAY
+from fx_assets.quality.confirmed import how_to_confirm
+from fx_assets.quality.evidence import KEPT_EXAMPLES, Evidence, Outcome, listed
+from fx_assets.quality.path import Path
+
+PEG_SIGMA = 8e-3
+"""Annual volatility below which a price may stand still as long as it likes."""
+PEG_STEP = 3e-4
+"""Log return after a standstill that is that of a peg and not of a feed that woke up."""
+AWAY = 0.03
+"""Share of the way that a price usually goes in so many bars, for one that went nowhere."""
+BY_CHANCE, AGAIN_BY_CHANCE = 4.0, 2.5
+"""How many times the longest run that chance would make a run has to be."""
+FEWEST_AGAIN = 5
+AROUND = 250
+
+
+def stuck_prices(evidence: Evidence) -> Outcome:
+    """Longest run of closes that stand still, or repeat those of a day or a week before.
+
+    Judged by how often closes repeat otherwise: pegs, quiet nights and holidays pass. A standstill
+    that ends where it began, or of a price that hardly moves around it, is a peg's.
+    """
+    path, limit = evidence.path, evidence.limit("stuck_prices")
+    found = [run for run in _standing(path, int(limit)) if _suspicious(path, *run)]
+    again = _again(path)
+    certain = evidence.confirmed
+    runs = [
+        (begin, end)
+        for begin, end in (*found, *again)
+        if path.new[begin:end].any() and not certain[begin - 1 : end].any()
+    ]
+    longest = max((end - begin for begin, end in runs), default=0)
+    if not runs:
+        return Outcome(0, f"No close stands still for more than {limit:g} bars without reason.")
+    texts = [
+        f"{path.label(begin)} to {path.label(end - 1)} ({end - begin} bars from "
+        f"{path.close[begin]:g})"
+        for begin, end in runs[:KEPT_EXAMPLES]
+    ]
+    places = np.concatenate([np.arange(begin, end) for begin, end in runs])
+    places = places[path.new[places]]
+    return Outcome(
+        max(longest, limit + 1),
+        f"Closes stand still or repeat earlier ones: {listed(texts, len(runs))}."
+        f"{how_to_confirm(path, [begin for begin, _ in runs], 'If they are real')}",
+        tuple(texts),
+        path.times[places],
+        "the close stands still or repeats an earlier stretch",
+    )
+
+
+def runs_of(mask: np.ndarray, least: int) -> list[tuple[int, int]]:
+    """Where unbroken runs of at least ``least`` begin, and end before."""
+    edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
+    begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    long = ends - begins >= least
+    return list(zip(begins[long].tolist(), ends[long].tolist(), strict=True))
+
+
+def by_chance(mask: np.ndarray, runs: list[tuple[int, int]], times: float = BY_CHANCE) -> float:
+    """The length of a run that chance does not make, by the share outside of these runs."""
+    inside = sum(end - begin for begin, end in runs)
+    outside = max(len(mask) - inside, 1)
+    share = (int(mask.sum()) - inside + 1) / (outside + 2)
+    if share <= 0:
+        return 1.0
+    return times * float(np.log(outside + 2) / -np.log(min(share, 1 - 1e-9)))
+
+
+def _standing(path: Path, limit: int) -> list[tuple[int, int]]:
+    still = path.returns == 0
+    still[:1] = False
+    runs = runs_of(still, limit + 1)
+    least = by_chance(still, runs)
+    return [(begin, end) for begin, end in runs if end - begin > least]
+
+
+def _suspicious(path: Path, begin: int, end: int) -> bool:
+    """Whether a standstill is none of a peg."""
+    near = np.concatenate(
+        [path.returns[max(1, begin - AROUND) : begin], path.returns[end:][:AROUND]]
+    )
+    moving = np.abs(near[near != 0])
+    if not len(moving):
+        return False
+    a_year = path.calendar.bars_a_year
+    sigma = float(np.median(moving)) / 0.6745 * np.sqrt(a_year * len(moving) / len(near))
+    if sigma < PEG_SIGMA or end - begin > a_year:
+        return False
+    woke = AWAY * sigma * np.sqrt((end - begin) / a_year)
+    return end == len(path) or abs(path.returns[end]) > max(PEG_STEP * min(1.0, 365 / a_year), woke)
+
+
+def _again(path: Path) -> list[tuple[int, int]]:
+    """Runs of closes that move and equal, one by one, those of a day or a week before."""
+    a_day = max(1, DAY // path.calendar.bar)
+    lags = (5, 7, 20, 21, 22) if path.calendar.daily else (a_day, 5 * a_day, 7 * a_day)
+    found = []
+    for lag in lags:
+        if len(path) <= 2 * lag:
+            continue
+        same = np.zeros(len(path), dtype=bool)
+        same[lag:] = path.close[lag:] == path.close[:-lag]
+        runs = runs_of(same, FEWEST_AGAIN)
+        least = by_chance(same, [], AGAIN_BY_CHANCE)
+        found += [
+            (begin, end)
+            for begin, end in runs
+            if end - begin >= least and (np.diff(path.close[begin:end]) != 0).mean() > 1 / 2
+        ]
+    return found
