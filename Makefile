@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help run universe dev serve test test-slow lint format bench drill bench-serving bench-intraday lock clean
+.PHONY: help run universe dev serve test test-slow lint format bench bench-gate drill bench-serving bench-intraday lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -69,6 +69,9 @@ bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how s
 	@$(BIN)/python benchmarks/promotion_simulation.py
 	@$(BIN)/python benchmarks/drift_delays.py
 	@$(BIN)/python -m benchmarks.monitoring
+
+bench-gate: $(VENV)/installed-dev  ## Planted faults that the gate finds, honest extremes that it holds back
+	@$(BIN)/python -m benchmarks.gate
 
 bench-intraday: $(VENV)/installed-dev  ## A million minute bars, five million of features, an hourly build
 	@$(BIN)/python -m benchmarks.features
