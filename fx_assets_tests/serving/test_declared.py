@@ -1,0 +1,123 @@
+"""A champion of another series is not served as the forecast that is declared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fx_assets.registry.bundle import Bundle, point_to, store_bundle
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.series import series_of
+from fx_assets_tests.serving import small_lake
+from fx_assets_tests.serving.server_process import serving
+
+BASE = "/v1/forecasts/direction"
+PATHS = ("latest", "history", "performance", "model", "status", "champions", "prices")
+FEED = """
+type: fx_assets.components.PriceFeed
+attributes:
+  name: eurusd
+  source: {{kind: ecb, quote: {quote}}}
+"""
+FORECAST = """
+type: fx_assets.components.Forecast
+attributes:
+  name: direction
+  feed: eurusd
+  target: {{kind: direction, horizon: {horizon}}}
+  candidates: [logistic_regression]
+"""
+
+
+def declare(folder: Path, quote: str = "USD", horizon: int = 1) -> None:
+    for name, text in (("feed", FEED), ("forecast", FORECAST)):
+        file = folder / name / "defs.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.format(quote=quote, horizon=horizon))
+
+
+def until(met: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not met():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def moved(horizon: int) -> Bundle:
+    """The champion that is published when the forecast has been judged anew."""
+    target = {"kind": "direction", "horizon": horizon}
+    spec = ForecastSpec.model_validate(
+        small_lake.SPEC.model_dump(exclude_unset=True) | {"target": target}
+    )
+    made = small_lake.bundle(2, bias=0.6)
+    told = {"horizon": horizon, "series": series_of(spec, small_lake.FEED).id}
+    return Bundle(made.facts.model_copy(update=told), made.onnx, made.golden)
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["carried", "of before"])
+def test_a_forecast_that_is_declared_anew_waits_for_a_champion_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bool
+) -> None:
+    declared, root = tmp_path / "defs", tmp_path / "lake"
+    if not said:
+        before = small_lake.bundle(1)
+        old = Bundle(before.facts.model_copy(update={"series": ""}), before.onnx, before.golden)
+        monkeypatch.setattr(small_lake, "bundle", lambda _version: old)
+    lake = small_lake.make(root)
+    monkeypatch.undo()
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(declared))
+    declare(declared)
+    with serving(root, tmp_path / "server") as running:
+        api = running.client
+
+        def status() -> int:
+            return api.get(f"{BASE}/latest").status_code
+
+        def missing() -> dict[str, Any]:
+            found: dict[str, Any] = api.get(f"{BASE}/latest").json()
+            return found
+
+        until(lambda: status() == 200)
+        first = api.get(f"{BASE}/latest").json()
+        for change in ({"horizon": 5}, {"quote": "CHF"}):
+            declare(declared, **change)  # type: ignore[arg-type]
+            until(lambda: status() == 503)
+            problem = missing()
+            assert problem["type"].endswith(":champion-of-another-series")
+            assert "EURUSD" in problem["detail"]
+            assert "fx-assets run direction" in problem["remedy"]
+            for path in PATHS:
+                assert api.get(f"{BASE}/{path}").status_code == 503
+            assert _health(api)["version"] is None
+            assert 'fx_model_version{forecast="direction"} NaN' in api.get("/metrics").text
+            body = small_lake.supplied(small_lake.bars())
+            assert api.post(f"{BASE}/predict/bars", json=body).status_code == 503
+
+            declare(declared)
+            until(lambda: status() == 200)
+            again = api.get(f"{BASE}/latest").json()
+            assert again["value"] == first["value"]
+
+        declare(declared, horizon=5)
+        until(lambda: status() == 503)
+        store_bundle(lake, moved(5))
+        point_to(lake, "direction", 2)
+        until(lambda: missing()["type"].endswith(":nothing-issued"))
+        assert api.get(f"{BASE}/history").json()["rows"] == []
+        assert api.get(f"{BASE}/model").json()["history"] == []
+        assert api.get(f"{BASE}/champions").json()["reigns"] == []
+
+
+def _health(api: httpx.Client) -> dict[str, Any]:
+    rows = api.get("/health/ready").json()["forecasts"]
+    return next(row for row in rows if row["forecast"] == "direction")
+
+
+def test_the_declared_feed_is_the_one_of_the_small_lake() -> None:
+    feed = FeedSpec.model_validate({"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}})
+    assert feed.reading == small_lake.FEED.reading
