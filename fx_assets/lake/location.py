@@ -6,11 +6,12 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from fx_assets.errors import LakeError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
@@ -25,6 +26,13 @@ class Location:
     def __init__(self, root: str, storage_options: dict[str, str] | None = None) -> None:
         scheme, separator, _ = root.partition("://")
         self.is_remote = bool(separator)
+        escape = _ESCAPE.search(root if separator else str(Path(root).expanduser().resolve()))
+        if escape:
+            raise LakeError(
+                f"The lake cannot live at {root}: Delta Lake takes {escape[0]} in a path for "
+                f"{unquote(escape[0])!r}, and would look in another folder.",
+                remedy="Rename the folder, or set FX_ASSETS_LAKE to one without % in its path.",
+            )
         if not self.is_remote:
             self.root = str(Path(root).expanduser().resolve())
             self.storage_options: dict[str, str] | None = None

@@ -20,7 +20,7 @@ from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
 from fx_assets.sources.files_access import FileBytes, read_files
-from fx_assets.sources.files_columns import of_one_symbol
+from fx_assets.sources.files_columns import of_one_symbol, without_unfinished
 from fx_assets.sources.files_dates import TimeCells, Times, decide_day_first, times_of
 from fx_assets.sources.files_formats import ROWS, Layout, layout_of
 from fx_assets.sources.files_names import NAMES, folded
@@ -148,11 +148,12 @@ def open_files(files: Iterable[FileBytes], source: FilesSource, asked: Asked) ->
     for file in files:
         table = read_table(file, source, names, ROWS, asked)
         table, note = of_one_symbol(table, source, asked) if table else (None, "")
+        table, unfinished = without_unfinished(table) if table else (None, "")
         layout = layout_of(table, source, asked) if table else None
         if table is None or layout is None or len(table) <= layout.skipped:
             empty.append(file.name)
         else:
-            layout = replace(layout, note="; ".join(filter(None, [note, layout.note])))
+            layout = replace(layout, note="; ".join(filter(None, [note, unfinished, layout.note])))
             cells.append((cells_of(table, layout, source), layout))
     undecided = (cell for cell, layout in cells if layout.day_first is None)
     return Opened(cells, decide_day_first(undecided, source.day_first, asked), empty)

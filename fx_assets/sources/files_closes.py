@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fx_assets.calendars import BAR_LENGTHS, DAY, Calendar, moment
+from fx_assets.calendars import BAR_LENGTHS, DAY, DAY_CLOSES, Calendar, moment
 from fx_assets.errors import SourceError
 from fx_assets.sources.files_clock import Body, read_clock
 from fx_assets.sources.files_dates import Times
@@ -83,7 +83,7 @@ def _of_its_frequency(body: Body, feed: FeedSpec, asked: Asked) -> FeedSpec:
         f"{feed.frequency}."
     )
     for name, length in BAR_LENGTHS.items():
-        if usual == np.timedelta64(length) and feed.calendar != "target":
+        if usual == np.timedelta64(length) and feed.calendar in DAY_CLOSES:
             asked.ask(
                 "frequency",
                 message,

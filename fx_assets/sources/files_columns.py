@@ -29,6 +29,7 @@ _INSTANTS = ("stated", "epoch", "moment")
 _MOST_SYMBOLS = 1_000
 _SHOWN = 12
 _LOOKED_AT = 2_000
+_FINISHED = {"complete", "iscomplete", "isclosed", "isfinal", "closed", "confirm", "finished"}
 _MOSTLY = 0.9
 _EPOCH_DIGITS = (10, 13, 16, 19)
 
@@ -328,6 +329,19 @@ def of_one_symbol(table: Table, source: FilesSource, asked: Asked) -> tuple[Tabl
         )
         rows = np.flatnonzero(pc.equal(clean, symbols[0]).to_numpy(zero_copy_only=False))
         return table.taking(rows), ""
+    return table, ""
+
+
+def without_unfinished(table: Table) -> tuple[Table, str]:
+    """The rows of a table without those that it calls unfinished, and a note on how many."""
+    for name in table.cells.column_names:
+        if not table.header or folded(name) not in _FINISHED or not texts(table.cells[name]):
+            continue
+        said = pc.utf8_lower(pc.utf8_trim_whitespace(plain(table.cells[name])))
+        rows = np.flatnonzero(~np.isin(said.to_numpy(zero_copy_only=False), ("false", "0", "no")))
+        count = len(table) - len(rows)
+        if count and len(rows):
+            return table.taking(rows), f"{count} rows are unfinished by the column {name!r}"
     return table, ""
 
 

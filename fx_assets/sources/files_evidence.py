@@ -11,7 +11,7 @@ import numpy as np
 
 from fx_assets.calendars import Calendar, calendar, instant_of, moment
 from fx_assets.sources.files_questions import Option
-from fx_assets.sources.files_zones import to_utc
+from fx_assets.sources.files_zones import offsets_of, to_utc
 from fx_assets.specs import FeedSpec
 
 ZONES = (
@@ -26,6 +26,7 @@ DAY_CLOSES = (
     *("00:00 Etc/GMT+5", "00:00 Etc/GMT-2", "00:00 Etc/GMT-3", "00:00 Australia/Sydney"),
 )
 """When the days of files of prices end, the most usual first."""
+_LOCAL_ENDS = ("America/New_York", "UTC", "Europe/London", "Europe/Berlin", "Asia/Tokyo")
 _OFFERED = 8
 
 
@@ -80,20 +81,26 @@ def _closes_between(key: str, first: int, last: int) -> np.ndarray:
 def day_close_options(utc: np.ndarray, feed: FeedSpec, zone: str | None) -> tuple[Option, ...]:
     """The ``day_close`` settings under which every daily close is one of the feed's."""
     known = utc[~np.isnat(utc)]
-    if feed.calendar == "target" or not len(known):
+    if not len(known):
         return ()
-    candidates = list(DAY_CLOSES)
-    if zone and _is_zone(zone):
-        candidates.insert(0, f"00:00 {zone}")
-    clocks = np.unique(known - known.astype("datetime64[D]"))
-    if len(clocks) == 1:
-        minutes = int(clocks[0] / np.timedelta64(1, "m"))
-        candidates.append(f"{minutes // 60:02d}:{minutes % 60:02d} UTC")
+    own = [zone] if zone and _is_zone(zone) else []
+    candidates = [*(f"00:00 {name}" for name in own), *DAY_CLOSES]
+    for name in [*own, *_LOCAL_ENDS]:
+        local = known + offsets_of(known, name)
+        clocks = np.unique(local - local.astype("datetime64[D]"))
+        if len(clocks) == 1 and clocks[0] % np.timedelta64(1, "m") == np.timedelta64(0):
+            minutes = int(clocks[0] / np.timedelta64(1, "m"))
+            candidates.append(f"{minutes // 60:02d}:{minutes % 60:02d} {name}")
     found = []
+    of_fixings = {"calendar": "24x5"} if feed.calendar == "target" else {}
     for day_close in dict.fromkeys(candidates):
-        market = calendar(f"{feed.calendar}|1d|{day_close}|0")
+        market = calendar(f"{of_fixings.get('calendar', feed.calendar)}|1d|{day_close}|0")
         if np.isin(known, all_closes(market, known)).all():
-            found.append(Option({"day_close": day_close}, f"all {len(known):,} bars close then"))
+            found.append(
+                Option(
+                    {**of_fixings, "day_close": day_close}, f"all {len(known):,} bars close then"
+                )
+            )
     return tuple(found)
 
 

@@ -59,7 +59,7 @@ class FilesUnclear(SourceError):  # noqa: N818
     """Files that leave questions open; ``questions`` has all of them."""
 
     def __init__(self, questions: tuple[Question, ...], problem: SourceError | None = None) -> None:
-        self.questions = questions
+        self.questions, self.problem = questions, problem
         told = [(q.message, q.remedy) for q in questions]
         if problem is not None:
             told.insert(0, (problem.message, problem.remedy))
@@ -71,6 +71,9 @@ class FilesUnclear(SourceError):  # noqa: N818
             + "\n".join(f"  {i}. {message}" for i, (message, _) in enumerate(told, 1)),
             remedy="\n" + "\n".join(f"  {i}. {remedy}" for i, (_, remedy) in enumerate(told, 1)),
         )
+
+    def __reduce__(self) -> tuple[type[FilesUnclear], tuple[Any, ...]]:
+        return FilesUnclear, (self.questions, self.problem)
 
 
 @dataclass

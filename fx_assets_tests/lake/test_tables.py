@@ -259,3 +259,13 @@ def test_rows_are_read_in_the_order_of_writing_wherever_the_checkpoints_are(lake
         table.create_checkpoint()
     after = [list(Lake(lake.root).read("t", "x", version=v)["n"]) for v in range(20)]
     assert before == after == [list(range(v + 1)) for v in range(20)]
+
+
+@pytest.mark.parametrize("name", ["x%41y", "a%2Fb"])
+def test_a_folder_that_delta_lake_would_take_for_another_one_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(LakeError, match=name[1:4]) as caught:
+        Lake(str(tmp_path / name))
+    assert "without % in its path" in caught.value.remedy
+    assert Lake(str(tmp_path / "100% mine")).tables() == []

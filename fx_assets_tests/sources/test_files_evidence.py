@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import tempfile
 from datetime import date, timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ DAY_ENDS = [
 SHOWN_IN = ["UTC", "America/New_York", "Europe/London", "Asia/Kolkata", "Etc/GMT+11", "Etc/GMT-14"]
 DAYS = st.dates(date(2005, 1, 1), date(2025, 6, 1))
 OHLC = ["open", "high", "low", "close"]
+FIRST = date(2024, 3, 4)
 FX: dict[str, Any] = {"calendar": "24x5", "instrument": "EURUSD"}
 
 
@@ -338,3 +340,28 @@ def test_an_inspection_keeps_what_it_found_before_a_problem(tmp_path: Path) -> N
     assert not seen.complete
     assert "neither a header nor a row" in seen.problems[0][0]
     assert [q.setting for q in seen.questions] == ["source.instrument"]
+
+
+def test_fixings_that_state_another_time_than_the_ecb_s_are_offered_a_calendar(
+    tmp_path: Path,
+) -> None:
+    given_settings = {"frequency": "1d", "calendar": "24x5", "day_close": "16:00 Europe/Berlin"}
+    bars = bars_of(feed_of(tmp_path, **given_settings), date(2024, 2, 5), 90)
+    texts = written(bars["event_time"], "Europe/Berlin", "iso")
+    content = table(texts, bars)
+    with pytest.raises(FilesUnclear, match="daily bars of the feed feed close at 13:15 UTC") as no:
+        read_text(tmp_path, content, frequency="1d", calendar="target", stamp="close")
+    (question,) = no.value.questions
+    options = [dict(option.settings) for option in question.options]
+    assert {"calendar": "24x5", "day_close": "16:00 Europe/Berlin"} in options
+    same(read(feed_of(tmp_path, **given_settings, stamp="close")), bars, OHLC)
+
+
+def test_a_question_survives_the_way_between_processes(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, **FX)
+    (tmp_path / "a.csv").write_text(world.metatrader4(bars_of(feed, FIRST, 48), feed, "UTC"))
+    with pytest.raises(FilesUnclear) as caught:
+        read(feed)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert str(again) == str(caught.value)
+    assert again.questions == caught.value.questions

@@ -163,6 +163,15 @@ def test_lines_of_json_are_read_and_a_cut_line_is_named(tmp_path: Path) -> None:
         read(feed_of(tmp_path, **HOURLY))
 
 
+def test_rows_that_are_called_unfinished_are_left_out_and_counted(tmp_path: Path) -> None:
+    bars = hours()
+    rows = [{**row, "complete": i < 58} for i, row in enumerate(records(bars))]
+    (tmp_path / "a.json").write_text(json.dumps({"candles": rows}))
+    batch = read(feed_of(tmp_path, **HOURLY))
+    same(batch, bars.iloc[:58])
+    assert "2 rows are unfinished by the column 'complete'" in batch.provenance.notes
+
+
 def test_json_without_rows_says_which_forms_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"error": "limit", "code": {"a": 1}}')
     with pytest.raises(SourceError, match="no rows in a form that is read") as caught:
