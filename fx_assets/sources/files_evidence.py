@@ -27,7 +27,7 @@ DAY_CLOSES = (
 )
 """When the days of files of prices end, the most usual first."""
 _LOCAL_ENDS = ("America/New_York", "UTC", "Europe/London", "Europe/Berlin", "Asia/Tokyo")
-_OFFERED = 8
+_OFFERED, _A_YEAR = 8, 366
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,34 @@ def _closes_between(key: str, first: int, last: int) -> np.ndarray:
     return np.array([moment(market.event_time(d)) for d in days], dtype="datetime64[us]")
 
 
-def day_close_options(utc: np.ndarray, feed: FeedSpec, zone: str | None) -> tuple[Option, ...]:
-    """The ``day_close`` settings under which every daily close is one of the feed's."""
+def marks_to_closes(marks: np.ndarray, market: Calendar, opens: bool) -> np.ndarray:
+    """The closes of bars by the ends of days that they close at, or open at."""
+    if not opens:
+        return marks
+    ends = all_closes(market, marks)
+    return np.asarray(ends[np.minimum(np.searchsorted(ends, marks, "right"), len(ends) - 1)])
+
+
+def day_close_options(
+    utc: np.ndarray, feed: FeedSpec, zone: str | None, opens: bool
+) -> tuple[Option, ...]:
+    """The ``day_close`` settings under which every daily bar closes when one of the feed's does.
+
+    Those are offered by which the most bars are of open days, and of several that mean the same
+    the first one.
+
+    Parameters
+    ----------
+    utc
+        When bars close, or where ``opens`` when they open.
+    zone
+        Of the files, where that is known.
+    """
     known = utc[~np.isnat(utc)]
     if not len(known):
         return ()
     own = [zone] if zone and _is_zone(zone) else []
+    own += ["Europe/Berlin"] if feed.calendar == "target" else []
     candidates = [*(f"00:00 {name}" for name in own), *DAY_CLOSES]
     for name in [*own, *_LOCAL_ENDS]:
         local = known + offsets_of(known, name)
@@ -91,16 +113,24 @@ def day_close_options(utc: np.ndarray, feed: FeedSpec, zone: str | None) -> tupl
         if len(clocks) == 1 and clocks[0] % np.timedelta64(1, "m") == np.timedelta64(0):
             minutes = int(clocks[0] / np.timedelta64(1, "m"))
             candidates.append(f"{minutes // 60:02d}:{minutes % 60:02d} {name}")
-    found = []
     of_fixings = {"calendar": "24x5"} if feed.calendar == "target" else {}
-    for day_close in dict.fromkeys(candidates):
-        market = calendar(f"{of_fixings.get('calendar', feed.calendar)}|1d|{day_close}|0")
-        if np.isin(known, all_closes(market, known)).all():
-            found.append(
-                Option(
-                    {**of_fixings, "day_close": day_close}, f"all {len(known):,} bars close then"
-                )
-            )
+    name = of_fixings.get("calendar", feed.calendar)
+    markets = {close: calendar(f"{name}|1d|{close}|0") for close in dict.fromkeys(candidates)}
+    fitting = {
+        close: int(market.possible(marks_to_closes(known, market, opens)).sum())
+        for close, market in markets.items()
+        if np.isin(known, all_closes(market, known)).all()
+    }
+    most = max(fitting.values(), default=0)
+    last = instant_of(known.max()).date().toordinal()
+    found: list[Option] = []
+    alike: list[np.ndarray] = []
+    for close in (close for close, inside in fitting.items() if inside == most):
+        ends = _closes_between(markets[close].key, last, last + _A_YEAR)
+        if not any(np.isin(ends[2:-2], other).all() for other in alike):
+            alike.append(ends)
+            settings = {**of_fixings, "day_close": close}
+            found.append(Option(settings, f"all {len(known):,} bars close then"))
     return tuple(found)
 
 

@@ -61,7 +61,9 @@ def _judge_days(
     count, size = int(off.sum()), int(known.sum())
     if not count:
         return
-    options = list(day_close_options(marks, feed, clock.zone if not clock.stated.all() else None))
+    all_stated = bool(clock.stated.all())
+    zone, opens = None if all_stated else clock.zone, all_stated and clock.stamp != "close"
+    options = list(day_close_options(marks, feed, zone, opens))
     dates = times.dated or (times.at_midnight and not clock.stated.any())
     if dates and source.timezone:
         options.append(Option({"source.timezone": None}, "the dates name the bars' days"))
