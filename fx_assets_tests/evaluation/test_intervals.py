@@ -13,6 +13,7 @@ from fx_assets.evaluation.intervals import (
     ewma_volatility,
     fit_intervals,
     measure_coverage,
+    newest_volatility,
 )
 
 N = 3000
@@ -92,6 +93,7 @@ def test_ewma_volatility_depends_on_its_past_only_and_survives_nothing() -> None
     r = np.random.default_rng(3).standard_normal(600)
     assert ewma_volatility(r)[:400].tolist() == ewma_volatility(r[:400]).tolist()
     assert ewma_volatility(r)[-1] == ewma_volatility(r[-250:])[-1]
+    assert newest_volatility(r) == ewma_volatility(r)[-1]
     weights = 0.94 ** np.arange(250)
     assert ewma_volatility(r)[-1] == pytest.approx(
         np.sqrt(weights @ r[::-1][:250] ** 2 / weights.sum())
@@ -122,3 +124,51 @@ def test_too_few_rows_and_a_missing_volatility_are_refused() -> None:
         fit_intervals(backtest.head(99), "return", 0.9, volatility)
     with pytest.raises(NotEnoughDataError, match="volatility of every row"):
         fit_intervals(backtest, "return", 0.9)
+
+
+def test_coverage_learns_only_from_labels_that_were_known_before_the_block() -> None:
+    """Labels take 400 bars: what came at the end of the past was not known yet."""
+    rng = np.random.default_rng(5)
+    delay = 400
+    times = pd.date_range("2000-01-03", periods=N + delay, tz="UTC")
+    size = np.where(np.arange(N) < 1000, 1.0, 20.0)
+    backtest = rows(np.full(N, 1e-5), 1e-5 * size * rng.chisquare(1, N)).assign(
+        label_available_at=times[delay:]
+    )
+    found = measure_coverage(backtest, "volatility", 0.9, start=500, block=100)
+    at_once = measure_coverage(
+        backtest.assign(label_available_at=times[1 : N + 1]),
+        "volatility",
+        0.9,
+        start=500,
+        block=100,
+    )
+    # The larger variances are learnt of 400 bars later: as many blocks miss them.
+    assert found.n == at_once.n
+    missed = found.n * (at_once.measured - found.measured)
+    assert 100 < missed < 400
+
+
+def test_return_intervals_are_scaled_by_the_volatility_of_their_own_day() -> None:
+    """Volatility alternates from day to day, so that a day's neighbours are no stand-in."""
+    rng = np.random.default_rng(6)
+    sigma = np.where(np.arange(N) % 2, 0.001, 0.01)
+    backtest = rows(np.zeros(N), sigma * rng.standard_normal(N))
+    volatility = pd.Series(sigma, index=TIMES[:N])
+    model = fit_intervals(backtest, "return", 0.9, volatility)
+    for scale in (0.001, 0.01):
+        lower, upper = model.interval(0.0, scale)
+        assert (lower, upper) == pytest.approx((-1.645 * scale, 1.645 * scale), rel=0.1)
+    lower, upper = model.interval(0.002, 0.001)
+    assert (lower, upper) == pytest.approx((0.002 - 0.001645, 0.002 + 0.001645), rel=0.1)
+    found = measure_coverage(backtest, "return", 0.9, volatility)
+    assert found.measured == pytest.approx(0.9, abs=0.02)
+    calm = np.arange(N) % 2 == 1
+    inside = [
+        lower <= came <= upper
+        for came, (lower, upper) in zip(
+            backtest["target"], (model.interval(0.0, v) for v in sigma), strict=True
+        )
+    ]
+    assert np.mean(np.array(inside)[calm]) == pytest.approx(0.9, abs=0.02)
+    assert np.mean(np.array(inside)[~calm]) == pytest.approx(0.9, abs=0.02)

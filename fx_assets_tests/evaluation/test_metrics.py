@@ -169,3 +169,17 @@ def test_cumulative_advantage_ends_at_the_sum_of_loss_differences() -> None:
     expected = 300 * 0.25 - np.square(rows["target"] - rows["prediction"]).sum()
     assert table["advantage"].iloc[-1] == pytest.approx(expected)
     assert str(table["event_time"].dtype) == "datetime64[us, UTC]"
+
+
+def test_percentile_intervals_have_the_nominal_share_of_the_draws_inside() -> None:
+    """Of a mean of independent rows, 95 % reach 1.96 standard errors to both sides."""
+    rng = np.random.default_rng(3)
+    errors = rng.standard_normal(4000)
+    rows = pd.DataFrame({"prediction": 0.0, "target": errors, "baseline": 0.0})
+    for coverage, reach in ((0.95, 1.96), (0.9, 1.645), (0.5, 0.674)):
+        table = score(rows, "return", 1, coverage=coverage, n_boot=4000)
+        half = (value(table, "mse", "upper") - value(table, "mse", "lower")) / 2
+        error = np.square(errors).std() / np.sqrt(len(errors))
+        assert half == pytest.approx(reach * error, rel=0.06)
+    default = score(rows, "return", 1, n_boot=4000)
+    assert default.equals(score(rows, "return", 1, coverage=0.95, n_boot=4000))

@@ -363,3 +363,65 @@ def test_no_champion_has_seen_a_label_from_after_the_decision_time(
 def test_an_empty_ledger_has_no_champion() -> None:
     with pytest.raises(NoChampionError, match="ledger of decisions is empty"):
         active_champion([], datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_a_tuned_recipe_on_trial_at_a_look_counts_once_for_each_setting_it_compared() -> None:
+    items = WORLD.evidence({**NOISE, "xgboost": "noise"}, 2500)
+    items = [replace(i, trials=20) if i.candidate == "xgboost" else i for i in items]
+    as_of = WORLD.as_of(2500)
+    look = decide(SPEC, [], items, as_of + timedelta(days=1), as_of)[-1]
+    assert look.trials == 21
+    assert look.thresholds.clark_west_p == pytest.approx(0.05 / 21)
+
+
+def test_a_tuned_recipe_needs_more_evidence_than_one_that_was_tried_once() -> None:
+    world = World(n=2500, seed=11, edge=0.035)
+    items, as_of = world.evidence({"xgboost": "skilled"}, 2500), world.as_of(2500)
+    once = decide(SPEC, [], items, as_of + timedelta(days=1), as_of)[-1]
+    assert once.verdict == "replace"
+    found = once.statistics_of("xgboost")
+    assert found is not None
+    assert found.clark_west_p is not None
+    settings = int(0.05 / found.clark_west_p) + 1
+    tuned = [replace(i, trials=settings) if i.candidate == "xgboost" else i for i in items]
+    often = decide(SPEC, [], tuned, as_of + timedelta(days=1), as_of)[-1]
+    assert often.verdict == "keep"
+    assert "Clark–West" in often.sentence
+
+
+def test_old_successes_do_not_bring_a_demoted_recipe_back() -> None:
+    world, streams = World(n=3000, seed=1), {"logistic_regression": "skilled"}
+    came = world.rows["target"].to_numpy()
+    world.says["skilled"][2000:2100] = np.where(came[2000:2100] > 0, 0.46, 0.54)
+    world.says["skilled"][2100:] = 0.5
+    ledger = world.decide([], streams, 2000)
+    ledger += world.decide(ledger, streams, 2100)
+    assert [d.verdict for d in ledger] == ["bootstrap", "replace", "demote"]
+    later = world.decide(ledger, streams, 2900)[-1]
+    found = later.statistics_of("logistic_regression")
+    assert found is not None
+    assert later.looked
+    assert found.clark_west_p is not None
+    assert found.clark_west_p < later.thresholds.clark_west_p
+    assert found.skill > later.thresholds.min_skill
+    assert found.trailing_skill >= 0
+    assert later.champion == BASELINE
+    assert [o for o in found.objections if "after its demotion" in o]
+
+
+def test_a_challenger_that_lost_lately_is_not_promoted_on_what_it_won_before() -> None:
+    world = World(n=2600, seed=9)
+    came = world.rows["target"].to_numpy()
+    world.says["skilled"][2100:] = np.where(came[2100:] > 0, 0.48, 0.52)
+    look = world.decide([], {"logistic_regression": "skilled"}, 2600)[-1]
+    found = look.statistics_of("logistic_regression")
+    assert found is not None
+    assert found.clark_west_p is not None
+    assert found.clark_west_p < look.thresholds.clark_west_p
+    assert found.skill > look.thresholds.min_skill
+    assert found.trailing_skill < 0
+    assert look.verdict == "keep"
+    assert found.objections == (
+        f"skill {100 * found.trailing_skill:+.2f} % on the newest 500 rows: it would be demoted at "
+        "once",
+    )
