@@ -183,7 +183,9 @@ def _refuse_unreadable(
     text = _first_unread(table, layout, i)
     raise SourceError(
         f"{int(unread.sum())} of {size} rows have no number that can be read; {where} has {text}.",
-        remedy="Set source.decimal and source.thousands, or source.columns.",
+        remedy="Export the file again: its cells hold NUL bytes (\\x00)."
+        if "\\x00" in text
+        else "Set source.decimal and source.thousands, or source.columns.",
     )
 
 

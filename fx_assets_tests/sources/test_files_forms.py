@@ -585,6 +585,14 @@ def test_a_nul_byte_inside_a_number_is_no_number(tmp_path: Path) -> None:
     same(batch, bars.drop(index=4).reset_index(drop=True))
 
 
+def test_a_file_full_of_nul_bytes_is_to_be_exported_again(tmp_path: Path) -> None:
+    text = csv_of(hours(), HEAD).replace(".", ".\0")
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(SourceError, match="no number that can be read") as caught:
+        read(feed_of(tmp_path, **HOURLY))
+    assert "NUL bytes" in caught.value.remedy
+
+
 @pytest.mark.parametrize("size", [131_073, 1_000_000])
 def test_a_field_of_any_length_is_read(tmp_path: Path, size: int) -> None:
     bars = hours()
