@@ -398,6 +398,7 @@ PREDICTIONS = Table(
         Column("as_of_close", NUMBER, "that bar's close", "of the quote"),
         Column("decision_time", INSTANT, "what was known by then was used"),
         _TARGET_TIME,
+        Column("target_day", TEXT, "the market's day of the bar that it is about"),
         _PREDICTION,
         Column("lower", NUMBER, "of its interval", "of the target"),
         Column("upper", NUMBER, "of its interval", "of the target"),

@@ -65,6 +65,11 @@ def json_bytes(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
+def spliced(content: bytes) -> Any:
+    """JSON that was encoded elsewhere, as a part of what is to be encoded."""
+    return msgspec.Raw(content)
+
+
 def json_answer(value: Any, headers: Mapping[str, str] | None = None, status: int = 200) -> Raw:
     """A value as a JSON response."""
     return Raw(json_bytes(value), status=status, headers=headers)

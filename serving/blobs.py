@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fx_assets.lake.blobs import BlobStore
+from fx_assets.lake.location import Location
+from serving.settings import Settings
 
 
 class Files(BlobStore):
@@ -23,3 +25,8 @@ class Files(BlobStore):
     def list_blobs(self, prefix: str) -> list[str]:
         """The paths that begin with ``prefix``."""
         return self.paths(prefix)
+
+
+def served(settings: Settings) -> Location:
+    """The lake as the server reads it: within its deadline, and unnamed in messages."""
+    return Location(settings.lake_root, patience=settings.read_seconds / 2, discreet=True)

@@ -117,6 +117,6 @@ def _value_at(content: bytes, path: str) -> object:
                 value = value[part]
             else:
                 return None
-    except (msgspec.DecodeError, IndexError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
         return None
     return value if isinstance(value, str | int | float | bool) else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from serving.market import bar_day, day_known
 from serving.schemas import Measure, ModelCard
 from serving.service import Service
 
@@ -31,6 +33,7 @@ def model_card(
         training={
             "rows": manifest.n_rows,
             "trained_through": manifest.trained_through,
+            "trained_through_day": bar_day(manifest.calendar, manifest.trained_through),
             "label_end": manifest.label_end,
             "data_as_of": manifest.data_as_of,
             "row_hash": manifest.train_row_hash,
@@ -38,7 +41,7 @@ def model_card(
             "dagster_run_id": manifest.dagster_run_id,
         },
         decision=manifest.decision,
-        history=history,
+        history=[_with_day(record, manifest.calendar) for record in history],
         metrics=metrics,
         skill=service.skill,
         intervals=manifest.intervals,
@@ -50,3 +53,9 @@ def model_card(
         parity={"measured": manifest.parity, "tolerance": manifest.tolerance},
         files={name: facts.model_dump() for name, facts in manifest.files.items()},
     )
+
+
+def _with_day(record: dict[str, Any], calendar: str) -> dict[str, Any]:
+    """A decision with the market's day of the newest bar that it knew."""
+    known = datetime.fromisoformat(str(record["data_as_of"]))
+    return record | {"data_day": day_known(calendar, known)}

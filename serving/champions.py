@@ -37,6 +37,10 @@ class Champion:
         ranges = [manifest.input_ranges.get(name, (None, None)) for name in self.names]
         self._least = np.array([-np.inf if low is None else low for low, _ in ranges])
         self._greatest = np.array([np.inf if high is None else high for _, high in ranges])
+        bounds = [
+            _POSSIBLE[manifest.target] if name in _OF_TARGETS else _ANY for name in self.names
+        ]
+        self._lowest, self._highest = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
         self.ref = ChampionRef(
             name=manifest.candidate,
             family=manifest.family,
@@ -84,6 +88,53 @@ class Champion:
                 raise self._misnamed(row, where) from None
         return out
 
+    def require_possible(self, inputs: np.ndarray) -> None:
+        """Refuse rows that no bars can give: an infinite input, or a share of ups beyond 0 and 1.
+
+        Raises
+        ------
+        Problem
+            409: names row, input and value.
+        """
+        wrong = ~(np.isfinite(inputs) & (inputs >= self._lowest) & (inputs <= self._highest))
+        if not wrong.any():
+            return
+        row, column = (int(place[0]) for place in np.nonzero(wrong))
+        name, value = self.names[column], float(inputs[row, column])
+        least, most = self._lowest[column], self._highest[column]
+        limits = f"from {least:g} to {most:.4g}" if least > -_LARGEST else "a finite number"
+        raise Problem(
+            409,
+            "impossible-input",
+            f"{name} of row {row} is {value:g}; it can only be {limits}.",
+            field=name,
+            value=value,
+            remedy="Give inputs that bars can have; GET "
+            f"/v1/forecasts/{self.manifest.forecast}/model has their units and training ranges.",
+        )
+
+    def require_sensible(self, value: float) -> None:
+        """Refuse an answer that its target cannot have, such as a negative variance.
+
+        Raises
+        ------
+        Problem
+            409: the inputs lead there.
+        """
+        least, most = _POSSIBLE[self.manifest.target]
+        if least <= value <= most:
+            return
+        raise Problem(
+            409,
+            "impossible-input",
+            f"From these inputs the champion of {self.manifest.forecast} computes {value:g}, which "
+            f"no {self.manifest.target} can be.",
+            field="features",
+            value=value,
+            remedy="Give inputs within the training ranges of "
+            f"GET /v1/forecasts/{self.manifest.forecast}/model.",
+        )
+
     def out_of_range(self, inputs: np.ndarray) -> list[str]:
         """The inputs of one row that lie outside of what training saw."""
         row = inputs[0]
@@ -124,6 +175,14 @@ class Champion:
         )
 
 
+_OF_TARGETS = frozenset({"baseline_mean", "last_target"})
+"""Inputs that are outcomes, or means of them."""
+_LARGEST = float(np.finfo(np.float64).max)
+_ANY = (-_LARGEST, _LARGEST)
+_POSSIBLE: dict[str, tuple[float, float]] = {
+    "direction": (0.0, 1.0), "return": _ANY, "volatility": (0.0, _LARGEST),
+}  # fmt: skip
+"""What a target can be."""
 _UNITS = {
     "log_return": "log return of one bar; lag 0 is the newest",
     "baseline_mean": "mean of all targets known so far, in units of the target",

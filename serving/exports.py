@@ -1,4 +1,4 @@
-"""Pages of rows as JSON values, CSV or Parquet; runs in the child."""
+"""Pages of rows as JSON, CSV or Parquet; runs in the child."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,7 +24,7 @@ def paged(rows: list[dict[str, Any]], columns: Sequence[str], further: bool, for
         return Page(_to_csv(rows, columns), oldest)
     if form == "parquet":
         return Page(_to_parquet(rows, columns), oldest)
-    return Page(list(rows), oldest)
+    return Page(msgspec.json.encode(rows), oldest)
 
 
 def _to_csv(rows: Sequence[Row], columns: Sequence[str]) -> bytes:

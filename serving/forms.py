@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from starlette.requests import Request
 
@@ -21,9 +20,10 @@ CONTENT_TYPES: dict[Form, bytes] = {
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, newest first, or a file of them."""
+    """Rows, newest first, in one of the forms."""
 
-    content: list[Mapping[str, Any]] | bytes
+    content: bytes
+    """Of JSON, the list of rows."""
     oldest: datetime | None
     """Event time of the last row, if older ones follow."""
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from itertools import count
 from secrets import token_hex
 from time import perf_counter, time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fx_assets.errors import FxAssetsError
 from serving import metrics
 from serving.access_log import AccessLog, Entry
-from serving.problems import Problem, unavailable
+from serving.problems import Problem, crashed, unavailable
 from serving.security import Key, Keys, Limiter, authorise
 from serving.shortcuts import Shortcuts, read_body
 
@@ -24,8 +26,12 @@ SECURITY_HEADERS = [
 ]
 API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 API_HEADERS = [*SECURITY_HEADERS, API_POLICY]
+NOTHING_SENT = 0
+GONE = 499
+"""What is counted where the client left before its answer (as nginx does); never sent."""
 DRAINED = 4
 """Bodies up to so many times the limit are read to their end before they are refused."""
+_log = logging.getLogger("serving")
 _ID = re.compile(rb"[A-Za-z0-9_.\-]{1,64}")
 _METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
@@ -60,7 +66,7 @@ class Gate:
         else:
             request_id = f"{self._start}-{next(self._count):x}"
         scope["request_id"] = request_id
-        status = 500
+        status = NOTHING_SENT
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -89,12 +95,15 @@ class Gate:
                 made = shortcut.handler(name, headers, content)
                 status = made.status_code
                 await made.send(send, (b"x-request-id", request_id.encode()), *API_HEADERS)
-        except FxAssetsError as error:
-            await unavailable(error).response(request_id)(scope, receive, answer)
-        except Problem as problem:
-            if problem.document.status == 413:
+        except ClientDisconnect:
+            status = GONE
+        except Exception as error:
+            refusal = _refusal(error, request_id)
+            if refusal.document.status == 413:
                 await _drain(receive, DRAINED * self._max_body)
-            await problem.response(request_id)(scope, receive, answer)
+            if status != NOTHING_SENT:
+                raise
+            await refusal.response(request_id)(scope, receive, answer)
         finally:
             self._record(scope, status, perf_counter() - began, request_id, key)
 
@@ -129,6 +138,15 @@ class Gate:
                     ms=round(seconds * 1e3, 3),
                 )
             )
+
+
+def _refusal(error: Exception, request_id: str) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, FxAssetsError):
+        return unavailable(error)
+    _log.error("Request %s crashed", request_id, exc_info=error)
+    return crashed()
 
 
 async def _drain(receive: Receive, limit: int) -> None:

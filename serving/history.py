@@ -16,6 +16,7 @@ from fx_assets.registry.bundle_records import Manifest
 from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES
 from serving.exports import paged
 from serving.forms import Form, Page
+from serving.market import bar_day
 from serving.own_rows import newest_rows, own_rows
 from serving.schemas import HistoryRow, Mode
 from serving.tables import finite, instant, instants, numbers, texts
@@ -51,7 +52,9 @@ def _issued(
     return [
         HistoryRow(
             event_time=instant(times[i]),
+            day=bar_day(manifest.calendar, instant(times[i])),
             target_time=instant(ends[i]),
+            target_day=bar_day(manifest.calendar, instant(ends[i])),
             mode=cast("Mode", modes[i]),
             champion=names[i],
             version=versions[i],
@@ -120,7 +123,9 @@ def _backtest(reader: Reader, manifest: Manifest, window: Window) -> tuple[list[
     return [
         HistoryRow(
             event_time=instant(times[i]),
+            day=bar_day(manifest.calendar, instant(times[i])),
             target_time=instant(ends[i]),
+            target_day=bar_day(manifest.calendar, instant(ends[i])),
             mode="backtest",
             champion=name,
             version=None,
@@ -147,9 +152,10 @@ def price_page(
         else ()
     )
     fixed = ("event_time", "available_at", "open", "high", "low", "close", "volume")
+    shown = ("event_time", "day", *fixed[1:], *names)
     bars = reader.read(PRICES.name, manifest.feed, fixed)
     if bars is None:
-        return paged([], (*fixed, *names), False, form)
+        return paged([], shown, False, form)
     times = instants(bars, "event_time")
     rows, further = window.select(times, np.ones(len(times), dtype=bool))
     known = instants(bars, "available_at")
@@ -159,6 +165,7 @@ def price_page(
     for i in rows.tolist():
         row: dict[str, Any] = {
             "event_time": instant(times[i]),
+            "day": bar_day(manifest.calendar, instant(times[i])),
             "available_at": instant(known[i]),
             **{name: finite(column[i]) for name, column in values.items()},
         }
@@ -166,7 +173,7 @@ def price_page(
         for name in names:
             row[name] = None if at is None else finite(computed[name][at])
         out.append(row)
-    return paged(out, (*fixed, *names), further, form)
+    return paged(out, shown, further, form)
 
 
 def _features(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from fx_assets.calendars import calendar, moment
+from fx_assets.calendars import calendar, instant_of, moment
 from serving.schemas import Bar, Data, Verdict
 
 EPOCH = date(1970, 1, 1).toordinal()
 FIRST_YEAR, LAST_YEAR = 1970, 2200
+LONGEST_PAUSE = timedelta(days=14)
 _MANY = 40_000
 
 
@@ -77,6 +78,22 @@ def _facts_of_close(key: str, event_time: datetime) -> BarFacts:
 def target_time(key: str, event_time: datetime, horizon: int) -> datetime:
     """When the bar closes that is due ``horizon`` bars after one."""
     return calendar(key).next_close(event_time, horizon)
+
+
+@lru_cache(maxsize=65_536)
+def bar_day(key: str, event_time: datetime) -> date:
+    """The market's day of the bar that closes at an instant."""
+    return calendar(key).bar_day(event_time)
+
+
+@lru_cache(maxsize=4096)
+def day_known(key: str, instant: datetime) -> date:
+    """The market's day of the newest bar that is published by an instant."""
+    market = calendar(key)
+    today = market.day_of(instant)
+    due = market.closes(today - LONGEST_PAUSE, today)
+    known = due[market.published(due) <= moment(instant)]
+    return market.bar_day(instant_of(known[-1])) if len(known) else market.bar_day(instant)
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from fx_assets.lake.reader import Reader
 from fx_assets.registry.bundle_records import Manifest
 from fx_assets.tables import OUTCOMES
 from serving.history import backtest_rows
+from serving.market import bar_day
 from serving.measures import backtest_measures
 from serving.own_rows import newest_rows, own_rows
 from serving.schemas import Bin, ChampionRef, Coverage, Measure, Performance, SkillPoint
@@ -61,7 +62,13 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
         target, prediction, baseline, manifest.target, manifest.horizon, window=window
     )
     points = [
-        SkillPoint(instant(times[i]), finite(value), finite(lower), finite(upper))
+        SkillPoint(
+            instant(times[i]),
+            bar_day(manifest.calendar, instant(times[i])),
+            finite(value),
+            finite(lower),
+            finite(upper),
+        )
         for i, value, lower, upper in zip(
             moving.last, moving.value, moving.lower, moving.upper, strict=True
         )

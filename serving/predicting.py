@@ -19,7 +19,14 @@ MOST_BARS = 20_000
 
 
 def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Forecast]:
-    """Forecasts of an (n, p) matrix of the champion's inputs, as of the newest bar."""
+    """Forecasts of an (n, p) matrix of the champion's inputs, as of the newest bar.
+
+    Raises
+    ------
+    Problem
+        409: a row is one that no bars can give.
+    """
+    service.champion.require_possible(inputs)
     context = service.context
     volatility = None if context is None else context.volatility
     mean = None if context is None else context.baseline_mean
@@ -28,6 +35,8 @@ def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Foreca
         volatility=float("nan") if volatility is None else volatility,
         baseline_mean=float("nan") if mean is None else mean,
     )
+    for one in made:
+        service.champion.require_sensible(one.prediction)
     answers = [service.supplied(one, data=data, has_baseline=mean is not None) for one in made]
     for answer in answers:
         metrics.predicted(service, answer.value, answer.out_of_range)
@@ -107,6 +116,7 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
             remedy=error.remedy or "",
         ) from None
     made = champion.predictor.newest(columns)
+    champion.require_sensible(made.prediction)
     data = data_facts(key, event_time, as_of, pairs[-1][1].close, now)
     answer = service.supplied(made, data=data)
     metrics.predicted(service, answer.value, answer.out_of_range)

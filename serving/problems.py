@@ -144,12 +144,17 @@ async def on_validation_error(request: Request, error: Exception) -> Raw:
 
 async def on_crash(request: Request, error: Exception) -> Raw:  # noqa: ARG001
     """Exception handler for everything else; the log has the traceback, the client does not."""
+    return crashed().response(_request_id(request))
+
+
+def crashed() -> Problem:
+    """What nobody foresaw."""
     return Problem(
         500,
         "internal-error",
         "The server failed to answer.",
         remedy="Report the instance; the server's log has the reason under it.",
-    ).response(_request_id(request))
+    )
 
 
 def _request_id(request: Request) -> str:

@@ -97,6 +97,7 @@ class Forecast(Struct, kw_only=True):
     baseline: Baseline
     decision_time: Instant
     target_time: Annotated[datetime, Meta(description="When the predicted bar closes (UTC).")]
+    target_day: Annotated[date, Meta(description="The market's day of the predicted bar.")]
     mode: Annotated[
         Mode,
         Meta(
@@ -199,7 +200,9 @@ class HistoryRow(Struct, kw_only=True):
     """A prediction and what came of it."""
 
     event_time: Instant
+    day: Annotated[date, Meta(description="The market's day of the bar that it is made from.")]
     target_time: Instant
+    target_day: Annotated[date, Meta(description="The market's day of the bar it is about.")]
     mode: Mode
     champion: str
     version: Annotated[str | None, Meta(description="Null for a backtest.")]
@@ -220,6 +223,7 @@ class History(Struct):
     """A page of predictions, newest first."""
 
     forecast: str
+    bars_a_year: Annotated[int, Meta(description="About how many bars the feed has in a year.")]
     rows: list[HistoryRow]
     next: Annotated[str | None, Meta(description="Path of the next page of older rows.")]
 
@@ -241,6 +245,7 @@ class SkillPoint(Struct):
     """Skill over the window of outcomes that ends here."""
 
     event_time: Instant
+    day: Day
     skill: float | None
     lower: float | None
     upper: float | None

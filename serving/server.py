@@ -6,9 +6,9 @@ import hashlib
 from datetime import datetime
 
 from fx_assets import clock
-from fx_assets.lake.location import Location
 from serving import metrics
 from serving.answers import JSON, Prepared, json_bytes
+from serving.blobs import served
 from serving.problems import Problem
 from serving.reading import Tables
 from serving.service import Service
@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, settings: Settings, *, private: bool) -> None:
         self.settings = settings
-        self.tables = Tables(Location(settings.lake_root))
+        self.tables = Tables(served(settings), settings.read_seconds)
         self.store = Store(settings, self.tables)
         self.shortcuts = Shortcuts()
         self.visibility = "private" if private else "public"

@@ -14,7 +14,7 @@ from fx_assets.registry.wording import caveat_of, sentence
 from serving.answers import json_bytes
 from serving.champions import Champion
 from serving.context import Context, Drift, Live
-from serving.market import data_facts, target_time
+from serving.market import bar_day, data_facts, target_time
 from serving.problems import Problem
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
 
@@ -87,6 +87,7 @@ class Service:
         manifest = self.champion.manifest
         version = int(str(row["champion_version"]).removeprefix("v"))
         same = version == manifest.version
+        day = bar_day(manifest.calendar, row["target_time"])
         return Forecast(
             forecast=self.name,
             instrument=row["instrument"],
@@ -99,6 +100,7 @@ class Service:
             baseline=Baseline(row["baseline_name"], row["baseline"]),
             decision_time=row["decision_time"],
             target_time=row["target_time"],
+            target_day=day,
             mode=row["mode"],
             data=data_facts(
                 manifest.calendar,
@@ -129,7 +131,7 @@ class Service:
                 failed_checks=_failed_checks(row),
             ),
             stale=self.stale,
-            sentence=sentence(row, self.champion.predictor),
+            sentence=sentence(dict(row) | {"target_day": day.isoformat()}, self.champion.predictor),
             issued_at=row["issued_at"],
         )
 
@@ -143,6 +145,7 @@ class Service:
         """A prediction from the caller's data as an answer."""
         champion = self.champion
         manifest = champion.manifest
+        target = target_time(manifest.calendar, data.event_time, manifest.horizon)
         return Forecast(
             forecast=manifest.forecast,
             instrument=manifest.instrument,
@@ -156,7 +159,8 @@ class Service:
                 str(manifest.baseline["family"]), made.baseline if has_baseline else None
             ),
             decision_time=data.as_of,
-            target_time=target_time(manifest.calendar, data.event_time, manifest.horizon),
+            target_time=target,
+            target_day=bar_day(manifest.calendar, target),
             mode=_SUPPLIED,
             data=data,
             champion=cast("ChampionRef", champion.ref_json),

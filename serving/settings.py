@@ -29,6 +29,13 @@ class Settings(BaseSettings):
     patience_seconds: PositiveFloat = Field(
         default=1.0, description="How long a start waits for the lake before it serves without."
     )
+    read_seconds: PositiveFloat = Field(
+        default=10.0,
+        description="Longest that a read of the lake may take before 503.",
+    )
+    trial_seconds: PositiveFloat = Field(
+        default=5.0, description="Longest that a new bundle may take to compute its golden rows."
+    )
     cache: Path | None = Field(
         default=None,
         description="Folder of last good champions; unset means 'serving' in the platform's cache.",

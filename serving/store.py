@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from fx_assets.errors import FxAssetsError, RegistryError
-from fx_assets.lake.location import Location
 from fx_assets.registry.bundle import load
 from fx_assets.registry.bundle_records import pointer_path
 from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
-from serving.blobs import Files
+from serving.blobs import Files, served
 from serving.champions import Champion
 from serving.declared import Declarations
 from serving.problems import Problem, shortened
@@ -22,10 +21,13 @@ from serving.reading import Tables, sources
 from serving.service import Service
 from serving.settings import Settings
 from serving.snapshot import Snapshot
+from serving.trials import Copy, Trial, TrialError
 
 _log = logging.getLogger("serving")
 RETRY_REFUSED = 10
 """Looks between two trials of a bundle that was refused and has not changed."""
+RETRY_HARMFUL = 600
+"""The same, of one that hung or crashed: each trial holds the look up."""
 
 Listener = Callable[["Store"], None]
 
@@ -38,7 +40,7 @@ class Store:
     """
 
     def __init__(self, settings: Settings, tables: Tables) -> None:
-        location = Location(settings.lake_root)
+        location = served(settings)
         self.services: Mapping[str, Service] = {}
         self.lake_problem: str | None = "The lake has not been looked at yet."
         self.refused: Mapping[str, str] = {}
@@ -50,12 +52,14 @@ class Store:
         self._services: Mapping[str, Service] = {}
         self._declarations = Declarations(PlatformSettings().declared_folder)
         self._tables = tables
-        self._files = Files(location)
+        self._files, self._label = Files(location), location.label
         self._snapshot = Snapshot(settings.cache_folder, settings.lake_root)
+        self._trial = Trial(settings.trial_seconds)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._listeners: list[Listener] = []
         self._tried: dict[str, tuple[bytes, str, int]] = {}
         self._stamps: dict[str, object] = {}
+        self._warned: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
     def listen(self, listener: Listener) -> None:
@@ -75,6 +79,7 @@ class Store:
         """End the looking."""
         if self._task is not None:
             self._task.cancel()
+        self._trial.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     @property
@@ -94,16 +99,6 @@ class Store:
         if service is None:
             raise self._absent(name)
         return service
-
-    def file(self, path: str) -> bytes | None:
-        """A file of the lake, or ``None`` where there is none; takes as long as the storage.
-
-        Raises
-        ------
-        LakeError
-            The storage cannot be reached.
-        """
-        return self._files.read_blob(path) if self._files.blob_exists(path) else None
 
     def any(self) -> Mapping[str, Service]:
         """All forecasts.
@@ -166,7 +161,7 @@ class Store:
         return Problem(
             503,
             "nothing-published",
-            f"No champion has been published yet in the lake at {self._settings.lake_root}.{away}",
+            f"No champion has been published yet in the lake at {self._label}.{away}",
             remedy="Run `make run`, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
             headers={"retry-after": "5"},
         )
@@ -194,7 +189,12 @@ class Store:
 
     def _restored(self) -> dict[str, Service]:
         """The last good copies of what is declared."""
-        self._services = self._snapshot.restore()
+        try:
+            self._services = self._snapshot.restore()
+        except OSError as error:
+            _log.warning("The last good copies cannot be read: %s", error)
+        if not self._services:
+            self._trial.start()
         foreign: dict[str, str] = {}
         declared = self._as_declared(self._services, foreign)
         self.foreign = foreign
@@ -217,7 +217,7 @@ class Store:
         present = {**self._services, **self.services}
         try:
             names = set(self._files.folders("bundles"))
-            self.lake_problem = None if names else _nothing_there(self._settings.lake_root)
+            self.lake_problem = None if names else _nothing_there(self._label)
         except (FxAssetsError, OSError) as error:
             names, self.lake_problem = set(), _text(error)
         refused: dict[str, str] = {}
@@ -231,6 +231,7 @@ class Store:
         declared = self._as_declared(found, foreign)
         self._services = found
         self.foreign = foreign
+        self._trial.rest()
         return declared
 
     def _champion(
@@ -250,11 +251,15 @@ class Store:
         else:
             try:
                 return self._load(name, pointer, present)
-            except (FxAssetsError, ValueError, KeyError, TypeError) as error:
+            except Exception as error:
                 reason = _text(error)
                 if tried != pointer:
                     _log.error("A bundle of %s was refused: %s", name, reason)
-                again = 0 if isinstance(error, RegistryError) else RETRY_REFUSED
+                again = RETRY_REFUSED
+                if isinstance(error, TrialError):
+                    again = RETRY_HARMFUL
+                elif isinstance(error, RegistryError):
+                    again = 0
                 self._tried[name] = (pointer, reason, again)
         if present is None:
             refused[name] = reason
@@ -262,7 +267,10 @@ class Store:
         return replace(present, stale=None, refused=reason)
 
     def _load(self, name: str, pointer: bytes, present: Service | None) -> Service:
-        champion = Champion(load(self._files, name))
+        copy = Copy(self._files, name)
+        self._trial.check(copy)
+        champion = Champion(load(copy, name))
+        pointer = copy.read_blob(pointer_path(name))
         same = present is not None and (
             present.champion.manifest.series == champion.manifest.series
         )
@@ -273,9 +281,9 @@ class Store:
         before = f"version {present.champion.version}" if present else "nothing"
         _log.info("%s: version %s follows %s", name, champion.version, before)
         try:
-            self._snapshot.save_champion(self._files, service)
+            self._snapshot.save_champion(copy, service)
         except (FxAssetsError, OSError) as error:
-            _log.warning("The last good copy of %s could not be kept: %s", name, error)
+            self._warn_of_copy(name, error)
         return service
 
     async def _newest(self, service: Service) -> Service:
@@ -289,14 +297,25 @@ class Store:
             stamps = await self._tables.stamps([*read, *watched])
             if self._stamps.get(service.name) == stamps:
                 return service
-            row, context, drift = await self._tables.derive(read, "serving.newest:newest", manifest)
-            live = await self._tables.derive(watched, "serving.watched:live", manifest)
-            fresh = replace(service, row=row, context=context, drift=drift, live=live)
+            name, first = service.name, "serving.newest:newest"
+            row, context, drift = await self._tables.derive(name, read, first, manifest)
+            live = await self._tables.derive(name, watched, "serving.watched:live", manifest)
+        except Exception as error:
+            if not isinstance(error, FxAssetsError | OSError):
+                _log.exception("The newest rows of %s could not be read", service.name)
+            return replace(service, stale=_text(error))
+        fresh = replace(service, row=row, context=context, drift=drift, live=live)
+        try:
             self._snapshot.save_newest(fresh)
         except (FxAssetsError, OSError) as error:
-            return replace(service, stale=_text(error))
+            self._warn_of_copy(service.name, error)
         self._stamps[service.name] = stamps
         return fresh
+
+    def _warn_of_copy(self, name: str, error: Exception) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            _log.warning("No last good copy of %s can be kept: %s", name, _text(error))
 
 
 def _text(error: Exception) -> str:

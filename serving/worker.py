@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from typing import TYPE_CHECKING
 
 from serving import pandas_free
+from serving.child import end_with
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
 
 def create_app() -> FastAPI:
     """The application, in a process of its own."""
+    supervisor = multiprocessing.parent_process()
+    if supervisor is not None:
+        end_with(supervisor.pid or 0, signal.SIGTERM)
     pandas_free.enforce()
     from serving import app
 

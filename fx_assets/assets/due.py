@@ -126,7 +126,9 @@ def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None
     prices = lake.read(PRICES.name, feed.name)
     newest = prices["available_at"].max()
     if newest - decisions["data_as_of"].max() >= RETRAIN_EVERY:
-        return f"the last decision knew bars until {decisions['data_as_of'].max():%Y-%m-%d} only"
+        known = prices["available_at"] <= decisions["data_as_of"].max()
+        last = feed.market.label(prices["event_time"][known].max())
+        return f"the last decision knew bars until {last} only"
     return None
 
 

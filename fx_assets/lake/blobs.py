@@ -47,7 +47,7 @@ class BlobStore:
                 data = None
         if data is None:
             raise LakeError(
-                f"There is no file {path} in the lake at {self.location.root}.",
+                f"There is no file {path} in the lake at {self.location.label}.",
                 remedy="Run the step that writes it, or check FX_ASSETS_LAKE.",
             )
         return data
@@ -93,7 +93,7 @@ class BlobStore:
             temporary.unlink(missing_ok=True)
 
     def _read_object(self, path: str) -> bytes | None:
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             answer = self._s3().get_object(Bucket=self.location.bucket, Key=self.location.key(path))
@@ -101,6 +101,8 @@ class BlobStore:
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
+            raise self._error(path, error) from None
+        except BotoCoreError as error:
             raise self._error(path, error) from None
         return data
 
@@ -135,7 +137,7 @@ class BlobStore:
 
     def _error(self, path: str, error: Exception) -> LakeError:
         return LakeError(
-            f"{path} in the lake at {self.location.root}: {self.location.redact(error)}",
+            f"{path} in the lake at {self.location.label}: {self.location.redact(error)}",
             remedy="Check that the storage can be reached and that its credentials allow this.",
         )
 

@@ -21,9 +21,21 @@ class Location:
     Options for S3 are the standard ``AWS_*`` variables (``AWS_ENDPOINT_URL``, ``AWS_REGION``,
     ``AWS_ACCESS_KEY_ID``, ...); ``storage_options`` win over the environment. Commits use the
     conditional PUT of S3, so no lock service is needed.
+
+    ``patience`` is how many seconds a reader waits for one answer of S3, without a second attempt;
+    writers leave it out and are patient. A ``discreet`` one names neither bucket nor endpoint in
+    messages, which a server shows to everybody.
     """
 
-    def __init__(self, root: str, storage_options: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        storage_options: dict[str, str] | None = None,
+        *,
+        patience: float | None = None,
+        discreet: bool = False,
+    ) -> None:
+        self.patience, self.discreet = patience, discreet
         scheme, separator, _ = root.partition("://")
         self.is_remote = bool(separator)
         escape = _ESCAPE.search(root if separator else str(Path(root).expanduser().resolve()))
@@ -52,6 +64,12 @@ class Location:
         self.root = root.rstrip("/")
         self.bucket, self.prefix = address.netloc, address.path.strip("/")
         self.storage_options = _s3_options(storage_options or {})
+        if patience is not None:
+            self.storage_options |= {
+                "timeout": f"{patience:g}s",
+                "connect_timeout": f"{patience:g}s",
+                "max_retries": "0",
+            }
 
     def uri(self, *parts: str) -> str:
         """The address of something below the root."""
@@ -71,13 +89,23 @@ class Location:
         """The S3 object key of a path below the root."""
         return f"{self.prefix}/{path}" if self.prefix else path
 
+    @property
+    def label(self) -> str:
+        """The root as messages name it."""
+        return "its S3 bucket" if self.is_remote and self.discreet else self.root
+
     def redact(self, error: object) -> str:
         """The error's text without the credentials that S3 servers echo in their answers."""
         text = str(error)
-        for variable in _SECRETS:
-            secret = (self.storage_options or {}).get(variable)
-            if secret:
-                text = text.replace(secret, "***")
+        options = self.storage_options or {}
+        hidden = [options.get(variable) for variable in _SECRETS]
+        if self.discreet and self.is_remote:
+            endpoint = _endpoint(options) or ""
+            hidden += [self.root, endpoint, urlsplit(endpoint).netloc, self.bucket]
+            hidden.append(urlsplit(endpoint).hostname)
+        for part in hidden:
+            if part:
+                text = text.replace(part, "***")
         return text
 
     def s3_client(self) -> Any:
@@ -87,6 +115,9 @@ class Location:
 
         options = self.storage_options or {}
         endpoint = _endpoint(options)
+        attempts, connect, read = (
+            (5, 10.0, 60.0) if self.patience is None else (1, self.patience, self.patience)
+        )
         return boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -95,10 +126,10 @@ class Location:
             aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=options.get("AWS_SESSION_TOKEN"),
             config=Config(
-                retries={"total_max_attempts": 5, "mode": "standard"},
+                retries={"total_max_attempts": attempts, "mode": "standard"},
                 s3={"addressing_style": "path"} if endpoint else {},
-                connect_timeout=10,
-                read_timeout=60,
+                connect_timeout=connect,
+                read_timeout=read,
             ),
         )
 

@@ -81,7 +81,7 @@ class Reader:
 
     def _error(self, table: str, name: str, error: Exception) -> LakeError:
         return LakeError(
-            f"{table}/{name} at {self.location.root}: {self.location.redact(error)}",
+            f"{table}/{name} at {self.location.label}: {self.location.redact(error)}",
             remedy="Check that the storage can be reached and that its credentials allow this.",
         )
 

@@ -170,9 +170,9 @@ def _summary(report: DriftReport) -> str:
     return (
         f"{_STYLE}<div class='fx'><h1>Drift of {html.escape(report.forecast)}</h1>"
         f"<p><b>{html.escape(report.verdict)}</b>: {html.escape(report.sentence)}</p>"
-        f"<ul>{faults}</ul><p>The newest {report.window} rows up to "
-        f"{report.as_of:%Y-%m-%d} against {report.reference_rows:,} training rows, in their "
-        "standard deviations. Thresholds are calibrated on the reference's own windows to "
+        f"<ul>{faults}</ul><p>The newest {report.window} rows up to that of "
+        f"{report.as_of:%Y-%m-%d %H:%M} UTC against {report.reference_rows:,} training rows, in "
+        "their standard deviations. Thresholds are calibrated on the reference's own windows to "
         f"{report.alarms_a_year:g} false alarms a year; Evidently's defaults are shown for "
         f"comparison.</p>{table}</div>"
     )

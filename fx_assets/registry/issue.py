@@ -232,6 +232,7 @@ class _Issuer:
             "as_of_close": float(newest["close"]),
             "decision_time": pd.Timestamp(decided),
             "target_time": pd.Timestamp(target_time),
+            "target_day": self.market.bar_day(target_time).isoformat(),
             "prediction": made.prediction,
             "lower": made.lower,
             "upper": made.upper,

@@ -63,10 +63,15 @@ class Predictor:
     def predict(
         self, inputs: NDArray[np.float64], *, volatility: float, baseline_mean: float
     ) -> list[Predicted]:
-        """Predictions of an (n, p) matrix of inputs, which share volatility and baseline."""
+        """Predictions of an (n, p) matrix of inputs, which share volatility and baseline.
+
+        Each interval holds its own prediction: one that lies beyond everything that was said out of
+        sample, or beyond what such words stood for, widens the interval up to itself.
+        """
         baseline = float(baseline_forecast(self.target, baseline_mean))
         out = []
         for row, value in enumerate(self.bundle.predict(inputs).tolist()):
             lower, upper = self.intervals.interval(value, volatility)
-            out.append(Predicted(value, lower, upper, baseline, inputs[row : row + 1]))
+            bounds = min(lower, value), max(upper, value)
+            out.append(Predicted(value, *bounds, baseline, inputs[row : row + 1]))
         return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fx_assets.specs import ForecastSpec, TargetSpec
@@ -47,9 +48,23 @@ def as_of_text(row: Mapping[str, Any]) -> str:
 
 
 def target_text(row: Mapping[str, Any]) -> str:
-    """When the bar closes that a prediction is about: the day, or of an intraday bar the time."""
-    form = "%Y-%m-%d" if _bars_a_year(row) <= DAYS else "%Y-%m-%d %H:%M UTC"
-    return f"{row['target_time']:{form}}"
+    """The bar that a prediction is about: its day, or of an intraday bar its close."""
+    if _bars_a_year(row) > DAYS:
+        return f"{row['target_time']:%Y-%m-%d %H:%M UTC}"
+    return target_day(row)
+
+
+def target_day(row: Mapping[str, Any]) -> str:
+    """The market's day of the bar that a prediction is about.
+
+    Rows that were issued before the column existed say only when that bar closes; it lies as far
+    from its day as the close of the bar that they were made from.
+    """
+    known = row.get("target_day")
+    if isinstance(known, str):
+        return known
+    ahead = row["event_time"].date() - date.fromisoformat(str(row["day"]))
+    return str(row["target_time"].date() - ahead)
 
 
 def _bars_a_year(row: Mapping[str, Any]) -> int:

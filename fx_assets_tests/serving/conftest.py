@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving
+from fx_assets_tests.serving.server_process import Running, serving, until
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +22,7 @@ def lake_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(lake_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with serving(lake_root, tmp_path_factory.mktemp("server")) as running:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
         yield running
 
 

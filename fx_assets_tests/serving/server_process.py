@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,14 @@ def serving(lake: Path, folder: Path, workers: int = 1, **settings: str) -> Iter
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for what comes about soon, on a machine that may be busy."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
 
 
 def _wait(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:

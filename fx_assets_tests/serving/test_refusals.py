@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving
+from fx_assets_tests.serving.server_process import Running, serving, until
 
 FORECAST = "/v1/forecasts/direction"
 FEATURES: dict[str, Any] = {"return_1": 0.0, "rsi_14": 50.0, "volatility_21": 0.005}
@@ -161,3 +162,43 @@ def test_every_answer_has_security_headers_and_an_id_that_is_in_the_log(server: 
             return
         time.sleep(0.1)
     raise AssertionError(server.log.read_text()[-500:])
+
+
+POSTS = (
+    *(f"{FORECAST}/{rest}" for rest in (
+        "predict/features", "predict/features/batch", "predict/bars", "predict/bars/batch",
+        "invocations",
+    )),
+    "/invocations", "/v2/models/direction/infer", "/v2/models/direction/versions/1/infer",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_bytes_that_are_no_text_and_deep_nesting_are_4xx_everywhere(
+    api: httpx.Client, path: str
+) -> None:
+    deep = 100_000
+    for content in (
+        b"\xff\xfe{}", b'{"features": {"\xc3\x28": 1}}', b'{"x": "\xed\xa0\x80"}', b'"\xff"',
+        b'{"features": "\xff"}', b'{"\xff": 1, "features": {}}', b'{"bars": [{"close": "\xfe"}]}',
+        b"[" * deep, b'{"a":' * deep, b'{"features":' + b"[" * deep + b"]" * deep + b"}",
+        b'{"x": ' + b"9" * 100_000 + b"}", b'{"features": {"a": 1e400}}', b"\x00", b'"\\ud800"',
+    ):  # fmt: skip
+        answer = api.post(path, content=content, headers={"content-type": "application/json"})
+        assert 400 <= answer.status_code < 500, (content[:40], answer.text)
+        problem(answer)
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_failure_of_the_server(
+    lake_root: Path, tmp_path: Path
+) -> None:
+    head = "POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n"
+    with serving(lake_root, tmp_path) as running:
+        until(lambda: running.client.get(f"{FORECAST}/latest").status_code == 200)
+        for path in POSTS:
+            with socket.create_connection(("127.0.0.1", running.port)) as client:
+                client.sendall(f"{head.format(path)}\r\n{{".encode())
+        wanted = 'status="499"'
+        until(lambda: running.client.get("/metrics").text.count(wanted) >= len(set(POSTS)) - 1)
+        assert 'status="500"' not in running.client.get("/metrics").text
+        assert "Traceback" not in running.log.read_text()

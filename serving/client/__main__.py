@@ -69,10 +69,9 @@ def _latest(api: Api, options: argparse.Namespace) -> Any:
 
 
 def _history(api: Api, options: argparse.Namespace) -> Any:
-    rows = api.history(
+    return api.pages(
         options.forecast, options.mode, options.limit, start=options.start, to=options.to
     )
-    return {"forecast": options.forecast, "rows": rows}
 
 
 def _why(api: Api, options: argparse.Namespace) -> Any:

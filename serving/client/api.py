@@ -99,17 +99,31 @@ class Api:
         to: date | None = None,
     ) -> list[dict[str, Any]]:
         """At most ``limit`` rows, newest first, from as many pages as they need."""
+        rows: list[dict[str, Any]] = self.pages(forecast, mode, limit, start=start, to=to)["rows"]
+        return rows
+
+    def pages(
+        self,
+        forecast: str,
+        mode: str,
+        limit: int,
+        *,
+        start: date | None = None,
+        to: date | None = None,
+    ) -> dict[str, Any]:
+        """The history as one answer, with at most ``limit`` rows."""
         rows: list[dict[str, Any]] = []
         days = {"from": start, "to": to}
         parameters: dict[str, Any] | None = {"mode": mode, "limit": min(limit, PAGE)} | {
             name: day.isoformat() for name, day in days.items() if day
         }
         path: str | None = f"/v1/forecasts/{forecast}/history"
+        page: dict[str, Any] = {}
         while path and len(rows) < limit:
             page = self.get(path, parameters)
             rows += page["rows"]
             path, parameters = page["next"], None
-        return rows[:limit]
+        return {**page, "rows": rows[:limit], "next": None}
 
     def _ask(self, method: str, path: str, **given: Any) -> Any:
         url = self._url + path

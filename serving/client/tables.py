@@ -44,7 +44,8 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
         low, high = (_text(row, interval[bound]) for bound in ("lower", "upper"))
         table.add_row(
             f"{row['forecast']}\n{champion['name']} v{champion['version']}",
-            f"{_bar(row, row['target_time'])}\n{_as_of(row)}",
+            f"{_bar(row, row['target_day'], row['target_time'])}\n"
+            f"{_bar(row, row['data']['day'], row['data']['event_time'])}",
             f"{_text(row, row['value'])}\n{low} to {high} ({interval['coverage']:.0%})",
             f"{_text(row, baseline['value'])}\n{baseline['name']}",
             _skill(row["skill"]),
@@ -53,15 +54,9 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _as_of(row: dict[str, Any]) -> str:
-    """The bar that it is made from: its day, or of an intraday bar its close."""
-    data = row["data"]
-    return str(data["day"]) if row["bars_a_year"] <= DAYS else _bar(row, data["event_time"])
-
-
-def _bar(row: dict[str, Any], closed: str) -> str:
-    """When a bar closes: the day, or of an intraday bar the time (UTC)."""
-    return closed[:10] if row["bars_a_year"] <= DAYS else f"{closed[:16].replace('T', ' ')} UTC"
+def _bar(answer: dict[str, Any], day: str, closed: str) -> str:
+    """A bar by its market's day, or of an intraday bar by its close (UTC)."""
+    return day if answer["bars_a_year"] <= DAYS else f"{closed[:16].replace('T', ' ')} UTC"
 
 
 def _skill(skill: dict[str, Any]) -> str:
@@ -107,8 +102,8 @@ def _history(answer: dict[str, Any]) -> Table:
     for row in answer["rows"]:
         numbers = (row[name] for name in ("prediction", "lower", "upper", "baseline", "outcome"))
         table.add_row(
-            row["event_time"][:16].replace("T", " "),
-            row["target_time"][:16].replace("T", " "),
+            _bar(answer, row["day"], row["event_time"]),
+            _bar(answer, row["target_day"], row["target_time"]),
             row["mode"],
             " ".join(part for part in (row["champion"], row["version"]) if part),
             *map(_number, numbers),

@@ -92,6 +92,7 @@ def add(routes: APIRouter, server: Server) -> None:
     async def model(forecast: Name, request: Request) -> Raw:
         service = server.store.get(forecast)
         decisions, measures = await server.tables.derive(
+            forecast,
             sources(forecast, DECISIONS, SCORES),
             "serving.measures:records",
             service.champion.manifest,
@@ -109,7 +110,7 @@ def add(routes: APIRouter, server: Server) -> None:
     async def status(forecast: Name) -> Raw:
         service = server.store.get(forecast)
         drift, measured = await server.tables.derive(
-            sources(forecast, DRIFT), "serving.newest:drift", service.champion.manifest
+            forecast, sources(forecast, DRIFT), "serving.newest:drift", service.champion.manifest
         )
         answer = Status(
             forecast=forecast,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
@@ -75,7 +74,10 @@ def add(routes: APIRouter, server: Server) -> None:
     async def champions(forecast: Name, request: Request) -> Raw:
         service = server.store.get(forecast)
         reigns = await server.tables.derive(
-            sources(forecast, DECISIONS), "serving.reasons:reigns", service.champion.manifest
+            forecast,
+            sources(forecast, DECISIONS),
+            "serving.reasons:reigns",
+            service.champion.manifest,
         )
         return conditional(request, server, service, Champions(forecast, reigns))
 
@@ -90,7 +92,11 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
     """
     forecast, manifest = service.name, service.champion.manifest
     row, first = await server.tables.derive(
-        sources(forecast, PREDICTIONS), "serving.newest:row_at", manifest, microseconds(end)
+        forecast,
+        sources(forecast, PREDICTIONS),
+        "serving.newest:row_at",
+        manifest,
+        microseconds(end),
     )
     if row is None:
         raise Problem(
@@ -111,7 +117,7 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
 async def _explanation(
     server: Server, forecast: str, row: Mapping[str, Any], decided: datetime
 ) -> Explanation:
-    said = await asyncio.to_thread(_explained, server, forecast, row)
+    said = await _explained(server, forecast, row)
     if said is None:
         raise Problem(
             404,
@@ -125,10 +131,11 @@ async def _explanation(
     return said
 
 
-def _explained(server: Server, forecast: str, row: Mapping[str, Any]) -> Explanation | None:
+async def _explained(server: Server, forecast: str, row: Mapping[str, Any]) -> Explanation | None:
     """The explanation of a row; one that was kept without a series, if it is of this row."""
     for series in dict.fromkeys((row.get(SERIES_COLUMN), None)):
-        content = server.store.file(explanation_path(forecast, row["event_time"], series))
+        path = explanation_path(forecast, row["event_time"], series)
+        content = await server.tables.file(forecast, path)
         said = None if content is None else _decode(content)
         if said and (f"v{said.version}", said.prediction) == (
             row["champion_version"],

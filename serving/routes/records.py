@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES, SCORES
-from serving.answers import Raw, json_bytes
+from serving.answers import Raw, json_bytes, spliced
 from serving.conditional import conditional
 from serving.forms import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
 from serving.openapi import described
@@ -59,6 +59,7 @@ def add(routes: APIRouter, server: Server) -> None:
         read = (BACKTEST,) if mode == "backtest" else (PREDICTIONS, OUTCOMES)
         form = chosen_form(request, format)
         page = await server.tables.derive(
+            forecast,
             sources(forecast, *read),
             "serving.history:history_page",
             service.champion.manifest,
@@ -69,7 +70,14 @@ def add(routes: APIRouter, server: Server) -> None:
         following = _next(request, page.oldest)
         body = page.content
         if form == "json":
-            body = json_bytes({"forecast": forecast, "rows": body, "next": following})
+            body = json_bytes(
+                {
+                    "forecast": forecast,
+                    "bars_a_year": service.champion.market.bars_a_year,
+                    "rows": spliced(body),
+                    "next": following,
+                }
+            )
         return _page(request, server, service, body, form, following)
 
     @routes.get(
@@ -88,6 +96,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = server.store.get(forecast)
         answer = await server.tables.derive(
+            forecast,
             sources(forecast, BACKTEST, OUTCOMES, SCORES),
             "serving.performance:performance",
             service.champion.manifest,
@@ -119,6 +128,7 @@ def add(routes: APIRouter, server: Server) -> None:
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
         page = await server.tables.derive(
+            forecast,
             [(FEATURES.name, forecast), (PRICES.name, service.feed)],
             "serving.history:price_page",
             service.champion.manifest,
@@ -129,8 +139,8 @@ def add(routes: APIRouter, server: Server) -> None:
         following = _next(request, page.oldest)
         body = page.content
         if form == "json":
-            answer = Prices(forecast, service.feed, body, following)
-            body = json_bytes(answer)
+            names = {"forecast": forecast, "feed": service.feed}
+            body = json_bytes({**names, "rows": spliced(body), "next": following})
         return _page(request, server, service, body, form, following)
 
 

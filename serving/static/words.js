@@ -20,10 +20,15 @@ export function follow(model) {
 }
 const intraday = () => barsAYear > DAYS_A_YEAR;
 
-/** When a bar closes: the day, or of an intraday bar the time. */
-export const bar = (text) => (intraday() ? moment(text) : date(text));
-export const barOfWeek = (text) =>
-  weekday.format(new Date(text)) + (intraday() ? `, ${clock.format(new Date(text))} UTC` : "");
+/** A bar by its market day, which may end at the next midnight, or of an intraday bar by its close. */
+export const bar = (day, closed) => (intraday() ? moment(closed) : date(day));
+export const barOfWeek = (day, closed) =>
+  intraday()
+    ? `${weekday.format(new Date(closed))}, ${clock.format(new Date(closed))} UTC`
+    : weekday.format(new Date(day));
+/** Where a bar stands on an axis of time, in seconds since 1970. */
+export const place = (day, closed) => Math.floor(new Date(intraday() ? closed : day).getTime() / 1000);
+export const placed = (time) => (intraday() ? moment(1000 * time) : date(1000 * time));
 export const count = (n) => n.toLocaleString("en-GB");
 
 const minus = (text) => text.replace("-", "−");

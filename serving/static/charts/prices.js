@@ -4,7 +4,8 @@ import { colour } from "../dom.js";
 import * as vendor from "../vendor/lightweight-charts.mjs";
 import * as words from "../words.js";
 
-const seconds = (text) => Math.floor(new Date(text).getTime() / 1000);
+const at = (row) => words.place(row.day, row.event_time);
+const end = (latest) => words.place(latest.target_day, latest.target_time);
 const DAY = 86400;
 const HEIGHTS = { direction: [3, 2, 1], return: [3, 2], volatility: [3, 2] };
 
@@ -17,7 +18,7 @@ export function priceChart(element, { prices, backtest, issued }, { model, lates
   const { target, horizon } = model;
   const { share } = words.scale(target, horizon);
   const chart = vendor.createChart(element, options());
-  const times = prices.map((row) => seconds(row.event_time));
+  const times = prices.map(at);
   const rows = byTime(prices, backtest, issued);
   const line = (name, pane, extra) =>
     chart.addSeries(vendor.LineSeries, { ...line_(name), ...extra }, pane);
@@ -49,7 +50,7 @@ export function priceChart(element, { prices, backtest, issued }, { model, lates
   chart.subscribeCrosshairMove((event) => onMove(event.time ? (rows.get(event.time) ?? null) : null));
   const show = (days) => {
     if (days === null || !times.length) return chart.timeScale().fitContent();
-    const to = latest ? seconds(latest.target_time) : times.at(-1);
+    const to = latest ? end(latest) : times.at(-1);
     return chart.timeScale().setVisibleRange({ from: Math.max(times[0], to - days * DAY), to: Math.max(to, times.at(-1)) });
   };
   return { show, move: (step) => move(chart, step), zoom: (factor) => zoom(chart, factor), remove: () => chart.remove(), newest: [...rows.values()].at(-1) };
@@ -69,7 +70,7 @@ function options() {
     rightPriceScale: { borderVisible: false, minimumWidth: 64, scaleMargins: { top: 0.12, bottom: 0.1 } },
     timeScale: { borderColor: colour("line"), rightOffset: 2, minBarSpacing: 0.05, tickMarkFormatter: tick },
     crosshair: { mode: vendor.CrosshairMode.Magnet },
-    localization: { locale: "en-GB", timeFormatter: (time) => words.bar(1000 * time) },
+    localization: { locale: "en-GB", timeFormatter: words.placed },
     // The wheel and a finger moving up or down belong to the page.
     handleScroll: { mouseWheel: false, vertTouchDrag: false },
     handleScale: { mouseWheel: false, axisPressedMouseMove: false },
@@ -93,7 +94,7 @@ function formatter(target) {
 
 function pointsOf(rows, value) {
   return rows.map((row) => {
-    const time = seconds(row.event_time);
+    const time = at(row);
     const found = value(row);
     return found === null ? { time } : { time, value: found };
   });
@@ -102,11 +103,11 @@ function pointsOf(rows, value) {
 /** What is known of each bar; what was issued wins over the backtest. */
 function byTime(prices, backtest, issued) {
   const rows = new Map(prices.map((row) => {
-    const time = seconds(row.event_time);
-    return [time, { time, close: row.close }];
+    const time = at(row);
+    return [time, { time, close: row.close, day: row.day, event_time: row.event_time }];
   }));
   for (const made of [...backtest, ...issued]) {
-    const row = rows.get(seconds(made.event_time));
+    const row = rows.get(at(made));
     if (!row) continue;
     row[made.mode] = made;
     if (made.outcome !== null) row.outcome = made.outcome;
@@ -116,8 +117,8 @@ function byTime(prices, backtest, issued) {
 
 /** Expected level and interval, from the newest close to the target. */
 function fan(line, latest) {
-  const from = { time: seconds(latest.data.event_time), value: latest.data.close };
-  const to = seconds(latest.target_time);
+  const from = { time: at(latest.data), value: latest.data.close };
+  const to = end(latest);
   for (const value of [latest.value, latest.interval.lower, latest.interval.upper]) {
     const series = line("live", 0, { lineWidth: 1, lineStyle: 2, crosshairMarkerVisible: false });
     series.setData([from, { time: to, value: latest.data.close * Math.exp(value) }]);

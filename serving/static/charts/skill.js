@@ -17,7 +17,7 @@ export function rollingSkill({ performance, latest, model }) {
   const last = points.at(-1);
   const text = (share) => words.signedPercent(share, 1);
   const label =
-    `Skill over ${performance.window} forecasts, backtest: ${text(last.skill)} at ${words.bar(last.event_time)}` +
+    `Skill over ${performance.window} forecasts, backtest: ${text(last.skill)} at ${words.bar(last.day, last.event_time)}` +
     (last.lower === null ? "" : `, 95 % interval ${text(last.lower)} to ${text(last.upper)}`);
   const y = limits(points);
   const x = [points[0].at, last.at];
@@ -37,7 +37,7 @@ export function rollingSkill({ performance, latest, model }) {
       data: {
         headings: ["Up to", "Skill", "95 % interval"],
         rows: points.slice(-TABLE_ROWS).toReversed().map((point) => [
-          words.bar(point.event_time),
+          words.bar(point.day, point.event_time),
           text(point.skill),
           point.lower === null ? "–" : `${text(point.lower)} to ${text(point.upper)}`,
         ]),

@@ -42,7 +42,7 @@ function entry(decision) {
       "p",
       { class: "quiet" },
       h("span", { class: `badge ${decision.verdict}` }, VERDICTS[decision.verdict] ?? decision.verdict),
-      h("time", { datetime: decision.data_as_of }, ` on data of ${words.bar(decision.data_as_of)}`),
+      h("time", { datetime: decision.data_as_of }, ` on data of ${words.bar(decision.data_day, decision.data_as_of)}`),
     ),
     h("p", {}, decision.sentence),
     h("details", {}, h("summary", {}, "Reasons and figures"), reasons(decision), figures(decision)),

@@ -37,9 +37,9 @@ const shown = (latest, name, value) =>
 
 function sentence(latest) {
   const pair = words.pair(latest.instrument);
-  const when = h("time", { datetime: latest.target_time }, words.barOfWeek(latest.target_time));
+  const when = h("time", { datetime: latest.target_time }, words.barOfWeek(latest.target_day, latest.target_time));
   const close = latest.data.close;
-  const from = h("time", { datetime: latest.data.event_time }, words.bar(latest.data.event_time));
+  const from = h("time", { datetime: latest.data.event_time }, words.bar(latest.data.day, latest.data.event_time));
   if (latest.target === "direction") {
     const level = close === null ? "its close" : datum("close", close, words.price(close));
     return [

@@ -26,7 +26,7 @@ export function modelCard({ model }) {
         ["Feature set", model.feature_set],
         ["Caveat", model.skill.caveat],
         ["Training rows", datum("card-rows", training.rows, words.count(training.rows))],
-        ["Trained through", words.bar(training.trained_through)],
+        ["Trained through", words.bar(training.trained_through_day, training.trained_through)],
         ["Last label known", words.moment(training.label_end)],
         ["Row hash", h("code", {}, training.row_hash)],
       ]),

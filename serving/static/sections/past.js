@@ -96,7 +96,7 @@ function explained({ target, horizon }) {
 function tell(readout, row, { target, horizon }) {
   if (!row) return;
   const { text } = words.scale(target, horizon);
-  const parts = [words.bar(1000 * row.time), `close ${words.price(row.close)}`];
+  const parts = [words.bar(row.day, row.event_time), `close ${words.price(row.close)}`];
   for (const mode of ["live", "late", "backtest"]) {
     if (row[mode]) parts.push(`${mode} ${text(row[mode].prediction)}`);
   }
@@ -127,8 +127,8 @@ function listing({ target, horizon }, title, list) {
     title,
     ["Made at", "For", "Kind", "Forecast", "Interval", "Baseline", "Outcome"],
     list.map((row) => [
-      words.bar(row.event_time),
-      words.bar(row.target_time),
+      words.bar(row.day, row.event_time),
+      words.bar(row.target_day, row.target_time),
       h("span", { class: `badge ${row.mode}` }, words.MODES[row.mode] ?? row.mode),
       value(row.prediction),
       row.lower === null ? null : `${text(row.lower)} to ${text(row.upper)}`,

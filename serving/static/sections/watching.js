@@ -16,7 +16,7 @@ function freshness({ data, predictions_issued_at: issued }) {
   return [
     h("h3", {}, "Data ", h("span", { class: `badge ${FRESH[data.freshness]}` }, data.freshness)),
     facts([
-      ["Newest bar", words.bar(data.event_time)],
+      ["Newest bar", words.bar(data.day, data.event_time)],
       ["Known since", `${words.moment(data.as_of)}, ${words.duration(data.age_seconds)} ago`],
       ["Missing bars", datum("missing", data.missing_bars, words.count(data.missing_bars))],
       ["Next bar expected", words.moment(data.next_bar_expected)],

@@ -1,0 +1,180 @@
+"""What is away, in the way, or full: the lake, the cache, and bundles that do harm."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from onnx import TensorProto, helper
+
+from fx_assets import clock
+from fx_assets.lake import Lake
+from fx_assets.registry.bundle import Bundle, point_to, publish
+from fx_assets.registry.bundle_records import (
+    FileFacts,
+    Manifest,
+    Pointer,
+    folder,
+    pointer_path,
+    sha256,
+    to_json,
+)
+from fx_assets_tests.serving import small_lake
+from fx_assets_tests.serving.server_process import serving, until
+
+FORECAST = "/v1/forecasts/direction"
+FROM_TABLES = (
+    "/history", "/history?mode=backtest", "/prices", "/champions", "/issued?date=2026-10-30",
+    "/issued?date=2020-01-01", "/performance", "/model", "/status", "/latest/explanation",
+    "/issued/explanation?date=2026-10-30",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["removed", "emptied", "another"])
+def test_storage_that_is_gone_is_never_an_empty_table(tmp_path: Path, how: str) -> None:
+    root = tmp_path / "lake"
+    small_lake.make(root)
+    with serving(root, tmp_path / "home", poll_seconds="60") as running:
+        client = running.client
+        until(lambda: client.get(f"{FORECAST}/latest").status_code == 200)
+        assert client.get(f"{FORECAST}/history").status_code == 200
+        assert client.get(f"{FORECAST}/latest/explanation").status_code == 404
+        shutil.rmtree(root)
+        if how != "removed":
+            root.mkdir()
+        if how == "another":
+            Lake(str(root)).append("prices", "eurusd", small_lake.bars())
+            publish(Lake(str(root)), of_forecast("other"))
+        for path in FROM_TABLES:
+            answer = client.get(f"{FORECAST}{path}")
+            assert answer.status_code == 503, (path, answer.text)
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.json()["remedy"]
+        assert client.get(f"{FORECAST}/latest").status_code == 200
+        small_lake.make(tmp_path / "again")
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.move(tmp_path / "again", root)
+        until(lambda: client.get(f"{FORECAST}/history").status_code == 200)
+
+
+def test_a_cache_that_cannot_be_written_is_no_condition(lake_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    cache = str(tmp_path / "file" / "cache")
+    with serving(lake_root, tmp_path, cache=cache) as running:
+        client = running.client
+        until(lambda: client.get(f"{FORECAST}/latest").status_code == 200)
+        assert client.get("/health/ready").json()["status"] == "ready"
+        assert client.get(f"{FORECAST}/latest").json()["stale"] is None
+        log = running.log.read_text()
+    assert log.count("No last good copy") == 1
+
+
+def of_forecast(name: str, version: int = 1, bias: float = 0.45) -> Bundle:
+    made = small_lake.bundle(version, bias)
+    return replace(made, facts=made.facts.model_copy(update={"forecast": name}))
+
+
+def endless_graph() -> bytes:
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["still"]),
+            helper.make_node("Identity", ["carried"], ["passed"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carried", TensorProto.DOUBLE, [None]),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("passed", TensorProto.DOUBLE, [None]),
+        ],
+    )
+    return _graph(
+        [
+            helper.make_node("ReduceSum", ["inputs", "axes"], ["row"], keepdims=0),
+            helper.make_node("Loop", ["", "yes", "row"], ["prediction"], body=body),
+        ],
+        [
+            helper.make_tensor("yes", TensorProto.BOOL, [], [True]),
+            helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
+        ],
+    )
+
+
+def failing_graph() -> bytes:
+    """Its shapes do not fit: the runtime finds out when it runs."""
+    return _graph(
+        [helper.make_node("Reshape", ["inputs", "shape"], ["prediction"])],
+        [helper.make_tensor("shape", TensorProto.INT64, [1], [7])],
+    )
+
+
+def _graph(nodes: list[object], constants: list[object]) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "poison",
+        [helper.make_tensor_value_info("inputs", TensorProto.DOUBLE, [None, 3])],
+        [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, [None])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, {"family": "linear", "columns": "[]"})
+    return bytes(model.SerializeToString())
+
+
+def poison(lake: Lake, forecast: str, version: int, onnx: bytes) -> None:
+    """Publish a graph that no writer would: every hash is right."""
+    made = of_forecast(forecast, version)
+    golden = to_json(made.golden)
+    manifest = Manifest(
+        **made.facts.model_dump(),
+        created_at=clock.now(),
+        files={"model.onnx": FileFacts.of(onnx), "golden.json": FileFacts.of(golden)},
+    )
+    where = folder(forecast, version)
+    for name, content in (
+        ("model.onnx", onnx), ("golden.json", golden), ("manifest.json", to_json(manifest)),
+    ):  # fmt: skip
+        lake.write_blob(f"{where}/{name}", content)
+    pointer = Pointer(
+        forecast=forecast,
+        version=version,
+        manifest_sha256=sha256(to_json(manifest)),
+        published_at=clock.now(),
+    )
+    lake.write_blob(pointer_path(forecast), to_json(pointer))
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"), [(endless_graph, "did not compute"), (failing_graph, "golden rows")]
+)
+def test_a_bundle_that_does_harm_is_refused_and_holds_up_no_other(
+    tmp_path: Path, graph: object, reason: str
+) -> None:
+    lake = small_lake.make(tmp_path / "lake")
+    publish(lake, of_forecast("before"))
+
+    def health(client: httpx.Client, name: str) -> dict[str, object]:
+        rows = client.get("/health/ready").json()["forecasts"]
+        return next((row for row in rows if row["forecast"] == name), {})
+
+    with serving(tmp_path / "lake", tmp_path / "home", trial_seconds="2") as running:
+        client = running.client
+        until(lambda: health(client, "before").get("version") == 1)
+        until(lambda: health(client, "direction").get("version") == 1)
+        poison(lake, "before", 2, graph())  # type: ignore[operator]
+        until(lambda: reason in str(health(client, "before").get("refused")))
+        assert health(client, "before")["version"] == 1
+        publish(lake, small_lake.bundle(2, 0.3))
+        until(lambda: health(client, "direction")["version"] == 2)
+        assert health(client, "direction")["refused"] is None
+        assert client.get("/health/ready").json()["status"] == "degraded"
+        publish(lake, of_forecast("before", 3))
+        point_to(lake, "before", 3)
+        until(lambda: health(client, "before")["refused"] is None)
+        assert health(client, "before")["version"] == 3
