@@ -18,7 +18,7 @@ from fx_assets.evaluation.losses import loss_for
 from fx_assets.lake import Lake
 from fx_assets_tests.serving import hourly_lake
 from fx_assets_tests.serving.hourly_lake import FIRST, LAST, LATE, SPECS
-from fx_assets_tests.serving.server_process import serving
+from fx_assets_tests.serving.server_process import serving, until
 from serving.client import tables
 
 KINDS = sorted(SPECS)
@@ -34,6 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def api(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with serving(root, tmp_path_factory.mktemp("server")) as running:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
         yield running.client
 
 

@@ -56,7 +56,8 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
 
 def _bar(answer: dict[str, Any], day: str, closed: str) -> str:
     """A bar by its market's day, or of an intraday bar by its close (UTC)."""
-    return day if answer["bars_a_year"] <= DAYS else f"{closed[:16].replace('T', ' ')} UTC"
+    daily = answer.get("bars_a_year", DAYS + 1) <= DAYS
+    return day if daily else f"{closed[:16].replace('T', ' ')} UTC"
 
 
 def _skill(skill: dict[str, Any]) -> str:
