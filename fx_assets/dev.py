@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 from fx_assets.components.declared import declared
+from fx_assets.instance import open_instance
+from fx_assets.resources import unopened_registry
 from fx_assets.settings import Settings
 
 DAGSTER_PORT = int(os.environ.get("FX_ASSETS_DAGSTER_PORT", "3000"))
@@ -27,6 +29,7 @@ def serve() -> int:
     """
     declared()
     settings = Settings()
+    _prepare(settings)
     binaries = Path(sys.executable).parent
     servers = {
         "Dagster's UI": [
@@ -70,6 +73,13 @@ def serve() -> int:
         return 0
     finally:
         _stop(list(running.values()))
+
+
+def _prepare(settings: Settings) -> None:
+    """Make what the servers would all make at once: the records of Dagster, MLflow's database."""
+    open_instance(settings.home.resolve()).dispose()
+    if settings.mlflow_uri.startswith("sqlite:"):
+        unopened_registry().prepare()
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:

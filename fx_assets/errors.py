@@ -39,5 +39,9 @@ class NoChampionError(FxAssetsError):
     """No champion existed whose training labels were all known by the decision time."""
 
 
+class LostChampionError(NoChampionError):
+    """The champion of a moment is known, but its bundle is damaged and no copy of it is left."""
+
+
 class RegistryError(FxAssetsError):
     """A model could not be logged, registered, published or loaded."""

@@ -42,6 +42,14 @@ def _open_registry(tracking_uri: str, artifact_root: str) -> ModelRegistry:
     return registry
 
 
+def unopened_registry() -> ModelRegistry:
+    """The deployment's registry, not yet connected: who only looks need not import MLflow."""
+    from fx_assets.registry.mlflow_registry import ModelRegistry
+
+    settings = Settings()
+    return ModelRegistry(settings.mlflow_uri, settings.mlflow_artifact_root)
+
+
 class LakeResource(dg.ConfigurableResource):
     """The tables: a folder or ``s3://bucket/prefix``, and a file of DuckDB views."""
 

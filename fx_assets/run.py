@@ -18,14 +18,17 @@ from fx_assets.assets.due import (
     features_are_behind,
     retrain_reason,
 )
-from fx_assets.assets.end_state import unpredicted, why_none
+from fx_assets.assets.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
+from fx_assets.monitoring.reconcile import reconcile
+from fx_assets.registry.relocation import relocate
 from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.registry.wording import LATEST_COLUMNS, latest_row
+from fx_assets.resources import unopened_registry
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -51,6 +54,10 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     lake = Lake.from_settings(settings)
     with one_run_at_a_time(settings.home, lambda: console.print(WAITING)):
         runner = Runner(console)
+        with runner.keeping("MLflow"):
+            moved = relocate(settings.mlflow_uri, settings.mlflow_artifact_root)
+            if moved:
+                console.print(f"mended  {moved}", markup=False)
         for feed in declared.feeds.values():
             with runner.keeping(f"{feed.name}_ingest"):
                 parts = partitions_to_ingest(lake, feed, clock.now())
@@ -59,11 +66,16 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
             feed = declared.feeds[spec.feed]
             told = len(runner.failures)
             with runner.keeping(spec.name):
+                _reconcile(runner, lake, spec, feed)
                 _update(runner, lake, spec, feed, force_retrain)
             with runner.keeping(spec.name):
+                left = _reconcile(runner, lake, spec, feed)
+                runner.failures += [f"{spec.name}: {text}" for text in left]
                 missing = unpredicted(lake, spec, feed, clock.now())
                 if missing and len(runner.failures) == told:
                     runner.failures.append(missing)
+        with runner.keeping("views"):
+            lake.refresh_stale_views()
         console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s\n")
         _show(runner, lake, declared)
     runner.print_failures()
@@ -96,6 +108,14 @@ def show() -> int:
     return 1 if failures else 0
 
 
+def _reconcile(runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> list[str]:
+    """Mend what does not agree with the ledger; returns what could not be mended."""
+    done = reconcile(spec, feed, lake, unopened_registry())
+    for text in done.mended:
+        runner.console.print(f"mended  {spec.name}: {text}", markup=False)
+    return done.left
+
+
 def _update(
     runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec, force_retrain: bool
 ) -> None:
@@ -106,7 +126,8 @@ def _update(
     if reason and not runner.run(f"{spec.name}_retrain", {"reason": reason}):
         return
     days = days_to_predict(lake, spec, feed, clock.now())
-    if not days and not reason and not features_are_behind(lake, spec, feed):
+    behind = features_are_behind(lake, spec, feed) or outcomes_wait(lake, spec, feed)
+    if not days and not reason and not behind:
         runner.up_to_date.append(spec.name)
         return
     if not days:

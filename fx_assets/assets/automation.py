@@ -1,6 +1,7 @@
 """Jobs, schedules and sensors: data is fetched by the clock, everything else follows the data."""
 
-from typing import Any, TypeAlias
+import hashlib
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -9,10 +10,13 @@ from fx_assets.assets.due import days_to_predict, retrain_reason
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
 from fx_assets.registry.series_tables import SeriesTables
-from fx_assets.resources import LakeResource
+from fx_assets.resources import LakeResource, unopened_registry
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.tables import DECISIONS, PRICES
+from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
 
 AssetJob: TypeAlias = Any
 """What ``define_asset_job`` returns; Dagster does not export the type."""
@@ -152,7 +156,7 @@ def new_prices_sensor(
             return dg.SkipReason("The newest bars are being predicted from.")
         days = days_to_predict(store, spec, feed, clock.now())
         if not days:
-            return dg.SkipReason(f"Every known bar of {feed.instrument} has its prediction.")
+            return _mend(store, spec, feed, predict.name)
         first, last = days[0].isoformat(), days[-1].isoformat()
         return dg.RunRequest(
             job_name=predict.name,
@@ -161,6 +165,28 @@ def new_prices_sensor(
         )
 
     return sensor
+
+
+def _mend(
+    store: "Lake", spec: ForecastSpec, feed: FeedSpec, job: str
+) -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run over the newest bar where stores do not agree, once for each such state."""
+    from fx_assets.assets.end_state import outcomes_wait
+    from fx_assets.monitoring.reconcile import differences
+
+    wrong = differences(spec, feed, store, unopened_registry())
+    if outcomes_wait(store, spec, feed):
+        wrong.append("outcomes are known that are not in their table")
+    issued = SeriesTables(store, spec, feed).read(PREDICTIONS)
+    if not wrong or issued.empty:
+        return dg.SkipReason(f"Every known bar of {feed.instrument} has its prediction.")
+    newest = feed.market.bar_day(issued["event_time"].max()).isoformat()
+    reason = "; ".join(wrong)
+    return dg.RunRequest(
+        job_name=job,
+        run_key=f"{newest}, {hashlib.sha256(reason.encode()).hexdigest()[:16]}",
+        tags=range_tags(newest, newest) | {"reason": reason},
+    )
 
 
 @dg.op(description="Merge the small files of every table; old versions stay readable.")

@@ -13,7 +13,6 @@ from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
-    from fx_assets.lake import Lake
     from fx_assets.monitoring.alerts import AlertKind
 
 NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
@@ -51,7 +50,9 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         registry: RegistryResource,
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
+        from fx_assets.monitoring.explain import background_path
         from fx_assets.monitoring.ledger import ledger_markdown
+        from fx_assets.monitoring.reconcile import keep_background
         from fx_assets.registry.champion import decide_champion
 
         store, run_id = lake.open(), context.run.run_id
@@ -65,7 +66,9 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
             now=clock.now(),
         )
         latest = decided.decisions[-1]
-        keep_background(store, spec.name, int(latest.version or 0), features)
+        published = int(latest.version or 0)
+        if latest.publishes or not store.blob_exists(background_path(spec.name, published)):
+            keep_background(store, spec.name, published, features)
         for decision in decided.decisions:
             kind = NEWS.get(decision.verdict)
             if kind is not None:
@@ -103,19 +106,6 @@ def plausible(decision: Decision) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=decision.sentence if decision.suspicions else said,
     )
-
-
-def keep_background(store: "Lake", forecast: str, version: int, frame: pd.DataFrame) -> None:
-    """Store the training rows that explanations of a bundle are measured against, once."""
-    from fx_assets.monitoring.explain import background_path, make_background, store_background
-    from fx_assets.registry.bundle import load
-    from fx_assets.registry.champion import training_inputs
-
-    if store.blob_exists(background_path(forecast, version)):
-        return
-    manifest = load(store, forecast, version).manifest
-    seen = frame[frame["event_time"] <= pd.Timestamp(manifest.trained_through)]
-    store_background(store, make_background(manifest, training_inputs(seen, manifest.family)))
 
 
 def decision_table(decision: Decision) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import calendar
-from fx_assets.evaluation.decision import Decision, read_ledger
+from fx_assets.errors import NoChampionError
+from fx_assets.evaluation.decision import Decision, active_champion, read_ledger, stand_ins
 from fx_assets.evaluation.live import first_live_day, predictable_from
 from fx_assets.models import code_version
 from fx_assets.registry.series_tables import SeriesTables
@@ -48,7 +49,8 @@ def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetim
     """Days that have a known bar without an issued prediction, oldest first.
 
     Only bars that the first champion could have predicted from: earlier ones would be refused.
-    What counts is when a bar was first known; a revision makes no new bar of it.
+    What counts is when a bar was first known; a revision makes no new bar of it. Nor bars whose
+    champion is lost for good, with none that could stand in: asking again would not help.
     """
     own = SeriesTables(lake, spec, feed)
     ledger = _ledger(own)
@@ -62,6 +64,7 @@ def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetim
     issued = own.read(PREDICTIONS)
     if len(issued):
         times = times[~times.isin(issued["event_time"])]
+    times = _answerable(lake, spec, feed, ledger, times)
     days = feed.market.day_index(times).unique()
     return sorted(day for day in days.date if day >= start)
 
@@ -87,6 +90,29 @@ def _ledger(own: SeriesTables) -> list[Decision]:
     return [] if table.empty else read_ledger(table)
 
 
+def _answerable(
+    lake: Lake, spec: ForecastSpec, feed: FeedSpec, ledger: list[Decision], times: pd.DatetimeIndex
+) -> pd.DatetimeIndex:
+    from fx_assets.registry.bundle_copies import restored
+
+    whole: dict[int, bool] = {}
+
+    def able(version: int) -> bool:
+        if version not in whole:
+            whole[version] = restored(lake, spec.name, version)
+        return whole[version]
+
+    def answered(decided: datetime) -> bool:
+        try:
+            decision = active_champion(ledger, decided)
+        except NoChampionError:
+            return True
+        return any(able(int(d.version or 0)) for d in stand_ins(ledger, decision, decided))
+
+    moments = (feed.market.publication(time) for time in times.to_pydatetime())
+    return times[[answered(moment) for moment in moments]]
+
+
 def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:
     """When each bar was first known, by event time."""
     raw = lake.read(RAW_PRICES.name, feed.name, columns=["event_time", "available_at"])
@@ -107,6 +133,8 @@ def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:
 
 def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None:
     """Why the candidates have to be judged again, or ``None``."""
+    from fx_assets.registry.candidate import without_draft
+
     own = SeriesTables(lake, spec, feed)
     decisions = own.read(DECISIONS)
     if decisions.empty:
@@ -123,6 +151,9 @@ def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None
     new = said[said["acknowledged_at"] > decisions["decided_at"].max()] if len(said) else said
     if len(new):
         return f"{new['candidate'].iloc[-1]} was acknowledged"
+    missing = without_draft(lake, spec)
+    if missing is not None:
+        return f"the draft of {missing} is missing"
     prices = lake.read(PRICES.name, feed.name)
     newest = prices["available_at"].max()
     if newest - decisions["data_as_of"].max() >= RETRAIN_EVERY:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fx_assets.assets.due import days_to_predict, live_from
+from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.tables import DECISIONS, PRICES
+from fx_assets.tables import DECISIONS, OUTCOMES, PREDICTIONS, PRICES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -27,6 +28,17 @@ def unpredicted(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -
     if lake.exists(PRICES.name, feed.name) and decided.empty:
         return f"{spec.name} has no champion, so it has no prediction."
     return None
+
+
+def outcomes_wait(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:
+    """Whether outcomes of issued predictions are known, and the table has not got them."""
+    own = SeriesTables(lake, spec, feed)
+    issued = own.read(PREDICTIONS)
+    if issued.empty:
+        return False
+    prices = lake.read(PRICES.name, feed.name).sort_values("event_time", ignore_index=True)
+    known = join_outcomes(issued, prices, spec, feed.market)
+    return len(own.unknown(OUTCOMES, known)) > 0
 
 
 def why_none(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> str:

@@ -11,7 +11,7 @@ from fx_assets.assets.display import markdown_table, schema_metadata
 from fx_assets.assets.prices import freshness_policy
 from fx_assets.assets.refusal import require_gate
 from fx_assets.errors import FxAssetsError
-from fx_assets.resources import UNIQUE_KEY, LakeResource
+from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import PREDICTIONS
 
@@ -75,14 +75,21 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
                 asset=key,
                 description="Every day that was asked for could be predicted by its champion.",
             ),
+            dg.AssetCheckSpec(
+                "stores_agree",
+                asset=key,
+                description="Bundle, pointer and MLflow's aliases are those of the last decision.",
+            ),
         ],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+        from fx_assets.monitoring.reconcile import reconcile
         from fx_assets.registry.issue import issue_days
         from fx_assets.registry.wording import sentence
 
         store = lake.open()
         require_gate(store, feed.name)
+        agreed = reconcile(spec, feed, store, unopened_registry())
         days = [date.fromisoformat(day) for day in context.partition_keys]
         issued = issue_days(days, spec, feed, store, clock.now())
         yield dg.Output(
@@ -98,10 +105,10 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         )
         yield dg.AssetCheckResult(
             check_name="reproduced",
-            passed=not issued.differences,
+            passed=not issued.differences and not issued.unverified,
             severity=dg.AssetCheckSeverity.WARN,
             description=(
-                "; ".join(issued.differences)
+                "; ".join([*issued.differences, *issued.unverified])
                 or f"{issued.verified} row(s) made again, all the same"
             ),
         )
@@ -110,6 +117,12 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
             passed=not issued.refused,
             severity=dg.AssetCheckSeverity.WARN,
             description=_refusals(issued.refused),
+        )
+        yield dg.AssetCheckResult(
+            check_name="stores_agree",
+            passed=not agreed.left,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join([*agreed.left, *agreed.mended]) or "as the ledger says",
         )
 
     return predictions

@@ -216,3 +216,15 @@ def active_champion(ledger: Sequence[Decision], decision_time: datetime) -> Deci
         remedy=f"Ask for a decision time from {earliest:%Y-%m-%d %H:%M} UTC on; for earlier days "
         "read the backtest table, whose rows are out of sample.",
     )
+
+
+def stand_ins(
+    ledger: Sequence[Decision], decision: Decision, decision_time: datetime
+) -> list[Decision]:
+    """Who may predict at a moment, first the champion in force, then those who may stand in for it.
+
+    A later champion may where that one is lost, if nothing that it used was known after the moment.
+    """
+    later = (other for other in ledger if other.sequence > decision.sequence)
+    able = [d for d in later if max(d.label_end, d.data_as_of) <= decision_time]
+    return [decision, *sorted(able, key=lambda other: other.sequence)]

@@ -42,6 +42,7 @@ def decide(
     frequency: Frequency = "1d",
     series: str = "",
     acknowledgements: Sequence[Acknowledgement] = (),
+    lost: bool = False,
 ) -> list[Decision]:
     """Decide about the champion, and say why.
 
@@ -66,6 +67,9 @@ def decide(
         Identifies instrument, bars and target, for acknowledgements.
     acknowledgements
         What people have said about results that are too good.
+    lost
+        Whether the champion's bundle can no longer be used; its recipe is published anew then,
+        unless it is demoted or replaced.
 
     Returns
     -------
@@ -94,6 +98,7 @@ def decide(
         limits,
         series,
         tuple(acknowledgements),
+        lost,
     )
     appointed = _appoint_baseline(case)
     if appointed is None:
@@ -155,6 +160,7 @@ class _Case:
     limits: PlausibleLimits
     series: str
     acknowledgements: tuple[Acknowledgement, ...]
+    lost: bool = False
 
     @property
     def rule(self) -> PromotionRule:
@@ -524,6 +530,8 @@ def _renewal(case: _Case) -> Decision:
             refresh=refresh,
         )
 
+    if case.lost:
+        return refreshed(f": the bundle of v{before.version} is damaged, and no copy of it is left")
     changed_recipe = case.champion_is_baseline and champion.recipe != before.recipe
     if case.rows.label_end <= before.label_end and not changed_recipe:
         return keep("no label is newer than its training labels")

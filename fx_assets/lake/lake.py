@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,8 +14,11 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+from filelock import FileLock
 
 from fx_assets import clock
+from fx_assets.errors import LakeError
+from fx_assets.faults import described
 from fx_assets.lake import upkeep, views, writes
 from fx_assets.lake.bitemporal import as_known_at, known_rows
 from fx_assets.lake.blobs import BlobStore
@@ -23,6 +27,8 @@ from fx_assets.lake.delta import DeltaStore, Plan, dataset_of, schema_of
 from fx_assets.lake.location import Location
 from fx_assets.lake.probe import probe_conditional_writes
 from fx_assets.settings import Settings
+
+LOCKS, LOCK_SECONDS = ".locks", 600
 
 _log = logging.getLogger(__name__)
 
@@ -235,13 +241,54 @@ class Lake:
     def refresh_views(self) -> None:
         """Write the DuckDB file anew, with a view of each table over its present Parquet files.
 
-        Committing does this for the table concerned, so it is needed only after the folder was
-        moved or a writer was killed between its commit and the refresh. What a person has added to
-        the file is lost. Does nothing for a lake on S3 or without a DuckDB file.
+        What a person has added to the file is lost. Does nothing for a lake on S3 or without a
+        DuckDB file.
         """
         if self.duckdb_file is not None:
-            everything = self._queries
-            views.write_views(self.duckdb_file, lambda: everything(self.tables()), everything=True)
+            self._write_views(lambda: self._parts(self.tables()), everything=True)
+
+    def stale_views(self) -> set[str]:
+        """Tables whose view is missing or of an older version; all of them if the lake was moved.
+
+        Committing refreshes the views of its table, so there are such views only where a writer was
+        killed in between, or the folder or the file was moved, changed or taken away.
+        """
+        if self.duckdb_file is None:
+            return set()
+        tables = self.tables()
+        known = views.stamp_of(self.duckdb_file)
+        if (
+            known is None
+            or known.root != self.root
+            or known.file != views.signature(self.duckdb_file)
+        ):
+            return set(tables)
+        present = {
+            f"{table}/{name}": self._newest(table, name)
+            for table in tables
+            for name in self.names(table)
+        }
+        differ = present.items() ^ known.versions.items()
+        return {key.partition("/")[0] for key, _ in differ}
+
+    def refresh_stale_views(self) -> None:
+        """Write what :meth:`stale_views` names; what a person has added to the file stays.
+
+        Raises
+        ------
+        LakeError
+            The file cannot be written.
+        """
+        stale = self.stale_views()
+        if self.duckdb_file is None or not stale:
+            return
+        try:
+            self._write_stale(stale)
+        except Exception as error:
+            raise LakeError(
+                f"The views in {self.duckdb_file} are not up to date: {described(error)}.",
+                remedy="See that the file can be written, or move it away: it is made again.",
+            ) from error
 
     @contextmanager
     def deferred_views(self) -> Iterator[None]:
@@ -255,7 +302,23 @@ class Lake:
                 self._deferring -= 1
                 last = self._deferring == 0
             if last:
+                with self._lock:
+                    self._stale |= self.stale_views() if self._stale else set()
                 self._refresh_stale()
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold a lock that one process of a machine has at a time; a killed one frees it.
+
+        Only a local lake has locks; on S3 this does nothing.
+        """
+        if self.is_remote:
+            yield
+            return
+        file = Path(self._location.uri(LOCKS, f"{name}.lock"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file, timeout=LOCK_SECONDS):
+            yield
 
     def compact(
         self,
@@ -310,25 +373,29 @@ class Lake:
         if self.duckdb_file is None or not tables:
             return
         try:
-            if self.duckdb_file.exists():
-                views.write_views(
-                    self.duckdb_file, lambda: self._queries(sorted(tables)), everything=False
-                )
-            else:
-                self.refresh_views()
-        except Exception as first:
+            self._write_stale(tables)
+        except Exception as error:
             # The rows are committed; views are a convenience and must not undo or repeat that.
-            _log.warning("Views in %s are rebuilt: %s", self.duckdb_file, first)
-            try:
-                self.refresh_views()
-            except Exception as error:
-                _log.warning("Views in %s are not up to date: %s", self.duckdb_file, error)
+            _log.warning("Views in %s are not up to date: %s", self.duckdb_file, error)
 
-    def _queries(self, tables: list[str]) -> dict[str, str]:
-        return {
-            table: views.view_query(table, [self._part(table, name) for name in self.names(table)])
-            for table in tables
-        }
+    def _write_stale(self, tables: set[str]) -> None:
+        there = self.duckdb_file is not None and self.duckdb_file.exists()
+        try:
+            if there and all(self.names(table) for table in tables):
+                self._write_views(lambda: self._parts(sorted(tables)), everything=False)
+                return
+        except Exception as first:
+            _log.warning("Views in %s are rebuilt: %s", self.duckdb_file, first)
+        self.refresh_views()
+
+    def _write_views(
+        self, parts: Callable[[], dict[str, list[views.Part]]], *, everything: bool
+    ) -> None:
+        if self.duckdb_file is not None:
+            views.write_views(self.duckdb_file, self.root, parts, everything=everything)
+
+    def _parts(self, tables: list[str]) -> dict[str, list[views.Part]]:
+        return {table: [self._part(table, name) for name in self.names(table)] for table in tables}
 
     def _part(self, table: str, name: str) -> views.Part:
         source = self._store.require(table, name)
@@ -336,7 +403,14 @@ class Lake:
             self._location.uri(table, name, path)
             for path in source.get_add_actions()["path"].to_pylist()
         ]
-        return views.Part(name, schema_of(source), views.parquet_relation(files))
+        relation = views.parquet_relation(files)
+        return views.Part(name, schema_of(source), relation, source.version())
+
+    def _newest(self, table: str, name: str) -> int:
+        """The newest version of a local table, by the names in its log alone."""
+        log = Path(self._location.table_uri(table, name), "_delta_log")
+        names = (entry.name.removesuffix(".json") for entry in os.scandir(log))
+        return max((int(name) for name in names if name.isdecimal()), default=-1)
 
     def _is_table(self, table: str, name: str) -> bool:
         if self.is_remote:

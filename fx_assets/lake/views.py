@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -28,6 +29,37 @@ class Part:
     name: str
     schema: pa.Schema
     relation: str | None
+    version: int
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What the views in a file were made of."""
+
+    root: str
+    """The lake's."""
+    versions: dict[str, int]
+    """Of each ``<table>/<name>``."""
+    file: tuple[int, int]
+    """Size and time of change of the file: one that people have changed is known by it."""
+
+
+def stamp_of(file: Path) -> Stamp | None:
+    """What the views in a file were made of; ``None`` where that is not known."""
+    try:
+        known = json.loads(_stamp_file(file).read_text())
+        return Stamp(known["root"], dict(known["versions"]), tuple(known["file"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def signature(file: Path) -> tuple[int, int] | None:
+    """Size and time of change; ``None`` if there is no such file."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def parquet_relation(files: list[str]) -> str | None:
@@ -48,7 +80,9 @@ def view_query(table: str, parts: list[Part]) -> str:
     )
 
 
-def write_views(file: Path, views: Callable[[], dict[str, str]], *, everything: bool) -> None:
+def write_views(
+    file: Path, root: str, parts: Callable[[], dict[str, list[Part]]], *, everything: bool
+) -> None:
     """Put views into a DuckDB file by replacing it with a changed copy.
 
     Readers open the old file or the new one, whole, and hold no lock that a writer waits for. A
@@ -56,14 +90,17 @@ def write_views(file: Path, views: Callable[[], dict[str, str]], *, everything: 
 
     Parameters
     ----------
-    views : callable
-        Returns the query of each view; called while the lock is held.
+    root : str
+        The lake's, for the stamp beside the file.
+    parts : callable
+        Returns the parts of each view; called while the lock is held.
     everything : bool
         Whether these are all views, so that the file starts anew.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_name(f".{file.name}.lock"), timeout=_LOCK_SECONDS):
-        queries = views()
+        found = parts()
+        queries = {table: view_query(table, of_table) for table, of_table in found.items()}
         fresh = file.with_name(f".{file.name}.new")
         _clear(fresh)
         if not everything and file.exists():
@@ -77,6 +114,23 @@ def write_views(file: Path, views: Callable[[], dict[str, str]], *, everything: 
         # A log that a person's session left behind belongs to the file that goes.
         file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
         fresh.replace(file)
+        _write_stamp(file, root, found, everything=everything)
+
+
+def _write_stamp(file: Path, root: str, found: dict[str, list[Part]], *, everything: bool) -> None:
+    """Written after the views: a kill in between makes them be written once more."""
+    before = None if everything else stamp_of(file)
+    kept = before.versions if before and before.root == root else {}
+    versions = {key: v for key, v in kept.items() if key.partition("/")[0] not in found}
+    for table, parts in found.items():
+        versions |= {f"{table}/{part.name}": part.version for part in parts}
+    fresh = file.with_name(f".{file.name}.stamp.new")
+    fresh.write_text(json.dumps({"root": root, "versions": versions, "file": signature(file)}))
+    fresh.replace(_stamp_file(file))
+
+
+def _stamp_file(file: Path) -> Path:
+    return file.with_name(f".{file.name}.stamp")
 
 
 def _create_views(file: Path, queries: dict[str, str]) -> None:

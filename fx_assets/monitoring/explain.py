@@ -24,7 +24,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fx_assets.errors import RegistryError
-from fx_assets.registry.bundle_records import Blobs, LoadedBundle, Manifest, folder
+from fx_assets.registry.bundle_records import (
+    BACKGROUND_FILE,
+    Blobs,
+    LoadedBundle,
+    Manifest,
+    folder,
+)
 from fx_assets.specs.base import Spec
 from fx_assets.specs.forecast import TargetKind
 
@@ -106,7 +112,7 @@ class Explanation(Spec):
 
 def background_path(forecast: str, version: int) -> str:
     """Where the background of a published bundle is kept."""
-    return f"{folder(forecast, version)}/background.json"
+    return f"{folder(forecast, version)}/{BACKGROUND_FILE}"
 
 
 def make_background(manifest: Manifest, inputs: ArrayLike) -> Background:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from fx_assets import clock
 from fx_assets.errors import FxAssetsError, NoChampionError, RegistryError
 from fx_assets.models.onnx_predict import OnnxModel, difference
+from fx_assets.registry import bundle_copies
 from fx_assets.registry.bundle_records import (
     FORMAT,
     GOLDEN_FILE,
@@ -61,11 +62,17 @@ def publish(blobs: Blobs, bundle: Bundle) -> BundleRef:
     return point_to(blobs, bundle.facts.forecast, bundle.facts.version)
 
 
-def store_bundle(blobs: Blobs, bundle: Bundle) -> None:
+def store_bundle(blobs: Blobs, bundle: Bundle, *, overwrite: bool = False) -> None:
     """Write the bundle's files, the manifest last; the champion stays who it is.
 
     Storing the same content again changes nothing. What a killed process left unfinished is
     written anew.
+
+    Parameters
+    ----------
+    overwrite : bool
+        Whether other content of this version may go: that of a run which died before it recorded
+        its decision, so that nobody refers to it.
 
     Raises
     ------
@@ -83,12 +90,13 @@ def store_bundle(blobs: Blobs, bundle: Bundle) -> None:
     where = folder(facts.forecast, facts.version)
     _evaluate(manifest, bundle.onnx, bundle.golden, where)
     path = f"{where}/{MANIFEST_FILE}"
-    if blobs.blob_exists(path):
+    there = blobs.blob_exists(path)
+    if there and not overwrite:
         stored = _parse(Manifest, _read(blobs, path, "manifest"), path, "manifest")
         _refuse_other_content(stored, manifest, where)
     blobs.write_blob(f"{where}/{MODEL_FILE}", bundle.onnx)
     blobs.write_blob(f"{where}/{GOLDEN_FILE}", golden)
-    if not blobs.blob_exists(path):
+    if overwrite or not there:
         blobs.write_blob(path, to_json(manifest))
 
 
@@ -143,8 +151,8 @@ def load(blobs: Blobs, forecast: str, version: int | None = None) -> LoadedBundl
     """The champion's bundle, or that of a given version, after every check.
 
     Pointer, manifest, model and golden rows are checked in this order; each vouches for the next
-    by its SHA-256, and the graph must compute the golden outputs. A given version that is not the
-    champion has no pointer, so its manifest is taken at its word.
+    by its SHA-256, and the graph must compute the golden outputs. The manifest of a given version
+    is vouched for by the copy that was kept of it, and taken at its word where there is none.
 
     Raises
     ------
@@ -158,12 +166,14 @@ def load(blobs: Blobs, forecast: str, version: int | None = None) -> LoadedBundl
     where = folder(forecast, wanted)
     path = f"{where}/{MANIFEST_FILE}"
     raw = _read(blobs, path, "manifest")
-    if ref and sha256(raw) != ref.manifest_sha256:
+    copied = bundle_copies.copies_of(blobs, forecast, wanted) if ref is None else {}
+    expected = ref.manifest_sha256 if ref else copied.get(MANIFEST_FILE)
+    if expected and sha256(raw) != expected:
         raise _refusal(
             path,
             "manifest",
-            f"its sha256 is {sha256(raw)} ({len(raw)} bytes), the pointer says "
-            f"{ref.manifest_sha256}",
+            f"its sha256 is {sha256(raw)} ({len(raw)} bytes), the "
+            f"{'pointer' if ref else 'copy'} says {expected}",
         )
     manifest = _parse(Manifest, raw, path, "manifest")
     if (manifest.forecast, manifest.version) != (forecast, wanted):
@@ -271,7 +281,9 @@ def _parse(kind: type[_Read], raw: bytes, path: str, check: str) -> _Read:
 
 
 def _refusal(path: str, check: str, found: str) -> RegistryError:
+    forecast = path.split("/")[1]
     return RegistryError(
         f"{path}: the check of the {check} failed: {found}.",
-        remedy="Keep the last good champion and publish again: materialize the champion asset.",
+        remedy=f"Run: fx-assets run {forecast}. It puts the copy of a damaged file in its place; "
+        f"without a copy, fx-assets run {forecast} --retrain publishes the next version.",
     )

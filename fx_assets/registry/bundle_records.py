@@ -20,6 +20,8 @@ FORMAT = 1
 """Raised when readers of the old kind could no longer understand a manifest."""
 
 MODEL_FILE, GOLDEN_FILE, MANIFEST_FILE = "model.onnx", "golden.json", "manifest.json"
+BACKGROUND_FILE = "background.json"
+"""Training rows that explanations are measured against; no part of what predicts."""
 POINTER_FILE = "champion.json"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from fx_assets import clock, models
 from fx_assets.errors import RegistryError
@@ -28,6 +29,7 @@ from fx_assets.evaluation.tuning import Tuning
 from fx_assets.evaluation.walk_forward import FittedCandidate, fit_final, walk_forward
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.registry import figures
+from fx_assets.registry.bundle_copies import graph_path
 from fx_assets.registry.overrides import standing_overrides
 from fx_assets.registry.records import DatasetInfo, LoggedModel
 from fx_assets.registry.series_tables import SeriesTables
@@ -193,6 +195,13 @@ def try_candidate(
     )
 
 
+def without_draft(store: Lake, spec: ForecastSpec) -> str | None:
+    """A candidate whose draft is missing, so that it could not be published, or ``None``."""
+    stored = set(store.list_blobs(f"candidates/{spec.name}/"))
+    names = (candidate.name for candidate in spec.all_candidates)
+    return next((name for name in names if _draft_path(spec.name, name) not in stored), None)
+
+
 def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
     """The newest draft of a candidate and its ONNX graph.
 
@@ -209,7 +218,13 @@ def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
             f"{forecast}/{candidate} has not been tried yet.",
             remedy=f"Materialize {forecast}/models/{candidate}.",
         )
-    draft = Draft.model_validate_json(store.read_blob(path))
+    try:
+        draft = Draft.model_validate_json(store.read_blob(path))
+    except ValidationError as error:
+        raise RegistryError(
+            f"{path} is not a draft: {error.error_count()} values are wrong or missing.",
+            remedy=f"Materialize {forecast}/models/{candidate} again.",
+        ) from error
     if draft.series != own.series.id and (draft.series or not own.rows.knows(draft.recipe)):
         raise RegistryError(
             f"{forecast}/{candidate} has not been tried yet on {own.series.sentence}.",
@@ -400,4 +415,4 @@ def _draft_path(forecast: str, candidate: str) -> str:
 
 
 def _graph_path(draft: Draft) -> str:
-    return f"candidates/{draft.forecast}/{draft.candidate}/{draft.onnx_sha256[:16]}.onnx"
+    return graph_path(draft.forecast, draft.candidate, draft.onnx_sha256)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fx_assets import models
 from fx_assets.calendars import DAY, moment
+from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, read_ledger
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
@@ -23,15 +24,17 @@ from fx_assets.features import feature_set
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
 from fx_assets.registry.acknowledgements import read_acknowledgements
+from fx_assets.registry.aliases import BUNDLE_TAG, name_aliases
 from fx_assets.registry.bundle import (
     Bundle,
     ChampionFacts,
     Golden,
-    load,
     point_to,
     published_versions,
     store_bundle,
 )
+from fx_assets.registry.bundle_copies import keep_copies, restored
+from fx_assets.registry.bundle_records import pointer_path
 from fx_assets.registry.candidate import Draft, load_draft
 from fx_assets.registry.overrides import standing_overrides
 from fx_assets.registry.series_tables import SeriesTables
@@ -78,14 +81,29 @@ def decide_champion(
 ) -> Decided:
     """Judge the drafts of all candidates on identical rows, and put the verdict into effect.
 
-    The bundle is written before the decision is recorded, and the pointer to it is moved after: a
-    run that dies in between leaves the old champion in force, and can be repeated.
+    The bundle is written before the decision is recorded; copies, pointer and MLflow's aliases
+    follow. What a run that dies in between leaves undone, ``monitoring.reconcile`` does. Where the
+    champion's bundle is damaged beyond its copies, the same recipe is published anew.
 
     Raises
     ------
     RegistryError
-        A candidate has not been tried, or MLflow or the bundle store refused.
+        A candidate has not been tried, MLflow or the bundle store refused, or another process has
+        decided meanwhile.
     """
+    with store.lock(f"decisions-{spec.name}"):
+        return _decide_champion(spec, feed, frame, store, registry, run_id, now)
+
+
+def _decide_champion(
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    frame: pd.DataFrame,
+    store: Lake,
+    registry: ModelRegistry,
+    run_id: str,
+    now: datetime,
+) -> Decided:
     own = SeriesTables(store, spec, feed)
     own.require(frame)
     ledger = _ledger(own)
@@ -97,6 +115,7 @@ def decide_champion(
     ]
     data_as_of = frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
+    lost = bool(ledger) and not restored(store, spec.name, int(ledger[-1].version or 0))
     decisions = decide(
         spec,
         ledger,
@@ -107,16 +126,25 @@ def decide_champion(
         frequency=feed.frequency,
         series=own.series.id,
         acknowledgements=read_acknowledgements(store, spec.name),
+        lost=lost,
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
     decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
     decisions = with_overrides(decisions, standing_overrides(store, feed, now))
     publisher = _Publisher(spec, feed, frame, own, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
-    own.insert(DECISIONS, ledger_table(decisions), run_id)
+    commit = own.insert(DECISIONS, ledger_table(decisions), run_id)
+    if commit.rows < len(decisions):
+        raise RegistryError(
+            f"Another process has decided about {spec.name} meanwhile.",
+            remedy="Run again; that decision counts, and this one was not recorded.",
+        )
     latest = decisions[-1]
-    point_to(store, spec.name, int(latest.version or 0))
-    publisher.name_aliases(latest)
+    version = int(latest.version or 0)
+    for published in {int(decision.version or 0) for decision in decisions}:
+        keep_copies(store, spec.name, published)
+    point_to(store, spec.name, version)
+    name_aliases(own, registry, latest)
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
 
 
@@ -237,30 +265,33 @@ class _Publisher:
         named = []
         for decision in decisions:
             if decision.publishes:
-                version = max(published_versions(self.store, self.spec.name), default=0) + 1
+                version = self._next_version(version)
                 decision = decision.model_copy(update={"version": version})
                 self._store(decision, version)
             named.append(decision.model_copy(update={"version": version}))
         return named
 
-    def name_aliases(self, latest: Decision) -> None:
-        """Point MLflow's aliases at the champion and at the best of the others."""
-        name = self.spec.name
-        in_production = load(self.store, name, latest.version).manifest
-        self.registry.set_champion(name, int(in_production.mlflow_version), latest.sentence)
-        if latest.challenger is None or latest.challenger == latest.champion:
-            self.registry.set_challenger(name, None)
-            return
-        draft, _ = load_draft(self.own, latest.challenger)
-        tags = {"candidate": draft.candidate, "recipe": draft.recipe}
-        self.registry.set_challenger(name, self.registry.register(name, draft.logged, tags))
+    def _next_version(self, before: int | None) -> int:
+        """The first number that no decision names: a bundle of it is of a run that died.
+
+        Where the ledger is gone, or other writers may be at work unseen, the first unused number.
+        """
+        stored = max(published_versions(self.store, self.spec.name), default=0)
+        named = self.store.read_or_empty(DECISIONS.name, self.spec.name)
+        if self.store.is_remote or (named.empty and before is None and self._points()):
+            return max(stored, before or 0) + 1
+        newest = 0 if named.empty else int(named["version"].dropna().max())
+        return max(newest, before or 0) + 1
+
+    def _points(self) -> bool:
+        return self.store.blob_exists(pointer_path(self.spec.name))
 
     def _store(self, decision: Decision, version: int) -> None:
         draft, onnx = load_draft(self.own, decision.champion)
         tags = {
             "candidate": draft.candidate,
             "recipe": draft.recipe,
-            "bundle": str(version),
+            BUNDLE_TAG: str(version),
             "verdict": decision.verdict,
             "decision": decision.sentence,
             **(
@@ -278,7 +309,7 @@ class _Publisher:
             onnx=onnx,
             golden=Golden.of(golden, OnnxModel(onnx).predict(golden)),
         )
-        store_bundle(self.store, bundle)
+        store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
 
     def _facts(
         self,

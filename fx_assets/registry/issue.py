@@ -14,11 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fx_assets.calendars import Calendar
-from fx_assets.errors import NoChampionError
-from fx_assets.evaluation.decision import Decision, active_champion, caveat_text
+from fx_assets.errors import LostChampionError, NoChampionError, RegistryError
+from fx_assets.evaluation.decision import Decision, active_champion, caveat_text, stand_ins
 from fx_assets.evaluation.live import first_live_day
 from fx_assets.features import labelled_frame
 from fx_assets.registry.bundle import LoadedBundle, load
+from fx_assets.registry.bundle_copies import restored
+from fx_assets.registry.bundle_records import folder
 from fx_assets.registry.candidate import ScoredMetric
 from fx_assets.registry.champion import read_decisions
 from fx_assets.registry.overrides import standing_overrides
@@ -53,6 +55,8 @@ class Issued:
     verified: int = 0
     """Rows that had been issued before and were made again."""
     differences: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+    """Rows that had been issued before and cannot be made again, each with the reason."""
     notes: dict[str, str] = field(default_factory=dict)
     """What happened to each bar, or to a closed day."""
     refused: dict[date, str] = field(default_factory=dict)
@@ -100,9 +104,15 @@ def issue_days(
             if reason:
                 issued.notes[name] = reason
                 continue
+            earlier = before.get(pd.Timestamp(event_time))
             try:
-                row = issuer.issue(event_time)
+                row = issuer.issue(event_time, stand_in=earlier is None)
             except NoChampionError as refusal:
+                if earlier is not None and isinstance(refusal, LostChampionError):
+                    predicted, issued.latest = True, earlier
+                    issued.unverified.append(f"{name}: {refusal.message}")
+                    issued.notes[name] = f"could not be made again: {refusal.message}"
+                    continue
                 refused.append(refusal)
                 issued.notes[name] = f"refused: {refusal.message}"
                 continue
@@ -143,7 +153,7 @@ class _Issuer:
         self.live_from = first_live_day(spec, self.ledger, self.market)
         self.overrides = standing_overrides(store, feed, now)
         self.newest: Inputs | None = None
-        self._bundles: dict[int, LoadedBundle] = {}
+        self._bundles: dict[int, LoadedBundle | RegistryError] = {}
         self._frames = _Frames(self.raw, spec, self.market)
 
     def bars_of(self, day: date) -> list[datetime]:
@@ -180,13 +190,18 @@ class _Issuer:
         what = "bar of this day" if self.market.daily else "such bar"
         return f"{self.feed.name} has no {what}"
 
-    def issue(self, event_time: datetime) -> dict[str, Any]:
+    def issue(self, event_time: datetime, *, stand_in: bool) -> dict[str, Any]:
         """The row of one bar.
+
+        Parameters
+        ----------
+        stand_in
+            Whether a later champion may take the place of one whose bundle is lost.
 
         Raises
         ------
         NoChampionError
-            No champion existed by the decision time that had not seen the outcome.
+            No champion existed by the decision time that had not seen the outcome, or it is lost.
         """
         decided = self.market.publication(event_time)
         try:
@@ -196,12 +211,34 @@ class _Issuer:
                 f"{self.market.label(event_time)} has no prediction. {error.message}",
                 remedy=error.remedy,
             ) from None
-        bundle = self._bundle(int(decision.version or 0))
+        decision, bundle = self._healthy(decision, decided, stand_in=stand_in)
         return self._row(decided, decision, bundle, self._frames.known_at(decided))
 
-    def _bundle(self, version: int) -> LoadedBundle:
+    def _healthy(
+        self, decision: Decision, decided: datetime, *, stand_in: bool
+    ) -> tuple[Decision, LoadedBundle]:
+        found: list[str] = []
+        for able in stand_ins(self.ledger, decision, decided) if stand_in else [decision]:
+            bundle = self._bundle(int(able.version or 0))
+            if isinstance(bundle, LoadedBundle):
+                return able, bundle
+            found.append(bundle.message)
+        name, version = self.spec.name, int(decision.version or 0)
+        raise LostChampionError(
+            f"{name} v{version}, its champion then, cannot be used, and no copy of it is left. "
+            f"{found[0]}",
+            remedy=f"Put {folder(name, version)} back from a backup. If it is the champion still: "
+            f"fx-assets run {name} --retrain publishes the next version.",
+        )
+
+    def _bundle(self, version: int) -> LoadedBundle | RegistryError:
         if version not in self._bundles:
-            self._bundles[version] = load(self.store, self.spec.name, version)
+            name = self.spec.name
+            try:
+                restored(self.store, name, version)
+                self._bundles[version] = load(self.store, name, version)
+            except RegistryError as error:
+                self._bundles[version] = error
         return self._bundles[version]
 
     def _row(

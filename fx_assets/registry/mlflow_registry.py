@@ -44,9 +44,14 @@ class ModelRegistry:
     def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root.rstrip("/")
-        self._session = MlflowSession(tracking_uri)
+        self._session = MlflowSession(tracking_uri, self.artifact_root)
         self._lock = threading.Lock()
         self._experiments: dict[str, str] = {}
+
+    @property
+    def shown_uri(self) -> str:
+        """The tracking URI without user and password."""
+        return self._session.shown_uri
 
     def prepare(self) -> None:
         """Create or upgrade a SQLite database, or see that a server or database answers.

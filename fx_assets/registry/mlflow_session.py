@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from filelock import FileLock, Timeout
 
 from fx_assets.errors import RegistryError
+from fx_assets.registry.relocation import relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,10 +43,12 @@ class MlflowSession:
     ----------
     tracking_uri : str
         ``sqlite:///<absolute path>``, ``http(s)://...`` or another database URI.
+    artifact_root : str
+        Where experiments keep their artifacts; those of a local store that was moved follow it.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
-        self.tracking_uri = tracking_uri
+    def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
+        self.tracking_uri, self.artifact_root = tracking_uri, artifact_root
         self._lock = threading.Lock()
         self._ready: MlflowClient | None = None
 
@@ -107,12 +110,14 @@ class MlflowSession:
                 database.execute("PRAGMA journal_mode=WAL")
                 database.execute("SELECT count(*) FROM sqlite_master")
             try:
-                return self._open()
+                client = self._open()
             except Exception as error:
                 if "out-of-date" not in str(error):
                     raise
-            _upgrade(self.tracking_uri)
-            return self._open()
+                _upgrade(self.tracking_uri)
+                client = self._open()
+            relocate(self.tracking_uri, self.artifact_root)
+            return client
 
     def _reach_database(self) -> None:
         # MLflow would retry a refused connection for most of an hour.
