@@ -110,7 +110,7 @@ def _answerable(
         return any(able(int(d.version or 0)) for d in stand_ins(ledger, decision, decided))
 
     moments = (feed.market.publication(time) for time in times.to_pydatetime())
-    return times[[answered(moment) for moment in moments]]
+    return times[np.array([answered(moment) for moment in moments], dtype=bool)]
 
 
 def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:

@@ -113,7 +113,8 @@ def point_to(blobs: Blobs, forecast: str, version: int) -> BundleRef:
         present = champion_ref(blobs, forecast)
     except FxAssetsError:
         present = None
-    if present and present.manifest_sha256 == stored.manifest_sha256:
+    wanted = (stored.version, stored.manifest_sha256)
+    if present and (present.version, present.manifest_sha256) == wanted:
         return present
     pointer = Pointer(
         forecast=forecast,

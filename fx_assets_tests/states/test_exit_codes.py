@@ -79,6 +79,14 @@ def test_a_first_run_without_a_registry_exits_with_one_and_says_why_there_is_no_
     assert "make dev" not in answer.out
 
 
+def test_a_damaged_registry_can_be_moved_away_as_the_message_says(home: Home) -> None:
+    damaged_mlflow(home)
+    assert "move a damaged file away" in home.run("run", "--retrain").failed().said
+    database = home.folder / "data" / "mlflow.db"
+    database.rename(database.with_suffix(".damaged"))
+    home.run("run", "--retrain").succeeded()
+
+
 def test_damaged_records_of_dagster_can_be_moved_away_as_the_message_says(home: Home) -> None:
     damaged_run_storage(home)
     assert "move the folder away" in home.run("run").failed().said
