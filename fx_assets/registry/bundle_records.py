@@ -6,15 +6,17 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from fx_assets.errors import RegistryError
-from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.specs.forecast import TargetKind
+
+if TYPE_CHECKING:
+    from fx_assets.models.onnx_predict import OnnxModel
 
 FORMAT = 1
 """Raised when readers of the old kind could no longer understand a manifest."""
