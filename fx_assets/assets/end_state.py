@@ -45,12 +45,14 @@ def why_none(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> s
     """Why a forecast has no prediction at all."""
     if not lake.exists(PRICES.name, feed.name):
         return f"there are no prices of {feed.name}"
+    prices = lake.read(PRICES.name, feed.name)
+    if prices.empty:
+        return f"{feed.name} has no bars"
     own = SeriesTables(lake, spec, feed)
     if own.read(DECISIONS).empty:
         before = lake.exists(DECISIONS.name, spec.name)
         about = f" for {own.series.sentence}" if before else ""
         return f"no champion has been decided on{about}"
-    prices = lake.read(PRICES.name, feed.name)
     known = prices[prices["available_at"] <= now]
     if known.empty:
         return f"no bar of {feed.name} is known at {now:%Y-%m-%d %H:%M} UTC"

@@ -6,6 +6,7 @@ import pandas as pd
 from fx_assets import clock
 from fx_assets.assets.display import content_version, table_schema
 from fx_assets.assets.refusal import require_gate
+from fx_assets.errors import NotEnoughDataError
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -43,6 +44,11 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
 
         store = lake.open()
         require_gate(store, feed.name)
+        if prices.empty:
+            raise NotEnoughDataError(
+                f"{feed.name} has no bars, so {spec.name} has nothing to learn or to predict from.",
+                remedy=f"Load {feed.name}: fx-assets run {spec.name} says why it has none.",
+            )
         own = SeriesTables(store, spec, feed)
         own.remember(clock.now(), context.run.run_id)
         frame = own.mark(labelled_frame(prices, spec, feed.market))

@@ -14,10 +14,12 @@ from fx_assets.assets.display import bars_metadata, content_version, markdown_ta
 from fx_assets.assets.due import longest_pause
 from fx_assets.assets.references import sibling_references
 from fx_assets.assets.refusal import record_findings, require_gate
+from fx_assets.errors import SourceError
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
-from fx_assets.sources import Provenance
+from fx_assets.sources import Batch, Provenance
+from fx_assets.sources.wanted import feed_start
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 
@@ -134,6 +136,8 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
             tell(store, "gate_failed", spec.name, sentence, run_id=run_id, key=key)
         fetched = pd.DataFrame([provenance.model_dump()])
         store.insert_new("sources", spec.name, fetched, ["provider", "sha256"], run_id=run_id)
+        if stored.empty and report.passed and report.accepted.empty:
+            _refuse_nothing(spec, batch, report, window.start, min(window.end, now))
         yield dg.Output(
             report.accepted,
             metadata={
@@ -214,6 +218,35 @@ def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:
         "payload_last_date": str(provenance.last_date),
         **({"notes": provenance.notes} if provenance.notes else {}),
     }
+
+
+def _refuse_nothing(
+    spec: FeedSpec, batch: Batch, report: GateReport, start: datetime, end: datetime
+) -> None:
+    """Stop a first load without bars, where bars are due: nothing could come of it.
+
+    Raises
+    ------
+    SourceError
+        The provider has none of the bars, or the gate keeps all of them out.
+    """
+    first = max(start, feed_start(spec))
+    due = len(spec.market.closes(first.date(), end.date())) if first < end else 0
+    if not due:
+        return
+    provenance = batch.provenance
+    kept_out = len(report.quarantined)
+    said = f" {provenance.notes}" if provenance.notes else ""
+    others = len(batch.bars) - kept_out
+    what = f"; {kept_out:,} rows went to quarantine" if kept_out else ""
+    what += f"; it has {others:,} bars of other times" if others > 0 else ""
+    span = f"from {first:%Y-%m-%d} to {end:%Y-%m-%d}"
+    raise SourceError(
+        f"The first load of {spec.name} found no bars: {provenance.provider} ({provenance.url}) "
+        f"has none of the {due:,} that are due {span}{what}.{said}",
+        remedy=f"Correct the source or the start ({spec.start}) of {spec.name}, or wait until the "
+        "provider has bars; then run it again.",
+    )
 
 
 def _why_no_bars(

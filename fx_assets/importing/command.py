@@ -128,7 +128,8 @@ def _answered(
     say(f"\n{question.message}")
     for number, line in enumerate(listed(question.options), 1):
         say(f"  {number}) {line}")
-    hint = f"number, or {question.setting}; Enter: 1" if question.options else question.setting
+    hint = f"number, or {question.setting}" if question.options else question.setting
+    hint += "; Enter: 1" if _has_a_likeliest(question) else ""
     while True:
         typed = ask(f"{flag_for(question.setting)} [{hint}]: ").strip()
         if typed in ("q", "quit"):
@@ -142,8 +143,12 @@ def _answered(
         return settings
 
 
+def _has_a_likeliest(question: Question) -> bool:
+    return bool(question.options and question.options[0].evidence)
+
+
 def _chosen(question: Question, typed: str) -> Option:
-    if not typed and question.options:
+    if not typed and _has_a_likeliest(question):
         return question.options[0]
     if typed.isdigit() and 0 < int(typed) <= len(question.options):
         return question.options[int(typed) - 1]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import DAY_CLOSES, calendar
+from fx_assets.sources.files import MAJORS
 from fx_assets.sources.files_questions import Option, Question
 from fx_assets.specs import FeedSpec
 
@@ -45,8 +46,45 @@ def fit_of(days: np.ndarray, key: str) -> Fit:
     return Fit(len(np.setdiff1d(due, days)), closed)
 
 
-def calendar_question(feed: FeedSpec, event_times: pd.Series) -> tuple[Question, ...]:
-    """Ask for the calendar where holidays of another one explain the days without bars."""
+def calendar_question(feed: FeedSpec, bars: pd.DataFrame) -> tuple[Question, ...]:
+    """Ask for the calendar where the bars speak for another one than was guessed.
+
+    Parameters
+    ----------
+    bars
+        The feed's bars (``BAR_DTYPES``).
+    """
+    return (*_weekends(feed, bars), *_holidays(feed, bars["event_time"]))
+
+
+def _weekends(feed: FeedSpec, bars: pd.DataFrame) -> tuple[Question, ...]:
+    """Currencies do not trade at weekends, though some exports fill them with bars."""
+    pair = feed.instrument
+    if feed.calendar != "24x7" or len(pair) != 6 or not {pair[:3], pair[3:]} <= MAJORS:
+        return ()
+    times = pd.DatetimeIndex(bars["event_time"]).tz_convert(None).to_numpy("datetime64[us]")
+    close = feed.day_close or ("00:00 UTC" if feed.market.daily else "")
+    week = calendar(f"24x5|{feed.frequency}|{close}|0")
+    outside = ~week.possible(times)
+    still = (bars["high"] == bars["low"]) | bars["close"].diff().eq(0)
+    share = float(still[outside].mean()) if outside.any() else 0.0
+    weekdays = Option(
+        {"calendar": "24x5", **({"day_close": close} if close else {})},
+        f"keeps the {int(outside.sum()):,} bars of weekends out, {share:.0%} of which do not move",
+    )
+    always = Option({"calendar": "24x7"}, "takes them for prices")
+    return (
+        Question(
+            "calendar",
+            f"{pair} is a currency pair, and {int(outside.sum()):,} of {len(bars):,} bars close "
+            "when currency markets are closed.",
+            "Say whether these bars are prices.",
+            (weekdays, always),
+        ),
+    )
+
+
+def _holidays(feed: FeedSpec, event_times: pd.Series) -> tuple[Question, ...]:
     if not feed.market.daily or feed.calendar != "24x5" or feed.day_close is not None:
         return ()
     times = pd.DatetimeIndex(event_times)

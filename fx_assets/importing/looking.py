@@ -100,7 +100,7 @@ def look(settings: Mapping[str, Any], deployment: Settings, now: datetime) -> Lo
             f"None of the {inspection.bars:,} bars is left: {batch.provenance.notes}",
             remedy="Correct --start, --timezone or --stamp; FX_ASSETS_NOW sets the clock.",
         )
-    days = () if "calendar" in known else calendar_question(feed, batch.bars["event_time"])
+    days = () if "calendar" in known else calendar_question(feed, batch.bars)
     if days:
         return Looked(known, inspection, (*asked, *days), tuple(notes), feed, batch)
     report = _judged(feed, batch, now)
@@ -225,14 +225,8 @@ def _only_day_close(inspection: Inspection) -> Option | None:
     if len(inspection.questions) != 1 or inspection.problems:
         return None
     (question,) = inspection.questions
-    options = question.options
-    if (
-        question.setting == "day_close"
-        and len(options) == 1
-        and set(options[0].settings) == {"day_close"}
-    ):
-        return options[0]
-    return None
+    options = [option for option in question.options if set(option.settings) == {"day_close"}]
+    return options[0] if question.setting == "day_close" and len(options) == 1 else None
 
 
 def _gate_question(finding: Finding, feed: FeedSpec) -> Question:

@@ -235,6 +235,37 @@ def test_several_paths_a_folder_and_a_glob_mean_just_the_files_that_are_meant(
     assert "EURUSD_1.csv" in said
 
 
+def test_weekends_that_an_export_has_filled_are_asked_about_and_kept_out(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed = feed_of(Path("."), "1d", "24x7", day_close="00:00 UTC")
+    bars = bars_of(feed, date(2022, 1, 3), 700)
+    weekend = world.opens(bars, feed).dt.dayofweek >= 5
+    bars.loc[weekend, ["open", "high", "low", "close"]] = None
+    bars = bars.ffill()
+    bars.loc[weekend, "volume"] = 0.0
+    path = put(home, world.dukascopy(bars, feed))
+    assert main(["import", path, "--yes"]) == 1
+    said = capsys.readouterr().err
+    assert "EURUSD is a currency pair, and 200 of 700 bars close when currency markets" in said
+    assert "--calendar 24x5 --day-close '00:00 UTC'   (keeps the 200 bars of weekends out" in said
+    assert "--calendar 24x7   (takes them for prices)" in said
+    assert main(["import", path, "--yes", "--calendar", "24x5"]) == 0
+    assert "200 rows stay out" in capsys.readouterr().out
+    found, _ = read_back("eurusd_1d")
+    assert found.feeds["eurusd_1d"].day_close == "00:00 UTC"
+
+
+def test_a_servers_daily_bars_close_at_its_midnight_without_being_asked(home: Path) -> None:
+    export = BY_NAME["mt5_1d"]
+    text, bars, _ = made(export, 520)
+    path = put(home, text)
+    assert main(["import", path, "--yes", "--timezone", "Europe/Athens"]) == 0
+    found, batch = read_back("eurusd_1d")
+    assert found.feeds["eurusd_1d"].day_close == "00:00 Europe/Athens"
+    same(batch, bars)
+
+
 def test_an_own_calendar_is_proposed_where_its_holidays_explain_the_gaps(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,68 @@
+"""From files as people have them to a printed forecast, without editing YAML."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fx_assets_tests.importing.exports import EXPORTS, made, soiled
+from fx_assets_tests.test_cli import DAGSTER
+
+BY_NAME = {export.name: export for export in EXPORTS}
+WAYS = {
+    "fred_1d": (1100, "direction", "prediction: P(up) "),
+    "mt5_1h": (1500, "volatility", "prediction: variance "),
+}
+"""Exports that go the whole way, with how many bars, and what is predicted of them."""
+
+
+@pytest.fixture(scope="module")
+def said(new_folder: Callable[[], Path]) -> str:
+    """What ``fx-assets run`` printed after dirty files of each were imported."""
+    home = new_folder()
+    (home / "dagster.yaml").write_text(DAGSTER)
+    environment = {
+        **os.environ,
+        "FX_ASSETS_HOME": str(home),
+        "FX_ASSETS_DECLARED": "declared",
+        "FX_ASSETS_NOW": "2026-06-01T00:00:00+00:00",
+        "DAGSTER_HOME": str(home),
+    }
+
+    def command(*arguments: str) -> str:
+        answer = subprocess.run(
+            [sys.executable, "-m", "fx_assets.cli", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            cwd=home,
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout
+
+    for name, (count, target, _) in WAYS.items():
+        export = BY_NAME[name]
+        text, bars, _ = made(export, count)
+        dirty, _ = soiled(export, text, bars)
+        (home / name).mkdir()
+        (home / name / "EURUSD.csv").write_text(dirty)
+        flags = [*export.flags, "--feed", f"{name}_feed", "--forecast", name]
+        command("import", name, *flags, "--target", target, "--yes")
+    return command("run", *WAYS)
+
+
+@pytest.mark.parametrize("name", sorted(WAYS))
+def test_an_imported_file_ends_in_a_printed_forecast(said: str, name: str) -> None:
+    assert "FAILED" not in said
+    (block,) = [part for part in said.split("forecast: ") if part.startswith(f"{name}\n")]
+    assert "instrument: EURUSD\n" in block
+    assert WAYS[name][2] in block
+    assert "issued after the fact" in block
+    assert "interval: " in block
+    assert "score against the baseline: " in block
+    assert "skill demonstrated: no" in block
