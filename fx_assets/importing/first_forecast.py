@@ -158,7 +158,7 @@ def _description(feed: FeedSpec, target: str, horizon: int) -> str:
     bar = "day" if feed.frequency == "1d" else f"bar of {feed.frequency}"
     ahead = f"the next {bar}" if horizon == 1 else f"the next {horizon} {bar}s"
     what = {
-        "direction": f"Whether {feed.instrument} closes higher after {ahead}.",
+        "direction": f"Whether {feed.instrument} is higher at the end of {ahead}.",
         "return": f"Log return of {feed.instrument} over {ahead}.",
         "volatility": f"Variance of {feed.instrument} over {ahead}.",
     }
