@@ -15,10 +15,10 @@ from fx_assets_tests.test_cli import DAGSTER
 
 BY_NAME = {export.name: export for export in EXPORTS}
 WAYS = {
-    "fred_1d": (1100, "direction", "prediction: P(up) "),
-    "mt5_1h": (1500, "volatility", "prediction: variance "),
+    "fred_1d": ("EURUSD", 1100, "direction", "prediction: P(up) "),
+    "mt5_1h": ("GBPUSD", 1500, "volatility", "prediction: variance "),
 }
-"""Exports that go the whole way, with how many bars, and what is predicted of them."""
+"""Exports that go the whole way: of what, how many bars, and what is predicted of them."""
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +45,12 @@ def said(new_folder: Callable[[], Path]) -> str:
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return answer.stdout
 
-    for name, (count, target, _) in WAYS.items():
+    for name, (instrument, count, target, _) in WAYS.items():
         export = BY_NAME[name]
         text, bars, _ = made(export, count)
         dirty, _ = soiled(export, text, bars)
         (home / name).mkdir()
-        (home / name / "EURUSD.csv").write_text(dirty)
+        (home / name / f"{instrument}.csv").write_text(dirty)
         flags = [*export.flags, "--feed", f"{name}_feed", "--forecast", name]
         command("import", name, *flags, "--target", target, "--yes")
     return command("run", *WAYS)
@@ -60,8 +60,8 @@ def said(new_folder: Callable[[], Path]) -> str:
 def test_an_imported_file_ends_in_a_printed_forecast(said: str, name: str) -> None:
     assert "FAILED" not in said
     (block,) = [part for part in said.split("forecast: ") if part.startswith(f"{name}\n")]
-    assert "instrument: EURUSD\n" in block
-    assert WAYS[name][2] in block
+    assert f"instrument: {WAYS[name][0]}\n" in block
+    assert WAYS[name][3] in block
     assert "issued after the fact" in block
     assert "interval: " in block
     assert "score against the baseline: " in block
