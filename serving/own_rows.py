@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +54,12 @@ def own_rows(
             about, manifest.forecast, Files(reader.location), lambda: _decided(reader, manifest)
         )
         adopted = np.array(rows.adopts(table, asked), dtype=bool)
-        own = np.concatenate([old[adopted], own])
+        old = old[adopted]
+        if table.newest:
+            told = set(_subjects(table, found, own))
+            keys = _subjects(table, found, old)
+            old = old[np.array([key not in told for key in keys], dtype=bool)]
+        own = np.concatenate([old, own])
     return found.take(pa.array(own)) if len(own) else None
 
 
@@ -63,11 +69,16 @@ def newest_rows(table: Table, rows: pa.Table) -> np.ndarray:
     for name in reversed(table.newest):
         if name in rows.column_names:
             order = order[np.argsort(instants(rows, name)[order], kind="stable")]
-    names = [name for name in table.subject if name != SERIES_COLUMN]
-    keys = list(zip(*(rows[name].to_pylist() for name in names), strict=True))
-    last = {keys[i]: i for i in order.tolist()}
+    last = dict(zip(_subjects(table, rows, order), order.tolist(), strict=True))
     kept = np.array(sorted(last.values()), dtype=np.int64)
     return kept[np.argsort(instants(rows, "event_time")[kept], kind="stable")]
+
+
+def _subjects(table: Table, rows: pa.Table, chosen: np.ndarray) -> list[tuple[Any, ...]]:
+    """What each of the chosen rows is about, as far as it is there."""
+    there = [n for n in table.subject if n != SERIES_COLUMN and n in rows.column_names]
+    part = rows.select(there).take(pa.array(chosen))
+    return list(zip(*(part[name].to_pylist() for name in there), strict=True))
 
 
 def about_of(reader: Reader, manifest: Manifest) -> About:

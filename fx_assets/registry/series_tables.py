@@ -33,7 +33,8 @@ class SeriesTables:
     def read(self, table: Table) -> pd.DataFrame:
         """The rows of the series, those of before the column existed first; may be empty.
 
-        Each carries the series, the adopted ones too. Without a table the frame has no columns.
+        Each carries the series, the adopted ones too. An adopted row yields to one that carries the
+        series and is about the same thing. Without a table the frame has no columns.
         """
         found = self.store.read_or_empty(table.name, self.forecast)
         if found.empty:
@@ -44,7 +45,12 @@ class SeriesTables:
         old = found[found[SERIES_COLUMN].isna()]
         if old.empty:
             return own.reset_index(drop=True)
-        return pd.concat([self._adopted(table, old), own], ignore_index=True)
+        adopted = self._adopted(table, old)
+        if table.newest and len(adopted) and len(own):
+            subject = list(table.subject)
+            told = pd.MultiIndex.from_frame(own[subject])
+            adopted = adopted[~pd.MultiIndex.from_frame(adopted[subject]).isin(told)]
+        return pd.concat([adopted, own], ignore_index=True)
 
     def newest(self, table: Table) -> pd.DataFrame:
         """Of rows about the same thing the newest, in the order of what they are about."""

@@ -12,6 +12,7 @@ from fx_assets.calendars import calendar
 from fx_assets.evaluation.folds import folds
 from fx_assets.registry.bundle import load
 from fx_assets.resources import resources
+from fx_assets.tables import CATALOGUE
 from fx_assets_tests.assets.conftest import TODAY, Started
 from fx_assets_tests.platform import failed_checks, failures, metadata
 
@@ -29,6 +30,19 @@ def test_the_first_evening_succeeds_and_every_table_exists(started: Started) -> 
         *(f"{table}/direction" for table in ("backtest", "scores", "decisions")),
         *(f"{table}/direction" for table in ("predictions", "outcomes")),
     }
+
+
+def test_what_is_stored_is_what_the_catalogue_says(first_evening: Started) -> None:
+    lake = first_evening.platform.lake
+    names = {"feed": "eurusd", "forecast": "direction"}
+    for table in CATALOGUE:
+        name = names.get(table.owner)
+        if name is None or not lake.exists(table.name, name):
+            continue
+        rows = lake.read(table.name, name)
+        assert set(table.names) <= set(rows.columns), table.name
+        assert table.more or set(rows.columns) == set(table.names), table.name
+        assert not rows.duplicated(list(table.key)).any(), table.name
 
 
 def test_a_fallback_is_said_in_a_warning_in_the_tables_and_in_the_metadata(

@@ -289,3 +289,26 @@ def test_a_ledger_that_the_code_before_mixed_is_told_apart(upgraded: Platform) -
     pd.testing.assert_frame_equal(
         own(upgraded).read(PREDICTIONS).drop(columns="series"), issued, check_like=True
     )
+
+
+def test_a_truth_that_the_code_before_took_from_another_feed_yields_to_the_right_one(
+    upgraded: Platform, rates: pd.DataFrame
+) -> None:
+    upgraded.arrive(rates, "2018-03-29")
+    must(upgraded.ingest("2018"))
+    lake = upgraded.lake
+    issued = lake.read("predictions", "direction").iloc[0]
+    wrong = pd.DataFrame({name: [issued.get(name)] for name in OUTCOMES.names[1:]}).assign(
+        target=7.0,
+        loss=7.0,
+        baseline_loss=7.0,
+        known_at=pd.Timestamp("2019-01-01T00:00Z").as_unit("us"),
+    )
+    assert lake.read("outcomes", "direction").empty
+    lake.append("outcomes", "direction", wrong.drop(columns="inside_interval"))
+    assert list(own(upgraded).read(OUTCOMES)["target"]) == [7.0]
+    must(upgraded.predict("2018-03-29"))
+    known = own(upgraded).newest(OUTCOMES)
+    assert list(known["event_time"]) == [issued["event_time"]]
+    assert list(known["target"]) != [7.0]
+    assert len(lake.read("outcomes", "direction")) == 2
