@@ -18,18 +18,11 @@ from numpy.typing import NDArray
 from fx_assets.calendars import Calendar, Instants
 from fx_assets.errors import FxAssetsError
 from fx_assets.specs.universe import MembershipRule
+from fx_assets.tables import MEMBERSHIP
 
 Mask = NDArray[np.bool_]
 
-MEMBER_DTYPES: dict[str, str] = {
-    "instrument": "object",
-    "first_fixing": "datetime64[us, UTC]",
-    "last_fixing": "datetime64[us, UTC]",
-    "fixings": "int64",
-    "member_from": "datetime64[us, UTC]",
-    "member_until": "datetime64[us, UTC]",
-    "pegged": "bool",
-}
+MEMBER_DTYPES: dict[str, str] = MEMBERSHIP.dtypes
 """The columns of the ``universe`` table with their pandas dtypes."""
 
 

@@ -19,36 +19,11 @@ from fx_assets.evaluation.walk_forward import fit_final
 from fx_assets.features import add_labels, build_features
 from fx_assets.models import code_version, model_inputs
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.tables import UNIVERSE_PREDICTIONS
 
-NEWEST_KEY = ["instrument", "kind", "horizon", "event_time"]
+NEWEST_KEY = list(UNIVERSE_PREDICTIONS.key)
 """What identifies an issued prediction."""
-NEWEST_DTYPES: dict[str, str] = {
-    "day": "object",
-    "instrument": "object",
-    "kind": "object",
-    "horizon": "int64",
-    "bars_a_year": "int64",
-    "event_time": "datetime64[us, UTC]",
-    "as_of_close": "float64",
-    "decision_time": "datetime64[us, UTC]",
-    "target_time": "datetime64[us, UTC]",
-    "prediction": "float64",
-    "baseline": "float64",
-    "baseline_name": "object",
-    "champion": "object",
-    "candidate": "object",
-    "candidate_prediction": "float64",
-    "recipe": "object",
-    "champion_label_end": "datetime64[us, UTC]",
-    "skill": "float64",
-    "skill_lower": "float64",
-    "skill_upper": "float64",
-    "p_holm": "float64",
-    "skill_demonstrated": "bool",
-    "code_version": "object",
-    "mode": "object",
-    "issued_at": "datetime64[us, UTC]",
-}
+NEWEST_DTYPES: dict[str, str] = UNIVERSE_PREDICTIONS.dtypes
 """The columns of a universe's ``predictions`` table with their pandas dtypes."""
 
 

@@ -25,6 +25,7 @@ from fx_assets.evaluation.significance import clark_west, diebold_mariano, mean_
 from fx_assets.evaluation.universe import current_rows
 from fx_assets.evaluation.universe_members import while_member
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.tables import SKILL
 
 SKILL_COLUMNS = [
     "instrument",
@@ -39,29 +40,7 @@ SKILL_COLUMNS = [
     "batch",
 ]
 """What has to be read of the ``backtest`` table to judge it."""
-SKILL_DTYPES: dict[str, str] = {
-    "instrument": "object",
-    "kind": "object",
-    "horizon": "int64",
-    "candidate": "object",
-    "recipe": "object",
-    "n": "int64",
-    "first_row": "datetime64[us, UTC]",
-    "last_row": "datetime64[us, UTC]",
-    "loss": "float64",
-    "baseline_loss": "float64",
-    "skill": "float64",
-    "skill_lower": "float64",
-    "skill_upper": "float64",
-    "p_clark_west": "float64",
-    "p_diebold_mariano": "float64",
-    "p_value": "float64",
-    "p_holm": "float64",
-    "p_benjamini_yekutieli": "float64",
-    "p_holm_clark_west": "float64",
-    "tests": "int64",
-    "skill_demonstrated": "bool",
-}
+SKILL_DTYPES: dict[str, str] = SKILL.dtypes
 """The columns of the ``skill`` table with their pandas dtypes."""
 CORRECTIONS = (
     ("p_holm", "p_value", "holm"),

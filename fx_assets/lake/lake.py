@@ -27,6 +27,7 @@ from fx_assets.lake.delta import DeltaStore, Plan, dataset_of, schema_of
 from fx_assets.lake.location import Location
 from fx_assets.lake.probe import probe_conditional_writes
 from fx_assets.settings import Settings
+from fx_assets.tables import RAW_PRICES
 
 LOCKS, LOCK_SECONDS = ".locks", 600
 
@@ -195,11 +196,11 @@ class Lake:
 
     def raw_prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
         """All raw bars, revisions included, that were available at ``as_of`` (None: now)."""
-        return known_rows(self.read("raw_prices", feed), as_of or clock.now())
+        return known_rows(self.read(RAW_PRICES.name, feed), as_of or clock.now())
 
     def prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
         """The raw bars as known at ``as_of`` (None: now): one row an event time."""
-        return as_known_at(self.read("raw_prices", feed), as_of or clock.now())
+        return as_known_at(self.read(RAW_PRICES.name, feed), as_of or clock.now())
 
     def write_blob(self, path: str, data: bytes) -> str:
         """Write or atomically replace a small file below the root; returns its address."""

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime
 
 from fx_assets.monitoring.channels import AlertSettings, Channel, Undelivered, channels
 from fx_assets.specs.base import Spec
+from fx_assets.tables import ALERTS, PLATFORM
 
 _log = logging.getLogger(__name__)
 
@@ -45,22 +46,10 @@ TITLES: dict[AlertKind, str] = {
     "demotion": "Champion demoted",
     "suspicion": "Too good: look for a leak",
 }
-TABLE, TABLE_NAME = "alerts", "platform"
-COLUMNS: dict[str, str] = {
-    "at": "datetime64[us, UTC]",
-    "kind": "object",
-    "subject": "object",
-    "sentence": "object",
-    "link": "object",
-    "key": "object",
-    "channel": "object",
-    "sequence": "int64",
-    "attempt": "int64",
-    "state": "object",
-    "error": "object",
-}
+TABLE, TABLE_NAME = ALERTS.name, PLATFORM
+COLUMNS: dict[str, str] = ALERTS.dtypes
 """Columns of the ``alerts`` table; ``state`` is claimed, delivered or failed."""
-UNIQUE = ["key", "channel", "sequence", "attempt", "state"]
+UNIQUE = list(ALERTS.key)
 
 
 class Alert(Spec):
