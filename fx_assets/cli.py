@@ -58,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     acknowledge.add_argument("--by", default=None, help="your name (default: the user's)")
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
     prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
+    again = commands.add_parser("reload", help="read a feed again, and take what has changed")
+    again.add_argument("feed", metavar="FEED")
+    again.add_argument("--from", dest="first", metavar="DATE", help="first day (default: all)")
+    again.add_argument("--to", dest="last", metavar="DATE", help="last day (default: today)")
+    again.add_argument(
+        "--accept-revisions", action="store_true", help="however many bars are revised"
+    )
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -95,6 +102,11 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.dev import serve
 
         return serve()
+    if options.command == "reload":
+        from fx_assets.reload import reload_feed
+
+        accepts: bool = options.accept_revisions
+        return reload_feed(options.feed, options.first, options.last, accept_revisions=accepts)
     if options.command == "universe":
         from fx_assets.run_universe import bring_universes_up_to_date
 

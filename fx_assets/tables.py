@@ -121,13 +121,18 @@ _REJECTED_MEANINGS = {
     "payload": "SHA-256 of what the provider sent",
 }
 
+READING_COLUMN = "reading"
+"""The column that says by which reading of its feed a bar was made."""
+_READING = Column(
+    READING_COLUMN, TEXT, "what decided the meaning of its bar, by the hash in the table `readings`"
+)
 RAW_PRICES = Table(
     name="raw_prices",
     owner="feed",
     row="a bar, or a revision of one",
-    columns=_BARS,
-    key=("event_time", "available_at", "close"),
-    about=("event_time",),
+    columns=(*_BARS, _READING),
+    key=("event_time", "available_at", "close", READING_COLUMN),
+    about=("event_time", READING_COLUMN),
     newest=("available_at", "ingested_at"),
 )
 PRICES = Table(
@@ -137,6 +142,30 @@ PRICES = Table(
     columns=_BARS,
     key=("event_time",),
     written="replaced",
+)
+READINGS = Table(
+    name="readings",
+    owner="feed",
+    row="a reading of the feed that came into force",
+    columns=(
+        Column(READING_COLUMN, TEXT, "hash of everything that decides what a bar means"),
+        Column("since", INSTANT, "since when its bars count"),
+        Column("start", TEXT, "first day that was asked for"),
+        Column("facts", TEXT, "what it is made of: settings and values, as JSON"),
+    ),
+    key=(READING_COLUMN, "since"),
+)
+FILES = Table(
+    name="files",
+    owner="feed",
+    row="a file that was read, or that came back with another content",
+    columns=(
+        Column("name", TEXT, "its path or address"),
+        Column("sha256", TEXT, "of its content"),
+        Column("size", COUNT, "of its content", "bytes"),
+        Column("seen_at", INSTANT, "when it was first read so"),
+    ),
+    key=("name", "sha256", "seen_at"),
 )
 QUARANTINE = Table(
     name="quarantine",
@@ -167,6 +196,7 @@ QUALITY = Table(
         Column("window_start", INSTANT, "first event time that was asked for"),
         Column("window_end", INSTANT, "end of what was asked for"),
         Column("payload", TEXT, "SHA-256 of what the provider sent"),
+        Column(READING_COLUMN, TEXT, "by which reading its bars were made"),
     ),
     key=("batch", "check"),
 )
@@ -547,7 +577,7 @@ UNIVERSE_RAW_PRICES = Table(
     owner="universe",
     row="a bar of one instrument, or a revision of one",
     columns=(_INSTRUMENT, *_BARS),
-    key=("instrument", *RAW_PRICES.key),
+    key=("instrument", "event_time", "available_at", "close"),
     about=("instrument", "event_time"),
     newest=RAW_PRICES.newest,
 )
@@ -669,6 +699,8 @@ CATALOGUE: tuple[Table, ...] = (
     QUARANTINE,
     QUALITY,
     SOURCES,
+    READINGS,
+    FILES,
     SERIES,
     FEATURES,
     SPLITS,

@@ -23,7 +23,6 @@ from fx_assets.tables import (
     FEATURES,
     PREDICTIONS,
     PRICES,
-    RAW_PRICES,
     SCORES,
     SERIES_COLUMN,
 )
@@ -115,7 +114,7 @@ def _answerable(
 
 def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:
     """When each bar was first known, by event time."""
-    raw = lake.read(RAW_PRICES.name, feed.name, columns=["event_time", "available_at"])
+    raw = lake.bars_of(feed.name, feed.reading)
     first: pd.Series = raw.groupby("event_time")["available_at"].min()
     return first
 

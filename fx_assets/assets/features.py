@@ -5,7 +5,7 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import content_version, table_schema
-from fx_assets.assets.refusal import require_gate
+from fx_assets.assets.refusal import require_bars
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
@@ -43,7 +43,7 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         from fx_assets.registry.series_tables import SeriesTables
 
         store = lake.open()
-        require_gate(store, feed.name)
+        require_bars(store, feed)
         if prices.empty:
             raise NotEnoughDataError(
                 f"{feed.name} has no bars, so {spec.name} has nothing to learn or to predict from.",

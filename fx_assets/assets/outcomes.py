@@ -5,7 +5,7 @@ import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
 from fx_assets.assets.display import schema_metadata
-from fx_assets.assets.refusal import require_gate
+from fx_assets.assets.refusal import require_bars
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import OUTCOMES, PREDICTIONS
@@ -32,7 +32,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         from fx_assets.registry.series_tables import SeriesTables
 
         store = lake.open()
-        require_gate(store, feed.name)
+        require_bars(store, feed)
         own = SeriesTables(store, spec, feed)
         known = join_outcomes(own.read(PREDICTIONS), prices, spec, feed.market)
         live = live_scores(known, spec)

@@ -9,7 +9,7 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.display import markdown_table, schema_metadata
 from fx_assets.assets.prices import freshness_policy
-from fx_assets.assets.refusal import require_gate
+from fx_assets.assets.refusal import require_bars
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -88,7 +88,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         from fx_assets.registry.wording import sentence
 
         store = lake.open()
-        require_gate(store, feed.name)
+        require_bars(store, feed)
         agreed = reconcile(spec, feed, store, unopened_registry())
         days = [date.fromisoformat(day) for day in context.partition_keys]
         issued = issue_days(days, spec, feed, store, clock.now())

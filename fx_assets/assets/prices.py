@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,21 +12,35 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
+from fx_assets.assets.arrivals import Arrivals, arrivals, note_files, same_prices
+from fx_assets.assets.asking import (
+    Asked,
+    Span,
+    accept_command,
+    judged_spec,
+    refused_anew,
+    source_away,
+    what_is_asked,
+)
 from fx_assets.assets.display import bars_metadata, content_version, markdown_table
 from fx_assets.assets.due import longest_pause
+from fx_assets.assets.readings import pending_change, put_in_force, record_first
 from fx_assets.assets.references import sibling_references
-from fx_assets.assets.refusal import record_findings, require_gate
+from fx_assets.assets.refusal import record_findings, require_gate, resolve_quarantine
 from fx_assets.errors import SourceError
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
+from fx_assets.settings import Settings
 from fx_assets.sources import Batch, Provenance
 from fx_assets.sources.wanted import feed_start
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.tables import RAW_PRICES, READING_COLUMN
 
 FALLBACK_CHECK = "live_source"
-RAW_KEY = ["event_time", "available_at", "close"]
+HISTORY_CHECK = "history_stands"
+RAW_KEY = list(RAW_PRICES.key)
 _PARTS = {True: ("%Y", "Y"), False: ("%Y-%m", "M")}
 """How partitions are named, and pandas' period for them: of daily bars, and of intraday ones."""
 QUARANTINE_KEY = ["event_date", "column", "value", "reason"]
@@ -52,15 +68,23 @@ def bar_partitions(spec: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
 
 
 def partitions_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]:
-    """The partitions in which new bars may lie: all at first, then the last stored bar's and on."""
+    """The partitions in which new bars may lie: all at first, then the last stored bar's and on.
+
+    All again where the feed has to be read anew.
+    """
     first = pd.Timestamp(spec.start)
-    if lake.exists("raw_prices", spec.name):
-        stored = lake.read("raw_prices", spec.name, columns=["event_time"])
+    if lake.exists("raw_prices", spec.name) and pending_change(lake, spec) is None:
+        stored = lake.bars_of(spec.name, spec.reading)
         if len(stored):
             first = stored["event_time"].max().tz_localize(None)
     last = pd.Timestamp(now).tz_localize(None)
+    return partitions_of(spec, min(first, last), last)
+
+
+def partitions_of(spec: FeedSpec, first: pd.Timestamp, last: pd.Timestamp) -> list[str]:
+    """The partitions from that of one day to that of another."""
     form, period = _PARTS[spec.market.daily]
-    return list(pd.period_range(min(first, last), last, freq=period).strftime(form))
+    return list(pd.period_range(first, last, freq=period).strftime(form))
 
 
 def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
@@ -88,6 +112,9 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 FALLBACK_CHECK, asset=key, description="Bars came from the live provider."
             ),
+            dg.AssetCheckSpec(
+                HISTORY_CHECK, asset=key, description="No older bar was added or corrected."
+            ),
         ],
     )
     def raw_prices(
@@ -95,63 +122,83 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         from fx_assets.quality import inspect
         from fx_assets.quality.overrides import overridden_findings
-        from fx_assets.sources import fetch_bars, new_rows, wanted_bars
+        from fx_assets.sources import new_rows
 
         store, now, deployment = lake.open(), clock.now(), settings.get()
+        run_id = context.run.run_id
         window = context.partition_time_window
+        record_first(store, spec, run_id)
         stored = _stored_bars(store, spec, now)
-        have = pd.DatetimeIndex(stored["event_time"])
-        # A span is asked for without its beginning, and a bar may close on a partition's midnight.
-        wanted = wanted_bars(have, spec, (window.start - _TICK, window.end), now)
-        batch = fetch_bars(spec, deployment, now, deployment.cache_folder, wanted)
-        times = batch.bars["event_time"]
-        bars = batch.bars[(times >= window.start) & (times < window.end)].reset_index(drop=True)
-        taken = _without_contradictions(bars, stored, batch.provenance)
-        fresh = new_rows(stored, taken, now)
+        asked = what_is_asked(
+            spec,
+            Span(window.start, window.end),
+            context.run.tags,
+            pending_change(store, spec),
+            now,
+            stored=bool(len(stored)),
+        )
+        batch = _fetch(spec, deployment, asked, stored, window, now)
+        provenance = batch.provenance
+        bars = _taken_from(asked, stored, provenance, spec).of(batch.bars)
+        against = stored.iloc[:0] if asked.afresh else stored
+        taken = _without_contradictions(bars, against, provenance)
+        fresh = new_rows(against, taken, now)
         others = sibling_references(store, spec, deployment.declared_folder) if len(fresh) else []
-        judged = (stored, fresh, batch.rejected, spec, spec.market, now)
-        report = inspect(*judged, others)
-        overridden = overridden_findings(*judged, references=others)
-        run_id, provenance = context.run.run_id, batch.provenance
-        if len(report.quarantined):
-            store.insert_new(
-                "quarantine", spec.name, report.quarantined, QUARANTINE_KEY, run_id=run_id
-            )
+        judging = (against, fresh, batch.rejected, judged_spec(spec, asked), spec.market, now)
+        report = _with_commands(inspect(*judging, others), spec)
+        overridden = overridden_findings(*judging, references=others)
+        accepted = new_rows(stored, report.accepted, now) if asked.afresh else report.accepted
+        brought = arrivals(stored, taken, accepted, spec.market)
+        _keep_quarantined(store, spec, report, run_id)
         record_findings(
             store,
             spec.name,
             report,
-            window=(window.start, window.end),
+            window=(asked.judged.start, asked.judged.end),
             payload=provenance.sha256,
+            reading=spec.reading,
             now=now,
             run_id=run_id,
             overridden=overridden,
         )
-        refused = [f"{f.check}: {f.message}" for f in report.findings if _refuses(f)]
+        refused = "; ".join(f"{f.check}: {f.message}" for f in report.findings if _refuses(f))
         if refused:
-            sentence = "; ".join(refused)
             # Not the payload's: providers pack the same bars anew, and that is not news.
-            digest = hashlib.sha256(sentence.encode()).hexdigest()
+            digest = hashlib.sha256(refused.encode()).hexdigest()
             key = f"gate_failed:{spec.name}:{digest}"
-            tell(store, "gate_failed", spec.name, sentence, run_id=run_id, key=key)
+            tell(store, "gate_failed", spec.name, refused, run_id=run_id, key=key)
         fetched = pd.DataFrame([provenance.model_dump()])
         store.insert_new("sources", spec.name, fetched, ["provider", "sha256"], run_id=run_id)
-        if stored.empty and report.passed and report.accepted.empty:
-            _refuse_nothing(spec, batch, report, window.start, min(window.end, now))
+        if against.empty and report.passed and report.accepted.empty:
+            with _naming_the_change(spec, asked):
+                _refuse_nothing(spec, batch, report, asked.judged.start, min(asked.judged.end, now))
         yield dg.Output(
-            report.accepted,
+            accepted.assign(**{READING_COLUMN: spec.reading}),
             metadata={
                 **_provenance_metadata(provenance),
                 "bars_in_payload": len(bars),
                 "bars_known_from_others": len(bars) - len(taken),
-                "rows_added": len(report.accepted),
+                "rows_added": len(accepted),
+                "bars_added": brought.added,
+                "bars_revised": brought.revised,
+                "bars_unchanged": brought.unchanged if report.passed else 0,
                 "rows_quarantined": len(report.quarantined),
                 "gate": dg.MetadataValue.md(_findings_table(report)),
                 **_why_no_bars(spec, bars, window.start, window.end, now),
             },
         )
-        yield from _check_results(report, {finding.check: finding for finding in overridden})
+        files = ""
+        if report.passed:
+            # The rows are committed: only now may they count.
+            put_in_force(store, spec, now, run_id)
+            if len(accepted):
+                resolve_quarantine(store, spec, now, run_id)
+            files = note_files(store, spec.name, batch.files, now, run_id)
+        yield from _check_results(report, {f.check: f for f in overridden})
         yield _fallback_result(provenance)
+        yield _history_result(asked, brought, files)
+        if refused and asked.afresh and asked.change:
+            raise refused_anew(spec, asked.change, refused)
 
     return raw_prices
 
@@ -161,7 +208,7 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[spec.name, "prices"],
-        ins={"raw_prices": dg.AssetIn(key=[spec.name, "raw_prices"])},
+        deps=[[spec.name, "raw_prices"]],
         group_name=spec.name,
         description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
@@ -170,12 +217,16 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(spec),
     )
-    def prices(lake: LakeResource, raw_prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-        from fx_assets.lake import as_known_at
-
+    def prices(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> dg.MaterializeResult[pd.DataFrame]:
         store = lake.open()
-        require_gate(store, spec.name)
-        bars = as_known_at(raw_prices, clock.now())
+        require_gate(store, spec)
+        known = store.prices(spec.name, clock.now())[list(BAR_DTYPES)]
+        window = Span(*context.partition_time_window[:2])
+        bars = window.of(known)
+        if not _agree_outside(store, spec, window, known):
+            store.replace("prices", spec.name, known, run_id=context.run.run_id)
         return dg.MaterializeResult(
             value=bars,
             data_version=content_version(bars),
@@ -185,10 +236,77 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     return prices
 
 
+def _fetch(
+    spec: FeedSpec,
+    deployment: Settings,
+    asked: Asked,
+    stored: pd.DataFrame,
+    window: Any,
+    now: datetime,
+) -> Batch:
+    from fx_assets.sources import Wanted, fetch_bars, wanted_bars
+
+    if asked.again:
+        wanted = Wanted(((max(asked.span.start, feed_start(spec)), min(asked.span.end, now)),))
+    else:
+        have = pd.DatetimeIndex(stored["event_time"])
+        # A span is asked for without its beginning, and a bar may close on a partition's midnight.
+        wanted = wanted_bars(have, spec, (window.start - _TICK, window.end), now)
+    with _naming_the_change(spec, asked):
+        return fetch_bars(spec, deployment, now, deployment.cache_folder, wanted)
+
+
+@contextmanager
+def _naming_the_change(spec: FeedSpec, asked: Asked) -> Iterator[None]:
+    """Let a failure of the source say why the whole feed was read."""
+    try:
+        yield
+    except SourceError as error:
+        if asked.change is None:
+            raise
+        raise source_away(spec, asked.change, error) from error
+
+
+def _taken_from(asked: Asked, stored: pd.DataFrame, provenance: Provenance, spec: FeedSpec) -> Span:
+    """The bars that a run takes: no older ones of a stand-in that knows less than is stored."""
+    if asked.again or provenance.fallback_reason is None or stored.empty:
+        return asked.span
+    newest = spec.market.bar_day(stored["event_time"].iloc[-1].to_pydatetime())
+    return asked.judged if provenance.last_date < newest else asked.span
+
+
+def _with_commands(report: GateReport, spec: FeedSpec) -> GateReport:
+    """The report whose refusal of many revisions names the command that accepts them."""
+    told = [
+        replace(f, message=f"{f.message} If they are right: {accept_command(spec)}")
+        if f.check == "revisions" and _refuses(f)
+        else f
+        for f in report.findings
+    ]
+    return replace(report, findings=tuple(told))
+
+
+def _keep_quarantined(store: Lake, spec: FeedSpec, report: GateReport, run_id: str) -> None:
+    if len(report.quarantined):
+        store.insert_new("quarantine", spec.name, report.quarantined, QUARANTINE_KEY, run_id=run_id)
+
+
+def _agree_outside(store: Lake, spec: FeedSpec, window: Span, known: pd.DataFrame) -> bool:
+    """Whether the stored prices outside of a window are as known: a run may have brought others."""
+    stored = store.read_or_empty("prices", spec.name).reindex(columns=list(BAR_DTYPES))
+    stored = stored.astype(BAR_DTYPES).sort_values("event_time", ignore_index=True)
+    outside = [
+        bars[(bars["event_time"] < window.start) | (bars["event_time"] >= window.end)]
+        for bars in (stored, known)
+    ]
+    return same_prices(*outside)
+
+
 def _stored_bars(store: Lake, spec: FeedSpec, now: datetime) -> pd.DataFrame:
     from fx_assets.lake import as_known_at
 
-    raw = store.read_or_empty("raw_prices", spec.name)
+    exists = store.exists("raw_prices", spec.name)
+    raw = store.bars_of(spec.name, spec.reading) if exists else pd.DataFrame()
     return as_known_at(raw.reindex(columns=list(BAR_DTYPES)).astype(BAR_DTYPES), now)
 
 
@@ -295,6 +413,18 @@ def _fallback_result(provenance: Provenance) -> dg.AssetCheckResult:
             else f"Fell back to {provenance.provider} (last date {provenance.last_date}): "
             f"{provenance.fallback_reason}"
         ),
+    )
+
+
+def _history_result(asked: Asked, brought: Arrivals, files: str) -> dg.AssetCheckResult:
+    told = [brought.sentence]
+    if asked.change is not None:
+        told = [f"{asked.change.sentence}: the feed was read anew, {brought.read:,} bars."]
+    return dg.AssetCheckResult(
+        check_name=HISTORY_CHECK,
+        passed=asked.change is None and not brought.touches_history,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(filter(None, [files, *told])),
     )
 
 

@@ -41,7 +41,7 @@ def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
         from fx_assets.monitoring.profile_run import log_profile
 
         store = lake.open()
-        raw = store.read("raw_prices", spec.name, columns=READ_COLUMNS)
+        raw = store.bars_of(spec.name)[READ_COLUMNS]
         found = describe(raw, spec, clock.now())
         made = page(found, spec.market.bars_a_year)
         address = store.write_blob(f"{FOLDER}/{spec.name}/profile.html", made)

@@ -8,9 +8,12 @@ from datetime import datetime
 
 import pandas as pd
 
+from fx_assets.assets.readings import require_reading
 from fx_assets.errors import GateError
 from fx_assets.lake import Lake
 from fx_assets.quality import Finding, GateReport
+from fx_assets.specs import FeedSpec
+from fx_assets.tables import QUARANTINE, READING_COLUMN
 
 TABLE = "quality"
 
@@ -22,6 +25,7 @@ def record_findings(
     *,
     window: tuple[datetime, datetime],
     payload: str,
+    reading: str = "",
     now: datetime,
     run_id: str,
     overridden: Sequence[Finding] = (),
@@ -43,20 +47,40 @@ def record_findings(
     findings.insert(1, "checked_at", pd.Timestamp(now))
     findings["window_start"], findings["window_end"] = map(pd.Timestamp, window)
     findings["payload"] = payload
+    findings[READING_COLUMN] = reading
     lake.append(TABLE, feed, findings, run_id=run_id)
 
 
-def require_gate(lake: Lake, feed: str) -> None:
+def require_bars(lake: Lake, spec: FeedSpec) -> None:
+    """Refuse to go on from bars of another reading than the declared one, or beside refused ones.
+
+    Raises
+    ------
+    GateError
+        A refusal stands, or the feed has to be read anew.
+    """
+    require_gate(lake, spec)
+    require_reading(lake, spec)
+
+
+def require_gate(lake: Lake, spec: FeedSpec) -> None:
     """Refuse to go on while a batch of a feed stands refused, in whichever run that was.
 
-    A refusal stands until a later batch of the same window, or of a wider one, has passed.
+    A refusal stands until a later batch of the same window, or of a wider one, has passed. One of
+    bars in another reading than the declared one concerns nobody.
 
     Raises
     ------
     GateError
         A refusal stands.
     """
-    refusal = _standing_refusal(lake.read_or_empty(TABLE, feed))
+    feed = spec.name
+    quality = lake.read_or_empty(TABLE, feed)
+    if READING_COLUMN in quality:
+        quality = quality[
+            quality[READING_COLUMN].isna() | (quality[READING_COLUMN] == spec.reading)
+        ]
+    refusal = _standing_refusal(quality)
     if refusal is None:
         return
     reasons = "\n".join(f"  {row.check}: {row.message}" for row in refusal.itertuples())
@@ -68,10 +92,29 @@ def require_gate(lake: Lake, feed: str) -> None:
         f"{window['checked_at']:%Y-%m-%d %H:%M} UTC; prices are as they were.\n{reasons}",
         remedy=(
             f"Look at the quarantine table of {feed}. When the provider has corrected itself, "
-            f"materialize {feed}/raw_prices of {years} again; days that you have judged bad go "
-            "into the feed's gate.known_bad, and thresholds into its gate settings."
+            f"materialize {feed}/raw_prices of {years} again, or run: fx-assets reload {feed}. "
+            "Days that you have judged bad go into the feed's gate.known_bad, and thresholds into "
+            "its gate settings."
         ),
     )
+
+
+def resolve_quarantine(lake: Lake, spec: FeedSpec, now: datetime, run_id: str) -> None:
+    """Take out of quarantine the bars that have been accepted since, with the same close."""
+    kept_out = lake.read_or_empty(QUARANTINE.name, spec.name)
+    if kept_out.empty:
+        return
+    bars = lake.prices(spec.name, now)
+    days = pd.to_datetime(kept_out["event_date"].str[:10], format="%Y-%m-%d", errors="coerce")
+    held = spec.market.day_index(pd.DatetimeIndex(bars["event_time"])).isin(days.dropna())
+    labels = [spec.market.label(time.to_pydatetime()) for time in bars.loc[held, "event_time"]]
+    closes = [repr(value) for value in bars.loc[held, "close"].tolist()]
+    accepted = set(zip(labels, closes, strict=True))
+    rows = zip(kept_out["event_date"], kept_out["value"], strict=True)
+    entered = pd.Series([row in accepted for row in rows], index=kept_out.index)
+    entered &= kept_out["column"] == "close"
+    if entered.any():
+        lake.replace(QUARANTINE.name, spec.name, kept_out[~entered], run_id=run_id)
 
 
 def _standing_refusal(quality: pd.DataFrame) -> pd.DataFrame | None:

@@ -26,8 +26,9 @@ from fx_assets.lake.commits import Commit, CommitInfo, CompactionResult
 from fx_assets.lake.delta import DeltaStore, Plan, dataset_of, schema_of
 from fx_assets.lake.location import Location
 from fx_assets.lake.probe import probe_conditional_writes
+from fx_assets.lake.readings import reading_in_force, rows_of_reading
 from fx_assets.settings import Settings
-from fx_assets.tables import RAW_PRICES
+from fx_assets.tables import RAW_PRICES, READINGS
 
 LOCKS, LOCK_SECONDS = ".locks", 600
 
@@ -195,12 +196,31 @@ class Lake:
         return self._store.history(table, name, limit)
 
     def raw_prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
-        """All raw bars, revisions included, that were available at ``as_of`` (None: now)."""
-        return known_rows(self.read(RAW_PRICES.name, feed), as_of or clock.now())
+        """All raw bars, revisions included, that were available at ``as_of`` (None: now).
+
+        Those of the reading that was in force then.
+        """
+        at = as_of or clock.now()
+        return known_rows(self.bars_of(feed, as_of=at), at)
 
     def prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
-        """The raw bars as known at ``as_of`` (None: now): one row an event time."""
-        return as_known_at(self.read(RAW_PRICES.name, feed), as_of or clock.now())
+        """The raw bars as known at ``as_of`` (None: now): one row an event time.
+
+        Those of the reading that was in force then: two readings are never mixed.
+        """
+        at = as_of or clock.now()
+        return as_known_at(self.bars_of(feed, as_of=at), at)
+
+    def bars_of(
+        self, feed: str, reading: str | None = None, *, as_of: datetime | None = None
+    ) -> pd.DataFrame:
+        """The rows of ``raw_prices`` that were made by a reading of the feed.
+
+        By default by the one in force at ``as_of`` (None: the newest).
+        """
+        readings = self.read_or_empty(READINGS.name, feed)
+        wanted = reading or reading_in_force(readings, as_of)
+        return rows_of_reading(self.read(RAW_PRICES.name, feed), wanted, readings)
 
     def write_blob(self, path: str, data: bytes) -> str:
         """Write or atomically replace a small file below the root; returns its address."""

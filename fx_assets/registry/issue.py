@@ -146,7 +146,7 @@ class _Issuer:
         self.spec, self.feed, self.store, self.now = spec, feed, store, now
         self.market = feed.market
         self.series = series_of(spec, feed)
-        self.raw = store.read(RAW_PRICES.name, feed.name)
+        self.raw = store.bars_of(feed.name, feed.reading)
         self.days = self.market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.known_from = self.raw.groupby("event_time")["available_at"].min()
         self.ledger = read_decisions(store, spec, feed)

@@ -96,17 +96,28 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class ReadFile:
+    """A file that bars came from: its path or address, the hash of it, and its unpacked size."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Batch:
     """One fetch of one feed: bars, the rows that could not become bars, and where they came from.
 
     Frames as in :class:`ParsedBars`. ``unreached`` are the spans, as in :class:`Wanted`, that lie
-    before the history which the provider gives; a failover may have them.
+    before the history which the provider gives; a failover may have them. ``files`` are those that
+    were read, of a provider that reads files.
     """
 
     bars: pd.DataFrame
     rejected: pd.DataFrame
     provenance: Provenance
     unreached: tuple[tuple[datetime, datetime], ...] = ()
+    files: tuple[ReadFile, ...] = ()
 
 
 @dataclass(frozen=True)

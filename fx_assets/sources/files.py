@@ -18,7 +18,7 @@ import pandas as pd
 from fx_assets.calendars import moment
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.bars import Batch, Provenance, ReadFile, Wanted, price_bars, rejected_rows
 from fx_assets.sources.files_access import FileBytes, read_files
 from fx_assets.sources.files_columns import of_one_symbol, without_unfinished
 from fx_assets.sources.files_dates import TimeCells, Times, decide_day_first, times_of
@@ -102,7 +102,19 @@ def fetch(
     )
     notes = [note for part in parts for note in part.notes]
     notes += [f"{count} {what}." for count, what in counted if count]
-    return Batch(known, rejected, _provenance(files, formats, source, frame, now, notes))
+    provenance = _provenance(files, formats, source, frame, now, notes)
+    return Batch(known, rejected, provenance, files=_read_files(files, settings.home))
+
+
+def _read_files(files: list[FileBytes], home: Path) -> tuple[ReadFile, ...]:
+    """The files as they are stored, an archive once, named from the home on."""
+    found: dict[str, ReadFile] = {}
+    for file in files:
+        path = Path(file.name.partition("!")[0])
+        name = str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
+        size = len(file.content) + (found[name].size if name in found else 0)
+        found[name] = ReadFile(name, file.sha256, size)
+    return tuple(found.values())
 
 
 @dataclass(frozen=True)

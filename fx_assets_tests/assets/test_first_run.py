@@ -24,7 +24,7 @@ def test_the_first_evening_succeeds_and_every_table_exists(started: Started) -> 
     for result in (started.ingest, started.retrain, started.predict):
         assert result.success, failures(result)
     assert set(started.platform.versions()) == {
-        *(f"{table}/eurusd" for table in ("raw_prices", "prices", "quality", "sources")),
+        *(f"{t}/eurusd" for t in ("raw_prices", "prices", "quality", "sources", "readings")),
         *(f"{table}/direction" for table in ("series", "features", "splits", "train_set")),
         "test_set/direction",
         *(f"{table}/direction" for table in ("backtest", "scores", "decisions")),
