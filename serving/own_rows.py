@@ -49,7 +49,8 @@ def own_rows(
     old = np.flatnonzero([one is None for one in carried])
     if len(old):
         part = found.take(pa.array(old))
-        asked = {c: part[c].to_pylist() for c in ASKED[table.name] if c in part.column_names}
+        there, none = set(part.column_names), [None] * part.num_rows
+        asked = {c: part[c].to_pylist() if c in there else none for c in ASKED[table.name]}
         rows = SeriesRows(
             about, manifest.forecast, Files(reader.location), lambda: _decided(reader, manifest)
         )

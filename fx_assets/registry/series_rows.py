@@ -113,12 +113,9 @@ class SeriesRows:
         table
             The table that the rows are of.
         columns
-            Those in :data:`ASKED`, as far as the table has them.
+            Those in :data:`ASKED`, empty where the table lacks them.
         """
-        count = len(next(iter(columns.values()), ()))
-        none: Sequence[Any] = [None] * count
-        given = [columns.get(name, none) for name in ASKED[table.name]]
-        rows = zip(*given, strict=True)
+        rows = zip(*(columns[name] for name in ASKED[table.name]), strict=True)
         if table is tables.PREDICTIONS:
             return [self._says_so(*row) for row in rows]
         if table is tables.OUTCOMES:

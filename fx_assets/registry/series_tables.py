@@ -119,7 +119,8 @@ class SeriesTables:
         self.insert(tables.SERIES, row, run_id)
 
     def _adopted(self, table: Table, old: pd.DataFrame) -> pd.DataFrame:
-        asked = {name: old[name].tolist() for name in ASKED[table.name] if name in old}
+        none = [None] * len(old)
+        asked = {n: old[n].tolist() if n in old else none for n in ASKED[table.name]}
         mine = self.rows.adopts(table, asked)
         return old[mine].assign(**{SERIES_COLUMN: self.series.id}).reset_index(drop=True)
 
@@ -129,5 +130,6 @@ class SeriesTables:
             return []
         if SERIES_COLUMN in ledger:
             ledger = ledger[ledger[SERIES_COLUMN].isna()]
-        versions = [None if pd.isna(v) else int(v) for v in ledger["version"]]
+        told = ledger.get("version", pd.Series(None, index=ledger.index))
+        versions = [None if pd.isna(v) else int(v) for v in told]
         return list(zip(ledger["decided_at"].tolist(), versions, strict=True))
