@@ -154,10 +154,10 @@ def _prepare_environment() -> Path:
 
 
 def _check() -> int:
-    from fx_assets.components.declared import declared
+    from fx_assets.components.declared import checked
     from fx_assets.doors import broken_plugins
 
-    found = declared()
+    found = checked()
     if broken := broken_plugins():
         raise SpecError("\n".join(broken), remedy="Mend the module, or take it out of the folder.")
     counts = [_count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")]

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 
 from fx_assets import clock
 from fx_assets.doors import FEATURE_SETS
-from fx_assets.errors import SpecError
+from fx_assets.errors import SourceError, SpecError
 from fx_assets.evaluation.tuning import search_space
 from fx_assets.features import feature_set
 from fx_assets.models import build_model
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import AnySpec, Declared, Mistake, load_declared
-from fx_assets.specs.sources import columns_of
+from fx_assets.specs.sources import FilesSource, columns_of
 from fx_assets.specs.universe import UniverseSpec
 
 PLATFORM_PARAMS = frozenset({"seed", "target"})
@@ -29,6 +29,55 @@ def declared() -> Declared:
         Something is declared wrongly; the message has a line for each mistake in any file.
     """
     return load_declared(Settings().declared_folder, candidate_mistakes)
+
+
+def checked() -> Declared:
+    """As :func:`declared`, with a look at the first local file of each feed that has files.
+
+    Raises
+    ------
+    SpecError
+        Something is declared wrongly, or reads columns that the files do not have.
+    """
+    return load_declared(Settings().declared_folder, _mistakes_and_files)
+
+
+def _mistakes_and_files(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterator[Mistake]:
+    found = list(candidate_mistakes(spec, feeds))
+    yield from found
+    if not isinstance(spec, ForecastSpec) or any(each.loc == ("features",) for each in found):
+        return
+    source = feeds[spec.feed].source if spec.feed in feeds else None
+    have = _columns_in_files(source) if isinstance(source, FilesSource) else None
+    if have is None:
+        return
+    file, columns = have
+    lacking = [name for name in FEATURE_SETS[spec.features].reads if name not in columns]
+    if lacking:
+        able = [name for name in FEATURE_SETS if set(FEATURE_SETS[name].reads) <= columns]
+        yield Mistake(
+            ("features",),
+            f"{spec.features} reads {_listed(lacking)}, and {file} has "
+            f"{_listed(sorted(columns))} only; choose one of {', '.join(able)}, or name the "
+            "columns in source.columns",
+        )
+
+
+def _columns_in_files(source: FilesSource) -> tuple[str, set[str]] | None:
+    """The first file and what it has of a bar; ``None`` where that cannot be seen from here."""
+    from fx_assets.sources.files import open_files
+    from fx_assets.sources.files_access import read_files
+    from fx_assets.sources.files_questions import Asked
+
+    if "://" in source.path:
+        return None
+    try:
+        first = next(iter(read_files(source.path, Settings().home)))
+        opened = open_files([first], source, Asked())
+    except (SourceError, StopIteration):
+        return None
+    known = {str(name) for _, layout in opened.cells for name in layout.columns}
+    return (first.name, known - {"time", "date"}) if known else None
 
 
 def candidate_mistakes(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterator[Mistake]:

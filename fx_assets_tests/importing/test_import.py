@@ -200,6 +200,22 @@ def test_rows_that_the_gate_refuses_are_asked_about_and_can_be_kept_out(
         same(batch, bars.drop(index=300).reset_index(drop=True))
 
 
+def test_check_looks_into_the_files_for_the_columns_that_features_read(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = put(home, made(BY_NAME["fred_1d"], 520)[0])
+    assert main(["import", path, "--yes", "--forecast", "f"]) == 0
+    file = home / "declared" / "forecasts" / "f" / "defs.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("features: fx_close", "features: ohlc"))
+    line = text.split("\n").index("  features: fx_close") + 1
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    said = capsys.readouterr().err
+    assert f"forecasts/f/defs.yaml:{line}: features: ohlc reads open, high and low, and " in said
+    assert "EURUSD.csv has close only; choose one of fx_close, or name the columns" in said
+
+
 def test_files_of_several_instruments_are_not_mixed(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
