@@ -151,8 +151,17 @@ def _summary(lake: Lake, spec: UniverseSpec) -> str:
     ]
     return (
         f"\nSkill demonstrated, past members included: {', '.join(parts) or 'nothing was tested'}"
-        f" (Holm's correction for {tests} tests at {spec.significance:.0%})."
+        f" (Holm's correction for {tests} tests at {spec.significance:.0%}).{_too_good(skill)}"
     )
+
+
+def _too_good(skill: pd.DataFrame) -> str:
+    """Which demonstrated verdicts are beyond what is plausible; older tables do not say."""
+    if "suspicious" not in skill:
+        return ""
+    marked = skill[skill["skill_demonstrated"] & skill["suspicious"].fillna(False).astype(bool)]
+    names = sorted({f"{r.instrument} ({r.kind} {r.horizon})" for r in marked.itertuples()})
+    return f"\nToo good, look for a leak: {', '.join(names)}." if names else ""
 
 
 def _partitions(spec: UniverseSpec) -> str:

@@ -633,6 +633,7 @@ SKILL = Table(
         Column("p_holm_clark_west", NUMBER, "Clark and West's, corrected by Holm"),
         Column("tests", COUNT, "in the family"),
         Column("skill_demonstrated", YES, "whether it is more than luck"),
+        Column("suspicious", "boolean", "whether a figure is beyond what is plausible"),
     ),
     key=("instrument", "kind", "horizon", "candidate"),
     written="replaced",

@@ -228,6 +228,8 @@ def _skill_cells(row: dict[Any, Any]) -> list[str]:
     verdict = "skill demonstrated" if row["skill_demonstrated"] else "not demonstrated"
     if pd.isna(row["p_value"]):
         verdict = "too few rows to test"
+    if row.get("suspicious"):
+        verdict += "; too good: look for a leak"
     return [
         row["instrument"],
         f"{row['kind']} {row['horizon']}",

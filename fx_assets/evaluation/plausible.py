@@ -58,6 +58,9 @@ MOST_LOG_CORRELATION = 0.85
 """More than models of realised variance reach on sums of many bars: R² of 0.4 to 0.7 of its
 logarithm (Andersen, Bollerslev and Diebold 2007; Corsi 2009)."""
 
+LEVEL_ROWS = 21
+"""Rows on each side that show the level of variance around a row."""
+
 
 class PlausibleLimits(Spec):
     """What is plausible for one kind of target, horizon and frequency."""
@@ -69,6 +72,8 @@ class PlausibleLimits(Spec):
     qlike: float
     log_correlation: float
     confidence: float
+    follows_level: bool = True
+    """Whether the largest correlation follows the level of variance where that moves more."""
 
     @property
     def shown(self) -> dict[str, float]:
@@ -104,7 +109,10 @@ def plausible_limits(
         "log_correlation": min(correlation, MOST_LOG_CORRELATION),
     }
     given = rule.model_dump(exclude_none=True)
-    return PlausibleLimits.model_validate({"kind": kind, **defaults, **given})
+    follows = rule.log_correlation is None
+    return PlausibleLimits.model_validate(
+        {"kind": kind, **defaults, **given, "follows_level": follows}
+    )
 
 
 class Excess(Spec):
@@ -262,7 +270,11 @@ def _volatility(
                 n=len(target),
             )
         )
-    x, y = np.log(said), np.log(np.maximum(target, VARIANCE_FLOOR))
+    came = np.maximum(target, VARIANCE_FLOOR)
+    if limits.follows_level:
+        known = level_correlation(came, horizon)
+        limits = limits.model_copy(update={"log_correlation": max(limits.log_correlation, known)})
+    x, y = np.log(said), np.log(came)
     if not (x.std() > 0 and y.std() > 0):
         return found
     x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
@@ -271,3 +283,28 @@ def _volatility(
     bound = value - (spread.upper - spread.value)
     chance = limits.log_correlation
     return [*found, *_suspect("log_correlation", value, limits, bound, chance, len(target))]
+
+
+def level_correlation(target: Floats, horizon: int) -> float:
+    """Correlation of log variance with the level around it, before *and after*.
+
+    A currency that is held for years and then let go has a level that moves more than is usual, and
+    every forecast knows it. The level of a row is the mean of ``LEVEL_ROWS`` targets on each side
+    that share no bar with it; what comes after is known to no honest forecast.
+    """
+    n = len(target)
+    total = np.concatenate([[0.0], np.cumsum(target)])
+    rows = np.arange(n)
+    first, before, after, last = (
+        np.clip(rows + k, 0, n)
+        for k in (1 - horizon - LEVEL_ROWS, 1 - horizon, horizon, horizon + LEVEL_ROWS)
+    )
+    count = before - first + last - after
+    sums = total[before] - total[first] + total[last] - total[after]
+    known = count > 0
+    # Differences of running sums may fall below the least variance by their rounding.
+    level = np.maximum(sums[known] / count[known], VARIANCE_FLOOR)
+    x, y = np.log(level), np.log(target[known])
+    if not (len(x) > 1 and x.std() > 0 and y.std() > 0):
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])

@@ -21,6 +21,7 @@ import pandas as pd
 
 from fx_assets.calendars import Calendar
 from fx_assets.evaluation.losses import loss_for, skill
+from fx_assets.evaluation.plausible import excesses, plausible_limits
 from fx_assets.evaluation.significance import clark_west, diebold_mariano, mean_upper_bound
 from fx_assets.evaluation.universe import current_rows
 from fx_assets.evaluation.universe_members import while_member
@@ -79,7 +80,7 @@ def skill_table(
         all NaN below ``min_rows`` rows. ``p_holm`` and ``p_benjamini_yekutieli`` are corrected for
         all ``tests`` of the table, ``p_holm_clark_west`` is what knowledge alone would have.
         ``skill_demonstrated``: ``p_holm`` is below ``significance``, and the skill at least
-        ``min_skill``.
+        ``min_skill``. ``suspicious``: a figure is beyond what is plausible for a daily currency.
     """
     judgeable = _judgeable(spec, backtest, members, market)
     rows = [
@@ -143,6 +144,7 @@ def _judged(spec: UniverseSpec, table: pd.DataFrame) -> dict[str, Any]:
     # Linear in the losses around the skill, so that one HAC error serves for the ratio.
     margin = mean_upper_bound((1 - value) * theirs - ours, horizon, (1 + CONFIDENCE) / 2)
     half = margin / float(theirs.mean())
+    limits = plausible_limits(spec.suspicion, kind, horizon, "1d")
     knows = pays = math.nan
     if len(table) >= spec.min_rows:
         knows = clark_west(kind, actual, baseline, said, horizon).p_value
@@ -164,6 +166,7 @@ def _judged(spec: UniverseSpec, table: pd.DataFrame) -> dict[str, Any]:
         "p_clark_west": knows,
         "p_diebold_mariano": pays,
         "p_value": max(knows, pays),
+        "suspicious": bool(excesses(limits, horizon, actual, baseline, said)),
     }
 
 

@@ -27,6 +27,7 @@ from fx_assets.specs.forecast import (
     _NameOrSettings,
 )
 from fx_assets.specs.sources import EcbSource
+from fx_assets.specs.suspicion import SuspicionRule
 
 FIRST_FIXING = date(1999, 1, 4)
 
@@ -98,6 +99,8 @@ class UniverseSpec(Spec):
     """Relative loss reduction against the baseline that counts as skill."""
     min_rows: PositiveInt = Field(default=1000, ge=250)
     """Out-of-sample rows of membership that a test needs."""
+    suspicion: SuspicionRule = SuspicionRule()
+    """Verdicts beyond these are marked as too good to be true."""
     gate: GateSpec = GateSpec(
         missing_days=CheckRule(severity="warn", limit=0),
         zero_returns=CheckRule(severity="off", limit=0.4),
