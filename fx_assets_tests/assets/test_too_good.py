@@ -15,6 +15,7 @@ from fx_assets import clock
 from fx_assets.assets.due import retrain_reason
 from fx_assets.calendars import calendar
 from fx_assets.errors import RegistryError
+from fx_assets.evaluation.decision import Decision
 from fx_assets.registry.acknowledgements import acknowledge, read_acknowledgements
 from fx_assets.registry.bundle import load
 from fx_assets.registry.champion import read_decisions
@@ -90,6 +91,10 @@ def started(
     return platform
 
 
+def ledger_of(platform: Platform) -> list[Decision]:
+    return read_decisions(platform.lake, platform.forecasts[0], platform.feeds[0])
+
+
 def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forgotten(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +104,7 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
     result = platform.retrain()
     assert result.success, failures(result)
 
-    held = read_decisions(platform.lake, "direction")[-1]
+    held = ledger_of(platform)[-1]
     assert (held.verdict, held.champion) == ("keep", "base_rate")
     assert "too good: look for a leak" in held.sentence
     first = held.suspicions[0].causes[0]
@@ -112,7 +117,7 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
 
     spec, eurusd = platform.forecasts[0], platform.feeds[0]
     assert retrain_reason(platform.lake, spec, eurusd) is None
-    ledger = read_decisions(platform.lake, "direction")
+    ledger = ledger_of(platform)
     for candidate, reason in (("persistence", "I looked at it"), ("logistic_regression", "fine")):
         with pytest.raises(RegistryError):
             acknowledge(
@@ -134,7 +139,7 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
     result = platform.retrain()
     assert result.success, failures(result)
     assert "plausible" not in failed_checks(result)
-    made = read_decisions(platform.lake, "direction")[-1]
+    made = ledger_of(platform)[-1]
     assert (made.verdict, made.champion) == ("replace", "logistic_regression")
     assert made.acknowledgement == given
     manifest = load(platform.lake, "direction").manifest
@@ -182,7 +187,7 @@ def test_corrected_bars_make_later_decisions_clean_and_old_rows_keep_their_mark(
     assert result.success, failures(result)
     result = platform.retrain()
     assert result.success, failures(result)
-    latest = read_decisions(platform.lake, "direction")[-1]
+    latest = ledger_of(platform)[-1]
     assert latest.failed_checks == ()
     assert "severity lowered" not in latest.sentence
     assert not latest.suspicions
@@ -198,7 +203,7 @@ def test_a_check_that_is_back_to_block_does_not_whitewash_the_bars_it_let_in(
     platform.feeds = [feed(folder / "in")]
     platform.reload()
     assert platform.retrain().success
-    assert read_decisions(platform.lake, "direction")[-1].failed_checks == ("stale_close",)
+    assert ledger_of(platform)[-1].failed_checks == ("stale_close",)
 
 
 def test_a_lowered_check_that_passes_and_defaults_leave_no_mark(
@@ -215,7 +220,7 @@ def test_a_lowered_check_that_passes_and_defaults_leave_no_mark(
     assert not quality["overridden"].any()
     assert not quality["passed"].all()
     assert platform.retrain().success
-    latest = read_decisions(platform.lake, "direction")[-1]
+    latest = ledger_of(platform)[-1]
     assert latest.failed_checks == ()
     assert latest.caveat == ""
     assert not latest.suspicions
