@@ -65,9 +65,9 @@ bench-serving: $(VENV)/installed-dev  ## The server under load, beside hello-wor
 	@$(BIN)/python -m benchmarks.serving --soak 60
 
 bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how soon drift is found
-	@$(BIN)/python benchmarks/pipeline.py
-	@$(BIN)/python benchmarks/promotion_simulation.py
-	@$(BIN)/python benchmarks/drift_delays.py
+	@$(BIN)/python -m benchmarks.pipeline
+	@$(BIN)/python -m benchmarks.promotion_simulation
+	@$(BIN)/python -m benchmarks.drift_delays
 	@$(BIN)/python -m benchmarks.monitoring
 
 bench-gate: $(VENV)/installed-dev  ## Planted faults that the gate finds, honest extremes that it holds back

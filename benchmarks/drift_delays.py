@@ -1,10 +1,11 @@
 """How often the drift report cries wolf, and how soon it finds what is wrong, in days.
 
-Run ``python benchmarks/drift_delays.py`` (about a minute); prints Markdown tables.
+Run ``python -m benchmarks.drift_delays`` (about a minute); prints Markdown tables.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +34,7 @@ from fx_assets_tests.monitoring.drift_worlds import (
 
 HISTORY = 5000
 WORLDS = 24
+REAL_YEARS = 20
 PROCESSES = 2
 SOURCES: dict[str, Callable[[int, int], np.ndarray]] = {
     "random walk": walk_returns,
@@ -59,10 +61,10 @@ PLANTS: dict[str, Plant] = {
 }
 
 
-def false_alarms(source: str, seed: int) -> int:
+def false_alarms(source: str, history: int, seed: int) -> int:
     """Alarms of the columns in two quiet years."""
     live = 2 * YEAR
-    return Watched(SOURCES[source](HISTORY + live, seed), live, untouched).false_alarms
+    return Watched(SOURCES[source](history + live, seed), live, untouched).false_alarms
 
 
 def real_alarms(first: int) -> int:
@@ -71,9 +73,9 @@ def real_alarms(first: int) -> int:
     return Watched(returns[: first + YEAR], YEAR, untouched).false_alarms
 
 
-def delay(source: str, plant: str, seed: int) -> int | None:
+def delay(source: str, plant: str, history: int, seed: int) -> int | None:
     """Days until a planted change is found, or None if it is not within a year."""
-    return Watched(SOURCES[source](HISTORY + YEAR, 1000 + seed), YEAR, PLANTS[plant]).delay
+    return Watched(SOURCES[source](history + YEAR, 1000 + seed), YEAR, PLANTS[plant]).delay
 
 
 def relation_delay(said: float, true: float, seed: int) -> int | None:
@@ -102,8 +104,8 @@ def median_and_found(delays: Sequence[int | None]) -> tuple[str, str, str]:
     return texts[0], texts[1], f"{100 * np.isfinite(known).mean():.0f} %"
 
 
-def broken_table() -> list[str]:
-    """Days until each kind of fault is named, with prices at hand and without."""
+def broken_table(most: int | None) -> list[str]:
+    """Days until faults of ``most`` columns are named, with prices at hand and without."""
     world = Watched(garch_returns(3000, 7), 60)
     frame, columns = world.frame, feature_set("fx_close").columns
     faults: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
@@ -114,7 +116,7 @@ def broken_table() -> list[str]:
         "one day stale": lambda x, before: np.concatenate([[before], x[:-1]]),
     }
     window = RULE.window
-    names = _calibrated(world)[::2]
+    names = _calibrated(world)[::2][:most]
     lines = ["| fault | recomputed from prices | plausibility alone |", "|---|---|---|"]
     for fault, change in faults.items():
         exact: list[int | None] = []
@@ -156,20 +158,30 @@ def _calibrated(world: Watched) -> list[str]:
 
 def main() -> None:
     """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worlds", type=int, default=WORLDS, help="of each kind (%(default)s)")
+    parser.add_argument("--history", type=int, default=HISTORY, help="rows before (%(default)s)")
+    parser.add_argument("--real-years", type=int, default=REAL_YEARS, help="of EUR/USD")
+    parser.add_argument("--columns", type=int, help="that are broken (default: every second)")
+    parser.add_argument("--processes", type=int, default=PROCESSES, help="default %(default)s")
+    asked = parser.parse_args()
+    history, worlds_of_each = asked.history, range(asked.worlds)
     started = time.perf_counter()
-    with ProcessPoolExecutor(PROCESSES) as pool:
+    with ProcessPoolExecutor(asked.processes) as pool:
         rates = {
-            source: [pool.submit(false_alarms, source, seed) for seed in range(WORLDS)]
+            source: [pool.submit(false_alarms, source, history, seed) for seed in worlds_of_each]
             for source in SOURCES
         }
-        real = [pool.submit(real_alarms, first) for first in range(2000, 7000, YEAR)]
+        real = [pool.submit(real_alarms, 2000 + YEAR * year) for year in range(asked.real_years)]
         delays = {
-            (plant, source): [pool.submit(delay, source, plant, s) for s in range(WORLDS // 2)]
+            (plant, source): [
+                pool.submit(delay, source, plant, history, s) for s in worlds_of_each[::2]
+            ]
             for plant in PLANTS
             for source in SOURCES
         }
         relations = {
-            (said, true): [pool.submit(relation_delay, said, true, s) for s in range(WORLDS)]
+            (said, true): [pool.submit(relation_delay, said, true, s) for s in worlds_of_each]
             for said, true in ((0.3, -0.3), (0.2, -0.2), (0.2, 0.0))
         }
         promised = RULE.column_alarms_a_year
@@ -194,7 +206,7 @@ def main() -> None:
                 f"| relation of {50 + 50 * said:.0f} % hits {what} | coin | {m} | {q} | "
                 f"{share} in three years |"
             )
-    print("\n" + "\n".join(broken_table()))
+    print("\n" + "\n".join(broken_table(asked.columns)))
     print(f"\n{time.perf_counter() - started:.0f} s.")
 
 

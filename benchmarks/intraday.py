@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ LIMIT = 90.0
 """Seconds for the first build of the hourly forecast on two free cores."""
 SOURCE = {"kind": "simulated", "instrument": "BTCUSD", "price": 30_000, "annual_volatility": 0.6}
 DECLARED = "btcusd_hourly_return"
+BAR = {"minutes": timedelta(minutes=1), DECLARED: timedelta(hours=1)}
+"""By forecast."""
 TABLES = {
     "ingest": "prices",
     "features": "features",
@@ -52,8 +55,11 @@ class Stage:
     """Bars that are known then."""
 
 
-def declare(folder: Path) -> None:
-    """A feed of minutes and one of hours, and a forecast of each."""
+def declare(folder: Path, bars: Mapping[str, int]) -> None:
+    """A feed of minutes and one of hours, and a forecast of each.
+
+    Where ``bars`` end before their forecast would be tested, it is tested on their second half.
+    """
     packaged = load_declared(PACKAGED_DECLARATIONS).forecasts[DECLARED]
     text = (PACKAGED_DECLARATIONS / "forecasts" / DECLARED / "defs.yaml").read_text()
     hourly = yaml.safe_load(text)["attributes"]
@@ -66,6 +72,11 @@ def declare(folder: Path) -> None:
         "walk_forward": {"first_test": "2021-06-01", "refit_every": 200_000},
         "live_from": "2022-01-01",
     }
+    for forecast in (minutes, hourly):
+        name, settings = forecast["name"], forecast["walk_forward"]
+        half = f"{START + bars[name] // 2 * BAR[name]:%Y-%m-%d}"
+        if bars[name] and half < settings["first_test"]:
+            settings |= {"first_test": half, "min_train": bars[name] // 8}
     feed: dict[str, Any] = {"source": SOURCE, "calendar": "24x7", "start": f"{START:%Y-%m-%d}"}
     for kind, attributes in (
         ("PriceFeed", feed | {"name": "btcusd_minutes", "frequency": "1min"}),
@@ -128,12 +139,11 @@ def _cpu() -> float:
 
 def measure(stage: Stage, folder: Path) -> dict[str, Any]:
     """Run the stage in a process of its own."""
-    bar = timedelta(minutes=1) if stage.forecast == "minutes" else timedelta(hours=1)
     environment = {
         **os.environ,
         "FX_ASSETS_HOME": str(folder),
         "FX_ASSETS_DECLARED": str(folder / "defs"),
-        "FX_ASSETS_NOW": (START + stage.bars * bar + LATER).isoformat(),
+        "FX_ASSETS_NOW": (START + stage.bars * BAR[stage.forecast] + LATER).isoformat(),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
     }
     answer = folder / f"{stage.forecast}-{stage.name.replace(' ', '-')}.json"
@@ -157,8 +167,8 @@ def main() -> None:
     if given.stage:
         Path(given.stage[1]).write_text(json.dumps(carry_out(Stage(**json.loads(given.stage[0])))))
         os._exit(0)  # native threads may abort a process that ends in good order
-    stages = []
-    for forecast, bars in (("minutes", given.minutes), (DECLARED, given.hours)):
+    stages, known = [], {"minutes": given.minutes, DECLARED: given.hours}
+    for forecast, bars in known.items():
         if not bars:
             continue
         stages += [
@@ -173,7 +183,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        declare(folder / "defs")
+        declare(folder / "defs", known)
         for stage in stages:
             found = measure(stage, folder)
             print(

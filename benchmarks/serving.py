@@ -117,7 +117,7 @@ def save_for_mlflow(lake: ServedLake, folder: Path) -> Path:
     import pandas as pd
     from mlflow.models import infer_signature
 
-    booster = lake.models[1].booster_
+    booster = lake.models[1].trees_
     booster.feature_names = list(lake.columns)
     row = pd.DataFrame([lake.newest], columns=list(lake.columns))
     mlflow.xgboost.save_model(
