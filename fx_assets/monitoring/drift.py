@@ -229,7 +229,7 @@ def check_relation(
     backtest
         Walk-forward rows of the champion's recipe: ``event_time, prediction, target, baseline``.
     outcomes
-        The ``outcomes`` table; rows of a revised truth count as they are known now.
+        The ``outcomes`` table; those of live predictions count, a revised truth as it is known now.
     since
         When the champion of this recipe was appointed; earlier outcomes are another's.
     bars_a_year
@@ -242,7 +242,8 @@ def check_relation(
     history = loss(past["target"], past["prediction"]) - loss(past["target"], past["baseline"])
     excess: Sequence[float] = ()
     if len(outcomes):
-        live = outcomes[outcomes["event_time"] >= pd.Timestamp(since)]
+        ours = (outcomes["mode"] == "live") & (outcomes["event_time"] >= pd.Timestamp(since))
+        live = outcomes[ours]
         live = live.sort_values(["event_time", "known_at"]).drop_duplicates(
             "event_time", keep="last"
         )

@@ -191,6 +191,7 @@ def test_live_losses_that_rise_are_a_changed_relation(
         {
             "event_time": rows["event_time"],
             "known_at": rows["event_time"],
+            "mode": "live",
             "loss": (rows["target"] - rows["prediction"]) ** 2,
             "baseline_loss": (rows["target"] - rows["baseline"]) ** 2,
         }
