@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fx_assets.components.declared import declared
 from fx_assets.instance import open_instance
+from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
 from fx_assets.settings import Settings
 
@@ -33,11 +34,11 @@ def serve() -> int:
     binaries = Path(sys.executable).parent
     servers = {
         "Dagster's UI": [
-            *(str(binaries / "dagster-webserver"), "--workspace", "workspace.yaml"),
+            *(str(binaries / "dagster-webserver"), *_location()),
             *("--host", "127.0.0.1", "--port", str(DAGSTER_PORT)),
         ],
         "Dagster's daemon": [
-            *(str(binaries / "dagster-daemon"), "run", "--workspace", "workspace.yaml"),
+            *(str(binaries / "dagster-daemon"), "run", *_location()),
         ],
         "the forecast server": [sys.executable, "-m", "serving"],
         "MLflow's UI": [
@@ -75,11 +76,20 @@ def serve() -> int:
         _stop(list(running.values()))
 
 
+def _location() -> list[str]:
+    """The home's workspace file, or the platform's definitions where it has none."""
+    if Path("workspace.yaml").is_file():
+        return ["--workspace", "workspace.yaml"]
+    return ["--module-name", "fx_assets.definitions"]
+
+
 def _prepare(settings: Settings) -> None:
     """Make what the servers would all make at once: the records of Dagster, MLflow's database."""
     open_instance(settings.home.resolve()).dispose()
-    if settings.mlflow_uri.startswith("sqlite:"):
+    file = Path(settings.mlflow_uri.removeprefix("sqlite:///"))
+    if settings.mlflow_uri.startswith("sqlite:") and not file.exists():
         unopened_registry().prepare()
+    relocate(settings.mlflow_uri, settings.mlflow_artifact_root)
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:

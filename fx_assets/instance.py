@@ -59,13 +59,19 @@ def one_run_at_a_time(home: Path, waiting: Callable[[], None]) -> Iterator[None]
     waiting
         Called once when another run is at work.
     """
-    with storage_errors(home):
+    try:
         lock = _lock(home / "data" / ".run.lock", NO_WAIT)
         try:
             lock.acquire()
         except Timeout:
             waiting()
             lock.acquire(timeout=FOR_EVER)
+    except OSError as error:
+        fault = fault_of(error)
+        raise FxAssetsError(
+            f"The home {home.resolve()} cannot be written to: {described(error)}.",
+            remedy=fault.remedy if fault else "See that it is a folder that can be written to.",
+        ) from error
     try:
         yield
     finally:

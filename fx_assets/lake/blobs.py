@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fx_assets.errors import LakeError
+from fx_assets.faults import described, fault_in
 from fx_assets.lake.location import Location
 
 _TEMPORARY = ".blob-"
@@ -81,16 +83,24 @@ class BlobStore:
         return sorted(folder[len(start) :].rstrip("/") for folder in found)
 
     def _write_file(self, file: Path, data: bytes) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(file)
+        except OSError as error:
+            fault = fault_in(str(error))
+            raise LakeError(
+                f"{file} cannot be written: {described(error)}."
+                + (f" {fault.sentence}" if fault else ""),
+                remedy=fault.remedy if fault else "See that its folder can be written to.",
+            ) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def _read_object(self, path: str) -> bytes | None:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -29,7 +30,9 @@ from tenacity import (
 )
 
 from fx_assets.errors import LakeError
+from fx_assets.faults import fault_in, first_line
 from fx_assets.lake.commits import COMMIT_ID, ROWS, Commit, CommitInfo, labels, parse
+from fx_assets.lake.damage import damaged_file, remedy
 from fx_assets.lake.frames import FrameCache
 from fx_assets.lake.location import Location
 
@@ -156,7 +159,7 @@ class DeltaStore:
                 )
         try:
             data = dataset_of(source).to_table(columns=columns)
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, pa.ArrowException) as error:
             raise self._error(table, name, "could not be read", error) from None
         frame: pd.DataFrame = data.to_pandas()
         # A copy of a frame shares what its cells refer to.
@@ -226,7 +229,10 @@ class DeltaStore:
         landed = self._landed(draft, source)
         if landed is not None:
             return landed
-        write = draft.plan(source)
+        try:
+            write = draft.plan(source)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise self._error(table, name, "could not be read", error) from None
         if write is None:
             return Commit(table, name, version, 0)
         uri = self.location.table_uri(table, name)
@@ -235,7 +241,7 @@ class DeltaStore:
         except CommitFailedError as error:
             self._kept().pop(uri, None)
             raise _ConflictError(self.location.redact(error)) from None
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, pa.ArrowException) as error:
             self._kept().pop(uri, None)
             created_meanwhile = source is None and "already exists" in str(error)
             if created_meanwhile or (self.location.is_remote and isinstance(error, OSError)):
@@ -300,8 +306,20 @@ class DeltaStore:
         return kept
 
     def _error(self, table: str, name: str, what: str, error: Exception) -> LakeError:
+        said = first_line(self.location.redact(error))
+        where = f"{table}/{name} at {self.location.root} {what}"
+        fault = fault_in(str(error))
+        if fault is not None:
+            return LakeError(f"{where}: {said}. {fault.sentence}", remedy=fault.remedy)
+        folder = Path(self.location.table_uri(table, name))
+        broken = None if self.location.is_remote else damaged_file(folder)
+        if broken is not None:
+            return LakeError(
+                f"{where}: its file {broken} is damaged or missing. {said}",
+                remedy=remedy(table, name, folder),
+            )
         return LakeError(
-            f"{table}/{name} at {self.location.root} {what}: {self.location.redact(error)}",
+            f"{where}: {said}",
             remedy="Check that the storage can be reached and that its credentials allow this.",
         )
 

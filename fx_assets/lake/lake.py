@@ -397,7 +397,7 @@ class Lake:
             self._write_stale(tables)
         except Exception as error:
             # The rows are committed; views are a convenience and must not undo or repeat that.
-            _log.warning("Views in %s are not up to date: %s", self.duckdb_file, error)
+            _log.warning("Views in %s are not up to date: %s", self.duckdb_file, described(error))
 
     def _write_stale(self, tables: set[str]) -> None:
         there = self.duckdb_file is not None and self.duckdb_file.exists()
@@ -406,7 +406,7 @@ class Lake:
                 self._write_views(lambda: self._parts(sorted(tables)), everything=False)
                 return
         except Exception as first:
-            _log.warning("Views in %s are rebuilt: %s", self.duckdb_file, first)
+            _log.info("Views in %s are rebuilt: %s", self.duckdb_file, described(first))
         self.refresh_views()
 
     def _write_views(

@@ -18,6 +18,7 @@ import httpx
 import tenacity
 
 from fx_assets.errors import SourceError
+from fx_assets.faults import fault_of
 from fx_assets.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -228,6 +229,14 @@ class _Target:
                     response,
                     conditional="If-None-Match" in headers or "If-Modified-Since" in headers,
                 )
+        except (ImportError, ValueError) as error:
+            if "proxy" not in str(error).lower():
+                raise
+            fault = fault_of(error)
+            if fault is not None:
+                raise self._error(fault.sentence.rstrip("."), fault.remedy) from error
+            remedy = "Correct HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or unset them."
+            raise self._error(str(error), remedy) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects) as error:
             raise self._error(
                 str(error) or type(error).__name__, "Correct the address in the settings."
