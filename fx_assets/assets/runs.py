@@ -83,7 +83,10 @@ def failures_in(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
             data = event.step_failure_data
             steps.append(_failure(str(event.step_key), data.error if data else None))
         elif event.event_type is dg.DagsterEventType.RUN_FAILURE:
-            whole.append(_failure("", event.job_failure_data.error, event.message or ""))
+            # A run that was found dead has no data, only the message of who found it.
+            known = event.event_specific_data
+            error = getattr(known, "error", None)
+            whole.append(_failure("", error, event.message or ""))
     interrupted = [failure for failure in whole if failure.interrupted]
     return steps + interrupted if steps else whole
 

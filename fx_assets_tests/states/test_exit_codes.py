@@ -49,7 +49,6 @@ def file_in_place_of_the_lake(home: Home) -> None:
 
 
 FAULTS: dict[Callable[[Home], None], str] = {
-    damaged_mlflow: "file is not a database",
     mlflow_out_of_reach: "MLflow at http://127.0.0.1:9: connecting",
     damaged_run_storage: "Dagster's records in",
     damaged_event_log: "Dagster's records in",
