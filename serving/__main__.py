@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
 
-from fx_assets.errors import FxAssetsError
-from serving.settings import Settings
+from fx_assets.errors import FxAssetsError, SpecError
+from serving.blobs import served
+from serving.settings import Settings, load_settings
 
+LAST_PORT = 65_535
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until stopped; returns the exit code."""
-    options = _parser().parse_args(arguments)
     try:
+        settings = load_settings()
+        options = _parser(settings).parse_args(arguments)
         if options.command == "new-key":
             return _new_key(options.name, options.scopes)
-        return _serve(options)
+        return _serve(options, settings)
     except FxAssetsError as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    settings = Settings()
+def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
     parser.add_argument("--host", default=settings.host, help="address (default %(default)s)")
-    parser.add_argument("--port", type=int, default=settings.port, help="default %(default)s")
-    parser.add_argument("--workers", type=int, default=settings.workers, help="default %(default)s")
+    parser.add_argument("--port", type=_port, default=settings.port, help="default %(default)s")
+    parser.add_argument(
+        "--workers", type=_positive, default=settings.workers, help="default %(default)s"
+    )
     commands = parser.add_subparsers(dest="command")
     key = commands.add_parser("new-key", help="make an API key and the entry to store for it")
     key.add_argument("name", help="who it is for")
@@ -48,13 +53,52 @@ def _new_key(name: str, scopes: str) -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to {LAST_PORT}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def _check(options: argparse.Namespace, settings: Settings) -> None:
+    """Find here what would end each worker: a supervisor would start it again for ever.
+
+    Raises
+    ------
+    SpecError
+        A setting does not make sense, or the address cannot be listened on.
+    """
+    from serving.proxies import Proxies
+    from serving.security import Limiter, load_keys
+
+    load_keys(settings.keys, settings.keys_file)
+    Proxies(settings.trusted_proxies, settings.root_path)
+    if settings.rate_limit:
+        Limiter(settings.rate_limit, settings.rate_limit_storage)
+    served(settings)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError as error:
+            raise SpecError(
+                f"{options.host} port {options.port} cannot be listened on: {error.strerror}.",
+                remedy="Choose another address: --host and --port, FX_SERVING_HOST and _PORT.",
+            ) from None
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
     import uvicorn
 
-    from serving.security import load_keys
-
-    settings = Settings()
-    load_keys(settings.keys, settings.keys_file)
+    _check(options, settings)
     if options.workers > 1 and SHARED_METRICS not in os.environ:
         with tempfile.TemporaryDirectory(prefix="fx-serving-metrics-") as folder:
             os.environ[SHARED_METRICS] = folder
@@ -65,6 +109,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _run(uvicorn: object, options: argparse.Namespace, settings: Settings) -> None:
+    from serving.edge import Protocol
+
     uvicorn.run(  # type: ignore[attr-defined]
         "serving.worker:create_app",
         factory=True,
@@ -74,6 +120,9 @@ def _run(uvicorn: object, options: argparse.Namespace, settings: Settings) -> No
         log_config=log_config(settings.log_level),
         access_log=False,
         server_header=False,
+        http=Protocol,
+        ws="none",
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
 

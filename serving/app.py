@@ -19,11 +19,11 @@ from fx_assets.errors import FxAssetsError
 from serving import openapi, problems
 from serving.access_log import AccessLog
 from serving.gate import Gate
+from serving.proxies import Proxies
 from serving.routes import forecasts, health, inference, invocations, predict, reasons, records
 from serving.security import Limiter, load_keys
 from serving.server import Server
-from serving.settings import Settings
-from serving.shortcuts import Shortcuts
+from serving.settings import Settings, load_settings
 
 DESCRIPTION = """Exchange-rate forecasts with their interval, their baseline and their skill.
 
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     SpecError
         A setting does not make sense.
     """
-    settings = settings or Settings()
+    settings = settings or load_settings()
     keys = load_keys(settings.keys, settings.keys_file)
     limiter = (
         Limiter(settings.rate_limit, settings.rate_limit_storage) if settings.rate_limit else None
@@ -51,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        apply_limits(settings)
         await server.store.start()
         # What lives now lives to the end: the collector need not walk through it again.
         gc.collect()
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         await server.store.stop()
         server.tables.close()
+        server.aside.close()
         log.flush()
 
     app = FastAPI(
@@ -81,24 +83,43 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         part.add(app.router, server)
     _include_page(app, server)
     openapi.install(app, lambda: _examples(server))
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["authorization", "content-type", "x-api-key", "if-none-match"],
-            expose_headers=["etag", "x-request-id"],
-        )
     app.add_middleware(
         Gate,
         keys=keys,
         limiter=limiter,
         max_body=settings.max_body_bytes,
         log=log,
-        # A shortcut would pass by the middleware of CORS.
-        shortcuts=Shortcuts() if settings.cors_origins else server.shortcuts,
+        shortcuts=server.shortcuts,
+        proxies=Proxies(settings.trusted_proxies, settings.root_path),
+        aside=server.aside,
     )
+    if settings.cors_origins:
+        # Outermost: a preflight has no key, and refusals too must be readable.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=[
+                "authorization", "content-type", "x-api-key", "if-none-match", "x-request-id",
+                "inference-header-content-length",
+            ],
+            expose_headers=[
+                "etag", "link", "retry-after", "x-request-id", "x-fx-forecast",
+                "x-fx-model-version", "x-fx-recipe", "x-fx-data-as-of", "x-fx-freshness",
+            ],
+        )  # fmt: skip
     return app
+
+
+def apply_limits(settings: Settings) -> None:
+    """Tell the protocol of this process what a client may take."""
+    from serving import edge
+
+    edge.LIMITS.connections = settings.max_connections
+    edge.LIMITS.head_bytes = settings.max_head_bytes
+    edge.LIMITS.head_seconds = settings.client_seconds
+    edge.LIMITS.body_seconds = edge.LIMITS.write_seconds = 6 * settings.client_seconds
+    edge.allow_descriptors(settings.max_connections)
 
 
 def _include_page(app: FastAPI, server: Server) -> None:

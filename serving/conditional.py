@@ -7,7 +7,7 @@ import hashlib
 from starlette.requests import Request
 
 from serving.answers import JSON, Raw, json_bytes
-from serving.server import LATE_SECONDS, Server
+from serving.server import Server, keep_seconds
 from serving.service import Service
 
 
@@ -23,11 +23,7 @@ def matches(given: str | None, etag: str) -> bool:
 def cache_control(server: Server, service: Service) -> str:
     """How long an answer about a forecast may be kept: until the next bar is expected."""
     now = server.now()
-    data = service.data(now)
-    seconds = LATE_SECONDS
-    if data is not None and service.stale is None:
-        wait = int((data.next_bar_expected - now).total_seconds())
-        seconds = wait if wait > 0 else LATE_SECONDS
+    seconds = keep_seconds(service.data(now), service.stale, now)
     return f"{server.visibility}, max-age={seconds}"
 
 

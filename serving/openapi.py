@@ -39,6 +39,7 @@ def described(
     *,
     body: type | None = None,
     example: Any = None,
+    bodies: Mapping[str, Mapping[str, Any]] | None = None,
     problems: tuple[int, ...] = (),
     other: Mapping[str, Mapping[str, Any]] | None = None,
     cached: bool = False,
@@ -52,6 +53,8 @@ def described(
         msgspec types of the JSON answer and of the JSON body.
     example
         Of the body.
+    bodies
+        Content types of the body with their schemas, where there are more than JSON of one type.
     problems
         Status codes beyond those that every route can give.
     other
@@ -62,10 +65,10 @@ def described(
         Whether the handler itself reads the path parameter ``forecast``, as the fastest ones do:
         the framework's way takes as long as a prediction.
     """
-    content: dict[str, Any] = dict(other or {})
+    answers: dict[str, Any] = dict(other or {})
     if answer is not None:
-        content = {"application/json": {"schema": _ref(answer)}} | content
-    responses: dict[int | str, Any] = {200: {"description": "The answer.", "content": content}}
+        answers = {"application/json": {"schema": _ref(answer)}} | answers
+    responses: dict[int | str, Any] = {200: {"description": "The answer.", "content": answers}}
     if cached:
         responses[304] = {"description": REASONS[304]}
     for status in sorted({*problems, 401, 403, 429}):
@@ -78,7 +81,8 @@ def described(
         media: dict[str, Any] = {"schema": _ref(body)}
         if example is not None:
             media["example"] = example
-        extra["requestBody"] = {"required": True, "content": {"application/json": media}}
+        content = {"application/json": media} if bodies is None else dict(bodies)
+        extra["requestBody"] = {"required": True, "content": content}
     if named:
         extra["parameters"] = [
             {

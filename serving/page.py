@@ -20,6 +20,7 @@ from serving.server import Server
 
 FOLDER = Path(__file__).resolve().parent / "static"
 INDEX = "index.html"
+DOCS = "docs.html"
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -89,7 +90,8 @@ def read_assets(folder: Path = FOLDER) -> tuple[str, dict[str, Asset]]:
     for name, content in found.items():
         digest.update(f"{name} {len(content)} ".encode() + content)
     version = digest.hexdigest()[:16]
-    found[INDEX] = found[INDEX].replace(b"{static}", f"static/{version}".encode())
+    for page in (INDEX, DOCS):
+        found[page] = found[page].replace(b"{static}", f"static/{version}".encode())
     return version, {
         name: Asset.of(CONTENT_TYPES[Path(name).suffix], content) for name, content in found.items()
     }
@@ -98,16 +100,18 @@ def read_assets(folder: Path = FOLDER) -> tuple[str, dict[str, Asset]]:
 def include(app: FastAPI, server: Server) -> None:  # noqa: ARG001
     """Add the page and its files to the application."""
     version, assets = read_assets()
-    index = assets.pop(INDEX)
+    index, docs = assets.pop(INDEX), assets.pop(DOCS)
     routes = APIRouter(include_in_schema=False)
 
-    @routes.api_route("/", methods=["GET", "HEAD"], response_class=Response)
+    @routes.get("/", response_class=Response)
     async def page(request: Request) -> Raw:
         return index.response(request, "no-cache")
 
-    @routes.api_route(
-        "/static/{release}/{file:path}", methods=["GET", "HEAD"], response_class=Response
-    )
+    @routes.get("/docs", response_class=Response)
+    async def description(request: Request) -> Raw:
+        return docs.response(request, "no-cache")
+
+    @routes.get("/static/{release}/{file:path}", response_class=Response)
     async def static(release: str, file: str, request: Request) -> Raw:
         asset = assets.get(file)
         if asset is None or release != version:

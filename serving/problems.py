@@ -31,6 +31,9 @@ class ProblemDocument(Struct, kw_only=True, omit_defaults=True):
     field: Annotated[str, Meta(description="The field, parameter or header concerned.")] = ""
     value: Annotated[str, Meta(description="The value found, shortened.")] = ""
     instance: Annotated[str, Meta(description="Identifies the request in the log.")] = ""
+    error: Annotated[str, Meta(description="Below /v2: the same in one line, for its clients.")] = (
+        ""
+    )
 
 
 class Problem(Exception):  # noqa: N818
@@ -59,9 +62,12 @@ class Problem(Exception):  # noqa: N818
             value="" if value is None else shortened(value),
         )
 
-    def response(self, request_id: str = "") -> Raw:
-        """The problem as a response."""
+    def response(self, request_id: str = "", path: str = "") -> Raw:
+        """The problem as a response to a request for a path."""
         document = self.document
+        if path == "/v2" or path.startswith("/v2/"):
+            remedy = f" What to do: {document.remedy}" if document.remedy else ""
+            document = msgspec.structs.replace(document, error=f"{document.detail}{remedy}")
         if request_id:
             document = msgspec.structs.replace(document, instance=f"urn:request:{request_id}")
         return Raw(
@@ -98,13 +104,13 @@ def unavailable(error: FxAssetsError) -> Problem:
 async def on_problem(request: Request, error: Exception) -> Raw:
     """Exception handler for :class:`Problem`."""
     assert isinstance(error, Problem)  # noqa: S101
-    return error.response(_request_id(request))
+    return error.response(*_of(request))
 
 
 async def on_platform_error(request: Request, error: Exception) -> Raw:
     """Exception handler for the platform's own errors: what they name is not there now."""
     assert isinstance(error, FxAssetsError)  # noqa: S101
-    return unavailable(error).response(_request_id(request))
+    return unavailable(error).response(*_of(request))
 
 
 async def on_http_error(request: Request, error: Exception) -> Raw:
@@ -118,13 +124,13 @@ async def on_http_error(request: Request, error: Exception) -> Raw:
     problem = Problem(
         error.status_code,
         kind,
-        f"{request.method} {shortened(request.url.path)}: {error.detail}.",
+        f"{request.method} {shortened(request.scope['path'])}: {error.detail}.",
         field="path" if error.status_code == 404 else "method",
-        value=request.url.path if error.status_code == 404 else request.method,
+        value=request.scope["path"] if error.status_code == 404 else request.method,
         remedy=remedy,
         headers=error.headers,
     )
-    return problem.response(_request_id(request))
+    return problem.response(*_of(request))
 
 
 async def on_validation_error(request: Request, error: Exception) -> Raw:
@@ -139,12 +145,12 @@ async def on_validation_error(request: Request, error: Exception) -> Raw:
         first.get("input"),
         f"{name}: {first['msg']}{more}.",
         "See /openapi.json for what the parameter may be.",
-    ).response(_request_id(request))
+    ).response(*_of(request))
 
 
 async def on_crash(request: Request, error: Exception) -> Raw:  # noqa: ARG001
     """Exception handler for everything else; the log has the traceback, the client does not."""
-    return crashed().response(_request_id(request))
+    return crashed().response(*_of(request))
 
 
 def crashed() -> Problem:
@@ -157,5 +163,7 @@ def crashed() -> Problem:
     )
 
 
-def _request_id(request: Request) -> str:
-    return str(request.scope.get("request_id", ""))
+def _of(request: Request) -> tuple[str, str]:
+    """The request's id, and its path below the server's root."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    return str(request.scope.get("request_id", "")), path

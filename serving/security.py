@@ -18,7 +18,7 @@ from serving.problems import Problem
 
 SCOPES = ("read", "predict")
 OPEN = ("/health/", "/v2/health/", "/static/")
-OPEN_PATHS = frozenset({"/", "/ping", "/favicon.ico"})
+OPEN_PATHS = frozenset({"/", "/docs", "/ping", "/favicon.ico"})
 """What needs no key: whether the server lives, and the page itself, which holds no data."""
 PREDICTS = re.compile(
     r"^/(invocations|v1/forecasts/[^/]+/(invocations|predict/.*)|v2/models/.*/infer)$"
@@ -94,6 +94,11 @@ def needed_scope(method: str, path: str) -> str | None:
     return "predict" if method == "POST" and PREDICTS.fullmatch(path) else "read"
 
 
+def is_probe(path: str) -> bool:
+    """Whether the path is asked by what watches the server, which no limit may blind."""
+    return path in ("/metrics", "/ping") or path.startswith(("/health/", "/v2/health/"))
+
+
 def presented_key(headers: dict[bytes, bytes]) -> bytes | None:
     """The key of a request, from ``Authorization: Bearer`` or ``X-API-Key``."""
     scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
@@ -147,7 +152,8 @@ class Limiter:
             raise SpecError(
                 f"FX_SERVING_RATE_LIMIT={rate!r} with FX_SERVING_RATE_LIMIT_STORAGE={storage!r}: "
                 f"{error}",
-                remedy="Write a rate such as 100/second or 6000/minute.",
+                remedy="Write a rate such as 100/second or 6000/minute; for redis:// install "
+                "fx-assets[redis].",
             ) from error
         self._period = str(self._item.get_expiry())
 

@@ -8,9 +8,11 @@ from datetime import datetime
 from fx_assets import clock
 from serving import metrics
 from serving.answers import JSON, Prepared, json_bytes
+from serving.aside import Aside
 from serving.blobs import served
 from serving.problems import Problem
 from serving.reading import Tables
+from serving.schemas import Data
 from serving.service import Service
 from serving.settings import Settings
 from serving.shortcuts import Shortcuts
@@ -18,6 +20,16 @@ from serving.store import Store
 
 LATE_SECONDS = 5
 """How long an answer may be kept when a bar is late, or the lake is away."""
+LONGEST_PAUSE_SECONDS = 7 * 86_400
+"""No market pauses for longer: whoever waits longer for a bar has a clock that is wrong."""
+
+
+def keep_seconds(data: Data | None, stale: str | None, now: datetime) -> int:
+    """How long an answer may be kept: until the next bar is expected, by a sound clock."""
+    if data is None or stale is not None:
+        return LATE_SECONDS
+    wait = (data.next_bar_expected - now).total_seconds()
+    return int(wait) if 1 <= wait <= LONGEST_PAUSE_SECONDS else LATE_SECONDS
 
 
 class Latest:
@@ -31,8 +43,7 @@ class Latest:
         self.version = forecast.champion.version
         # Weak: the age in the body moves on while nothing else does.
         self.etag = f'W/"{hashlib.sha256(json_bytes(forecast)).hexdigest()[:20]}"'
-        wait = (forecast.data.next_bar_expected - now).total_seconds()
-        seconds = LATE_SECONDS if service.stale or wait <= 0 else int(wait)
+        seconds = keep_seconds(forecast.data, service.stale, now)
         headers = [
             (b"etag", self.etag.encode()),
             (b"cache-control", f"{visibility}, max-age={seconds}".encode()),
@@ -50,6 +61,7 @@ class Server:
         self.tables = Tables(served(settings), settings.read_seconds)
         self.store = Store(settings, self.tables)
         self.shortcuts = Shortcuts()
+        self.aside = Aside()
         self.visibility = "private" if private else "public"
         self._latest: dict[str, Latest] = {}
         self.store.listen(self._refresh)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from fx_assets.errors import SpecError
 from fx_assets.settings import Settings as PlatformSettings
 
 
@@ -21,7 +23,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FX_SERVING_", extra="ignore", frozen=True)
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: NonNegativeInt = Field(default=8000, description="Port to listen on; 0 chooses one.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 chooses one.")
     workers: PositiveInt = Field(default=1, description="Processes that share the port.")
     poll_seconds: PositiveFloat = Field(
         default=1.0, description="Pause between two looks at the pointers and tables of the lake."
@@ -62,6 +64,22 @@ class Settings(BaseSettings):
     max_batch: PositiveInt = Field(
         default=1000, description="Most predictions that one request may ask for."
     )
+    max_connections: PositiveInt = Field(
+        default=1000, description="Most connections of a worker; further ones are closed."
+    )
+    max_head_bytes: PositiveInt = Field(
+        default=32_768, description="Most bytes of a request's line and headers."
+    )
+    client_seconds: PositiveFloat = Field(
+        default=10.0, description="How long a client may take to send a head; six times for a body."
+    )
+    root_path: str = Field(
+        default="", description="Prefix that a proxy strips from every path, such as /fx."
+    )
+    trusted_proxies: list[str] = Field(
+        default=[],
+        description="Addresses or networks whose X-Forwarded-For and -Prefix count; '*' for any.",
+    )
     cors_origins: list[str] = Field(
         default=[], description="Origins that browsers may call from; none unless set."
     )
@@ -77,3 +95,32 @@ class Settings(BaseSettings):
     def cache_folder(self) -> Path:
         """The folder of last good champions as an absolute path."""
         return (self.cache or PlatformSettings().cache_folder / "serving").resolve()
+
+
+def load_settings() -> Settings:
+    """The settings of the environment.
+
+    Raises
+    ------
+    SpecError
+        A variable cannot be read; names it.
+    """
+    try:
+        settings = Settings()
+        _ = settings.lake_root, settings.cache_folder
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        prefix = "FX_SERVING_" if error.title == Settings.__name__ else "FX_ASSETS_"
+        name = f"{prefix}{'_'.join(str(part) for part in first['loc'][:1])}".upper()
+        raise SpecError(
+            f"{name}={first.get('input')!r}: {first['msg']}.",
+            remedy=f"Correct or unset {name}; docs/serving.md lists what each setting may be.",
+        ) from None
+    except SettingsError as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        name = f"FX_SERVING_{found.group(1)}".upper() if found else "A setting"
+        raise SpecError(
+            f"{name} cannot be read: {error}.",
+            remedy='Lists are JSON, such as ["https://example.com"].',
+        ) from None
+    return settings

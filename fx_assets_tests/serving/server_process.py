@@ -28,7 +28,9 @@ class Running:
 
 
 @contextmanager
-def serving(lake: Path, folder: Path, workers: int = 1, **settings: str) -> Iterator[Running]:
+def serving(
+    lake: Path, folder: Path, workers: int = 1, now: str = "", **settings: str
+) -> Iterator[Running]:
     """Start a server on a lake and end it with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -43,6 +45,7 @@ def serving(lake: Path, folder: Path, workers: int = 1, **settings: str) -> Iter
         "FX_SERVING_POLL_SECONDS": "0.1",
         "FX_SERVING_PATIENCE_SECONDS": "5",
         **{f"FX_SERVING_{name.upper()}": value for name, value in settings.items()},
+        **({"FX_ASSETS_NOW": now} if now else {}),
     }
     command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", str(workers)]
     with log.open("wb") as stream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
@@ -17,21 +17,36 @@ from msgspec import Meta, Struct, field
 from serving.answers import Raw, json_answer
 from serving.bodies import Body, require_batch
 from serving.champions import Champion
+from serving.gate import LARGE
 from serving.openapi import described
 from serving.predicting import from_inputs, need_data
-from serving.problems import Problem
+from serving.problems import Problem, shortened
 from serving.routes.health import NO_STORE, readiness
 from serving.routes.parameters import Name
 from serving.server import Server
 from serving.service import Service
+from serving.shortcuts import Headers, content_type
 
 WHOLE = "inputs"
 Version = Annotated[str, Path(pattern=r"^[0-9]{1,9}$", description="Number of a bundle.")]
 PROBLEMS = (404, 409, 413, 415, 422, 503)
 
 
+DTYPES = {
+    "FP64": "<f8", "FP32": "<f4", "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
+    "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
+}  # fmt: skip
+SIZE = "binary_data_size"
+JSON_LENGTH = b"inference-header-content-length"
+"""Header of a request whose tensors follow its JSON as bytes (Triton's binary extension)."""
+
+
 class Tensor(Struct, kw_only=True):
-    """A named tensor; data may be nested by row or flat."""
+    """A named tensor; data may be nested by row or flat.
+
+    Without ``data``, ``parameters.binary_data_size`` bytes of it follow the JSON of the request,
+    whose length the header ``Inference-Header-Content-Length`` states.
+    """
 
     name: Annotated[str, Meta(max_length=200)]
     shape: Annotated[
@@ -41,15 +56,15 @@ class Tensor(Struct, kw_only=True):
     datatype: Literal[
         "FP64", "FP32", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"
     ]
-    data: list[float | list[float]]
-    parameters: dict[str, Any] = {}
+    data: list[float | list[float]] | None = None
+    parameters: dict[str, Any] | None = None
 
 
 class RequestedOutput(Struct, kw_only=True):
     """An output that is asked for."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferenceRequest(Struct, kw_only=True):
@@ -57,8 +72,8 @@ class InferenceRequest(Struct, kw_only=True):
 
     inputs: Annotated[list[Tensor], Meta(min_length=1)]
     id: str | None = None
-    parameters: dict[str, Any] = {}
-    outputs: list[RequestedOutput] = []
+    parameters: dict[str, Any] | None = None
+    outputs: list[RequestedOutput] | None = None
 
 
 class ResponseOutput(Struct, kw_only=True):
@@ -126,6 +141,9 @@ class ModelReady(Struct):
     ready: bool
 
 
+JSON_TYPE = "application/json"
+UNSAID = ("", "application/octet-stream")
+"""Content types of clients that do not say that they send JSON."""
 OUTPUTS = ("prediction", "lower", "upper", "baseline")
 
 
@@ -174,13 +192,21 @@ def add(routes: APIRouter, server: Server) -> None:
     async def is_ready(name: str, version: str | None) -> Raw:
         return json_answer(ModelReady(_model(server, name, version).name, True), NO_STORE)
 
-    async def infer(name: str, version: str | None, request: Request) -> Raw:
-        asked = await body.read(request)
+    def answer(name: str, version: str | None, headers: Headers, content: bytes) -> Raw:
+        document, tail = _parts(headers, content)
+        kind = content_type(headers)
+        asked = body.decode(kind if kind not in UNSAID else JSON_TYPE, document)
         service = _model(server, name, version)
-        inputs = _matrix(service.champion, asked.inputs)
+        inputs = _matrix(service.champion, _with_bytes(asked.inputs, tail))
         require_batch(len(inputs), server.settings.max_batch, WHOLE)
-        wanted = [output.name for output in asked.outputs] or list(OUTPUTS)
+        wanted = [output.name for output in asked.outputs or ()] or list(OUTPUTS)
         return _infer(server, service, inputs, asked.id, wanted)
+
+    async def infer(name: str, version: str | None, request: Request) -> Raw:
+        headers, content = dict(request.scope["headers"]), await request.body()
+        if len(content) > LARGE:
+            return await server.aside(answer, name, version, headers, content)
+        return answer(name, version, headers, content)
 
     documented = {
         "metadata": described(ModelMetadata, problems=(404, 422, 503)),
@@ -310,10 +336,57 @@ def _matrix(champion: Champion, tensors: list[Tensor]) -> np.ndarray:
     return np.column_stack(columns)
 
 
+def _parts(headers: Headers, content: bytes) -> tuple[bytes, bytes]:
+    """The JSON of a request, and the bytes of tensors that follow it."""
+    given = headers.get(JSON_LENGTH)
+    if given is None:
+        return content, b""
+    length = int(given) if given.isdigit() and len(given) < 12 else -1
+    if not 0 <= length <= len(content):
+        raise Problem(
+            422,
+            "invalid-body",
+            f"Inference-Header-Content-Length is {shortened(given.decode('latin-1'))}; the body "
+            f"has {len(content)} bytes.",
+            field="inference-header-content-length",
+            value=given.decode("latin-1"),
+            remedy="State how many bytes of JSON come before those of the tensors.",
+        )
+    return content[:length], content[length:]
+
+
+def _with_bytes(tensors: list[Tensor], tail: bytes) -> list[Tensor]:
+    """The tensors with the data that followed the JSON, in their order."""
+    place = 0
+    for tensor in tensors:
+        size = (tensor.parameters or {}).get(SIZE)
+        if size is None:
+            if tensor.data is None:
+                raise _refused(tensor, f"has neither data nor {SIZE}", "data")
+            continue
+        dtype = np.dtype(DTYPES[tensor.datatype])
+        expected = int(math.prod(tensor.shape)) * dtype.itemsize
+        if tensor.data is not None or size != expected or place + expected > len(tail):
+            raise _refused(
+                tensor,
+                f"states {shortened(size)} bytes; shape and datatype need {expected}, and "
+                f"{len(tail) - place} are left",
+                "data",
+            )
+        raw = np.frombuffer(tail, dtype, count=expected // dtype.itemsize, offset=place)
+        tensor.data = cast("Any", raw.astype(np.float64))
+        place += expected
+    if place != len(tail):
+        raise _refused(tensors[-1], f"is followed by {len(tail) - place} bytes of nothing", "data")
+    return tensors
+
+
 def _values(tensor: Tensor) -> np.ndarray:
     """The flat data of a tensor, as many as its shape says."""
     flat: list[float] = []
-    for part in tensor.data:
+    if isinstance(tensor.data, np.ndarray):
+        return tensor.data
+    for part in tensor.data or ():
         flat.extend(part) if isinstance(part, list) else flat.append(part)
     size = int(math.prod(tensor.shape))
     if len(flat) != size:

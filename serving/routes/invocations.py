@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -13,14 +15,30 @@ from msgspec import Meta, Struct
 from serving.answers import Raw, json_answer
 from serving.bodies import Body, require_batch
 from serving.champions import Champion
+from serving.gate import LARGE
 from serving.openapi import described
 from serving.predicting import from_inputs, need_data
-from serving.problems import Problem
+from serving.problems import Problem, shortened
 from serving.routes.health import NO_STORE
 from serving.routes.parameters import Name
 from serving.server import Server
-from serving.service import Service
+from serving.shortcuts import Headers, content_type
 
+CSV = "text/csv"
+BODIES: dict[str, dict[str, Any]] = {
+    "application/json": {
+        "schema": {
+            "anyOf": [
+                {"$ref": "#/components/schemas/Invocation"},
+                {
+                    "type": "array",
+                    "items": {"type": "object", "additionalProperties": {"type": "number"}},
+                },
+            ]
+        }
+    },
+    CSV: {"schema": {"type": "string"}},
+}
 PROBLEMS = (404, 409, 413, 415, 422, 503)
 Row = list[float]
 Named = dict[str, float]
@@ -61,10 +79,18 @@ TAGS: list[str | Enum] = ["mlflow scoring"]
 
 def add(routes: APIRouter, server: Server) -> None:
     """Add ``/invocations``, also below each forecast, and ``/ping``."""
-    body = Body(Invocation)
+    body = Body[Invocation | list[Named]](cast("Any", Invocation | list[Named]))
 
-    async def score(service: Service, asked: Invocation) -> Raw:
-        inputs = _matrix(service.champion, asked)
+    def score(name: str, headers: Headers, content: bytes) -> Raw:
+        service = server.store.get(name)
+        kind = content_type(headers)
+        if kind.partition(";")[0].strip().lower() == CSV:
+            inputs = _numbers(service.champion, _table(content), CSV)
+        else:
+            asked = body.decode(kind, content)
+            if isinstance(asked, list):
+                asked = Invocation(dataframe_records=asked)
+            inputs = _matrix(service.champion, asked)
         require_batch(len(inputs), server.settings.max_batch, "rows")
         data = need_data(service, server.now())
         made = from_inputs(service, inputs, data) if len(inputs) else []
@@ -79,6 +105,12 @@ def add(routes: APIRouter, server: Server) -> None:
             },
         )
 
+    async def scored(name: str, request: Request) -> Raw:
+        headers, content = dict(request.scope["headers"]), await request.body()
+        if len(content) > LARGE:
+            return await server.aside(score, name, headers, content)
+        return score(name, headers, content)
+
     @routes.post(
         "/invocations",
         summary="Score rows with the default forecast",
@@ -86,23 +118,21 @@ def add(routes: APIRouter, server: Server) -> None:
         "Headers name forecast, version and as-of time.",
         tags=TAGS,
         response_class=Response,
-        **described(Predictions, body=Invocation, problems=PROBLEMS),
+        **described(Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
     )
     async def invocations(request: Request) -> Raw:
-        asked = await body.read(request)
         name = server.settings.default_forecast or min(server.store.any())
-        return await score(server.store.get(name), asked)
+        return await scored(name, request)
 
     @routes.post(
         "/v1/forecasts/{forecast}/invocations",
         summary="Score rows with a forecast",
         tags=TAGS,
         response_class=Response,
-        **described(Predictions, body=Invocation, problems=PROBLEMS),
+        **described(Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
     )
     async def forecast_invocations(forecast: Name, request: Request) -> Raw:
-        asked = await body.read(request)
-        return await score(server.store.get(forecast), asked)
+        return await scored(forecast, request)
 
     @routes.get(
         "/ping",
@@ -114,6 +144,32 @@ def add(routes: APIRouter, server: Server) -> None:
     async def ping() -> Raw:
         server.store.any()
         return Raw(b"{}\n", headers=NO_STORE)
+
+
+def _table(content: bytes) -> list[Named]:
+    """Rows of a CSV with a header line."""
+    try:
+        rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        names = next(rows, [])
+        if len(set(names)) < len(names) or not names:
+            raise ValueError("the first line does not name each column once")
+        found = []
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(names):
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, not {len(names)}")
+            found.append(dict(zip(names, map(float, row), strict=True)))
+    except (ValueError, csv.Error) as error:
+        raise Problem(
+            422,
+            "not-csv",
+            f"The body is not a CSV of numbers: {shortened(str(error))}.",
+            field="body",
+            value=content[:80].decode("utf-8", "replace"),
+            remedy="Send UTF-8 with a line of the inputs' names and a line of numbers a row.",
+        ) from None
+    return found
 
 
 def _matrix(champion: Champion, asked: Invocation) -> np.ndarray:

@@ -13,7 +13,7 @@ from serving.predicting import from_bars, from_features, need_data
 from serving.routes.parameters import Name
 from serving.schemas import Bars, BarSeries, FeatureRows, Features, Forecast, Forecasts
 from serving.server import Server
-from serving.shortcuts import Headers, content_type
+from serving.shortcuts import Handler, Headers, content_type
 
 PROBLEMS = (404, 409, 413, 415, 422, 503)
 
@@ -43,6 +43,10 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(Forecast, body=Features, problems=PROBLEMS, named=True),
     )(server.shortcuts.add("POST", "predict/features", predict_features))
 
+    async def batched(act: Handler, forecast: str, request: Request) -> Raw:
+        headers, content = dict(request.scope["headers"]), await request.body()
+        return await server.aside(act, forecast, headers, content)
+
     @routes.post(
         "/v1/forecasts/{forecast}/predict/features/batch",
         summary="Predict from many rows of features",
@@ -51,7 +55,10 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(Forecasts, body=FeatureRows, problems=PROBLEMS),
     )
     async def predict_feature_rows(forecast: Name, request: Request) -> Raw:
-        body = await rows_body.read(request)
+        return await batched(feature_rows, forecast, request)
+
+    def feature_rows(forecast: str, headers: Headers, content: bytes) -> Raw:
+        body = rows_body.decode(content_type(headers), content)
         require_batch(len(body.rows), limit, "rows")
         service = store.get(forecast)
         data = need_data(service, server.now())
@@ -80,7 +87,10 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(Forecasts, body=BarSeries, problems=PROBLEMS),
     )
     async def predict_bar_series(forecast: Name, request: Request) -> Raw:
-        body = await series_body.read(request)
+        return await batched(bar_series, forecast, request)
+
+    def bar_series(forecast: str, headers: Headers, content: bytes) -> Raw:
+        body = series_body.decode(content_type(headers), content)
         require_batch(len(body.series), limit, "series")
         service, now = store.get(forecast), server.now()
         made = [
