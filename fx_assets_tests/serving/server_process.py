@@ -29,7 +29,7 @@ class Running:
 
 @contextmanager
 def serving(
-    lake: Path, folder: Path, workers: int = 1, now: str = "", **settings: str
+    lake: Path | str, folder: Path, workers: int = 1, now: str = "", **settings: str
 ) -> Iterator[Running]:
     """Start a server on a lake and end it with the block."""
     with socket.socket() as free:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -139,3 +141,111 @@ def test_the_server_process_holds_no_training_library(server: Running) -> None:
     assert "/onnxruntime/" in maps
     heavy = ("pandas", "sklearn", "xgboost", "duckdb", "pyarrow", "deltalake", "scipy", "mlflow")
     assert not [name for name in heavy if f"/{name}/" in maps]
+
+
+def test_tritons_clients_can_infer(api: httpx.Client) -> None:
+    """As tritonclient 2.73 writes it: no content type, tensors as bytes behind the JSON."""
+    rows = np.array([[FEATURES[name] for name in small_lake.COLUMNS], [0.0, 40.0, 0.004]])
+    expected = [
+        api.post(
+            f"{FORECAST}/predict/features",
+            json={"features": dict(zip(small_lake.COLUMNS, row, strict=True))},
+        ).json()["value"]
+        for row in rows.tolist()
+    ]
+
+    def sent(tensors: list[dict[str, object]], tail: bytes) -> httpx.Response:
+        body = {"inputs": tensors, "parameters": {"binary_data_output": True}}
+        document = json.dumps(body).encode()
+        headers = {"inference-header-content-length": str(len(document))} if tail else {}
+        url = "/v2/models/direction/infer"
+        request = api.build_request("POST", url, content=document + tail, headers=headers)
+        assert "content-type" not in request.headers
+        return api.send(request)
+
+    whole = {"name": "inputs", "shape": [2, 3], "datatype": "FP64"}
+    sized = whole | {"parameters": {"binary_data_size": 48}}
+    columns = [
+        {"name": n, "shape": [2], "datatype": "FP32", "parameters": {"binary_data_size": 8}}
+        for n in small_lake.COLUMNS
+    ]
+    plain = sent([whole | {"data": rows.ravel().tolist()}], b"")
+    packed = sent([sized], rows.astype("<f8").tobytes())
+    by_name = sent(columns, rows.T.astype("<f4").tobytes())
+    for answer in (plain, packed, by_name):
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["outputs"][0]["data"] == pytest.approx(expected, abs=1e-6)
+    for tensors, tail in [
+        ([sized], rows.tobytes()[:-1]),
+        ([sized], rows.tobytes() + b"x"),
+        ([whole], b""),
+        ([sized | {"parameters": {"binary_data_size": 47}}], rows.tobytes()),
+        ([sized], np.full((2, 3), np.nan).tobytes()),
+    ]:
+        refused = sent(tensors, tail)
+        assert refused.status_code == 409, refused.text
+        assert refused.json()["error"]
+
+
+def test_errors_of_the_inference_protocol_have_its_one_line(api: httpx.Client) -> None:
+    for answer in (
+        api.get("/v2/models/nobody"),
+        api.get("/v2/nowhere"),
+        api.post("/v2/models/direction/infer", content=b"{"),
+        api.post("/v2/models/direction/versions/9/infer", json={"inputs": []}),
+        api.put("/v2/models/direction"),
+    ):
+        assert answer.status_code >= 400
+        assert answer.json()["error"].startswith(answer.json()["detail"])
+    assert "error" not in api.get("/v1/forecasts/nobody/latest").json()
+
+
+def test_nulls_of_other_clients_say_nothing(api: httpx.Client) -> None:
+    tensor = {
+        "name": "input-0", "shape": [1, 3], "datatype": "FP64",
+        "data": list(FEATURES.values()), "parameters": None,
+    }  # fmt: skip
+    body = {"id": None, "inputs": [tensor], "outputs": None, "parameters": None}
+    assert api.post("/v2/models/direction/infer", json=body).status_code == 200
+
+
+def test_rows_can_be_scored_as_csv_and_as_a_list_of_records(api: httpx.Client) -> None:
+    expected = api.post("/invocations", json={"dataframe_records": [FEATURES]}).json()
+    text = ",".join(FEATURES) + "\n" + ",".join(map(str, FEATURES.values()))
+    for content in (text, text + "\r\n", "\ufeff" + text):
+        answer = api.post("/invocations", content=content, headers={"content-type": "text/csv"})
+        assert answer.json() == expected
+    assert api.post(f"{FORECAST}/invocations", json=[FEATURES]).json() == expected
+    for content in ("", "a,a\n1,2", text + ",1", text + "\nx,1,2", text + "\nnan,50,1", "a\n1"):
+        headers = {"content-type": "text/csv; charset=utf-8"}
+        refused = api.post("/invocations", content=content, headers=headers)
+        assert refused.status_code == 409, (content, refused.text)
+
+
+@pytest.mark.parametrize("row", [
+    {"return_1": 1.0, "rsi_14": 50.0, "volatility_21": 0.5},
+    {"return_1": 1e308, "rsi_14": 1e308, "volatility_21": -1e308},
+    {"return_1": -0.4, "rsi_14": 0.0, "volatility_21": 0.0},
+    {"return_1": 0.5, "rsi_14": 40.0, "volatility_21": 0.0},
+])  # fmt: skip
+def test_a_value_lies_in_its_interval_or_its_row_is_refused(
+    api: httpx.Client, row: dict[str, float]
+) -> None:
+    answer = api.post(f"{FORECAST}/predict/features", json={"features": row})
+    if answer.status_code == 409:
+        assert answer.json()["type"].endswith(":impossible-input")
+        return
+    made = answer.json()
+    assert made["interval"]["lower"] <= made["value"] <= made["interval"]["upper"]
+    assert 0 <= made["value"] <= 1
+    assert made["out_of_range"]
+
+
+def test_bars_are_named_by_their_day_on_both_sides(api: httpx.Client) -> None:
+    latest = api.get(f"{FORECAST}/latest").json()
+    assert (latest["data"]["day"], latest["target_day"]) == ("2026-10-30", "2026-11-02")
+    assert "as of 2026-10-30, for 2026-11-02" in latest["sentence"]
+    row = api.get(f"{FORECAST}/history").json()["rows"][0]
+    assert (row["day"], row["target_day"]) == ("2026-10-30", "2026-11-02")
+    assert api.get(f"{FORECAST}/prices").json()["rows"][0]["day"] == "2026-10-30"
+    assert api.get(f"{FORECAST}/model").json()["history"][0]["data_day"] == "2026-10-28"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ def test_half_open_clients_are_told_and_closed_while_others_are_answered(
     lake_root: Path, tmp_path: Path
 ) -> None:
     with serving(lake_root, tmp_path, client_seconds="0.5") as running:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
         clients = fuzz.hold_open(running.port, 60, fuzz.HALF)
         assert running.client.get("/health/live").status_code == 200
         for i, client in enumerate(clients):
@@ -47,15 +48,17 @@ def test_half_open_clients_are_told_and_closed_while_others_are_answered(
             assert b"urn:fx-assets:problem:too-slow" in answer
             assert client.recv(1) == b""
             client.close()
-        assert 'status="5' not in running.client.get("/metrics").text
+        assert 'status="500"' not in running.client.get("/metrics").text
 
 
 def test_connections_beyond_the_most_are_closed_and_logged(lake_root: Path, tmp_path: Path) -> None:
     with serving(lake_root, tmp_path, max_connections="20") as running:
         clients = fuzz.hold_open(running.port, 19, [b"GET / HTTP/1.1\r\n"])
         with socket.create_connection(("127.0.0.1", running.port), timeout=20) as beyond:
-            with pytest.raises((ConnectionError, AssertionError)):
-                assert beyond.recv(1)
+            received = b""
+            with suppress(ConnectionError):
+                received = beyond.recv(1)
+            assert not received
         for client in clients:
             client.close()
         until(lambda: running.client.get("/health/live").status_code == 200)
@@ -189,7 +192,7 @@ def test_the_form_is_what_accept_prefers(api: httpx.Client, accept: str, kind: s
     assert answer.headers["content-type"] == kind
 
 
-def test_under_a_wrong_clock_nothing_may_be_kept_for_long(lake_root: Path, tmp_path: Path) -> None:
+def test_a_wrong_clock_lets_nothing_be_kept_for_long(lake_root: Path, tmp_path: Path) -> None:
     with serving(lake_root, tmp_path, now="2020-01-01T00:00:00+00:00") as running:
         until(lambda: running.client.get(f"{FORECAST}/latest").status_code == 200)
         for path in ("/latest", "/prices", "/model"):
@@ -198,7 +201,7 @@ def test_under_a_wrong_clock_nothing_may_be_kept_for_long(lake_root: Path, tmp_p
 
 
 class _Stripping(http.server.BaseHTTPRequestHandler):
-    """A proxy that takes a prefix off, like nginx's ``location /fx/ { proxy_pass http://up/; }``."""
+    """Takes a prefix off, like nginx's ``location /fx/ { proxy_pass http://up/; }``."""
 
     protocol_version = "HTTP/1.1"
     upstream, prefix, told = 0, "/desk/fx", True

@@ -132,7 +132,7 @@ def test_keys_scopes_and_limits_are_kept_and_no_key_is_logged(
     chosen = {"keys": f"{reader_entry} {other}", "rate_limit": "30/minute"}
     with serving(lake_root, tmp_path, **chosen) as running:
         client, latest = running.client, f"{FORECAST}/latest"
-        assert client.get("/health/ready").status_code == 200
+        until(lambda: client.get("/health/ready").status_code == 200)
         refused = client.get(latest)
         assert refused.status_code == 401
         assert "bearer" in refused.headers["www-authenticate"].lower()

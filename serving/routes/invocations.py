@@ -85,7 +85,7 @@ def add(routes: APIRouter, server: Server) -> None:
         service = server.store.get(name)
         kind = content_type(headers)
         if kind.partition(";")[0].strip().lower() == CSV:
-            inputs = _numbers(service.champion, _table(content), CSV)
+            inputs = _numbers(service.champion, _table(service.champion, content), CSV)
         else:
             asked = body.decode(kind, content)
             if isinstance(asked, list):
@@ -146,8 +146,8 @@ def add(routes: APIRouter, server: Server) -> None:
         return Raw(b"{}\n", headers=NO_STORE)
 
 
-def _table(content: bytes) -> list[Named]:
-    """Rows of a CSV with a header line."""
+def _table(champion: Champion, content: bytes) -> list[Named]:
+    """Rows of a CSV whose header line names the inputs, also where no row follows."""
     try:
         rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         names = next(rows, [])
@@ -162,13 +162,14 @@ def _table(content: bytes) -> list[Named]:
             found.append(dict(zip(names, map(float, row), strict=True)))
     except (ValueError, csv.Error) as error:
         raise Problem(
-            422,
+            409,
             "not-csv",
             f"The body is not a CSV of numbers: {shortened(str(error))}.",
             field="body",
             value=content[:80].decode("utf-8", "replace"),
             remedy="Send UTF-8 with a line of the inputs' names and a line of numbers a row.",
         ) from None
+    champion.matrix([dict.fromkeys(names, 0.0)], CSV)
     return found
 
 
