@@ -80,7 +80,7 @@ class Asset:
 
 
 def read_assets(folder: Path = FOLDER) -> tuple[str, dict[str, Asset]]:
-    """Digest of the folder, and its files by path; the index names the digest."""
+    """Digest of the folder, and its files by path; the pages name the digest."""
     found = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -90,7 +90,7 @@ def read_assets(folder: Path = FOLDER) -> tuple[str, dict[str, Asset]]:
     for name, content in found.items():
         digest.update(f"{name} {len(content)} ".encode() + content)
     version = digest.hexdigest()[:16]
-    for page in (INDEX, DOCS):
+    for page in found.keys() & {INDEX, DOCS}:
         found[page] = found[page].replace(b"{static}", f"static/{version}".encode())
     return version, {
         name: Asset.of(CONTENT_TYPES[Path(name).suffix], content) for name, content in found.items()

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from fx_assets import clock
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
@@ -17,7 +18,7 @@ from fx_assets.registry.candidate import try_candidate
 from fx_assets.registry.champion import decide_champion
 from fx_assets.registry.issue import issue_days
 from fx_assets.registry.mlflow_registry import ModelRegistry
-from fx_assets.registry.records import LoggedModel
+from fx_assets.registry.records import LoggedModel, RegisteredVersion
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets_tests import worlds
@@ -57,14 +58,19 @@ class Unlogged:
     """Stands in for MLflow, of which nothing here is about."""
 
     def __init__(self) -> None:
-        self.versions = 0
+        self.registered: list[RegisteredVersion] = []
+        self.shown_uri = ""
 
     def log_candidate(self, **_given: Any) -> LoggedModel:
         return LoggedModel("forecast", "run", "experiment", "model")
 
     def register(self, *_given: Any) -> int:
-        self.versions += 1
-        return self.versions
+        version = len(self.registered) + 1
+        self.registered.append(RegisteredVersion("forecast", version, "run", "", clock.now()))
+        return version
+
+    def versions(self, *_given: Any) -> list[RegisteredVersion]:
+        return self.registered
 
     def set_champion(self, *_given: Any) -> None:
         pass
