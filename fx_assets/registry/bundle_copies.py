@@ -46,6 +46,8 @@ def keep_copies(blobs: Blobs, forecast: str, version: int) -> None:
     if MANIFEST_FILE in kept and GOLDEN_FILE in kept:
         return
     wrong = damage(blobs, forecast, version)
+    if MANIFEST_FILE in wrong:
+        return
     for name in (MANIFEST_FILE, GOLDEN_FILE):
         if name not in kept and name not in wrong:
             data = blobs.read_blob(f"{folder(forecast, version)}/{name}")

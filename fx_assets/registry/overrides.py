@@ -26,7 +26,7 @@ def standing_overrides(store: Lake, feed: FeedSpec, now: datetime) -> tuple[str,
     quality = store.read_or_empty(QUALITY.name, feed.name)
     if quality.empty or "overridden" not in quality:
         return ()
-    marked = quality["overridden"].fillna(False).astype(bool)
+    marked = quality["overridden"].eq(True)
     refused = quality.loc[(quality["severity"] == "block") & ~quality["passed"], "batch"]
     failed = quality[marked & ~quality["batch"].isin(refused)]
     if failed.empty:

@@ -83,6 +83,17 @@ def test_a_copy_that_is_damaged_as_well_is_not_put_anywhere(lake: Lake) -> None:
         load(lake, FORECAST)
 
 
+def test_what_is_gone_wholly_is_copied_from_nowhere_and_stops_nothing(lake: Lake) -> None:
+    for gone in (_file(lake, 1, ""), Path(lake.root, "copies")):
+        shutil.rmtree(gone)
+    for version in (1, 2, 3):
+        keep_copies(lake, FORECAST, version)
+    assert set(damage(lake, FORECAST, 1)) == {"manifest.json"}
+    assert not damage(lake, FORECAST, 2)
+    _file(lake, 2, "golden.json").unlink()
+    assert restore(lake, FORECAST, 2) == (["golden.json"], {})
+
+
 def test_a_damaged_pointer_is_no_damage_of_the_bundle(lake: Lake) -> None:
     pointer = Path(lake.root, "bundles", FORECAST, "champion.json")
     pointer.write_text(pointer.read_text().replace('"version": 3', '"version": 1'))
