@@ -5,6 +5,7 @@ Prints processor seconds of three processes of their own, on the whole history o
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -48,7 +49,9 @@ def look() -> float:
 
 def main() -> None:
     """Three looks, each in a process of its own."""
-    if sys.argv[1:] == ["--look"]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--look", action="store_true", help="one look, in this process")
+    if parser.parse_args().look:
         print(look())
         return
     command = [sys.executable, "-m", "benchmarks.monitoring", "--look"]
