@@ -137,7 +137,11 @@ def decision(version: int) -> Decision:
 
 def make(root: Path, *, issue: bool = True) -> Lake:
     """A lake with prices, one champion and the forecast of the newest day."""
-    lake = Lake(str(root))
+    return make_in(Lake(str(root)), issue=issue)
+
+
+def make_in(lake: Lake, *, issue: bool = True) -> Lake:
+    """As :func:`make`, in a lake that may be anywhere."""
     frame = bars()
     lake.append("raw_prices", "eurusd", frame)
     lake.append("prices", "eurusd", frame)

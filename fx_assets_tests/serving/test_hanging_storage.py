@@ -1,0 +1,131 @@
+"""S3 that hangs: answers come in time, say what is wrong, and name neither bucket nor endpoint."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+
+from fx_assets.lake import Lake
+from fx_assets.lake.location import Location
+from fx_assets_tests.serving import small_lake
+from fx_assets_tests.serving.server_process import serving, until
+
+FORECAST = "/v1/forecasts/direction"
+BUCKET = "a-bucket-of-ours"
+
+
+class Relay:
+    """A TCP relay that can stop passing anything on, without closing anything."""
+
+    def __init__(self, upstream: int) -> None:
+        self.hangs = threading.Event()
+        self._upstream = upstream
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._upstream))
+            except OSError:
+                return
+            for one, other in ((client, server), (server, client)):
+                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65_536):
+                while self.hangs.is_set():
+                    time.sleep(0.05)
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@contextmanager
+def object_store() -> Iterator[int]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with socket.socket() as client:
+            until(lambda: client.connect_ex(("127.0.0.1", port)) in (0, 106))
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_storage_that_hangs_is_told_in_time_and_then_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with object_store() as port:
+        relay = Relay(port)
+        options = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}",
+            "AWS_ACCESS_KEY_ID": "test-key",
+            "AWS_SECRET_ACCESS_KEY": "test-secret",
+            "AWS_REGION": "us-east-1",
+        }
+        for name, value in options.items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3", endpoint_url=options["AWS_ENDPOINT_URL"]).create_bucket(Bucket=BUCKET)
+        root = f"s3://{BUCKET}/lake"
+        small_lake.make_in(Lake(root))
+        with serving(root, tmp_path, read_seconds="3") as running:
+            client = running.client
+            until(lambda: client.get(f"{FORECAST}/latest").status_code == 200, 60)
+            until(lambda: client.get(f"{FORECAST}/history").status_code == 200, 60)
+            assert client.get("/health/ready").json()["status"] == "ready"
+
+            relay.hangs.set()
+            began = time.monotonic()
+            answers = [client.get(f"{FORECAST}{path}") for path in ("/history", "/prices?limit=3")]
+            answers.append(client.get(f"{FORECAST}/latest/explanation"))
+            assert [answer.status_code for answer in answers] == [503] * 3
+            assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
+            # Three reads, each with three seconds at most, on a machine that may be busy.
+            assert time.monotonic() - began < 40
+            until(lambda: client.get("/health/ready").json()["status"] == "degraded", 60)
+            answers += [client.get("/health/ready"), client.get(f"{FORECAST}/latest")]
+            assert answers[-1].status_code == 200
+            assert answers[-1].json()["stale"]
+            for answer in answers:
+                for secret in (BUCKET, f":{relay.port}", "test-secret"):
+                    assert secret not in answer.text
+
+            relay.hangs.clear()
+            until(lambda: client.get("/health/ready").json()["status"] == "ready", 60)
+            assert client.get(f"{FORECAST}/history").status_code == 200
+        relay.close()
+
+
+def test_a_discreet_location_names_neither_bucket_nor_endpoint() -> None:
+    options = {"AWS_ENDPOINT_URL": "https://storage.internal:9000"}
+    told = Location("s3://ours/lake", options, discreet=True)
+    text = told.redact(httpx.ConnectError("https://storage.internal:9000/ours/lake/x refused"))
+    assert "ours" not in text + told.label
+    assert "internal" not in text
+    assert "refused" in text
