@@ -6,6 +6,7 @@ Prints a row for each kind of bars, and by name what was missed and what was hel
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from benchmarks.gate.extremes import HONEST, real_fixings
 from benchmarks.gate.faults import FAULTS
 from benchmarks.gate.kinds import KINDS, NOW, Kind, honest
+from benchmarks.gate.vendors import EXPORTS, Export, judge_files
 from fx_assets.quality import GateReport, inspect
 from fx_assets.sources import new_rows
 from fx_assets.specs import FeedSpec
@@ -103,6 +105,28 @@ def measured(seeds: int, kinds: tuple[Kind, ...] = KINDS) -> dict[str, Tally]:
     return tallies
 
 
+def measured_files(seeds: int, exports: Sequence[Export] = EXPORTS) -> dict[str, Tally]:
+    """A tally for the files of each vendor at each frequency."""
+    tallies: dict[str, Tally] = {}
+
+    def took(export: str, fault: str, report: GateReport) -> None:
+        vendor, _, frequency = export.rpartition("_")
+        tally = tallies.setdefault(f"{vendor}, {frequency}", Tally())
+        if fault:
+            found = {f.check for f in report.findings if not f.passed} - QUIET
+            if found:
+                tally.found += 1
+            else:
+                tally.missed.append(fault)
+        elif report.passed and report.quarantined.empty:
+            tally.passed += 1
+        else:
+            tally.held.append(", ".join(f.check for f in report.findings if not f.passed))
+
+    judge_files(took, seeds, exports)
+    return tallies
+
+
 def table(tallies: dict[str, Tally]) -> str:
     """The rates as Markdown."""
     lines = ["| bars | faults planted | found | honest | held back |", "|---|---|---|---|---|"]
@@ -129,10 +153,12 @@ def _share(part: int, whole: int) -> str:
 def main() -> None:
     """Print the table, what was missed, what was held, and what nobody can know."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="worlds of each kind")
-    tallies = measured(parser.parse_args().seeds)
-    print(table(tallies))
-    for name, tally in tallies.items():
+    parser.add_argument("--seeds", type=int, default=4, help="worlds of each kind")
+    seeds = parser.parse_args().seeds
+    bars, files = measured(seeds), measured_files(seeds)
+    print(table(bars))
+    print(table(files).replace("| bars |", "| files |", 1))
+    for name, tally in {**bars, **files}.items():
         for word, names in (("missed", tally.missed), ("held back", tally.held)):
             if names:
                 print(f"{name}, {word}: {'; '.join(sorted(names))}")

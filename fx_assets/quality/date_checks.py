@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 
 import numpy as np
 
+from fx_assets.calendars import DAY
 from fx_assets.quality.evidence import Evidence, Outcome, listed
 from fx_assets.quality.path import SMALLEST_SIGMA, Path
 from fx_assets.quality.times import bar_times, days_of
@@ -139,8 +141,10 @@ def _moved(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
     market, last_stored = evidence.calendar, evidence.last_stored_day
     present = set(path.days.tolist())
     today = market.day_of(evidence.now)
-    revised = days_of(bar_times(evidence.revised), market).tolist()
-    revised_from = dict(zip(revised, evidence.revised["old"].tolist(), strict=True))
+    revised_days = days_of(bar_times(evidence.revised), market).tolist()
+    revised = Counter(revised_days)
+    revised_from = dict(zip(revised_days, evidence.revised["old"].tolist(), strict=True))
+    most = DAY // market.bar / 2
     soon = last_stored is not None and (today - last_stored).days <= NEAR_DAYS
     found = []
     for i in np.flatnonzero(path.new & _ambiguous(path.days)):
@@ -151,7 +155,7 @@ def _moved(evidence: Evidence, path: Path) -> list[tuple[int, date]]:
         late = last_stored is not None and meant > last_stored
         old = last_stored is not None and day <= last_stored
         if not market.daily:
-            old = day in revised
+            old = revised[day] >= most
         if late and old and (soon or _left(path, int(i), revised_from.get(day))):
             found.append((int(i), meant))
     return found

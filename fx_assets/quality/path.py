@@ -107,11 +107,15 @@ class Path:
 
     @cached_property
     def log_gap(self) -> np.ndarray:
-        """How far the close before lies outside of a bar's range, in log price; NaN without one."""
+        """How far the close before lies outside of a bar's range, in log price.
+
+        NaN where a bar has none: a flat bar is a price, and says nothing of its way.
+        """
         before = np.concatenate([self.log_close[:1], self.log_close[:-1]])
         with np.errstate(invalid="ignore", divide="ignore"):
             above, below = before - np.log(self.high), np.log(self.low) - before
-        return np.asarray(np.maximum(0.0, np.maximum(above, below)))
+            ranged = self.high > self.low
+        return np.where(ranged, np.maximum(0.0, np.maximum(above, below)), np.nan)
 
     @cached_property
     def daily(self) -> Path:

@@ -15,7 +15,7 @@ CALM = 0.125
 """Annual volatility up to which the limit counts as it stands; beyond, it grows in proportion."""
 COVERED_TO = 2.0
 """Largest log return that a bar's own high and low can vouch for: a factor of seven."""
-TURN_SIGMAS = 12
+TURN_SIGMAS, SURE_SIGMAS = 12, 18
 MOSTLY = 0.8
 _TEN = np.log(10.0)
 
@@ -137,15 +137,19 @@ def _turns(x: np.ndarray, returns: np.ndarray, far: np.ndarray, limit: float) ->
         return np.zeros(len(x), dtype=bool)
     before = np.concatenate([x[:1], x[:-1]])
     unfolded = np.abs(np.abs(x) - np.abs(before))
-    sigma = max(float(np.median(unfolded[1:])) / 0.6745, SMALLEST_SIGMA)
+    moving = unfolded[unfolded > 0]
+    sigma = float(np.median(moving)) / 0.6745 if len(moving) else 0.0
+    sigma = max(sigma, SMALLEST_SIGMA)
     crossing = (x * before < 0) & (np.abs(returns) > TURN_SIGMAS * max(sigma, 4 * SMALLEST_SIGMA))
     near = crossing & (unfolded < TURN_SIGMAS / 4 * sigma)
     turns = np.flatnonzero(near)
     alternating = len(turns) > UNDONE_WITHIN and len(turns) > MOSTLY * crossing.sum()
-    if not alternating and len(turns) > 1:
+    if not alternating and len(turns):
         soon = np.diff(turns) <= UNDONE_WITHIN
-        lasting = np.append(soon, False) | np.append(False, soon)
-        near[turns[~lasting | (np.abs(returns[turns]) < 2 * TURN_SIGMAS * sigma)]] = False
+        alone = len(turns) == 1
+        there_and_back = np.append(soon, False) | np.append(False, soon)
+        weak = np.abs(returns[turns]) < SURE_SIGMAS * sigma
+        near[turns[weak | ~(there_and_back | alone)]] = False
     return np.asarray((far & (np.abs(returns + 2 * before) < limit / 2)) | near)
 
 

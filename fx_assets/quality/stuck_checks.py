@@ -11,8 +11,11 @@ from fx_assets.quality.path import Path
 
 PEG_SIGMA = 8e-3
 """Annual volatility below which a price may stand still as long as it likes."""
-PEG_STEP = 3e-4
-"""Log return after a standstill that is that of a peg and not of a feed that woke up."""
+MANAGED = 0.04
+"""Annual volatility below which a central bank may be at work."""
+PEG_STEP, FREE_STEP = 3e-4, 5e-5
+"""Log return after a standstill that is a peg's and not of a feed that woke up: of a price that is
+managed, and of one that moved freely before."""
 AWAY = 0.03
 """Share of the way that a price usually goes in so many bars, for one that went nowhere."""
 BY_CHANCE, AGAIN_BY_CHANCE = 4.0, 2.5
@@ -94,8 +97,11 @@ def _suspicious(path: Path, begin: int, end: int) -> bool:
     sigma = float(np.median(moving)) / 0.6745 * np.sqrt(a_year * len(moving) / len(near))
     if sigma < PEG_SIGMA or end - begin > a_year:
         return False
-    woke = AWAY * sigma * np.sqrt((end - begin) / a_year)
-    return end == len(path) or abs(path.returns[end]) > max(PEG_STEP * min(1.0, 365 / a_year), woke)
+    if end == len(path):
+        return True
+    back = PEG_STEP if sigma < MANAGED else FREE_STEP
+    woke = AWAY * sigma * np.sqrt((end - begin) / a_year) if sigma < MANAGED else 0.0
+    return abs(path.returns[end]) > max(back * min(1.0, 365 / a_year), float(woke))
 
 
 def _again(path: Path) -> list[tuple[int, int]]:
