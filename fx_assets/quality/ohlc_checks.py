@@ -82,9 +82,9 @@ def stale_close(evidence: Evidence) -> Outcome:
 
     A close that belongs to the bar before is foretold by its own high and low: the correlation is
     about 0.8 on such bars and below 0.03 on honest ones. Ranks, because one bad low must not hide
-    it; window by window over all bars, because it may have been so for a while only. Of bars of an
-    hour and more also the share of a window that closes exactly at the open: 0.73 on such bars and
-    below 0.01 on honest ones that move.
+    it; window by window over all bars, because it may have been so for a while only, and of minutes
+    over the windows with new bars. Of bars of an hour and more also the share of a window that
+    closes exactly at the open: 0.73 on such bars and below 0.01 on honest ones that move.
     """
     path = evidence.path
     complete = np.flatnonzero(~np.isnan(path.high) & ~np.isnan(path.low))
@@ -96,7 +96,11 @@ def stale_close(evidence: Evidence) -> Outcome:
     middle = ((high + low) / 2 / close - 1)[:-1]
     following = np.diff(np.log(close))
     size = RETURNS if path.calendar.daily else 4 * RETURNS
-    value, first = _largest_rank_correlation(middle, following, size)
+    windows = _windows(len(middle), size)
+    if path.calendar.bar < SHARE_FROM:
+        new = path.new[complete]
+        windows = [part for part in windows if new[part].any()] or windows[-1:]
+    value, first = _largest_rank_correlation(middle, following, windows)
     last = min(first + size, len(complete) - 1)
     span = f"from {path.label(int(complete[first]))} to {path.label(int(complete[last]))}"
     message = (
@@ -122,9 +126,10 @@ def _windows(length: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in starts]
 
 
-def _largest_rank_correlation(x: np.ndarray, y: np.ndarray, size: int) -> tuple[float, int]:
+def _largest_rank_correlation(
+    x: np.ndarray, y: np.ndarray, windows: list[slice]
+) -> tuple[float, int]:
     """Spearman's correlation in the window where it is largest, and where that begins."""
-    windows = _windows(len(x), size)
     ranks = [pd.DataFrame({w: v[part] for w, part in enumerate(windows)}).rank() for v in (x, y)]
     a, b = (rank.to_numpy() - (rank.shape[0] + 1) / 2 for rank in ranks)
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))

@@ -101,7 +101,7 @@ def _suspicious(path: Path, begin: int, end: int) -> bool:
         return True
     back = PEG_STEP if sigma < MANAGED else FREE_STEP
     woke = AWAY * sigma * np.sqrt((end - begin) / a_year) if sigma < MANAGED else 0.0
-    return abs(path.returns[end]) > max(back * min(1.0, 365 / a_year), float(woke))
+    return bool(abs(path.returns[end]) > max(back * min(1.0, 365 / a_year), woke))
 
 
 def _again(path: Path) -> list[tuple[int, int]]:
