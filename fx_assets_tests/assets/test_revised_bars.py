@@ -17,6 +17,7 @@ from fx_assets.lake import Lake, as_known_at
 from fx_assets.registry.issue import issue_days
 from fx_assets.sources import new_rows
 from fx_assets_tests.assets.conftest import TODAY, Started
+from fx_assets_tests.assets.test_readings import declared, ingest, write
 from fx_assets_tests.platform import Platform, evening, failures, feed_spec, forecast_spec
 
 THURSDAY, TUESDAY, WEDNESDAY = "2018-03-29", "2018-04-03", "2018-04-04"
@@ -167,3 +168,37 @@ def _copy(source: Lake, folder: Path) -> Lake:
     for path in source.list_blobs("bundles/"):
         lake.write_blob(path, source.read_blob(path))
     return lake
+
+
+def test_hours_after_a_corrected_hour_are_each_predicted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = forecast_spec(
+        features="ohlc",
+        candidates=["persistence"],
+        walk_forward={"first_test": "2000-01-01", "min_train": 200, "refit_every": 900},
+        live_from=None,
+    )
+    platform = Platform(tmp_path, monkeypatch, feeds=[declared()], forecasts=[spec])
+    path = tmp_path / "in" / "eurusd.csv"
+    hours = pd.date_range("2024-03-31 08:00", periods=6, freq="h", tz="UTC")
+    write(tmp_path, "1h", "2024-03-31 13:00")
+    whole = pd.read_csv(path)
+    whole["open"] = whole["bid"].shift(1, fill_value=whole["bid"].iloc[0])
+    whole["high"] = whole[["open", "bid"]].max(axis=1) + 0.001
+    whole["low"] = whole[["open", "bid"]].min(axis=1) - 0.001
+    for number, hour in enumerate(hours):
+        shown = whole[whole["time"] <= f"{hour:%Y-%m-%d %H:%M}"].copy()
+        if number:
+            shown.iloc[-3, 1] += 0.0002
+        shown.to_csv(path, index=False)
+        platform.travel(hour + pd.Timedelta(minutes=1))
+        assert ingest(platform).success
+        if not number:
+            assert platform.retrain().success
+        result = platform.run_requested(platform.sensor())
+        assert result.success, failures(result)
+    issued = platform.lake.read("predictions", "direction")["event_time"]
+    assert sorted(issued) == list(hours)
+    outcomes = platform.lake.read("outcomes", "direction")["event_time"]
+    assert sorted(set(outcomes)) == list(hours[:-1])
