@@ -27,6 +27,7 @@ QUICK = {
         "one day stale",
     ),
     "benchmarks.features": ("--rows 60000", "65 of ohlcv"),
+    "benchmarks.fuzz_serving": ("--requests 60", "beside 300 half-open clients"),
     "benchmarks.gate": ("--seeds 0", "real fixings of 41 currencies"),
     "benchmarks.monitoring": ("--look", "."),
     "benchmarks.promotion_simulation": (
