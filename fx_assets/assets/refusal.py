@@ -93,7 +93,8 @@ def require_gate(lake: Lake, spec: FeedSpec) -> None:
         remedy=(
             f"Look at the quarantine table of {feed}. When the provider has corrected itself, "
             f"materialize {feed}/raw_prices of {years} again, or run: fx-assets reload {feed}. "
-            "Days that you have judged bad go into the feed's gate.known_bad, and thresholds into "
+            "Days that you have judged bad go into the feed's gate.known_bad, bars that you have "
+            "found right into gate.confirmed, and thresholds into "
             "its gate settings."
         ),
     )
