@@ -114,15 +114,16 @@ def test_a_regime_change_leads_by_itself_to_a_new_champion_that_is_served(
     # People were told of each of it, once an evening, with the run that it was.
     assert len({(alert["key"], alert["at"]) for alert in told.bodies}) == len(told.bodies)
     news = {str(alert["key"]): alert for alert in reversed(told.bodies)}
+    series = platform.lake.read("decisions", "direction")["series"].iloc[-1]
     runs = {
-        "promotion:direction:1": None,
+        f"promotion:direction:{series}:1": None,
         "drift:direction": watched.run_id,
         "performance:direction": watched.run_id,
-        "demotion:direction:2": retrained.run_id,
+        f"demotion:direction:{series}:2": retrained.run_id,
     }
     for key, run_id in runs.items():
         assert news[key]["link"] == f"https://dagster.example/runs/{run_id}" or run_id is None
-    assert news["demotion:direction:2"]["sentence"] == decided["sentence"]
+    assert news[f"demotion:direction:{series}:2"]["sentence"] == decided["sentence"]
 
 
 def _issued_evening_by_evening(platform: Platform, first: date, last: date) -> None:
