@@ -129,7 +129,8 @@ def test_live_scores_count_each_live_bar_once_with_the_truth_as_it_is_known_now(
     prices, spec, market = bars("hourly"), spec_of(kind, 1), MARKETS["hourly"]
     said = issued(prices, kind, late)
     wrong = prices.index.isin(revised)
-    known_later = prices["available_at"].where(~wrong, prices["available_at"].max())
+    revised_at = prices["available_at"].max() + pd.Timedelta(1, "h")
+    known_later = prices["available_at"].where(~wrong, revised_at)
     now = prices.assign(close=prices["close"] * np.where(wrong, 1.02, 1), available_at=known_later)
     first = join_outcomes(said, prices, spec, market)
     again = join_outcomes(said, now, spec, market)
