@@ -47,7 +47,7 @@ test: $(VENV)/installed-dev  ## The tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/installed-dev  ## What takes minutes: the packaged forecasts, judged from nothing, against pinned numbers
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow $(SLOW)
 
 lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML file
 	@$(BIN)/ruff check .
