@@ -152,10 +152,36 @@ class Calendar:
     def published(self, event_times: Instants) -> Instants:
         """When each bar becomes known."""
         if self.key.startswith("target"):
-            times = [moment(self.publication(instant_of(value))) for value in event_times]
-            return np.array(times, dtype="datetime64[us]")
+            return self._looked_up(event_times, _publications, self._publication)
         delay = self.publication(_EPOCH) - _EPOCH
         return event_times + np.timedelta64(delay)
+
+    def days(self, event_times: Instants) -> NDArray[np.int64]:
+        """The day of each bar, in days since 1970-01-01; as :meth:`bar_day`."""
+        return self._looked_up(event_times, _bar_days, self._bar_day).astype(np.int64)
+
+    def _looked_up(
+        self,
+        event_times: Instants,
+        known: Callable[[Calendar, int, int], NDArray[Any]],
+        otherwise: Callable[[np.datetime64], Any],
+    ) -> NDArray[Any]:
+        """Facts of bars from a table of all closes; of other instants one by one."""
+        if not len(event_times):
+            return known(self, 1970, 1970)[:0]
+        years = _year(event_times.min()) - 1, _year(event_times.max()) + 1
+        closes = _sessions_between(self, *years)
+        at = np.minimum(np.searchsorted(closes, event_times), len(closes) - 1)
+        found = known(self, *years)[at]
+        for place in np.flatnonzero(closes[at] != event_times):
+            found[place] = otherwise(event_times[place])
+        return found
+
+    def _publication(self, event_time: np.datetime64) -> np.datetime64:
+        return moment(self.publication(instant_of(event_time)))
+
+    def _bar_day(self, event_time: np.datetime64) -> np.datetime64:
+        return np.datetime64(self.bar_day(instant_of(event_time)), "D")
 
     def event_times(self, day: date) -> list[datetime]:
         """When the bars of an open day close, in UTC; empty on a quiet day."""
@@ -197,6 +223,18 @@ class Calendar:
 @lru_cache(maxsize=16)
 def _sessions_between(market: Calendar, first_year: int, last_year: int) -> Instants:
     return np.concatenate([market._sessions(year) for year in range(first_year, last_year + 1)])
+
+
+@lru_cache(maxsize=16)
+def _publications(market: Calendar, first_year: int, last_year: int) -> Instants:
+    closes = _sessions_between(market, first_year, last_year)
+    return np.array([market._publication(value) for value in closes], dtype="datetime64[us]")
+
+
+@lru_cache(maxsize=16)
+def _bar_days(market: Calendar, first_year: int, last_year: int) -> NDArray[Any]:
+    closes = _sessions_between(market, first_year, last_year)
+    return np.array([market._bar_day(value) for value in closes], dtype="datetime64[D]")
 
 
 @lru_cache(maxsize=16)

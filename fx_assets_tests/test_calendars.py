@@ -134,3 +134,20 @@ def test_off_grid_and_weekend_instants_are_no_closes() -> None:
 )
 def test_a_fixing_is_known_when_the_ecb_published_it(day: date, published: str) -> None:
     assert calendar("target").available_at(day) == at(published)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["target", "24x7", "24x5", "24x5|1d|08:00 Asia/Tokyo|10", "24x7|1d|00:30 Europe/London|0"],
+)
+def test_days_and_publications_of_many_bars_are_those_of_each(key: str) -> None:
+    market = calendar(key)
+    closes = market.closes(date(2015, 12, 1), date(2017, 2, 1))
+    others = closes[::7] + np.timedelta64(1_234_567, "us")
+    for times in (closes, np.sort(np.concatenate([closes, others])), closes[:0]):
+        each = [instant_of(time) for time in times]
+        assert [instant_of(t) for t in market.published(times)] == list(
+            map(market.publication, each)
+        )
+        days = market.days(times).astype("datetime64[D]").tolist()
+        assert days == list(map(market.bar_day, each))

@@ -158,18 +158,18 @@ def price_page(
         return paged([], shown, False, form)
     times = instants(bars, "event_time")
     rows, further = window.select(times, np.ones(len(times), dtype=bool))
+    bars, times = bars.take(pa.array(rows)), times[rows]
     known = instants(bars, "available_at")
     values = {name: numbers(bars, name) for name in ("open", "high", "low", "close", "volume")}
-    computed, where = _features(reader, manifest, names)
+    computed, places = _features(reader, manifest, names, times)
     out = []
-    for i in rows.tolist():
+    for i, at in enumerate(places):
         row: dict[str, Any] = {
             "event_time": instant(times[i]),
             "day": bar_day(manifest.calendar, instant(times[i])),
             "available_at": instant(known[i]),
             **{name: finite(column[i]) for name, column in values.items()},
         }
-        at = where.get(int(times[i]))
         for name in names:
             row[name] = None if at is None else finite(computed[name][at])
         out.append(row)
@@ -177,11 +177,18 @@ def price_page(
 
 
 def _features(
-    reader: Reader, manifest: Manifest, names: tuple[str, ...]
-) -> tuple[dict[str, np.ndarray], dict[int, int]]:
+    reader: Reader, manifest: Manifest, names: tuple[str, ...], times: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[int | None]]:
+    """The features of some bars, and for each bar its place among them, if it has one."""
     asked = ["event_time", *names]
     table = reader.read(FEATURES.name, manifest.forecast, asked) if names else None
-    if table is None:
-        return {}, {}
-    at = {int(time): i for i, time in enumerate(instants(table, "event_time"))}
-    return {name: numbers(table, name) for name in names}, at
+    if table is None or not table.num_rows:
+        return {}, [None] * len(times)
+    stored = instants(table, "event_time")
+    order = np.argsort(stored, kind="stable")
+    last = order[np.maximum(np.searchsorted(stored, times, side="right", sorter=order) - 1, 0)]
+    found = stored[last] == times
+    table = table.take(pa.array(last[found]))
+    place = np.cumsum(found) - 1
+    places = [int(at) if there else None for at, there in zip(place, found, strict=True)]
+    return {name: numbers(table, name) for name in names}, places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import numpy as np
 
@@ -74,11 +75,14 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
             remedy="Give consecutive bars up to the one to predict from; 300 are plenty.",
         )
     key = manifest.calendar
-    pairs = sorted(((bar_facts(key, bar), bar) for bar in bars), key=_closed_at)
-    facts = [fact for fact, _ in pairs]
+    facts = [bar_facts(key, bar) for bar in bars]
     event_us = np.array([fact.event_us for fact in facts], dtype=np.int64)
+    if not (event_us[1:] > event_us[:-1]).all():
+        order = np.argsort(event_us, kind="stable")
+        bars, facts = [bars[i] for i in order], [facts[i] for i in order]
+        event_us = event_us[order]
     if any(fact.wrong for fact in facts) or (event_us[1:] == event_us[:-1]).any():
-        raise _unusable(pairs, field)
+        raise _unusable(list(zip(facts, bars, strict=True)), field)
     event_time = datetime.fromtimestamp(event_us[-1] / 1_000_000, UTC)
     as_of = published(key, event_time)
     if as_of > now:
@@ -93,7 +97,7 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
             remedy="Leave out bars that cannot be known yet.",
         )
     prices = {
-        name: np.array([getattr(bar, name) for _, bar in pairs], dtype=np.float64)
+        name: np.array(list(map(attrgetter(name), bars)), dtype=np.float64)
         for name in ("close", *OPTIONAL_COLUMNS)
     }
     times = event_us.astype("datetime64[us]")
@@ -117,7 +121,7 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
         ) from None
     made = champion.predictor.newest(columns)
     champion.require_sensible(made.prediction)
-    data = data_facts(key, event_time, as_of, pairs[-1][1].close, now)
+    data = data_facts(key, event_time, as_of, bars[-1].close, now)
     answer = service.supplied(made, data=data)
     metrics.predicted(service, answer.value, answer.out_of_range)
     return answer
@@ -143,10 +147,6 @@ def need_data(service: Service, now: datetime) -> Data:
             headers={"retry-after": "5"},
         )
     return data
-
-
-def _closed_at(pair: tuple[BarFacts, Bar]) -> int:
-    return pair[0].event_us
 
 
 def _unusable(pairs: list[tuple[BarFacts, Bar]], field: str) -> Problem:

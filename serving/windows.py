@@ -38,7 +38,11 @@ class Window:
         if self.before is not None:
             high = min(high, microseconds(self.before))
         inside = np.flatnonzero(chosen & (times >= low) & (times < high))
-        order = inside[np.argsort(-times[inside], kind="stable")]
+        within = times[inside]
+        if (within[1:] > within[:-1]).all():
+            order = inside[::-1]
+        else:
+            order = inside[np.argsort(-within, kind="stable")]
         return order[: self.limit], len(order) > self.limit
 
 

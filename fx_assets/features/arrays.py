@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fx_assets.calendars import Calendar, Instants, instant_of
+from fx_assets.calendars import Calendar, Instants
 from fx_assets.features.base import Bars, Days, FeatureSet, Floats
 from fx_assets.features.label_arrays import labels
 from fx_assets.specs.forecast import TargetSpec
 
+_EPOCH: Final = date(1970, 1, 1)
 OPTIONAL_COLUMNS = ("open", "high", "low", "volume", "market_cap")
 
 
@@ -56,15 +58,19 @@ def days_of(event_times: Instants, market: Calendar) -> Days:
     if market.timezone.key == "UTC":
         before = event_times - np.timedelta64(timedelta(microseconds=1))
         return before.astype("datetime64[D]").astype(np.int64)
-    days = [market.bar_day(instant_of(time)) for time in event_times]
-    return np.array(days, dtype="datetime64[D]").astype(np.int64)
+    return market.days(event_times)
 
 
 def next_days(day: Days, market: Calendar) -> Days:
     """The next open day after each bar's day, in days since 1970-01-01."""
     each, place = np.unique(day, return_inverse=True)
-    following = [market.following(d, 1) for d in each.astype("datetime64[D]").tolist()]
-    return np.array(following, dtype="datetime64[D]").astype(np.int64)[place]
+    following = np.array([_next_day(market, one) for one in each.tolist()], dtype=np.int64)
+    return following[place]
+
+
+@lru_cache(maxsize=65_536)
+def _next_day(market: Calendar, day: int) -> int:
+    return market.following(_EPOCH + timedelta(days=day), 1).toordinal() - _EPOCH.toordinal()
 
 
 def labelled_columns(

@@ -19,11 +19,14 @@ from pyarrow import fs
 from fx_assets.errors import LakeError
 from fx_assets.lake.location import Location
 
+KEPT_BYTES = 200_000_000
+
 
 class Reader:
     """The newest version of each table of one lake.
 
-    Open tables are kept and brought up to date on each use.
+    Open tables are kept and brought up to date on each use. What was read last is kept up to
+    ``KEPT_BYTES``, so that the pages of a large table do not read it again each.
 
     Raises
     ------
@@ -34,6 +37,7 @@ class Reader:
     def __init__(self, location: Location) -> None:
         self.location = location
         self._kept: dict[str, tuple[object, DeltaTable]] = {}
+        self._rows: dict[tuple[str, tuple[str, ...]], tuple[object, pa.Table]] = {}
 
     def read(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         """Every row, in the order of writing; None if there is no such table.
@@ -43,10 +47,16 @@ class Reader:
         opened = self._open(table, name)
         if opened is None:
             return None
-        source = opened[1]
+        birth, source = opened
         stored: Any = source.schema().to_arrow()
         schema = pa.schema(stored)
         wanted = [f for f in schema if columns is None or f.name in columns]
+        key = self.location.table_uri(table, name), tuple(f.name for f in wanted)
+        state = birth, source.version()
+        before = self._rows.pop(key, None)
+        if before is not None and before[0] == state:
+            self._rows[key] = before
+            return before[1]
         try:
             handler = DeltaStorageHandler.from_table(source._table, self.location.storage_options)
             store = fs.PyFileSystem(handler)
@@ -57,7 +67,11 @@ class Reader:
         except (DeltaError, OSError, pa.ArrowException) as error:
             self._kept.clear()
             raise self._error(table, name, error) from None
-        return pa.concat_tables(parts) if parts else _empty(wanted)
+        rows = pa.concat_tables(parts) if parts else _empty(wanted)
+        self._rows[key] = state, rows
+        while self._rows and sum(kept.nbytes for _, kept in self._rows.values()) > KEPT_BYTES:
+            self._rows.pop(next(iter(self._rows)))
+        return rows
 
     def _open(self, table: str, name: str) -> tuple[object, DeltaTable] | None:
         uri = self.location.table_uri(table, name)
