@@ -35,8 +35,8 @@ class Champion:
         self.names = manifest.input_names
         self._known = frozenset(self.names)
         ranges = [manifest.input_ranges.get(name, (None, None)) for name in self.names]
-        self._least = np.array([-np.inf if low is None else low for low, _ in ranges])
-        self._greatest = np.array([np.inf if high is None else high for _, high in ranges])
+        self._least = np.array([-_LARGEST if low is None else low for low, _ in ranges])
+        self._greatest = np.array([_LARGEST if high is None else high for _, high in ranges])
         bounds = [
             _POSSIBLE[manifest.target] if name in _OF_TARGETS else _ANY for name in self.names
         ]
@@ -88,6 +88,10 @@ class Champion:
                 raise self._misnamed(row, where) from None
         return out
 
+    def ordinary(self, inputs: np.ndarray) -> bool:
+        """Whether training saw the like of every input of every row."""
+        return bool(((inputs >= self._least) & (inputs <= self._greatest)).all())
+
     def require_possible(self, inputs: np.ndarray) -> None:
         """Refuse rows that no bars can give: an infinite input, or a share of ups beyond 0 and 1.
 
@@ -96,9 +100,11 @@ class Champion:
         Problem
             409: names row, input and value.
         """
-        wrong = ~(np.isfinite(inputs) & (inputs >= self._lowest) & (inputs <= self._highest))
-        if not wrong.any():
+        # No comparison holds of NaN, and none of these of an infinity.
+        possible = (inputs >= self._lowest) & (inputs <= self._highest)
+        if possible.all():
             return
+        wrong = ~possible
         row, column = (int(place[0]) for place in np.nonzero(wrong))
         name, value = self.names[column], float(inputs[row, column])
         least, most = self._lowest[column], self._highest[column]

@@ -47,8 +47,6 @@ class Protocol(HttpToolsProtocol):
     _sweeping: ClassVar[asyncio.TimerHandle | None] = None
     _told: ClassVar[float] = -TOLD_SECONDS
 
-    _head = 0
-    _many = 0
     _refused = False
     _since: float | None = None
     """Since when the client owes something: the rest of a head or body, or the reading."""
@@ -69,26 +67,14 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._head = self._many = 0
         if self._since is None:
             self._owe("head")
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the request line."""
-        self._head += len(url)
-        if self._head <= LIMITS.head_bytes:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        self._head += len(name) + len(value) + 4
-        self._many += 1
-        if self._head <= LIMITS.head_bytes and self._many <= LIMITS.headers:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Hand the request on, unless its head is too large."""
-        if self._head > LIMITS.head_bytes or self._many > LIMITS.headers:
+        many = len(self.headers)
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url)
+        if size > LIMITS.head_bytes or many > LIMITS.headers:
             self._refuse(b"431 Request Header Fields Too Large", "head-too-large")
             return
         self._owe("body")
@@ -113,7 +99,7 @@ class Protocol(HttpToolsProtocol):
             self._owe("head")
         super().data_received(data)
         if self._owes == "head" and self._since is not None and not self._refused:
-            # A header that has not ended yet is kept by the parser, which does not tell its size.
+            # What has not ended yet is kept by the parser, which does not tell its size.
             self._pending += len(data)
             if self._pending > 2 * LIMITS.head_bytes:
                 self._refuse(b"431 Request Header Fields Too Large", "head-too-large")

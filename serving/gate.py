@@ -225,8 +225,11 @@ def _routed(scope: Scope, prefix: str) -> tuple[Scope, str]:
 
     A prefix that the proxy took off stands before the path again, so that links keep it.
     """
+    head = scope["method"] == "HEAD"
+    if not head and not prefix:
+        return scope, scope["path"]
     inner = dict(scope)
-    if scope["method"] == "HEAD":
+    if head:
         inner["method"] = "GET"
     if prefix:
         path, raw = scope["path"], scope.get("raw_path") or scope["path"].encode()

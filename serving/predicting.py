@@ -27,7 +27,9 @@ def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Foreca
     Problem
         409: a row is one that no bars can give.
     """
-    service.champion.require_possible(inputs)
+    ordinary = service.champion.ordinary(inputs)
+    if not ordinary:
+        service.champion.require_possible(inputs)
     context = service.context
     volatility = None if context is None else context.volatility
     mean = None if context is None else context.baseline_mean
@@ -38,7 +40,10 @@ def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Foreca
     )
     for one in made:
         service.champion.require_sensible(one.prediction)
-    answers = [service.supplied(one, data=data, has_baseline=mean is not None) for one in made]
+    answers = [
+        service.supplied(one, data=data, has_baseline=mean is not None, ordinary=ordinary)
+        for one in made
+    ]
     for answer in answers:
         metrics.predicted(service, answer.value, answer.out_of_range)
     return answers

@@ -141,8 +141,12 @@ class Service:
         *,
         data: Data,
         has_baseline: bool = True,
+        ordinary: bool = False,
     ) -> Forecast:
-        """A prediction from the caller's data as an answer."""
+        """A prediction from the caller's data as an answer.
+
+        ``ordinary`` says that training saw the like of every input.
+        """
         champion = self.champion
         manifest = champion.manifest
         target = target_time(manifest.calendar, data.event_time, manifest.horizon)
@@ -166,7 +170,7 @@ class Service:
             champion=cast("ChampionRef", champion.ref_json),
             skill=cast("Skill", champion.skill_json),
             stale=self.stale,
-            out_of_range=champion.out_of_range(made.inputs),
+            out_of_range=[] if ordinary else champion.out_of_range(made.inputs),
         )
 
 
