@@ -9,6 +9,7 @@ the project.
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Door(Mapping[str, Any]):
         return self._offers()[name].origin
 
     def _offers(self) -> dict[str, _Offer]:
-        return _offers(self.group, self.what, str(Settings().plugins_folder or ""))
+        return _offers(self.group, self.what, _folder())
 
 
 FAMILIES = Door("fx_assets.families", "model family")
@@ -87,8 +88,18 @@ FEATURE_SETS = Door("fx_assets.feature_sets", "feature set")
 
 def broken_plugins() -> list[str]:
     """The modules of the plug-in folder that cannot be imported, with the reason of each."""
-    folder = Settings().plugins_folder
-    return [] if folder is None else _modules(str(folder))[1]
+    folder = _folder()
+    return _modules(folder)[1] if folder else []
+
+
+def _folder() -> str:
+    """The plug-in folder, or '': asked for each name of a declaration, so it is looked up once."""
+    return _folder_by(*map(os.environ.get, ("FX_ASSETS_PLUGINS", "FX_ASSETS_HOME")), os.getcwd())
+
+
+@lru_cache(maxsize=16)
+def _folder_by(plugins: str | None, home: str | None, here: str) -> str:  # noqa: ARG001
+    return str(Settings().plugins_folder or "")
 
 
 @dataclass(frozen=True)

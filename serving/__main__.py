@@ -8,10 +8,12 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fx_assets.errors import FxAssetsError, SpecError
-from serving.blobs import served
-from serving.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from serving.settings import Settings
 
 LAST_PORT = 65_535
 SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
@@ -19,6 +21,9 @@ SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until stopped; returns the exit code."""
+    # Here, since processes that start as copies of this one import the module too.
+    from serving.settings import load_settings
+
     try:
         settings = load_settings()
         options = _parser(settings).parse_args(arguments)
@@ -75,6 +80,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> None:
     SpecError
         A setting does not make sense, or the address cannot be listened on.
     """
+    from serving.blobs import served
     from serving.proxies import Proxies
     from serving.security import Limiter, load_keys
 

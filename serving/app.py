@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from fx_assets.errors import FxAssetsError
 from serving import openapi, problems
 from serving.access_log import AccessLog
+from serving.children import Children
 from serving.gate import Gate
 from serving.proxies import Proxies
 from serving.routes import forecasts, health, inference, invocations, predict, reasons, records
@@ -32,8 +33,8 @@ documents. Times are UTC; a probability is that of the close being above.
 """
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application of one worker.
+def create_app(settings: Settings | None = None, children: Children | None = None) -> FastAPI:
+    """The application of one worker, with its processes if they have been started already.
 
     Raises
     ------
@@ -45,8 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     limiter = (
         Limiter(settings.rate_limit, settings.rate_limit_storage) if settings.rate_limit else None
     )
-    server = Server(settings, private=bool(keys))
-    server.tables.warm_up()
+    server = Server(settings, children or Children.begun(settings), private=bool(keys))
     log = AccessLog(settings.access_log)
 
     @asynccontextmanager

@@ -50,21 +50,17 @@ class Tables:
         is not there, or a table cannot be read.
     """
 
-    def __init__(self, location: Location, seconds: float) -> None:
+    def __init__(self, location: Location, seconds: float, child: Child) -> None:
         self._location = location
         self._seconds = seconds
         self._files = Files(location)
         self._looking = ThreadPoolExecutor(4, thread_name_prefix="stamps")
         self._calling = ThreadPoolExecutor(1, thread_name_prefix="tables")
-        self._child = Child("serving.reader_process:prepare")
+        self._child = child
         self._asking = 0
         self._idle: asyncio.TimerHandle | None = None
         self._made: dict[tuple[object, ...], _Made] = {}
         self._size = 0
-
-    def warm_up(self) -> None:
-        """Start the child now, beside whatever else is started."""
-        self._calling.submit(self._child.start)
 
     async def stamps(self, sources: Sequence[tuple[str, str]]) -> list[object]:
         """What tells these tables, as they are now, from what they were."""

@@ -10,6 +10,7 @@ from serving import metrics
 from serving.answers import JSON, Prepared, json_bytes
 from serving.aside import Aside
 from serving.blobs import served
+from serving.children import Children
 from serving.problems import Problem
 from serving.reading import Tables
 from serving.schemas import Data
@@ -56,10 +57,10 @@ class Latest:
 class Server:
     """One process's state; made once, started and stopped with the application."""
 
-    def __init__(self, settings: Settings, *, private: bool) -> None:
+    def __init__(self, settings: Settings, children: Children, *, private: bool) -> None:
         self.settings = settings
-        self.tables = Tables(served(settings), settings.read_seconds)
-        self.store = Store(settings, self.tables)
+        self.tables = Tables(served(settings), settings.read_seconds, children.reader)
+        self.store = Store(settings, self.tables, children.trial)
         self.shortcuts = Shortcuts()
         self.aside = Aside()
         self.visibility = "private" if private else "public"

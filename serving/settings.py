@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from functools import cached_property
 from pathlib import Path
@@ -95,6 +96,11 @@ class Settings(BaseSettings):
     def cache_folder(self) -> Path:
         """The folder of last good champions as an absolute path."""
         return (self.cache or PlatformSettings().cache_folder / "serving").resolve()
+
+    @cached_property
+    def copies_folder(self) -> Path:
+        """Where the copies of this lake's champions are: of each lake in a folder of its own."""
+        return self.cache_folder / hashlib.sha256(self.lake_root.encode()).hexdigest()[:16]
 
 
 def load_settings() -> Settings:

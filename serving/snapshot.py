@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from datetime import datetime
@@ -46,9 +45,8 @@ class _Newest(Struct):
 class Snapshot:
     """A copy of one lake's champions, which are checked again before they are trusted."""
 
-    def __init__(self, cache: Path, lake_root: str) -> None:
-        digest = hashlib.sha256(lake_root.encode()).hexdigest()[:16]
-        self.folder = cache / digest
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._files = Files(Location(str(self.folder)))
         self._saved: dict[str, tuple[object, ...]] = {}
 

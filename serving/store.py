@@ -15,6 +15,7 @@ from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
 from serving.blobs import Files, served
 from serving.champions import Champion
+from serving.child import Child
 from serving.declared import Declarations
 from serving.problems import Problem, shortened
 from serving.reading import Tables, sources
@@ -39,7 +40,7 @@ class Store:
     consistent champion to the end of its request, and nobody waits.
     """
 
-    def __init__(self, settings: Settings, tables: Tables) -> None:
+    def __init__(self, settings: Settings, tables: Tables, trial: Child) -> None:
         location = served(settings)
         self.services: Mapping[str, Service] = {}
         self.lake_problem: str | None = "The lake has not been looked at yet."
@@ -53,8 +54,8 @@ class Store:
         self._declarations = Declarations(PlatformSettings().declared_folder)
         self._tables = tables
         self._files, self._label = Files(location), location.label
-        self._snapshot = Snapshot(settings.cache_folder, settings.lake_root)
-        self._trial = Trial(settings.trial_seconds)
+        self._snapshot = Snapshot(settings.copies_folder)
+        self._trial = Trial(settings.trial_seconds, trial)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._listeners: list[Listener] = []
         self._tried: dict[str, tuple[bytes, str, int]] = {}
@@ -193,8 +194,6 @@ class Store:
             self._services = self._snapshot.restore()
         except OSError as error:
             _log.warning("The last good copies cannot be read: %s", error)
-        if not self._services:
-            self._trial.start()
         foreign: dict[str, str] = {}
         declared = self._as_declared(self._services, foreign)
         self.foreign = foreign

@@ -80,14 +80,8 @@ class Copy:
 class Trial:
     """Tries bundles, one at a time, each for so long; for use by one thread."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._child = Child("serving.trials:prepare")
-        self._used = 0.0
-
-    def start(self) -> None:
-        """Start the process beside whatever else is started."""
-        self._child.start()
+    def __init__(self, seconds: float, child: Child) -> None:
+        self._seconds, self._child = seconds, child
         self._used = time.monotonic()
 
     def check(self, copy: Copy) -> None:

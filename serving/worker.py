@@ -19,6 +19,11 @@ def create_app() -> FastAPI:
     if supervisor is not None:
         end_with(supervisor.pid or 0, signal.SIGTERM)
     pandas_free.enforce()
+    from serving.children import Children
+    from serving.settings import load_settings
+
+    settings = load_settings()
+    children = Children.begun(settings)
     from serving import app
 
-    return app.create_app()
+    return app.create_app(settings, children)
