@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.gate.extremes import HONEST
 from benchmarks.gate.kinds import KINDS, Kind, honest
+from fx_assets.calendars import Frequency
 from fx_assets.quality import GateReport
 from fx_assets_tests.quality.test_intraday_gate import failed, feed, judge, world
 
@@ -296,10 +298,42 @@ def test_six_dates_with_day_and_month_exchanged_are_named(seed: int) -> None:
     assert all(day in " ".join(report.finding("date_errors").examples) for day in named)
 
 
-def test_old_bars_that_are_revised_long_after_the_newest_one_are_no_exchanged_dates() -> None:
-    spec = feed("24x7")
-    bars = world(spec, "2024-01-01", "2024-06-30", 1)
-    some = bars[bars["event_time"].dt.day.isin([3, 4, 5])].iloc[::40].copy()
+@pytest.mark.parametrize("frequency", ["1h", "1d"])
+def test_old_bars_that_are_revised_long_after_the_newest_one_are_no_exchanged_dates(
+    frequency: Frequency,
+) -> None:
+    spec = feed("24x7", frequency)
+    bars = world(spec, "2024-01-01" if frequency == "1h" else "2022-01-01", "2024-06-30", 1)
+    early = bars["event_time"].dt.day.isin([9, 10, 11, 12]) & (bars["event_time"].dt.year == 2024)
+    some = bars[early].iloc[:: 40 if frequency == "1h" else 2].copy()
     some["close"] *= 1.0001
     some["high"] = some[["high", "close"]].max(axis=1)
-    assert failed(judge(spec, some, bars)) == set()
+    assert failed(judge(spec, some.iloc[:15], bars)) == set()
+
+
+# Honest extremes
+
+
+@pytest.mark.parametrize("kind", [COIN, COIN_HOURLY], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("name", [e.name for e in HONEST if e.name.startswith("a coin falls")])
+def test_a_coin_may_fall_by_more_than_half_and_come_back(kind: Kind, name: str) -> None:
+    fall = next(extreme for extreme in HONEST if extreme.name == name)
+    bars = fall.change(honest(kind, 3), kind, np.random.default_rng(3))
+    report = verdict(kind, bars)
+    assert report.passed
+    assert failed(report) <= {"jumps"}
+
+
+def test_a_jump_across_one_is_no_inversion_unless_it_mirrors_the_price() -> None:
+    rng = np.random.default_rng(0)
+    bars = honest(FIXING, 1)
+    x = 0.03 + np.cumsum(0.0005 * rng.standard_normal(len(bars)))
+    x -= np.linspace(0, x[-1] - x[0], len(x))
+    off = {"references": {"severity": "off"}}
+    for after, passes in ((-0.03, False), (-0.05, True), (-0.012, True)):
+        jumped = x.copy()
+        jumped[1500:] += after - x[1500]
+        mirrored = np.where(np.arange(len(x)) < 1500, x, -x)
+        path = mirrored if not passes else jumped
+        report = verdict(FIXING, bars.assign(close=np.exp(path)), **off)
+        assert ("scale_errors" not in failed(report)) == passes
