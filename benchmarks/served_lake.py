@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 
 from fx_assets import clock, models
+from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
 from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
 from fx_assets.evaluation.folds import feature_columns, labelled_rows
 from fx_assets.evaluation.intervals import IntervalModel, fit_intervals
 from fx_assets.features import feature_set, labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.models.onnx_predict import OnnxModel, difference
-from fx_assets.registry.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
-from fx_assets.registry.candidate import ScoredMetric
-from fx_assets.registry.champion import TARGET_UNITS
-from fx_assets.registry.issue import issue_days
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.candidate import ScoredMetric
+from fx_assets.stages.champion import TARGET_UNITS
+from fx_assets.stages.issue import issue_days
 from fx_assets_tests.worlds import bars_from_closes
 
 FEED = FeedSpec.model_validate(

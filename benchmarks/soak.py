@@ -153,7 +153,7 @@ def soak(
 def expected_values(lake: ServedLake) -> dict[int, float]:
     """What each stored version predicts for the newest bar."""
     from benchmarks.served_lake import FORECAST
-    from fx_assets.registry.bundle import load
+    from fx_assets.bundles.bundle import load
 
     return {
         version: float(load(lake.lake, FORECAST, version).predict(lake.newest[None])[0])

@@ -23,9 +23,9 @@ from fx_assets.calendars import calendar
 from fx_assets.components.declared import declared
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_newest import newest_predictions
 from fx_assets.evaluation.universe_skill import skill_table
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.universe_newest import newest_predictions
 
 FIRST, LAST = "2010-01-04", "2022-12-30"
 LOAD = """

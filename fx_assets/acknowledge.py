@@ -8,9 +8,9 @@ from fx_assets import clock
 from fx_assets.components.declared import declared
 from fx_assets.errors import SpecError
 from fx_assets.lake import Lake
-from fx_assets.registry.acknowledgements import acknowledge
-from fx_assets.registry.champion import read_decisions
 from fx_assets.settings import Settings
+from fx_assets.stages.acknowledgements import acknowledge
+from fx_assets.stages.champion import read_decisions
 
 
 def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | None) -> int:

@@ -9,10 +9,8 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.asking import ACCEPT_TAG, ALL, RELOAD_TAG
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.prices import partitions_of
-from fx_assets.assets.readings import pending_change
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import SpecError
 from fx_assets.instance import one_run_at_a_time
@@ -20,6 +18,8 @@ from fx_assets.lake import Lake
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
+from fx_assets.stages.asking import ACCEPT_TAG, ALL, RELOAD_TAG
+from fx_assets.stages.readings import pending_change
 
 WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
 COUNTS = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fx_assets.lake import Lake
-    from fx_assets.registry.mlflow_registry import ModelRegistry
+    from fx_assets.registry.runs import ModelRegistry
 
 UNIQUE_KEY = "fx_assets/unique_key"
 """Asset metadata: the columns that identify a row of an append-only table."""
@@ -35,7 +35,7 @@ def _open_lake(root: str, duckdb_file: str) -> Lake:
 
 @lru_cache(maxsize=8)
 def _open_registry(tracking_uri: str, artifact_root: str) -> ModelRegistry:
-    from fx_assets.registry.mlflow_registry import ModelRegistry
+    from fx_assets.registry.runs import ModelRegistry
 
     registry = ModelRegistry(tracking_uri, artifact_root)
     registry.prepare()
@@ -44,7 +44,7 @@ def _open_registry(tracking_uri: str, artifact_root: str) -> ModelRegistry:
 
 def unopened_registry() -> ModelRegistry:
     """The deployment's registry, not yet connected: who only looks need not import MLflow."""
-    from fx_assets.registry.mlflow_registry import ModelRegistry
+    from fx_assets.registry.runs import ModelRegistry
 
     settings = Settings()
     return ModelRegistry(settings.mlflow_uri, settings.mlflow_artifact_root)

@@ -12,27 +12,27 @@ from rich.table import Table
 
 from fx_assets import clock
 from fx_assets.assets.automation import range_tags
-from fx_assets.assets.due import (
-    day_to_refresh,
-    days_to_predict,
-    features_are_behind,
-    retrain_reason,
-)
-from fx_assets.assets.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
-from fx_assets.monitoring.reconcile import reconcile
+from fx_assets.presentation.wording import LATEST_COLUMNS, latest_row
 from fx_assets.registry.relocation import relocate
-from fx_assets.registry.series_tables import SeriesTables
-from fx_assets.registry.wording import LATEST_COLUMNS, latest_row
 from fx_assets.resources import unopened_registry
 from fx_assets.runner import Runner, terminal
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import Declared
+from fx_assets.stages.due import (
+    day_to_refresh,
+    days_to_predict,
+    features_are_behind,
+    retrain_reason,
+)
+from fx_assets.stages.end_state import outcomes_wait, unpredicted, why_none
+from fx_assets.stages.reconcile import reconcile
 from fx_assets.tables import PREDICTIONS
 
 WIDE = 160

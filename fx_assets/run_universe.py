@@ -22,7 +22,7 @@ from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
-from fx_assets.registry.wording import annualised_volatility
+from fx_assets.presentation.wording import annualised_volatility
 from fx_assets.run import WAITING
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from fx_assets.bundles.records import MANIFEST_FILE, pointer_path, sha256
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle_records import MANIFEST_FILE, pointer_path, sha256
 from fx_assets.tables import SERIES, SERIES_COLUMN, tables_of
 
 ADDED = (SERIES_COLUMN, "made_at")

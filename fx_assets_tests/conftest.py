@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from fx_assets.registry.mlflow_registry import ModelRegistry
+from fx_assets.registry.runs import ModelRegistry
 from fx_assets_tests import worlds
 from fx_assets_tests.platform import rates_of
 

@@ -50,7 +50,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
 
 
 def _new_key(name: str, scopes: str) -> int:
-    from serving.security import new_key
+    from serving.http.security import new_key
 
     key, entry = new_key(name, scopes)
     print(f"key (shown once):          {key}")
@@ -81,8 +81,8 @@ def _check(options: argparse.Namespace, settings: Settings) -> None:
         A setting does not make sense, or the address cannot be listened on.
     """
     from serving.blobs import served
-    from serving.proxies import Proxies
-    from serving.security import Limiter, load_keys
+    from serving.http.proxies import Proxies
+    from serving.http.security import Limiter, load_keys
 
     load_keys(settings.keys, settings.keys_file)
     Proxies(settings.trusted_proxies, settings.root_path)
@@ -115,7 +115,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _run(uvicorn: object, options: argparse.Namespace, settings: Settings) -> None:
-    from serving.edge import Protocol
+    from serving.http.edge import Protocol
 
     uvicorn.run(  # type: ignore[attr-defined]
         "serving.worker:create_app",
@@ -138,7 +138,7 @@ def log_config(level: str) -> dict[str, object]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "serving.access_log.JsonFormatter"}},
+        "formatters": {"json": {"()": "serving.http.access_log.JsonFormatter"}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",

@@ -16,15 +16,15 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
 from fx_assets.errors import FxAssetsError
-from serving import openapi, problems
-from serving.access_log import AccessLog
-from serving.children import Children
-from serving.gate import Gate
-from serving.proxies import Proxies
+from serving.http import openapi, problems
+from serving.http.access_log import AccessLog
+from serving.http.middleware import Gate
+from serving.http.proxies import Proxies
+from serving.http.security import Limiter, load_keys
+from serving.processes.children import Children
 from serving.routes import forecasts, health, inference, invocations, predict, reasons, records
-from serving.security import Limiter, load_keys
-from serving.server import Server
 from serving.settings import Settings, load_settings
+from serving.state.server import Server
 
 DESCRIPTION = """Exchange-rate forecasts with their interval, their baseline and their skill.
 
@@ -113,7 +113,7 @@ def create_app(settings: Settings | None = None, children: Children | None = Non
 
 def apply_limits(settings: Settings) -> None:
     """Tell the protocol of this process what a client may take."""
-    from serving import edge
+    from serving.http import edge
 
     edge.LIMITS.connections = settings.max_connections
     edge.LIMITS.head_bytes = settings.max_head_bytes
@@ -124,8 +124,8 @@ def apply_limits(settings: Settings) -> None:
 
 def _include_page(app: FastAPI, server: Server) -> None:
     """The page at ``/``, where the installation has one."""
-    if importlib.util.find_spec("serving.page") is not None:
-        page = importlib.import_module("serving.page")
+    if importlib.util.find_spec("serving.routes.page") is not None:
+        page = importlib.import_module("serving.routes.page")
         page.include(app, server)
 
 

@@ -6,8 +6,8 @@ import multiprocessing
 import signal
 from typing import TYPE_CHECKING
 
-from serving import pandas_free
-from serving.child import end_with
+from serving.processes import pandas_free
+from serving.processes.child import end_with
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -19,7 +19,7 @@ def create_app() -> FastAPI:
     if supervisor is not None:
         end_with(supervisor.pid or 0, signal.SIGTERM)
     pandas_free.enforce()
-    from serving.children import Children
+    from serving.processes.children import Children
     from serving.settings import load_settings
 
     settings = load_settings()

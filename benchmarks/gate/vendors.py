@@ -16,7 +16,7 @@ from fx_assets.quality import GateReport, inspect
 from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
 from fx_assets_tests.importing.exports import EXPORTS, Export
-from fx_assets_tests.sources.files_world import NOW, bars_of, feed_of
+from fx_assets_tests.sources.files.world import NOW, bars_of, feed_of
 
 IN_CELLS = frozenset(
     {

@@ -11,8 +11,8 @@ from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from fx_assets.alerting.alert import AlertKind
     from fx_assets.lake import Lake
-    from fx_assets.monitoring.alerts import AlertKind
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ def tell(
     key
         Alerts with the same key are the same; kind and subject unless it is given.
     """
-    from fx_assets.monitoring.alerts import Alert, Alerter
+    from fx_assets.alerting.alert import Alert
+    from fx_assets.alerting.alerts import Alerter
 
     try:
         now, link = clock.now(), run_link(run_id)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.due import days_to_predict, retrain_reason
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
-from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.resources import LakeResource, unopened_registry
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.due import days_to_predict, retrain_reason
 from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES
 
 if TYPE_CHECKING:
@@ -171,8 +171,8 @@ def _mend(
     store: "Lake", spec: ForecastSpec, feed: FeedSpec, job: str
 ) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run over the newest bar where stores do not agree, once for each such state."""
-    from fx_assets.assets.end_state import outcomes_wait
-    from fx_assets.monitoring.reconcile import differences
+    from fx_assets.stages.end_state import outcomes_wait
+    from fx_assets.stages.reconcile import differences
 
     wrong = differences(spec, feed, store, unopened_registry())
     if outcomes_wait(store, spec, feed):

@@ -38,7 +38,7 @@ def build_candidate(
         mlflow: dg.ResourceParam[Any],
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
-        from fx_assets.registry.candidate import try_candidate
+        from fx_assets.stages.candidate import try_candidate
 
         def progress(done: int, total: int) -> None:
             context.log.info(f"fit {done} of {total}")

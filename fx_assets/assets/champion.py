@@ -13,7 +13,7 @@ from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
-    from fx_assets.monitoring.alerts import AlertKind
+    from fx_assets.alerting.alert import AlertKind
 
 NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
 """Verdicts that people are told of."""
@@ -50,10 +50,10 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         registry: RegistryResource,
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
-        from fx_assets.monitoring.explain import background_path
-        from fx_assets.monitoring.ledger import ledger_markdown
-        from fx_assets.monitoring.reconcile import keep_background
-        from fx_assets.registry.champion import decide_champion
+        from fx_assets.explaining.explain import background_path
+        from fx_assets.presentation.ledger import ledger_markdown
+        from fx_assets.stages.champion import decide_champion
+        from fx_assets.stages.reconcile import keep_background
 
         store, run_id = lake.open(), context.run.run_id
         decided = decide_champion(

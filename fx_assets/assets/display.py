@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.price_plot import price_svg
+from fx_assets.presentation.price_plot import price_svg
 from fx_assets.tables import Table, described
 
 

@@ -11,10 +11,10 @@ from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
-    from fx_assets.assets.watch import Look
+    from fx_assets.alerting.alert import AlertKind
     from fx_assets.lake import Lake
-    from fx_assets.monitoring.alerts import AlertKind
     from fx_assets.monitoring.drift import DriftReport
+    from fx_assets.stages.look import Look
 
 CHECKS = {
     "drift": "The newest rows lie no further from the training reference than its own windows do.",
@@ -45,7 +45,7 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
         ],
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.assets.watch import look_at
+        from fx_assets.stages.look import look_at
 
         store, run_id = lake.open(), context.run.run_id
         seen = look_at(spec, feed, store, clock.now(), run_id)

@@ -5,11 +5,11 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import content_version, table_schema
-from fx_assets.assets.refusal import require_bars
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import FEATURES, described
 
 
@@ -40,7 +40,7 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, lake: LakeResource, prices: pd.DataFrame
     ) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.features import labelled_frame
-        from fx_assets.registry.series_tables import SeriesTables
+        from fx_assets.series.tables import SeriesTables
 
         store = lake.open()
         require_bars(store, feed)

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.automation import AssetJob, range_tags
-from fx_assets.assets.due import days_to_predict, live_from
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import in_progress, newest_failure, sensor_status
-from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.resources import LakeResource
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.due import days_to_predict, live_from
 from fx_assets.tables import DECISIONS, PREDICTIONS
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
 from fx_assets.assets.display import schema_metadata
-from fx_assets.assets.refusal import require_bars
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import OUTCOMES, PREDICTIONS
 
 
@@ -29,7 +29,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     )
     def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import join_outcomes, live_scores
-        from fx_assets.registry.series_tables import SeriesTables
+        from fx_assets.series.tables import SeriesTables
 
         store = lake.open()
         require_bars(store, feed)

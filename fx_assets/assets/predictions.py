@@ -9,15 +9,15 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.display import markdown_table, schema_metadata
 from fx_assets.assets.prices import freshness_policy
-from fx_assets.assets.refusal import require_bars
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
-    from fx_assets.registry.issue import Issued
+    from fx_assets.stages.issue import Issued
 
 REFUSED_CHECK = "no_day_refused"
 MOST_INPUTS = 10
@@ -83,9 +83,9 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         ],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
-        from fx_assets.monitoring.reconcile import reconcile
-        from fx_assets.registry.issue import issue_days
-        from fx_assets.registry.wording import sentence
+        from fx_assets.presentation.wording import sentence
+        from fx_assets.stages.issue import issue_days
+        from fx_assets.stages.reconcile import reconcile
 
         store = lake.open()
         require_bars(store, feed)
@@ -139,8 +139,8 @@ def _refusals(refused: "dict[date, str]") -> str:
 
 def _explanation(issued: "Issued", store: "Lake") -> dict[str, Any]:
     """Why the newest prediction is what it is; kept for the server."""
-    from fx_assets.monitoring.explain import background_path, explain, load_background
-    from fx_assets.monitoring.explanations import keep_explanation
+    from fx_assets.explaining.explain import background_path, explain, load_background
+    from fx_assets.explaining.explanations import keep_explanation
 
     newest = issued.newest
     if newest is None or issued.latest is None:

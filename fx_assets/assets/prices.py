@@ -12,21 +12,7 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.arrivals import Arrivals, arrivals, note_files, same_prices
-from fx_assets.assets.asking import (
-    Asked,
-    Span,
-    accept_command,
-    judged_spec,
-    refused_anew,
-    source_away,
-    what_is_asked,
-)
 from fx_assets.assets.display import bars_metadata, content_version, markdown_table
-from fx_assets.assets.due import longest_pause
-from fx_assets.assets.readings import pending_change, put_in_force, record_first
-from fx_assets.assets.references import sibling_references
-from fx_assets.assets.refusal import record_findings, require_gate, resolve_quarantine
 from fx_assets.errors import SourceError
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
@@ -36,6 +22,20 @@ from fx_assets.sources import Batch, Provenance
 from fx_assets.sources.wanted import feed_start
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.stages.arrivals import Arrivals, arrivals, note_files, same_prices
+from fx_assets.stages.asking import (
+    Asked,
+    Span,
+    accept_command,
+    judged_spec,
+    refused_anew,
+    source_away,
+    what_is_asked,
+)
+from fx_assets.stages.due import longest_pause
+from fx_assets.stages.readings import pending_change, put_in_force, record_first
+from fx_assets.stages.references import sibling_references
+from fx_assets.stages.refusal import record_findings, require_gate, resolve_quarantine
 from fx_assets.tables import RAW_PRICES, READING_COLUMN
 
 FALLBACK_CHECK = "live_source"

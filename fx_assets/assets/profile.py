@@ -13,7 +13,7 @@ from fx_assets.specs import FeedSpec
 
 if TYPE_CHECKING:
     from fx_assets.assets.automation import AssetJob
-    from fx_assets.monitoring.profile import FeedProfile
+    from fx_assets.profiling.profile import FeedProfile
 
 FOLDER = "monitoring"
 
@@ -35,10 +35,10 @@ def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
     def profile(
         context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
     ) -> dg.MaterializeResult:
-        from fx_assets.monitoring.profile import READ_COLUMNS
-        from fx_assets.monitoring.profile import profile as describe
-        from fx_assets.monitoring.profile_page import page
-        from fx_assets.monitoring.profile_run import log_profile
+        from fx_assets.profiling.mlflow_run import log_profile
+        from fx_assets.profiling.page import page
+        from fx_assets.profiling.profile import READ_COLUMNS
+        from fx_assets.profiling.profile import profile as describe
 
         store = lake.open()
         raw = store.bars_of(spec.name)[READ_COLUMNS]
@@ -60,8 +60,8 @@ def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
 
 def profile_metadata(found: "FeedProfile") -> dict[str, Any]:
     """Figures that Dagster plots over time, and the summary as a table."""
-    from fx_assets.monitoring.profile_page import summary
-    from fx_assets.monitoring.profile_run import figures
+    from fx_assets.profiling.mlflow_run import figures
+    from fx_assets.profiling.page import summary
 
     shown = ("missing", "unexpected", "revised", "longest_gap", "annual_volatility", "zero_share")
     numbers = figures(found)

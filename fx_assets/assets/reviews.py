@@ -10,12 +10,12 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.automation import AssetJob
-from fx_assets.assets.due import features_are_behind
 from fx_assets.assets.runs import IN_PROGRESS, in_progress, sensor_status
-from fx_assets.registry.series_tables import SeriesTables
 from fx_assets.resources import LakeResource
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.due import features_are_behind
 from fx_assets.tables import DECISIONS, DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
 
 if TYPE_CHECKING:

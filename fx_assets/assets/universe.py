@@ -8,7 +8,6 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import content_version, image, markdown_table
-from fx_assets.assets.due import longest_pause
 from fx_assets.assets.universe_prices import (
     build_instruments,
     build_prices,
@@ -17,6 +16,7 @@ from fx_assets.assets.universe_prices import (
 )
 from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.due import longest_pause
 
 TABLE = "universe"
 GRACE = timedelta(hours=2)
@@ -141,7 +141,7 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
     )
     def skill(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe_skill import SKILL_COLUMNS, best_candidates, skill_table
-        from fx_assets.registry.universe_figure import skill_figure
+        from fx_assets.presentation.universe_figure import skill_figure
 
         store = lake.open()
         rows = store.read("backtest", spec.name, columns=SKILL_COLUMNS)
@@ -191,7 +191,7 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.evaluation.universe_newest import NEWEST_KEY, newest_predictions
+        from fx_assets.stages.universe_newest import NEWEST_KEY, newest_predictions
 
         store, now = lake.open(), clock.now()
         prices = store.read("prices", spec.name)

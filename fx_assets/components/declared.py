@@ -65,9 +65,9 @@ def _mistakes_and_files(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterato
 
 def _columns_in_files(source: FilesSource) -> tuple[str, set[str]] | None:
     """The first file and what it has of a bar; ``None`` where that cannot be seen from here."""
-    from fx_assets.sources.files import open_files
-    from fx_assets.sources.files_access import read_files
-    from fx_assets.sources.files_questions import Asked
+    from fx_assets.sources.files.access import read_files
+    from fx_assets.sources.files.questions import Asked
+    from fx_assets.sources.files.source import open_files
 
     if "://" in source.path:
         return None

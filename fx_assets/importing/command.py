@@ -28,7 +28,7 @@ from fx_assets.importing.writing import (
     write,
 )
 from fx_assets.settings import Settings
-from fx_assets.sources.files_questions import Option, Question
+from fx_assets.sources.files.questions import Option, Question
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import Declared, load_declared
 

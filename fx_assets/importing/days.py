@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import DAY_CLOSES, calendar
-from fx_assets.sources.files import MAJORS
-from fx_assets.sources.files_questions import Option, Question
+from fx_assets.sources.files.questions import Option, Question
+from fx_assets.sources.files.source import MAJORS
 from fx_assets.specs import FeedSpec
 
 CANDIDATES: tuple[tuple[str, str | None], ...] = (

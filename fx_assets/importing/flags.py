@@ -14,7 +14,7 @@ import yaml
 from fx_assets.errors import SpecError
 
 if TYPE_CHECKING:
-    from fx_assets.sources.files_questions import Option
+    from fx_assets.sources.files.questions import Option
 
 TARGETS = ("volatility", "return", "direction")
 

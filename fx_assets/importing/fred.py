@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fx_assets.sources.files_inspect import Inspection
+from fx_assets.sources.files.inspect import Inspection
 
 SERIES: dict[str, str] = {
     "DEXUSEU": "EURUSD",

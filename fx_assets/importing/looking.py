@@ -20,14 +20,14 @@ from fx_assets.importing.fred import add_what_fred_means
 from fx_assets.quality import Finding, GateReport, inspect
 from fx_assets.settings import Settings
 from fx_assets.sources import Batch, fetch_bars, new_rows
-from fx_assets.sources.files_inspect import (
+from fx_assets.sources.files.inspect import (
     UNKNOWN,
     Inspection,
     inspect_files,
     instrument_of,
     with_settings,
 )
-from fx_assets.sources.files_questions import Asked, Option, Question
+from fx_assets.sources.files.questions import Asked, Option, Question
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from fx_assets.errors import SourceError
-from fx_assets.sources.files_access import WILDCARDS
+from fx_assets.sources.files.access import WILDCARDS
 
 _TABLES = (".csv", ".tsv", ".txt", ".prn", ".json", ".jsonl", ".parquet", ".feather", ".xlsx")
 _PACKED = (".gz", ".zip")

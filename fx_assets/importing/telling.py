@@ -9,8 +9,8 @@ import pandas as pd
 
 from fx_assets.importing.flags import flag_for, listed
 from fx_assets.importing.looking import Looked
-from fx_assets.sources.files_inspect import FileFound, Inspection
-from fx_assets.sources.files_questions import Question
+from fx_assets.sources.files.inspect import FileFound, Inspection
+from fx_assets.sources.files.questions import Question
 
 WIDTH, HEIGHT = 64, 8
 _SHOWN = ("open", "high", "low", "close", "volume", "market_cap")

@@ -6,6 +6,7 @@ a served one are the same computation.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -259,8 +260,6 @@ class Model(ABC, Generic[P]):
         metadata
             More to say about the model, such as its recipe.
         """
-        from fx_assets.models.onnx_export import describe
-
         self._check_fitted()
         named = bool(feature_columns) or not self.reads_features()
         columns = self.input_columns(feature_columns).names if named else ()
@@ -271,7 +270,18 @@ class Model(ABC, Generic[P]):
             )
         graph = self._graph()
         graph.clip(*LIMITS[self.target.kind])
-        return graph.to_bytes(describe(self, columns) | dict(metadata or {}))
+        return graph.to_bytes(self._described(columns) | dict(metadata or {}))
+
+    def _described(self, columns: Sequence[str]) -> dict[str, str]:
+        """What the graph's metadata say about the fitted model."""
+        return {
+            "family": self.family,
+            "target": self.target.kind,
+            "horizon": str(self.target.horizon),
+            "params": json.dumps(self.params, sort_keys=True),
+            "seed": str(self.seed),
+            "columns": json.dumps(list(columns)),
+        }
 
     def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:  # noqa: ARG002
         """How much each input counts, by name; None for families without such a notion."""

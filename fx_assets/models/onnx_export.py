@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
-
-from fx_assets.models.base import Model
 
 INPUT: Final = "inputs"
 OUTPUT: Final = "prediction"
@@ -155,15 +152,3 @@ class Graph:
         helper.set_model_props(model, dict(metadata))
         serialized: bytes = model.SerializeToString(deterministic=True)
         return serialized
-
-
-def describe(model: Model[Any], columns: Sequence[str]) -> dict[str, str]:
-    """What the graph's metadata say about a fitted model."""
-    return {
-        "family": model.family,
-        "target": model.target.kind,
-        "horizon": str(model.target.horizon),
-        "params": json.dumps(model.params, sort_keys=True),
-        "seed": str(model.seed),
-        "columns": json.dumps(list(columns)),
-    }

@@ -1,4 +1,4 @@
-"""Watching: freshness, drift, performance, alerts, explanations and the promotion ledger.
+"""Watching: freshness, drift and live performance.
 
 Numbers and verdicts as plain records; what acts on them lives above. Nothing here imports Evidently
 or SciPy before it is needed.

@@ -30,7 +30,7 @@ from fx_assets.monitoring.windows import (
 from fx_assets.specs.base import Spec
 
 if TYPE_CHECKING:
-    from fx_assets.registry.bundle_records import Blobs
+    from fx_assets.bundles.records import Blobs
 
 BARS_A_YEAR = 252
 """Of a daily feed of working days."""

@@ -38,7 +38,7 @@ from fx_assets.specs.base import Spec
 from fx_assets.specs.watching import DriftRule
 
 if TYPE_CHECKING:
-    from fx_assets.registry.bundle_records import Blobs
+    from fx_assets.bundles.records import Blobs
 
 Verdict = Literal["quiet", "drift", "broken", "not_enough_data"]
 Part = Literal["feature", "prediction", "target"]

@@ -7,10 +7,7 @@ their thresholds, and judges them by our thresholds; its default tests are run o
 
 from __future__ import annotations
 
-import gc
 import html
-import os
-import sys
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ import numpy as np
 
 from fx_assets.monitoring.drift import ColumnDrift, DriftReport, StockVerdict
 from fx_assets.monitoring.monitored import reference_and_current
+from fx_assets.presentation.evidently import MAP_SERVER, STYLE, import_evidently
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,13 +25,6 @@ if TYPE_CHECKING:
 
 DRAWN_COLUMNS = 8
 """Columns that are drawn; each takes about 50 ms and 15 kB."""
-_MAP_SERVER = "https://cdn.plot.ly/"
-_STYLE = (
-    "<style>.fx{font:14px/1.5 system-ui,sans-serif;margin:24px;max-width:960px}"
-    ".fx table{border-collapse:collapse}.fx td,.fx th{padding:2px 12px;text-align:right;"
-    "border-bottom:1px solid #ddd}.fx td:first-child,.fx th:first-child{text-align:left}"
-    ".fx .yes{color:#b00020;font-weight:600}</style>"
-)
 
 
 @dataclass(frozen=True)
@@ -63,28 +54,11 @@ def evidently_report(
     samples = {c.column: _samples(c, reference, monitored) for c in report.columns}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        _import_evidently()
+        import_evidently()
         judged = report.with_stock({name: _stock(*pair) for name, pair in samples.items()})
         nearest = sorted(judged.columns, key=lambda c: -c.severity)
         drawn = _evidently_html(nearest[:DRAWN_COLUMNS], samples)
     return EvidentlyReport(_page(judged, drawn), judged)
-
-
-def _import_evidently() -> None:
-    """Import it once, with telemetry off; its package has no part that comes without the others.
-
-    Its 2,500 modules stay: looking for garbage among them meanwhile takes a fifth of the time.
-    """
-    os.environ["DO_NOT_TRACK"] = "1"
-    if "evidently.metrics" in sys.modules:
-        return
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        import evidently.metrics  # noqa: F401
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _samples(
@@ -146,7 +120,7 @@ def _page(report: DriftReport, evidently: str) -> bytes:
     if not evidently:
         return f"<!doctype html><html><body>{head}</body></html>".encode()
     # Plotly names its map server although nothing here draws maps: no page of ours names a CDN.
-    evidently = evidently.replace(_MAP_SERVER, "")
+    evidently = evidently.replace(MAP_SERVER, "")
     start = evidently.index("<body>") + len("<body>")
     return (evidently[:start] + head + evidently[start:]).encode()
 
@@ -168,7 +142,7 @@ def _summary(report: DriftReport) -> str:
         else ""
     )
     return (
-        f"{_STYLE}<div class='fx'><h1>Drift of {html.escape(report.forecast)}</h1>"
+        f"{STYLE}<div class='fx'><h1>Drift of {html.escape(report.forecast)}</h1>"
         f"<p><b>{html.escape(report.verdict)}</b>: {html.escape(report.sentence)}</p>"
         f"<ul>{faults}</ul><p>The newest {report.window} rows up to that of "
         f"{report.as_of:%Y-%m-%d %H:%M} UTC against {report.reference_rows:,} training rows, in "

@@ -1,0 +1,1 @@
+"""MLflow: runs, experiments, registered models and their aliases."""

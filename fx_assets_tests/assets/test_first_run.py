@@ -8,9 +8,9 @@ import dagster as dg
 import pandas as pd
 import pytest
 
+from fx_assets.bundles.bundle import load
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.folds import folds
-from fx_assets.registry.bundle import load
 from fx_assets.resources import resources
 from fx_assets.tables import CATALOGUE
 from fx_assets_tests.assets.conftest import TODAY, Started

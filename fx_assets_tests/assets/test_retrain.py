@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fx_assets.bundles.bundle import load
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import load
 from fx_assets_tests import worlds
 from fx_assets_tests.platform import (
     Platform,

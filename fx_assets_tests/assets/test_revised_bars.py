@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_assets.assets.due import days_to_predict
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.lake import Lake, as_known_at
-from fx_assets.registry.issue import issue_days
 from fx_assets.sources import new_rows
+from fx_assets.stages.due import days_to_predict
+from fx_assets.stages.issue import issue_days
 from fx_assets_tests.assets.conftest import TODAY, Started
 from fx_assets_tests.assets.test_readings import declared, ingest, write
 from fx_assets_tests.platform import Platform, evening, failures, feed_spec, forecast_spec

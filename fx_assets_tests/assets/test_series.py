@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 from fx_assets import clock
-from fx_assets.assets.due import days_to_predict, retrain_reason
 from fx_assets.assets.reviews import newest_alarm
-from fx_assets.assets.watch import look_at
+from fx_assets.bundles.bundle import champion_ref, load
 from fx_assets.errors import NoChampionError, RegistryError
-from fx_assets.registry.bundle import champion_ref, load
-from fx_assets.registry.candidate import load_draft
-from fx_assets.registry.champion import read_decisions
-from fx_assets.registry.series_tables import SeriesTables
-from fx_assets.registry.wording import latest_row
+from fx_assets.presentation.wording import latest_row
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.candidate import load_draft
+from fx_assets.stages.champion import read_decisions
+from fx_assets.stages.due import days_to_predict, retrain_reason
+from fx_assets.stages.look import look_at
 from fx_assets.tables import (
     BACKTEST,
     DECISIONS,

@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 
 from fx_assets import clock
-from fx_assets.assets.due import retrain_reason
+from fx_assets.bundles.bundle import load
 from fx_assets.calendars import calendar
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
-from fx_assets.registry.acknowledgements import acknowledge, read_acknowledgements
-from fx_assets.registry.bundle import load
-from fx_assets.registry.champion import read_decisions
-from fx_assets.registry.wording import latest_row, sentence
+from fx_assets.presentation.wording import latest_row, sentence
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
+from fx_assets.stages.champion import read_decisions
+from fx_assets.stages.due import retrain_reason
 from fx_assets_tests.platform import Platform, failed_checks, failures, forecast_spec
 
 MARKET = calendar("24x5|1d||0")

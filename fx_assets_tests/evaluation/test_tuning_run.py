@@ -12,10 +12,10 @@ import pytest
 
 from fx_assets.evaluation.folds import folds
 from fx_assets.lake import Lake
-from fx_assets.registry.candidate import Trial, load_draft, try_candidate
-from fx_assets.registry.mlflow_registry import ModelRegistry
-from fx_assets.registry.series_tables import SeriesTables
+from fx_assets.registry.runs import ModelRegistry
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
+from fx_assets.stages.candidate import Trial, load_draft, try_candidate
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 from fx_assets_tests.platform import feed_spec
 

@@ -17,11 +17,11 @@ from scipy.stats import binomtest
 
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.losses import loss_for
-from fx_assets.registry.champion import read_decisions
 from fx_assets.settings import PACKAGED_DECLARATIONS, Settings
 from fx_assets.sources import Wanted, fetch_bars
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import load_declared
+from fx_assets.stages.champion import read_decisions
 from fx_assets_tests.exchanges import Exchange
 from fx_assets_tests.platform import Platform, failed_checks, failures
 

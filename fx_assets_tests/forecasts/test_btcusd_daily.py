@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fx_assets.registry.bundle import load
+from fx_assets.bundles.bundle import load
 from fx_assets_tests import vendors
 from fx_assets_tests.forecasts.systems import (
     assert_honest,

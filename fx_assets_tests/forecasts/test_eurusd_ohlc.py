@@ -24,7 +24,7 @@ from fx_assets_tests.forecasts.systems import (
     simulated,
 )
 from fx_assets_tests.platform import Platform, failed_checks, failures, metadata
-from fx_assets_tests.sources.files_world import yahoo
+from fx_assets_tests.sources.files.world import yahoo
 from fx_assets_tests.vendors import KEYS, VendorServer
 
 KEY = "FX_ASSETS_TWELVE_DATA_KEY"

@@ -22,8 +22,8 @@ from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
 from fx_assets.specs.files import Declared
 from fx_assets_tests.importing.exports import EXPORTS, Export, made, soiled
-from fx_assets_tests.sources import files_world as world
-from fx_assets_tests.sources.files_world import bars_of, feed_of, same
+from fx_assets_tests.sources.files import world
+from fx_assets_tests.sources.files.world import bars_of, feed_of, same
 
 BY_NAME = {export.name: export for export in EXPORTS}
 Import = Callable[..., int]

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fx_assets.registry.bundle import load
-from fx_assets.registry.issue import issue_days
+from fx_assets.bundles.bundle import load
 from fx_assets.sources.ecb import forget
 from fx_assets.specs.files import load_declared
+from fx_assets.stages.issue import issue_days
+from fx_assets_tests.alerting.receivers import Receiver, receiving
 from fx_assets_tests.loop import world
 from fx_assets_tests.loop.live import Clock, daemon
-from fx_assets_tests.monitoring.receivers import Receiver, receiving
 from fx_assets_tests.platform import TARGET, Platform, ecb_zip, evening, failures, metadata
 from fx_assets_tests.serving.server_process import Running, serving
 from fx_assets_tests.sources.ecb_server import EcbServer, ok, running, status

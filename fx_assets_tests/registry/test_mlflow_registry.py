@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 
 from fx_assets.errors import RegistryError
-from fx_assets.registry.mlflow_registry import ModelRegistry
 from fx_assets.registry.records import LoggedModel
-from fx_assets_tests.registry.conftest import COLUMNS, DATASET, ROWS, WEIGHTS, candidate
+from fx_assets.registry.runs import ModelRegistry
+from fx_assets_tests.bundles.samples import COLUMNS, DATASET, ROWS, WEIGHTS, candidate
 
 FORECAST = "eurusd_direction"
 
@@ -328,7 +328,7 @@ def test_creation_times_are_utc(registry: ModelRegistry) -> None:
 
 def test_importing_the_registry_imports_no_mlflow() -> None:
     code = (
-        "import sys; import fx_assets.registry, fx_assets.registry.mlflow_registry; "
+        "import sys; import fx_assets.registry, fx_assets.registry.runs; "
         "print([m for m in ('mlflow', 'dagster', 'onnxruntime') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

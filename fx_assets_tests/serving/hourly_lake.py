@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import Bundle, Golden, point_to, store_bundle
-from fx_assets.registry.issue import issue_days
-from fx_assets.registry.series_tables import SeriesTables
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
+from fx_assets.stages.issue import issue_days
 from fx_assets.tables import BACKTEST, DECISIONS, FEATURES, OUTCOMES, PREDICTIONS
-from fx_assets_tests.registry.conftest import linear_graph
+from fx_assets_tests.bundles.samples import linear_graph
 from fx_assets_tests.serving import small_lake
 
 FEED = FeedSpec.model_validate(

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
 from fx_assets.features import feature_set
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
-from fx_assets.registry.issue import issue_days
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
-from fx_assets_tests.registry.conftest import linear_graph
+from fx_assets.stages.issue import issue_days
+from fx_assets_tests.bundles.samples import linear_graph
 
 TARGET = calendar("target")
 FEED = FeedSpec.model_validate({"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}})

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fx_assets.bundles.bundle import point_to, publish, store_bundle
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import point_to, publish, store_bundle
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import Running, serving, until
 

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
 from fx_assets.calendars import Calendar
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import Bundle, Golden, point_to, store_bundle
-from fx_assets.registry.issue import issue_days
-from fx_assets.registry.wording import latest_row, target_text
+from fx_assets.presentation.wording import latest_row, target_text
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
-from fx_assets_tests.registry.conftest import linear_graph
+from fx_assets.stages.issue import issue_days
+from fx_assets_tests.bundles.samples import linear_graph
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import serving, until
 from serving.client import tables

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fx_assets.registry.bundle import Bundle, point_to, store_bundle
+from fx_assets.bundles.bundle import Bundle, point_to, store_bundle
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets_tests.serving import small_lake

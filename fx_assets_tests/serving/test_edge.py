@@ -22,7 +22,7 @@ import pytest
 from benchmarks import fuzz_serving as fuzz
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import Running, serving, until
-from serving.security import new_key
+from serving.http.security import new_key
 
 FORECAST = "/v1/forecasts/direction"
 ORIGIN = "https://desk.example"

@@ -10,7 +10,11 @@ import pytest
 
 @pytest.mark.parametrize(
     "begins",
-    ["serving.worker:create_app", "serving.reader_process:prepare", "serving.trials:prepare"],
+    [
+        "serving.worker:create_app",
+        "serving.queries.process:prepare",
+        "serving.state.trials:prepare",
+    ],
 )
 def test_a_process_of_the_server_needs_neither_pandas_nor_training_libraries(begins: str) -> None:
     module, _, function = begins.partition(":")

@@ -68,7 +68,7 @@ def test_the_watch_of_the_pipe_alone_ends_a_child(tmp_path: Path) -> None:
         textwrap.dedent(
             """
             import ctypes, os
-            from serving.child import Child
+            from serving.processes.child import Child
 
             def without_the_kernel():
                 if hasattr(ctypes.CDLL(None), "prctl"):

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.bundles.bundle import load
+from fx_assets.explaining.explain import Explanation, explain, make_background
+from fx_assets.explaining.explanations import explanation_path, keep_explanation
 from fx_assets.lake import Lake
-from fx_assets.monitoring.explain import Explanation, explain, make_background
-from fx_assets.monitoring.explanations import explanation_path, keep_explanation
-from fx_assets.registry.bundle import load
-from fx_assets.registry.issue import issue_days
+from fx_assets.stages.issue import issue_days
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import Running, serving
 from fx_assets_tests.serving.test_champions import until

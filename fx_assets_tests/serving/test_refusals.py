@@ -125,7 +125,7 @@ def test_schemathesis_finds_nothing_in_the_openapi_document(
 def test_keys_scopes_and_limits_are_kept_and_no_key_is_logged(
     lake_root: Path, tmp_path: Path
 ) -> None:
-    from serving.security import new_key
+    from serving.http.security import new_key
 
     reader, reader_entry = new_key("reader", "read")
     _, other = new_key("other", "predict")

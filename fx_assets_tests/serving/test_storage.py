@@ -11,9 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from fx_assets import clock
-from fx_assets.lake import Lake
-from fx_assets.registry.bundle import Bundle, point_to, publish
-from fx_assets.registry.bundle_records import (
+from fx_assets.bundles.bundle import Bundle, point_to, publish
+from fx_assets.bundles.records import (
     FileFacts,
     Manifest,
     Pointer,
@@ -22,6 +21,7 @@ from fx_assets.registry.bundle_records import (
     sha256,
     to_json,
 )
+from fx_assets.lake import Lake
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import serving, until
 

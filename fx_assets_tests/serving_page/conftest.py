@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 from fx_assets_tests.serving_page.lake import ISSUED, NOW, build_lake
-from serving.security import new_key
+from serving.http.security import new_key
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -14,13 +14,13 @@ from fx_assets import clock
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
-from fx_assets.registry.candidate import try_candidate
-from fx_assets.registry.champion import decide_champion
-from fx_assets.registry.issue import issue_days
-from fx_assets.registry.mlflow_registry import ModelRegistry
 from fx_assets.registry.records import LoggedModel, RegisteredVersion
+from fx_assets.registry.runs import ModelRegistry
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.stages.candidate import try_candidate
+from fx_assets.stages.champion import decide_champion
+from fx_assets.stages.issue import issue_days
 from fx_assets_tests import worlds
 
 TARGET = worlds.TARGET

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fx_assets_tests.serving_page.conftest import Site
-from serving.page import FOLDER, read_assets
+from serving.routes.page import FOLDER, read_assets
 
 
 def test_the_policy_allows_nothing_from_elsewhere_and_nothing_inline(site: Site) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 import pytest
 
-from fx_assets.monitoring.channels import AlertSettings
+from fx_assets.alerting.channels import AlertSettings
 from fx_assets.settings import PACKAGED_DECLARATIONS, Settings
 from fx_assets.specs.files import load_declared
 from fx_assets_tests.specs.test_docs import DOCS, PAGES, ROOT, name, text

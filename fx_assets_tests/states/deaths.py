@@ -11,7 +11,7 @@ import pytest
 from fx_assets.lake import views
 from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.delta import DeltaStore
-from fx_assets.registry.mlflow_registry import ModelRegistry
+from fx_assets.registry.runs import ModelRegistry
 
 
 class DeathError(BaseException):

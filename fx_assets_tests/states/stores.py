@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from fx_assets.bundles.bundle import champion_ref, load
+from fx_assets.bundles.copies import copies_of, damage
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import champion_ref, load
-from fx_assets.registry.bundle_copies import copies_of, damage
 from fx_assets_tests.homes import Home
 
 FORECAST = "up"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from fx_assets.bundles.bundle import champion_ref, load, point_to, store_bundle
+from fx_assets.bundles.copies import damage, graph_path, keep_copies, restore
+from fx_assets.bundles.records import MODEL_FILE
 from fx_assets.errors import RegistryError
 from fx_assets.lake import Lake
-from fx_assets.registry.bundle import champion_ref, load, point_to, store_bundle
-from fx_assets.registry.bundle_copies import damage, graph_path, keep_copies, restore
-from fx_assets.registry.bundle_records import MODEL_FILE
-from fx_assets_tests.registry.conftest import WEIGHTS, champion
+from fx_assets_tests.bundles.samples import WEIGHTS, champion
 
 FORECAST = "eurusd_direction"
 FILES = ("model.onnx", "golden.json", "manifest.json")

@@ -7,8 +7,8 @@ import pytest
 
 from fx_assets.evaluation.universe import CACHE_COLUMNS, current_rows, walk_universe
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_newest import newest_predictions
 from fx_assets.evaluation.universe_skill import skill_table
+from fx_assets.stages.universe_newest import newest_predictions
 from fx_assets_tests.universe.helpers import moment, prices_of, universe, walk
 
 SPEC = universe(targets=[{"kind": "volatility", "candidates": ["ewma", "log_har"]}], workers=1)

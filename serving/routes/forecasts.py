@@ -9,18 +9,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.tables import DECISIONS, DRIFT, SCORES
-from serving import metrics
-from serving.answers import Raw, json_answer, json_bytes
-from serving.cards import model_card
-from serving.conditional import conditional, matches
-from serving.openapi import described
-from serving.reading import sources
+from serving.http.openapi import described
+from serving.http.responses import Raw, json_answer, json_bytes
+from serving.http.shortcuts import Headers
+from serving.queries.reader import sources
+from serving.routes.caching import conditional, matches
 from serving.routes.parameters import IsoDate, Name
 from serving.routes.reasons import in_force
 from serving.schemas import Forecast, ForecastList, ForecastSummary, ModelCard, Status
-from serving.server import Server
-from serving.service import Service
-from serving.shortcuts import Headers
+from serving.state import metrics
+from serving.state.cards import model_card
+from serving.state.server import Server
+from serving.state.service import Service
 
 TAGS: list[str | Enum] = ["forecasts"]
 
@@ -94,7 +94,7 @@ def add(routes: APIRouter, server: Server) -> None:
         decisions, measures = await server.tables.derive(
             forecast,
             sources(forecast, DECISIONS, SCORES),
-            "serving.measures:records",
+            "serving.queries.measures:records",
             service.champion.manifest,
         )
         card = model_card(service, decisions, measures)
@@ -110,7 +110,10 @@ def add(routes: APIRouter, server: Server) -> None:
     async def status(forecast: Name) -> Raw:
         service = server.store.get(forecast)
         drift, measured = await server.tables.derive(
-            forecast, sources(forecast, DRIFT), "serving.newest:drift", service.champion.manifest
+            forecast,
+            sources(forecast, DRIFT),
+            "serving.queries.newest:drift",
+            service.champion.manifest,
         )
         answer = Status(
             forecast=forecast,

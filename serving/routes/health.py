@@ -7,11 +7,11 @@ from typing import Literal
 
 from fastapi import APIRouter, Response
 
-from serving import metrics
-from serving.answers import Raw, json_answer
-from serving.openapi import described
+from serving.http import metrics
+from serving.http.openapi import described
+from serving.http.responses import Raw, json_answer
 from serving.schemas import ForecastHealth, Live, Ready
-from serving.server import Server
+from serving.state.server import Server
 
 _STARTING = "The first look at the lake has not ended yet."
 NO_STORE = {"cache-control": "no-store"}

@@ -14,18 +14,18 @@ import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 from msgspec import Meta, Struct, field
 
-from serving.answers import Raw, json_answer
-from serving.bodies import Body, require_batch
-from serving.champions import Champion
-from serving.gate import LARGE
-from serving.openapi import described
-from serving.predicting import from_inputs, need_data
-from serving.problems import Problem, shortened
+from serving.http.bodies import Body, require_batch
+from serving.http.middleware import LARGE
+from serving.http.openapi import described
+from serving.http.problems import Problem, shortened
+from serving.http.responses import Raw, json_answer
+from serving.http.shortcuts import Headers, content_type
 from serving.routes.health import NO_STORE, readiness
 from serving.routes.parameters import Name
-from serving.server import Server
-from serving.service import Service
-from serving.shortcuts import Headers, content_type
+from serving.state.champions import Champion
+from serving.state.predicting import from_inputs, need_data
+from serving.state.server import Server
+from serving.state.service import Service
 
 WHOLE = "inputs"
 Version = Annotated[str, Path(pattern=r"^[0-9]{1,9}$", description="Number of a bundle.")]

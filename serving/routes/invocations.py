@@ -12,17 +12,17 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from msgspec import Meta, Struct
 
-from serving.answers import Raw, json_answer
-from serving.bodies import Body, require_batch
-from serving.champions import Champion
-from serving.gate import LARGE
-from serving.openapi import described
-from serving.predicting import from_inputs, need_data
-from serving.problems import Problem, shortened
+from serving.http.bodies import Body, require_batch
+from serving.http.middleware import LARGE
+from serving.http.openapi import described
+from serving.http.problems import Problem, shortened
+from serving.http.responses import Raw, json_answer
+from serving.http.shortcuts import Headers, content_type
 from serving.routes.health import NO_STORE
 from serving.routes.parameters import Name
-from serving.server import Server
-from serving.shortcuts import Headers, content_type
+from serving.state.champions import Champion
+from serving.state.predicting import from_inputs, need_data
+from serving.state.server import Server
 
 CSV = "text/csv"
 BODIES: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import BeforeValidator
 
-from serving.openapi import NAME
+from serving.http.openapi import NAME
 
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 

@@ -6,14 +6,14 @@ from enum import Enum
 
 from fastapi import APIRouter, Request, Response
 
-from serving.answers import Raw, json_bytes
-from serving.bodies import Body, require_batch
-from serving.openapi import described
-from serving.predicting import from_bars, from_features, need_data
+from serving.http.bodies import Body, require_batch
+from serving.http.openapi import described
+from serving.http.responses import Raw, json_bytes
+from serving.http.shortcuts import Handler, Headers, content_type
 from serving.routes.parameters import Name
 from serving.schemas import Bars, BarSeries, FeatureRows, Features, Forecast, Forecasts
-from serving.server import Server
-from serving.shortcuts import Handler, Headers, content_type
+from serving.state.predicting import from_bars, from_features, need_data
+from serving.state.server import Server
 
 PROBLEMS = (404, 409, 413, 415, 422, 503)
 

@@ -10,18 +10,18 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from fx_assets.monitoring.explanations import explanation_path
+from fx_assets.explaining.explanations import explanation_path
 from fx_assets.tables import DECISIONS, PREDICTIONS, SERIES_COLUMN
-from serving.answers import Raw
-from serving.conditional import conditional
-from serving.openapi import described
-from serving.problems import Problem
-from serving.reading import sources
+from serving.http.openapi import described
+from serving.http.problems import Problem
+from serving.http.responses import Raw
+from serving.queries.reader import sources
+from serving.queries.windows import microseconds
+from serving.routes.caching import conditional
 from serving.routes.parameters import IsoDate, Name
 from serving.schemas import Champions, Explanation
-from serving.server import Server
-from serving.service import Service
-from serving.windows import microseconds
+from serving.state.server import Server
+from serving.state.service import Service
 
 TAGS: list[str | Enum] = ["reasons"]
 _decode = msgspec.json.Decoder(Explanation).decode
@@ -76,7 +76,7 @@ def add(routes: APIRouter, server: Server) -> None:
         reigns = await server.tables.derive(
             forecast,
             sources(forecast, DECISIONS),
-            "serving.reasons:reigns",
+            "serving.queries.decisions:reigns",
             service.champion.manifest,
         )
         return conditional(request, server, service, Champions(forecast, reigns))
@@ -94,7 +94,7 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
     row, first = await server.tables.derive(
         forecast,
         sources(forecast, PREDICTIONS),
-        "serving.newest:row_at",
+        "serving.queries.newest:row_at",
         manifest,
         microseconds(end),
     )

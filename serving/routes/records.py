@@ -9,17 +9,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES, SCORES
-from serving.answers import Raw, json_bytes, spliced
-from serving.conditional import conditional
-from serving.forms import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
-from serving.openapi import described
-from serving.problems import Problem
-from serving.reading import sources
+from serving.http.openapi import described
+from serving.http.problems import Problem
+from serving.http.responses import Raw, json_bytes, spliced
+from serving.queries.formats import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
+from serving.queries.reader import sources
+from serving.queries.windows import Window
+from serving.routes.caching import conditional
 from serving.routes.parameters import Before, Format, From, Limit, Name, To, as_utc
 from serving.schemas import History, Performance, Prices
-from serving.server import Server
-from serving.service import Service
-from serving.windows import Window
+from serving.state.server import Server
+from serving.state.service import Service
 
 FILES = {
     CSV: {"schema": {"type": "string"}},
@@ -61,7 +61,7 @@ def add(routes: APIRouter, server: Server) -> None:
         page = await server.tables.derive(
             forecast,
             sources(forecast, *read),
-            "serving.history:history_page",
+            "serving.queries.history:history_page",
             service.champion.manifest,
             mode,
             window,
@@ -98,7 +98,7 @@ def add(routes: APIRouter, server: Server) -> None:
         answer = await server.tables.derive(
             forecast,
             sources(forecast, BACKTEST, OUTCOMES, SCORES),
-            "serving.performance:performance",
+            "serving.queries.performance:performance",
             service.champion.manifest,
             service.champion.ref,
             window,
@@ -130,7 +130,7 @@ def add(routes: APIRouter, server: Server) -> None:
         page = await server.tables.derive(
             forecast,
             [(FEATURES.name, forecast), (PRICES.name, service.feed)],
-            "serving.history:price_page",
+            "serving.queries.history:price_page",
             service.champion.manifest,
             features,
             window,

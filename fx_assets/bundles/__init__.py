@@ -1,0 +1,1 @@
+"""A champion as files: the bundle, its pointer, and what answers from it."""

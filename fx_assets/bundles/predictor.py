@@ -1,0 +1,77 @@
+"""What a champion says of the newest bar: one function for issued and for served predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fx_assets.bundles.records import LoadedBundle
+from fx_assets.evaluation.intervals import IntervalModel, newest_volatility
+from fx_assets.evaluation.losses import baseline_forecast
+from fx_assets.models.base import InputSpec, input_matrix
+from fx_assets.specs.forecast import TargetSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A prediction with its interval and what the baseline says, in units of the target."""
+
+    prediction: float
+    lower: float
+    upper: float
+    baseline: float
+    inputs: NDArray[np.float64]
+    """(1, p) what the model read."""
+
+
+class Predictor:
+    """A loaded bundle, ready to predict; safe to share between threads.
+
+    Needs neither pandas nor the family's training code: the manifest says which columns are read.
+    """
+
+    def __init__(self, bundle: LoadedBundle) -> None:
+        self.bundle = bundle
+        self.manifest = bundle.manifest
+        self.target = TargetSpec(kind=self.manifest.target, horizon=self.manifest.horizon)
+        self.inputs = InputSpec(self.manifest.columns, self.manifest.window)
+        self.intervals = IntervalModel.model_validate(self.manifest.intervals)
+
+    def newest(self, frame: Mapping[str, ArrayLike] | pd.DataFrame) -> Predicted:
+        """The prediction of the last row.
+
+        Parameters
+        ----------
+        frame
+            A labelled frame, or a mapping of its columns: those that the model reads,
+            ``log_return`` and ``baseline_mean``.
+        """
+        reach = max(self.inputs.window, 1)
+        rows = {name: np.asarray(frame[name])[-reach:] for name in self.inputs.columns}
+        inputs = np.ascontiguousarray(input_matrix(rows, self.inputs)[-1:])
+        volatility = newest_volatility(frame["log_return"])
+        mean = np.asarray(frame["baseline_mean"])[-1]
+        return self.predict(inputs, volatility=volatility, baseline_mean=float(mean))[0]
+
+    def predict(
+        self, inputs: NDArray[np.float64], *, volatility: float, baseline_mean: float
+    ) -> list[Predicted]:
+        """Predictions of an (n, p) matrix of inputs, which share volatility and baseline.
+
+        Each interval holds its own prediction: one that lies beyond everything that was said out of
+        sample, or beyond what such words stood for, widens the interval up to itself.
+        """
+        baseline = float(baseline_forecast(self.target, baseline_mean))
+        out = []
+        for row, value in enumerate(self.bundle.predict(inputs).tolist()):
+            lower, upper = self.intervals.interval(value, volatility)
+            bounds = min(lower, value), max(upper, value)
+            out.append(Predicted(value, *bounds, baseline, inputs[row : row + 1]))
+        return out

@@ -1,0 +1,1 @@
+"""What a feed's bars are like."""

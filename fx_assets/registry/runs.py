@@ -1,0 +1,268 @@
+"""Candidates as MLflow runs, champions as aliases of registered models."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fx_assets import clock
+from fx_assets.registry import candidate_run
+from fx_assets.registry.records import DatasetInfo, LoggedModel, RegisteredVersion
+from fx_assets.registry.session import MlflowSession
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+_CHAMPION_SINCE = "champion_since"
+
+
+class ModelRegistry:
+    """MLflow's experiments and model registry; one experiment and one model per forecast.
+
+    Threads may share an instance. MLflow is imported on first use.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        ``sqlite:///<absolute path>``, ``http(s)://...`` or another database URI.
+    artifact_root : str
+        URI below which new experiments keep their artifacts. A server with its own artifact
+        store is left to decide: pass an empty string.
+
+    Raises
+    ------
+    RegistryError
+        From any method, within seconds: what failed, where, and what to do. Credentials are left
+        out of messages.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
+        self.tracking_uri = tracking_uri
+        self.artifact_root = artifact_root.rstrip("/")
+        self._session = MlflowSession(tracking_uri, self.artifact_root)
+        self._lock = threading.Lock()
+        self._experiments: dict[str, str] = {}
+
+    @property
+    def shown_uri(self) -> str:
+        """The tracking URI without user and password."""
+        return self._session.shown_uri
+
+    def prepare(self) -> None:
+        """Create or upgrade a SQLite database, or see that a server or database answers.
+
+        Safe when several processes do it at once; every other method does it first.
+        """
+        self._session.client()
+
+    def experiment(self, forecast: str) -> str:
+        """The id of the forecast's experiment, which is created where it is missing."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._session.client()
+        with self._lock, self._session.errors(f"experiment {forecast}"):
+            if forecast not in self._experiments:
+                known = client.get_experiment_by_name(forecast)
+                root = f"{self.artifact_root}/{forecast}" if self.artifact_root else None
+                try:
+                    known = known or client.get_experiment(
+                        client.create_experiment(forecast, artifact_location=root)
+                    )
+                except MlflowException as error:
+                    # Another process was faster.
+                    known = client.get_experiment_by_name(forecast)
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS" or known is None:
+                        raise
+                self._experiments[forecast] = str(known.experiment_id)
+            return self._experiments[forecast]
+
+    def log_candidate(
+        self,
+        *,
+        forecast: str,
+        candidate_name: str,
+        recipe_hash: str,
+        params: Mapping[str, Any],
+        metrics: pd.DataFrame,
+        onnx: bytes,
+        input_columns: list[str],
+        example: np.ndarray[Any, Any],
+        dataset: DatasetInfo,
+        figures: Mapping[str, bytes] | None = None,
+        tags: Mapping[str, str] | None = None,
+        parent_run_id: str | None = None,
+        trials: pd.DataFrame | None = None,
+    ) -> LoggedModel:
+        """Log one candidate as one finished MLflow run.
+
+        Parameters
+        ----------
+        params : Mapping
+            Hyper-parameters; the recipe hash is added.
+        metrics : DataFrame
+            Columns ``metric, value, lower, upper, n, baseline_value``. They are logged as
+            ``brier``, ``brier.lower``, ``brier.upper``, ``brier.n`` and ``brier.baseline``; what
+            is not finite is left out.
+        onnx : bytes
+            The model: one input ``(n, p)``, one output.
+        input_columns : list of str
+            Names of the ``p`` input columns, in order.
+        example : ndarray of shape (rows, p)
+            Kept as the model's input example.
+        figures : Mapping
+            File name without suffix to PNG.
+        tags : Mapping
+            Further tags of run and model, such as ``dagster_run_id``.
+        parent_run_id : str, optional
+            The run below which this one is nested.
+        trials : DataFrame, optional
+            The trials of a tuning, one a row; logged as the table ``trials.json``.
+
+        Raises
+        ------
+        RegistryError
+            The run could not be completed; MLflow shows it as failed.
+        """
+        candidate = candidate_run.Candidate(
+            forecast=forecast,
+            name=candidate_name,
+            recipe_hash=recipe_hash,
+            params=params,
+            metrics=metrics,
+            onnx=onnx,
+            input_columns=input_columns,
+            example=example,
+            dataset=dataset,
+            figures=figures or {},
+            tags=tags or {},
+            parent_run_id=parent_run_id,
+            trials=trials,
+        )
+        experiment_id = self.experiment(forecast)
+        with self._session.errors(f"logging candidate {candidate_name} of {forecast}"):
+            return candidate_run.log(self._session.client(), experiment_id, candidate)
+
+    def register(
+        self, forecast: str, logged: LoggedModel, tags: Mapping[str, str] | None = None
+    ) -> int:
+        """The version number of a logged model; registering it again changes its tags only."""
+        from mlflow.exceptions import MlflowException
+
+        client = self._session.client()
+        with self._session.errors(f"registering a version of {forecast}"):
+            for known in client.search_model_versions(f"run_id='{logged.run_id}'"):
+                if known.name == forecast:
+                    for key, value in (tags or {}).items():
+                        client.set_model_version_tag(forecast, known.version, key, value)
+                    return int(known.version)
+            try:
+                client.create_registered_model(forecast)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            created = client.create_model_version(
+                forecast,
+                self._source(logged),
+                run_id=logged.run_id,
+                tags=dict(tags or {}),
+                model_id=logged.model_id,
+                await_creation_for=0,
+            )
+            return int(created.version)
+
+    def set_champion(self, forecast: str, version: int, reason: str = "") -> None:
+        """Point the alias ``champion`` at a version; the former champion is tagged as archived.
+
+        Setting the present champion again completes what an interrupted call left undone.
+
+        Parameters
+        ----------
+        reason : str
+            Why the former champion was replaced: the decision's sentence.
+        """
+        client = self._session.client()
+        now = clock.now().isoformat(timespec="seconds")
+        with self._session.errors(f"making version {version} the champion of {forecast}"):
+            tags = client.get_model_version(forecast, str(version)).tags
+            if _CHAMPION_SINCE not in tags or "archived" in tags:
+                client.set_model_version_tag(forecast, str(version), _CHAMPION_SINCE, now)
+            for key in ("archived", "archived_at", "archived_reason"):
+                if key in tags:
+                    client.delete_model_version_tag(forecast, str(version), key)
+            client.set_registered_model_alias(forecast, CHAMPION, str(version))
+            for other in self.versions(forecast):
+                if other.version == version:
+                    if CHALLENGER in other.aliases:
+                        client.delete_registered_model_alias(forecast, CHALLENGER)
+                elif _CHAMPION_SINCE in other.tags and not other.archived:
+                    gone = {"archived_at": now, "archived_reason": reason, "archived": "true"}
+                    for key, value in gone.items():
+                        client.set_model_version_tag(forecast, str(other.version), key, value)
+
+    def set_challenger(self, forecast: str, version: int | None) -> None:
+        """Point the alias ``challenger`` at a version, or remove it with ``None``."""
+        client = self._session.client()
+        with self._session.errors(f"making version {version} the challenger of {forecast}"):
+            if version is not None:
+                client.set_registered_model_alias(forecast, CHALLENGER, str(version))
+            elif any(CHALLENGER in known.aliases for known in self.versions(forecast)):
+                client.delete_registered_model_alias(forecast, CHALLENGER)
+
+    def champion(self, forecast: str) -> RegisteredVersion | None:
+        """The version that the alias ``champion`` points at, or None before the first."""
+        return next((v for v in self.versions(forecast) if CHAMPION in v.aliases), None)
+
+    def challenger(self, forecast: str) -> RegisteredVersion | None:
+        """The version that the alias ``challenger`` points at, if any."""
+        return next((v for v in self.versions(forecast) if CHALLENGER in v.aliases), None)
+
+    def versions(self, forecast: str) -> list[RegisteredVersion]:
+        """Every registered version, oldest first; empty for an unknown forecast."""
+        client = self._session.client()
+        found: list[RegisteredVersion] = []
+        token: str | None = None
+        with self._session.errors(f"listing the versions of {forecast}"):
+            aliases = self._aliases(forecast)
+            while aliases is not None:
+                page = client.search_model_versions(f"name='{forecast}'", 1000, page_token=token)
+                found += [_record(entry, aliases) for entry in page]
+                token = page.token
+                if not token:
+                    break
+        return sorted(found, key=lambda entry: entry.version)
+
+    def _source(self, logged: LoggedModel) -> str:
+        # A database store resolves models:/ through the process-wide tracking URI, which is not
+        # ours; a server accepts nothing else.
+        if self.tracking_uri.startswith("http"):
+            return logged.model_uri
+        model = self._session.client().get_logged_model(logged.model_id)
+        return str(model.artifact_location)
+
+    def _aliases(self, forecast: str) -> dict[str, str] | None:
+        # A search leaves the aliases out; the registered model has them.
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return dict(self._session.client().get_registered_model(forecast).aliases)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+
+def _record(entry: Any, aliases: Mapping[str, str]) -> RegisteredVersion:
+    return RegisteredVersion(
+        forecast=entry.name,
+        version=int(entry.version),
+        run_id=entry.run_id,
+        model_uri=f"models:/{entry.name}/{entry.version}",
+        created_at=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC),
+        aliases=tuple(sorted(a for a, v in aliases.items() if str(v) == str(entry.version))),
+        tags=dict(entry.tags),
+    )

@@ -1,0 +1,135 @@
+"""The tables of a forecast, as far as they are about what it is declared to be about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fx_assets import tables
+from fx_assets.bundles.records import pointer_path
+from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.series.rows import ASKED, About, Decided, SeriesRows
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.series import series_of
+from fx_assets.tables import SERIES_COLUMN, Table
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.lake.commits import Commit
+
+
+class SeriesTables:
+    """Reads and writes rows of one series; those of others are as if they were not there."""
+
+    def __init__(self, store: Lake, spec: ForecastSpec, feed: FeedSpec) -> None:
+        self.store, self.forecast = store, spec.name
+        self.series = series_of(spec, feed)
+        self.rows = SeriesRows(About.of(self.series), spec.name, store, self._decided_before)
+
+    def read(self, table: Table) -> pd.DataFrame:
+        """The rows of the series, those of before the column existed first; may be empty.
+
+        Each carries the series, the adopted ones too. An adopted row yields to one that carries the
+        series and is about the same thing. Without a table the frame has no columns.
+        """
+        found = self.store.read_or_empty(table.name, self.forecast)
+        if found.empty:
+            return found
+        if SERIES_COLUMN not in found:
+            return self._adopted(table, found)
+        own = found[found[SERIES_COLUMN] == self.series.id]
+        old = found[found[SERIES_COLUMN].isna()]
+        if old.empty:
+            return own.reset_index(drop=True)
+        adopted = self._adopted(table, old)
+        if table.newest and len(adopted) and len(own):
+            subject = list(table.subject)
+            told = pd.MultiIndex.from_frame(own[subject])
+            adopted = adopted[~pd.MultiIndex.from_frame(adopted[subject]).isin(told)]
+        return pd.concat([adopted, own], ignore_index=True)
+
+    def newest(self, table: Table) -> pd.DataFrame:
+        """Of rows about the same thing the newest, in the order of what they are about."""
+        found = self.read(table)
+        if found.empty:
+            return found
+        subject = [name for name in table.subject if name in found]
+        order = [name for name in table.newest if name in found]
+        ordered = found.sort_values(order, kind="stable", na_position="first") if order else found
+        kept = ordered.drop_duplicates(subject, keep="last")
+        return kept.sort_values(subject, kind="stable", ignore_index=True)
+
+    def insert(self, table: Table, rows: pd.DataFrame, run_id: str = "") -> Commit:
+        """Add the rows whose key is new, as rows of the series."""
+        return self.store.insert_new(
+            table.name, self.forecast, self.mark(rows), list(table.key), run_id=run_id
+        )
+
+    def mark(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows as rows of the series."""
+        others = rows.drop(columns=SERIES_COLUMN, errors="ignore")
+        marked = others.copy(deep=False)
+        marked.insert(0, SERIES_COLUMN, self.series.id)
+        return marked.astype({SERIES_COLUMN: "object"})
+
+    def unknown(self, table: Table, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows, marked, whose key no stored row of the series has, adopted ones included."""
+        marked, known = self.mark(rows), self.read(table)
+        if marked.empty or known.empty:
+            return marked
+        key = list(table.key)
+        there = marked[key].merge(known[key].drop_duplicates(), how="left", indicator="_there")
+        return marked[(there["_there"] == "left_only").to_numpy()].reset_index(drop=True)
+
+    def require(self, features: pd.DataFrame) -> None:
+        """Refuse a labelled frame of another series; one that does not say it is taken at its word.
+
+        Raises
+        ------
+        RegistryError
+            Its labels are not of what the forecast is about.
+        """
+        if SERIES_COLUMN not in features or (features[SERIES_COLUMN] == self.series.id).all():
+            return
+        raise RegistryError(
+            f"The features of {self.forecast} were made for another series than "
+            f"{self.series.sentence}.",
+            remedy=f"Materialize {self.forecast}/{tables.FEATURES.name} first, or run fx-assets "
+            f"run {self.forecast}.",
+        )
+
+    def in_service(self) -> bool:
+        """Whether the published champion is of this series; true where none can be read."""
+        try:
+            pointer = json.loads(self.store.read_blob(pointer_path(self.forecast)))
+            version = int(pointer["version"])
+        except (FxAssetsError, ValueError, KeyError):
+            return True
+        return self.rows.made_by(version)
+
+    def remember(self, now: datetime, run_id: str = "") -> None:
+        """Keep what the series is about, for people who meet its hash in a row."""
+        facts = self.series.model_dump()
+        row = pd.DataFrame([facts | {"first_seen": pd.Timestamp(now)}]).astype({"horizon": "int64"})
+        row["first_seen"] = row["first_seen"].dt.as_unit("us")
+        self.insert(tables.SERIES, row, run_id)
+
+    def _adopted(self, table: Table, old: pd.DataFrame) -> pd.DataFrame:
+        none = [None] * len(old)
+        asked = {n: old[n].tolist() if n in old else none for n in ASKED[table.name]}
+        mine = self.rows.adopts(table, asked)
+        return old[mine].assign(**{SERIES_COLUMN: self.series.id}).reset_index(drop=True)
+
+    def _decided_before(self) -> Sequence[Decided]:
+        ledger = self.store.read_or_empty(tables.DECISIONS.name, self.forecast)
+        if ledger.empty:
+            return []
+        if SERIES_COLUMN in ledger:
+            ledger = ledger[ledger[SERIES_COLUMN].isna()]
+        told = ledger.get("version", pd.Series(None, index=ledger.index))
+        versions = [None if pd.isna(v) else int(v) for v in told]
+        return list(zip(ledger["decided_at"].tolist(), versions, strict=True))

@@ -1,0 +1,1 @@
+"""What each step of the chain does, below the line of Dagster."""

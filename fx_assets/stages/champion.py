@@ -1,0 +1,385 @@
+"""Carries a decision out: judge the candidates, record the verdict, publish the champion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from fx_assets import models
+from fx_assets.bundles.bundle import (
+    Bundle,
+    ChampionFacts,
+    Golden,
+    point_to,
+    published_versions,
+    store_bundle,
+)
+from fx_assets.bundles.copies import keep_copies, restored
+from fx_assets.bundles.records import pointer_path
+from fx_assets.calendars import DAY, moment
+from fx_assets.errors import RegistryError
+from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, read_ledger
+from fx_assets.evaluation.evidence import Evidence
+from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
+from fx_assets.evaluation.promotion import decide
+from fx_assets.evaluation.suspicion import Cause
+from fx_assets.evaluation.walk_forward import previous_fits, walk_forward
+from fx_assets.features import feature_set
+from fx_assets.models.onnx_predict import OnnxModel
+from fx_assets.registry import links
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+from fx_assets.stages.acknowledgements import read_acknowledgements
+from fx_assets.stages.aliases import BUNDLE_TAG, name_aliases
+from fx_assets.stages.candidate import Draft, load_draft
+from fx_assets.stages.overrides import standing_overrides
+from fx_assets.tables import BACKTEST, DECISIONS, TRIALS
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.registry.runs import ModelRegistry
+
+FRESH_WITHIN_BARS = 5
+"""A champion is not refreshed from prices that lack more open days than these."""
+GOLDEN_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was decided now, the whole ledger, and the path of the model's page in MLflow."""
+
+    decisions: list[Decision]
+    ledger: list[Decision]
+    mlflow_path: str
+
+
+def read_decisions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> list[Decision]:
+    """The ledger of what the forecast is about, oldest first; empty before the first decision."""
+    return _ledger(SeriesTables(store, spec, feed))
+
+
+def _ledger(own: SeriesTables) -> list[Decision]:
+    table = own.read(DECISIONS)
+    return [] if table.empty else read_ledger(table)
+
+
+def decide_champion(
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    frame: pd.DataFrame,
+    *,
+    store: Lake,
+    registry: ModelRegistry,
+    run_id: str,
+    now: datetime,
+) -> Decided:
+    """Judge the drafts of all candidates on identical rows, and put the verdict into effect.
+
+    The bundle is written before the decision is recorded; copies, pointer and MLflow's aliases
+    follow. What a run that dies in between leaves undone, ``monitoring.reconcile`` does. Where the
+    champion's bundle is damaged beyond its copies, the same recipe is published anew.
+
+    Raises
+    ------
+    RegistryError
+        A candidate has not been tried, MLflow or the bundle store refused, or another process has
+        decided meanwhile.
+    """
+    with store.lock(f"decisions-{spec.name}"):
+        return _decide_champion(spec, feed, frame, store, registry, run_id, now)
+
+
+def _decide_champion(
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    frame: pd.DataFrame,
+    store: Lake,
+    registry: ModelRegistry,
+    run_id: str,
+    now: datetime,
+) -> Decided:
+    own = SeriesTables(store, spec, feed)
+    own.require(frame)
+    ledger = _ledger(own)
+    cut = folds(frame, spec)
+    cached, trials = own.read(BACKTEST), own.read(TRIALS)
+    evidence = [
+        _evidence(candidate, spec, frame, cut, cached, trials, ledger)
+        for candidate in spec.all_candidates
+    ]
+    data_as_of = frame["available_at"].max().to_pydatetime()
+    fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
+    lost = bool(ledger) and not restored(store, spec.name, int(ledger[-1].version or 0))
+    decisions = decide(
+        spec,
+        ledger,
+        evidence,
+        now,
+        data_as_of,
+        fresh,
+        frequency=feed.frequency,
+        series=own.series.id,
+        acknowledgements=read_acknowledgements(store, spec.name),
+        lost=lost,
+    )
+    decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
+    decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
+    decisions = with_overrides(decisions, standing_overrides(store, feed, now))
+    publisher = _Publisher(spec, feed, frame, own, registry, run_id)
+    decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
+    commit = own.insert(DECISIONS, ledger_table(decisions), run_id)
+    if commit.rows < len(decisions):
+        raise RegistryError(
+            f"Another process has decided about {spec.name} meanwhile.",
+            remedy="Run again; that decision counts, and this one was not recorded.",
+        )
+    latest = decisions[-1]
+    version = int(latest.version or 0)
+    for published in {int(decision.version or 0) for decision in decisions}:
+        keep_copies(store, spec.name, published)
+    point_to(store, spec.name, version)
+    name_aliases(own, registry, latest)
+    return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
+
+
+def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> list[Decision]:
+    """The decisions with the lowered checks that their bars failed, which their sentences name."""
+    if not failed:
+        return list(decisions)
+    told = failed_text(failed)
+    return [
+        decision.model_copy(
+            update={
+                "failed_checks": failed,
+                "sentence": f"{decision.sentence} {told[:1].upper()}{told[1:]}.",
+            }
+        )
+        for decision in decisions
+    ]
+
+
+def _explained(
+    decision: Decision,
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    frame: pd.DataFrame,
+    store: Lake,
+    ledger: Sequence[Decision],
+) -> Decision:
+    """A decision that suspects a candidate, with what the probes say of the first of them."""
+    if not decision.suspicions:
+        return decision
+    first, *others = decision.suspicions
+    known = _known_causes(first.recipe, ledger, decision.data_as_of, spec)
+    if known is None:
+        from fx_assets.evaluation.probes import likely_causes
+
+        prices = store.read("prices", feed.name)
+        bars = prices[prices["event_time"].isin(frame["event_time"])].reset_index(drop=True)
+        candidate = next(c for c in spec.all_candidates if c.name == first.candidate)
+        whole = len(bars) == len(frame)
+        known = likely_causes(candidate, spec, frame, bars, feed.market) if whole else ()
+    first = first.model_copy(update={"causes": known})
+    command = f"fx-assets acknowledge {spec.name} --candidate {first.candidate} --reason '...'"
+    return decision.model_copy(
+        update={
+            "suspicions": (first, *others),
+            "sentence": f"{decision.sentence} {first.explanation} If it is real: {command}",
+        }
+    )
+
+
+def _known_causes(
+    recipe: str, ledger: Sequence[Decision], data_as_of: datetime, spec: ForecastSpec
+) -> tuple[Cause, ...] | None:
+    """What the probes said of a recipe since the last look: they cost refits."""
+    since = data_as_of - timedelta(weeks=spec.promotion.look_every_weeks)
+    for decision in reversed(ledger):
+        if decision.data_as_of <= since:
+            return None
+        for found in decision.suspicions:
+            if found.recipe == recipe and found.causes:
+                return found.causes
+    return None
+
+
+def training_inputs(frame: pd.DataFrame, family: str) -> np.ndarray:
+    """(n, p) inputs of a frame's labelled rows, which a final fit is made of."""
+    matrix = models.model_inputs(frame, models.model_class(family), feature_columns(frame))
+    inputs: np.ndarray = matrix[labelled_rows(frame)]
+    return inputs
+
+
+def _evidence(
+    candidate: CandidateSpec,
+    spec: ForecastSpec,
+    frame: pd.DataFrame,
+    cut: list[Fold],
+    cached: pd.DataFrame,
+    trials: pd.DataFrame,
+    ledger: Sequence[Decision],
+) -> Evidence:
+    recipe = spec.recipe_hash(candidate)
+    backtest = walk_forward(candidate, spec, frame, cut, cached, trials=trials)
+    in_production = ledger and ledger[-1].recipe == recipe and candidate != spec.baseline
+    previous = (
+        previous_fits(candidate, spec, frame, cut, spec.promotion.refresh_rows, trials)
+        if in_production
+        else None
+    )
+    return Evidence(candidate.name, recipe, backtest.predictions, previous, backtest.trials)
+
+
+def _open_days_missing(feed: FeedSpec, data_as_of: datetime, now: datetime) -> int:
+    """Days with bars that were published after ``data_as_of`` and by ``now``."""
+    market = feed.market
+    closes = market.closes(market.day_of(data_as_of), market.day_of(now))
+    published = market.published(closes)
+    late = closes[(published > moment(data_as_of)) & (published <= moment(now))]
+    return math.ceil(len(late) * (market.bar / DAY))
+
+
+class _Publisher:
+    """Puts the models of a decision where predictions and people find them."""
+
+    def __init__(
+        self,
+        spec: ForecastSpec,
+        feed: FeedSpec,
+        frame: pd.DataFrame,
+        own: SeriesTables,
+        registry: ModelRegistry,
+        run_id: str,
+    ) -> None:
+        self.spec, self.feed, self.frame, self.own = spec, feed, frame, own
+        self.store, self.registry, self.run_id = own.store, registry, run_id
+
+    def publish(self, decisions: Sequence[Decision], version: int | None) -> list[Decision]:
+        """The decisions with the version of the bundle that each leaves in production."""
+        named = []
+        for decision in decisions:
+            if decision.publishes:
+                version = self._next_version(version)
+                decision = decision.model_copy(update={"version": version})
+                self._store(decision, version)
+            named.append(decision.model_copy(update={"version": version}))
+        return named
+
+    def _next_version(self, before: int | None) -> int:
+        """The first number that no decision names: a bundle of it is of a run that died.
+
+        Where the ledger is gone, or other writers may be at work unseen, the first unused number.
+        """
+        stored = max(published_versions(self.store, self.spec.name), default=0)
+        named = self.store.read_or_empty(DECISIONS.name, self.spec.name)
+        if self.store.is_remote or (named.empty and before is None and self._points()):
+            return max(stored, before or 0) + 1
+        newest = 0 if named.empty else int(named["version"].dropna().max())
+        return max(newest, before or 0) + 1
+
+    def _points(self) -> bool:
+        return self.store.blob_exists(pointer_path(self.spec.name))
+
+    def _store(self, decision: Decision, version: int) -> None:
+        draft, onnx = load_draft(self.own, decision.champion)
+        tags = {
+            "candidate": draft.candidate,
+            "recipe": draft.recipe,
+            BUNDLE_TAG: str(version),
+            "verdict": decision.verdict,
+            "decision": decision.sentence,
+            **(
+                {"failed_checks": ", ".join(decision.failed_checks)}
+                if decision.failed_checks
+                else {}
+            ),
+            **({"caveat": decision.caveat} if decision.caveat else {}),
+        }
+        mlflow_version = self.registry.register(self.spec.name, draft.logged, tags)
+        inputs = training_inputs(self.frame, draft.family)
+        golden = np.ascontiguousarray(inputs[-GOLDEN_ROWS:])
+        bundle = Bundle(
+            facts=self._facts(decision, draft, version, mlflow_version, inputs),
+            onnx=onnx,
+            golden=Golden.of(golden, OnnxModel(onnx).predict(golden)),
+        )
+        store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
+
+    def _facts(
+        self,
+        decision: Decision,
+        draft: Draft,
+        version: int,
+        mlflow_version: int,
+        inputs: np.ndarray,
+    ) -> ChampionFacts:
+        spec, feed = self.spec, self.feed
+        features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
+        candidate = next(c for c in spec.all_candidates if c.name == draft.candidate)
+        low, high = np.nanmin(inputs, axis=0), np.nanmax(inputs, axis=0)
+        names = models.model_class(draft.family).input_columns(feature_columns(self.frame)).names
+        loss, skill = draft.scores[0], draft.score_of("skill")
+        return ChampionFacts(
+            forecast=spec.name,
+            feed=feed.name,
+            calendar=feed.market.key,
+            instrument=feed.instrument,
+            series=self.own.series.id,
+            target=spec.target.kind,
+            horizon=spec.target.horizon,
+            version=version,
+            mlflow_version=mlflow_version,
+            candidate=draft.candidate,
+            family=draft.family,
+            params=dict(candidate.params),
+            recipe=draft.recipe,
+            seed=draft.seed,
+            code_version=draft.code_version,
+            feature_set=spec.features,
+            columns=draft.columns,
+            window=draft.window,
+            input_names=names,
+            units={
+                name: f"{features[name].meaning} ({features[name].unit})"
+                for name in draft.columns
+                if name in features
+            },
+            input_ranges={
+                name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)
+            },
+            target_unit=TARGET_UNITS[spec.target.kind],
+            baseline={"family": spec.baseline.family, "column": "baseline_mean"},
+            decision=decision.model_dump(mode="json"),
+            skill={
+                "demonstrated": decision.skill_demonstrated,
+                "caveat": decision.caveat,
+                "loss": loss.model_dump(),
+                "skill": skill.model_dump(),
+                "interval_coverage": draft.coverage,
+            },
+            failed_checks=decision.failed_checks,
+            intervals=draft.intervals.model_dump(mode="json"),
+            trained_through=draft.trained_through,
+            label_end=draft.label_end,
+            data_as_of=draft.data_as_of,
+            n_rows=draft.n_rows,
+            train_row_hash=draft.train_row_hash,
+            table_versions=draft.table_versions,
+            mlflow_run_id=draft.mlflow_run_id,
+            dagster_run_id=self.run_id,
+            parity=draft.parity,
+            tolerance=draft.tolerance,
+        )
+
+
+TARGET_UNITS: dict[str, str] = {
+    "direction": "probability that the close is above",
+    "return": "log return",
+    "volatility": "variance of log returns, summed over the horizon",
+}

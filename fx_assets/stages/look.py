@@ -1,0 +1,154 @@
+"""A look at a forecast: what its tables say of drift, faults and live performance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fx_assets.errors import NoChampionError
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import (
+    BACKTEST,
+    DRIFT,
+    FEATURES,
+    OUTCOMES,
+    PERFORMANCE,
+    PREDICTIONS,
+    PRICES,
+)
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.monitoring.drift import DriftReport
+    from fx_assets.monitoring.performance import Performance
+
+SAID = ["event_time", "prediction", "baseline"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen; ``page`` is the address of Evidently's report."""
+
+    drift: DriftReport
+    performance: Performance
+    page: str
+
+
+def look_at(
+    spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime, run_id: str = ""
+) -> Look:
+    """Judge the newest rows and outcomes, and store numbers and page.
+
+    Raises
+    ------
+    NoChampionError
+        There is none yet for what the forecast is about.
+    RegistryError
+        Its bundle cannot be read.
+    """
+    from fx_assets.bundles.bundle import load
+    from fx_assets.features import feature_set, labelled_frame
+    from fx_assets.monitoring.drift import (
+        check_features,
+        check_relation,
+        drift_report,
+        report_table,
+    )
+    from fx_assets.monitoring.evidently_report import evidently_report
+    from fx_assets.monitoring.monitored import monitored_frame
+    from fx_assets.monitoring.performance import performance_report
+    from fx_assets.presentation.ledger import reigns
+    from fx_assets.series.tables import SeriesTables
+    from fx_assets.stages.champion import read_decisions
+
+    own, ledger = SeriesTables(store, spec, feed), read_decisions(store, spec, feed)
+    if not ledger:
+        raise NoChampionError(
+            f"{spec.name} has no champion yet for {own.series.sentence}.",
+            remedy=f"Materialize {spec.name}/champion, or run fx-assets run {spec.name}.",
+        )
+    rule, manifest = spec.watching.drift, load(store, spec.name, ledger[-1].version).manifest
+    stored = _in_order(store.read(FEATURES.name, spec.name))
+    own.require(stored)
+    # What came after the stored rows is for the next run to add, and no fault of theirs.
+    known = _in_order(store.read(PRICES.name, feed.name))
+    known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
+    again = labelled_frame(known, spec, feed.market)
+    past = own.newest(BACKTEST)
+    past = _in_order(past[past["recipe"] == manifest.recipe])
+    issued, outcomes = own.read(PREDICTIONS), own.read(OUTCOMES)
+    said = pd.concat([past[SAID], issued[SAID]]) if len(issued) else past[SAID]
+    monitored = monitored_frame(stored, said, spec, feed.market)
+    reign = reigns(ledger).iloc[-1]
+    report = drift_report(
+        spec,
+        monitored,
+        trained_through=manifest.trained_through,
+        measured_at=now,
+        rule=rule,
+        blobs=store,
+        broken=check_features(
+            stored, again, feature_set(spec.features, feed.market.bar).columns, rule
+        ),
+        relation=check_relation(
+            past,
+            outcomes,
+            spec,
+            since=reign["from"],
+            rule=rule,
+            bars_a_year=feed.market.bars_a_year,
+        ),
+        market=feed.market,
+    )
+    judged = evidently_report(report, monitored, manifest.trained_through)
+    performance = performance_report(outcomes, spec, now, spec.watching.performance).verdict
+    page = _store_page(store, judged.report, judged.html)
+    if judged.report.columns:
+        own.insert(DRIFT, report_table(judged.report), run_id)
+    row = performance_row(performance, judged.report)
+    own.insert(PERFORMANCE, row, run_id)
+    return Look(judged.report, performance, page)
+
+
+def performance_row(found: Performance, drift: DriftReport) -> pd.DataFrame:
+    """One row of the ``performance`` table: figures and verdict of a look, and drift's verdict."""
+    bias, coverage = found.bias, found.coverage
+    figures = {
+        "skill": found.skill,
+        "skill_lower": found.skill_lower,
+        "skill_upper": found.skill_upper,
+        "mae": found.mae,
+        "mae_baseline": found.mae_baseline,
+        "bias": bias.value - bias.expected if bias else None,
+        "bias_z": bias.z if bias else None,
+        "coverage": coverage.value if coverage else None,
+        "coverage_z": coverage.z if coverage else None,
+    }
+    said = {
+        "as_of": pd.Timestamp(drift.as_of),
+        "measured_at": pd.Timestamp(found.measured_at),
+        "verdict": found.verdict,
+        "alarm": found.alarm,
+        "champion": found.champion,
+        "rows": found.rows,
+        "sentence": found.sentence,
+        "drift_verdict": drift.verdict,
+        "features_broken": drift.features_broken,
+    }
+    return pd.DataFrame([said | figures]).astype(dict.fromkeys(figures, "float64"))
+
+
+def _store_page(store: Lake, report: DriftReport, page: bytes) -> str:
+    """The newest page replaces the one before; those of alarms stay."""
+    folder = f"monitoring/{report.forecast}"
+    address = store.write_blob(f"{folder}/drift.html", page)
+    if report.alarm:
+        address = store.write_blob(f"{folder}/alarms/{report.as_of:%Y-%m-%d}.html", page)
+    return address
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values("event_time", kind="stable", ignore_index=True)

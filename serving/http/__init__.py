@@ -1,0 +1,1 @@
+"""What is of HTTP alone: limits, keys, problems, caching, the wire format."""

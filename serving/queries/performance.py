@@ -1,0 +1,113 @@
+"""How good a champion's recipe was: backtest and live apart, each beside the baseline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from fx_assets.bundles.records import Manifest
+from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.metrics import measure, reliability_bins
+from fx_assets.evaluation.rolling_skill import rolling_skill
+from fx_assets.lake.reader import Reader
+from fx_assets.tables import OUTCOMES
+from serving.market import bar_day
+from serving.queries.columns import finite, instant, instants, numbers, texts
+from serving.queries.history import backtest_rows
+from serving.queries.measures import backtest_measures
+from serving.queries.own_rows import newest_rows, own_rows
+from serving.schemas import Bin, ChampionRef, Coverage, Measure, Performance, SkillPoint
+
+
+def performance(
+    reader: Reader, manifest: Manifest, champion: ChampionRef, window: int
+) -> Performance:
+    """Scores, rolling skill, reliability and coverage of the champion in service."""
+    live, live_rows, held = _live(reader, manifest)
+    rolling, bins = _walked(reader, manifest, window)
+    measured = manifest.skill.get("interval_coverage")
+    return Performance(
+        forecast=manifest.forecast,
+        champion=champion,
+        backtest=backtest_measures(reader, manifest),
+        live=live,
+        live_rows=live_rows,
+        window=window,
+        rolling=rolling,
+        reliability=bins,
+        coverage=Coverage(
+            nominal=manifest.intervals["coverage"],
+            backtest=None if measured is None else finite(float(measured)),
+            live=held,
+            live_rows=live_rows,
+        ),
+    )
+
+
+def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[SkillPoint], list[Bin]]:
+    table = backtest_rows(reader, manifest)
+    if table is None:
+        return [], []
+    times = instants(table, "event_time")
+    target, prediction, baseline = (
+        numbers(table, name) for name in ("target", "prediction", "baseline")
+    )
+    known = ~np.isnan(target)
+    times, target, prediction, baseline = (
+        column[known] for column in (times, target, prediction, baseline)
+    )
+    if not len(target):
+        return [], []
+    moving = rolling_skill(
+        target, prediction, baseline, manifest.target, manifest.horizon, window=window
+    )
+    points = [
+        SkillPoint(
+            instant(times[i]),
+            bar_day(manifest.calendar, instant(times[i])),
+            finite(value),
+            finite(lower),
+            finite(upper),
+        )
+        for i, value, lower, upper in zip(
+            moving.last, moving.value, moving.lower, moving.upper, strict=True
+        )
+    ]
+    if manifest.target != "direction":
+        return points, []
+    columns = reliability_bins(target, prediction)
+    bins = [
+        Bin(int(n), float(said), float(came), float(low), float(high))
+        for n, said, came, low, high in zip(
+            *(columns[c] for c in ("n", "predicted", "observed", "lower", "upper")), strict=True
+        )
+    ]
+    return points, bins
+
+
+def _live(reader: Reader, manifest: Manifest) -> tuple[list[Measure], int, float | None]:
+    """Scores of live predictions, how many have an outcome, and how often intervals held."""
+    table = own_rows(reader, manifest, OUTCOMES)
+    if table is None:
+        return [], 0, None
+    live = np.array([mode == "live" for mode in texts(table, "mode")], dtype=bool)
+    table = table.filter(pa.array(live))
+    rows = newest_rows(OUTCOMES, table)
+    if not len(rows):
+        return [], 0, None
+    inside = [bool(table["inside_interval"][int(i)].as_py()) for i in rows]
+    kind, horizon = manifest.target, manifest.horizon
+    target, said, reference = (
+        numbers(table, name)[rows] for name in ("target", "prediction", "baseline")
+    )
+    held = None if kind == "direction" else float(np.mean(inside))
+    try:
+        found = measure(target, said, reference, kind=kind, horizon=horizon)
+    except NotEnoughDataError:
+        return [], len(rows), held
+    columns = (found.columns[c] for c in ("value", "lower", "upper", "baseline_value"))
+    measures = [
+        Measure(name, finite(value), finite(low), finite(high), len(rows), finite(base))
+        for name, value, low, high, base in zip(found.names, *columns, strict=True)
+    ]
+    return measures, len(rows), held

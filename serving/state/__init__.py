@@ -1,0 +1,1 @@
+"""What a server holds: champions in service, and how they are kept up to date."""

@@ -1,0 +1,66 @@
+"""What this deployment declares its forecasts to be about, read again when a file changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from fx_assets.bundles.records import Manifest
+from fx_assets.errors import FxAssetsError
+from fx_assets.series.rows import About
+from fx_assets.specs.files import load_declared
+from fx_assets.specs.series import Series, series_of
+
+_log = logging.getLogger("serving")
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Declarations:
+    """The series of each declared forecast; none where there is no folder of declarations.
+
+    A server that holds only a lake serves what is published there. One that also holds the
+    declarations does not pass off a champion of another series as the forecast that is declared.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp: Stamp | None = None
+        self._series: Mapping[str, Series] = {}
+
+    @property
+    def series(self) -> Mapping[str, Series]:
+        """By forecast; what was last read where a file is wrong."""
+        stamp = _stamp(self._folder)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._series = self._read()
+        return self._series
+
+    def contradiction(self, manifest: Manifest) -> str | None:
+        """Why a bundle is not of the forecast that is declared under its name, or ``None``."""
+        series = self.series.get(manifest.forecast)
+        if series is None or About.of(series).agrees(vars(manifest)):
+            return None
+        bars = "bar" if manifest.horizon == 1 else "bars"
+        return (
+            f"the forecast is declared as {series.sentence}; the published champion, "
+            f"{manifest.candidate} v{manifest.version}, predicts {manifest.target} of "
+            f"{manifest.instrument}, {manifest.horizon} {bars} ahead, from the feed "
+            f"{manifest.feed}, in the reading or calendar that it was trained on."
+        )
+
+    def _read(self) -> Mapping[str, Series]:
+        try:
+            found = load_declared.__wrapped__(self._folder)
+        except (FxAssetsError, OSError) as error:
+            if self._stamp:
+                _log.warning("The declarations cannot be read: %s", error)
+            return self._series
+        return {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
+
+
+def _stamp(folder: Path) -> Stamp:
+    files = sorted(folder.rglob("defs.yaml")) if folder.is_dir() else ()
+    facts = ((file, file.stat()) for file in files)
+    return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in facts)

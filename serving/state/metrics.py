@@ -1,0 +1,170 @@
+"""What Prometheus is told of forecasts.
+
+With several workers a gauge shows the most recent value that any of them set.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    Counter,
+    Gauge,
+    Histogram,
+)
+
+if TYPE_CHECKING:
+    from serving.queries.context import Live
+    from serving.schemas import Data
+    from serving.state.service import Service
+    from serving.state.store import Store
+
+VALUES = {
+    "direction": (
+        0.05,
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.45,
+        0.475,
+        0.5,
+        0.525,
+        0.55,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+        0.95,
+    ),
+    "return": (-0.05, -0.02, -0.01, -0.005, -0.002, -0.001, 0.0, 0.001, 0.002, 0.005, 0.01, 0.02),
+    "volatility": (1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1),
+}
+"""Bounds of the histograms of predicted values, by kind of target."""
+
+PREDICTIONS = Counter("fx_predictions_total", "Predictions answered.", ["forecast", "version"])
+OUT_OF_RANGE = Counter(
+    "fx_out_of_range_total", "Inputs outside of what training saw.", ["forecast", "feature"]
+)
+_VALUE = {
+    kind: Histogram(
+        f"fx_predicted_{kind}", f"Values predicted for a {kind}.", ["forecast"], buckets=bounds
+    )
+    for kind, bounds in VALUES.items()
+}
+
+
+def _gauge(name: str, text: str, labels: list[str]) -> Gauge:
+    return Gauge(name, text, labels, multiprocess_mode="mostrecent")
+
+
+MODEL_VERSION = _gauge("fx_model_version", "Version of the champion in service.", ["forecast"])
+MODEL_AGE = _gauge(
+    "fx_model_age_seconds", "Time since the champion's last training label.", ["forecast"]
+)
+DATA_AGE = _gauge("fx_data_age_seconds", "Time since the newest bar was published.", ["forecast"])
+MISSING_BARS = _gauge(
+    "fx_missing_bars", "Bars that should be known by now and are not.", ["forecast"]
+)
+SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["forecast"])
+SKILL_DEMONSTRATED = _gauge(
+    "fx_skill_demonstrated", "1 if skill against the baseline is demonstrated.", ["forecast"]
+)
+SKILL_CAVEAT = _gauge(
+    "fx_skill_caveat",
+    "1 if something has to be said with the skill: bars that failed lowered checks, or a result "
+    "beyond what is plausible.",
+    ["forecast"],
+)
+FAILED_CHECKS = _gauge(
+    "fx_failed_checks", "Lowered checks that the bars of the newest forecast failed.", ["forecast"]
+)
+LIVE_SKILL = _gauge(
+    "fx_live_skill", "Skill of the champion's live predictions, at the newest look.", ["forecast"]
+)
+LIVE_OUTCOMES = _gauge(
+    "fx_live_outcomes", "Outcomes of live predictions that the newest look knew.", ["forecast"]
+)
+PERFORMANCE_ALARM = _gauge(
+    "fx_performance_alarm", "1 while the newest look at live predictions is an alarm.", ["forecast"]
+)
+STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
+REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
+DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.", ["forecast"])
+DRIFTED_COLUMNS = _gauge(
+    "fx_drifted_columns", "Columns beyond their threshold in the newest drift report.", ["forecast"]
+)
+OF_A_CHAMPION = (
+    MODEL_VERSION, MODEL_AGE, DATA_AGE, MISSING_BARS, SKILL, SKILL_DEMONSTRATED, LIVE_SKILL,
+    LIVE_OUTCOMES, PERFORMANCE_ALARM, DRIFT, DRIFTED_COLUMNS,
+)  # fmt: skip
+"""What is known of a forecast only while a champion of its series is in service."""
+LOOKED = _gauge(
+    "fx_lake_looked_timestamp_seconds", "When the last look at the lake ended, since 1970.", []
+)
+
+
+@lru_cache(maxsize=512)
+def _predictions(forecast: str, version: int) -> Counter:
+    return PREDICTIONS.labels(forecast, str(version))
+
+
+@lru_cache(maxsize=512)
+def _values(forecast: str, kind: str) -> Histogram:
+    return _VALUE[kind].labels(forecast)
+
+
+def predicted(service: Service, value: float, out_of_range: list[str]) -> None:
+    """Count one prediction from supplied data."""
+    manifest = service.champion.manifest
+    _predictions(manifest.forecast, manifest.version).inc()
+    _values(manifest.forecast, manifest.target).observe(value)
+    for name in out_of_range:
+        OUT_OF_RANGE.labels(manifest.forecast, name).inc()
+
+
+def told(forecast: str, version: int) -> None:
+    """Count one issued forecast that was given out."""
+    _predictions(forecast, version).inc()
+
+
+def observe(store: Store, now: datetime) -> None:
+    """Set the gauges of every forecast in service."""
+    LOOKED.set_to_current_time()
+    for name, service in store.services.items():
+        manifest, skill = service.champion.manifest, service.skill
+        MODEL_VERSION.labels(name).set(manifest.version)
+        MODEL_AGE.labels(name).set((now - manifest.label_end).total_seconds())
+        STALE.labels(name).set(service.stale is not None)
+        REFUSED.labels(name).set(service.refused is not None)
+        SKILL_DEMONSTRATED.labels(name).set(skill.demonstrated)
+        SKILL_CAVEAT.labels(name).set(skill.caveat is not None)
+        FAILED_CHECKS.labels(name).set(len(skill.failed_checks))
+        if skill.skill is not None:
+            SKILL.labels(name).set(skill.skill)
+        _observe_data(name, service.data(now))
+        if service.drift is not None:
+            DRIFT.labels(name).set(service.drift.alarm)
+            DRIFTED_COLUMNS.labels(name).set(service.drift.columns)
+        if service.live is not None:
+            _observe_live(name, service.live)
+    for name in store.refused:
+        REFUSED.labels(name).set(1)
+    for name in store.foreign:
+        REFUSED.labels(name).set(1)
+        for gauge in OF_A_CHAMPION:
+            gauge.labels(name).set(float("nan"))
+
+
+def _observe_live(name: str, live: Live) -> None:
+    LIVE_OUTCOMES.labels(name).set(live.outcomes)
+    PERFORMANCE_ALARM.labels(name).set(live.alarm)
+    LIVE_SKILL.labels(name).set(float("nan") if live.skill is None else live.skill)
+
+
+def _observe_data(name: str, data: Data | None) -> None:
+    if data is not None:
+        DATA_AGE.labels(name).set(data.age_seconds)
+        MISSING_BARS.labels(name).set(data.missing_bars)

@@ -1,0 +1,172 @@
+"""Forecasts from the caller's data: supplied features, or bars that features are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
+
+import numpy as np
+
+from fx_assets.errors import FxAssetsError
+from fx_assets.features.arrays import OPTIONAL_COLUMNS, bars_from_columns, labelled_columns
+from serving.http.problems import Problem
+from serving.market import BarFacts, bar_facts, bar_name, data_facts, published
+from serving.schemas import Bar, Data, Forecast
+from serving.state import metrics
+from serving.state.service import Service
+
+MOST_BARS = 20_000
+
+
+def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Forecast]:
+    """Forecasts of an (n, p) matrix of the champion's inputs, as of the newest bar.
+
+    Raises
+    ------
+    Problem
+        409: a row is one that no bars can give.
+    """
+    ordinary = service.champion.ordinary(inputs)
+    if not ordinary:
+        service.champion.require_possible(inputs)
+    context = service.context
+    volatility = None if context is None else context.volatility
+    mean = None if context is None else context.baseline_mean
+    made = service.champion.predictor.predict(
+        inputs,
+        volatility=float("nan") if volatility is None else volatility,
+        baseline_mean=float("nan") if mean is None else mean,
+    )
+    for one in made:
+        service.champion.require_sensible(one.prediction)
+    answers = [
+        service.supplied(one, data=data, has_baseline=mean is not None, ordinary=ordinary)
+        for one in made
+    ]
+    for answer in answers:
+        metrics.predicted(service, answer.value, answer.out_of_range)
+    return answers
+
+
+def from_features(
+    service: Service, rows: Sequence[Mapping[str, float]], field: str, data: Data
+) -> list[Forecast]:
+    """Forecasts of rows of named inputs."""
+    return from_inputs(service, service.champion.matrix(rows, field), data)
+
+
+def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "bars") -> Forecast:
+    """The forecast at the newest of the bars, by the same function that issues forecasts.
+
+    Features, baseline and interval are computed from these bars alone, as if nothing else were
+    known.
+
+    Raises
+    ------
+    Problem
+        There are too few bars, one is of a closed day, in the future or given twice.
+    """
+    champion = service.champion
+    manifest = champion.manifest
+    if not champion.bars_needed <= len(bars) <= MOST_BARS:
+        raise Problem(
+            409 if len(bars) <= MOST_BARS else 413,
+            "number-of-bars",
+            f"{field}: {len(bars)} bars given; the champion of {manifest.forecast} needs from "
+            f"{champion.bars_needed} to {MOST_BARS}.",
+            field=field,
+            value=len(bars),
+            remedy="Give consecutive bars up to the one to predict from; 300 are plenty.",
+        )
+    key = manifest.calendar
+    facts = [bar_facts(key, bar) for bar in bars]
+    event_us = np.array([fact.event_us for fact in facts], dtype=np.int64)
+    if not (event_us[1:] > event_us[:-1]).all():
+        order = np.argsort(event_us, kind="stable")
+        bars, facts = [bars[i] for i in order], [facts[i] for i in order]
+        event_us = event_us[order]
+    if any(fact.wrong for fact in facts) or (event_us[1:] == event_us[:-1]).any():
+        raise _unusable(list(zip(facts, bars, strict=True)), field)
+    event_time = datetime.fromtimestamp(event_us[-1] / 1_000_000, UTC)
+    as_of = published(key, event_time)
+    if as_of > now:
+        name = bar_name(key, event_time)
+        raise Problem(
+            409,
+            "bar-of-the-future",
+            f"{field}: the bar of {name} is published at {as_of:%Y-%m-%d %H:%M} UTC, which is yet "
+            "to come.",
+            field=field,
+            value=name,
+            remedy="Leave out bars that cannot be known yet.",
+        )
+    prices = {
+        name: np.array(list(map(attrgetter(name), bars)), dtype=np.float64)
+        for name in ("close", *OPTIONAL_COLUMNS)
+    }
+    times = event_us.astype("datetime64[us]")
+    try:
+        series = bars_from_columns({"event_time": times, **prices}, champion.market)
+        columns = labelled_columns(
+            series,
+            np.array([fact.available_us for fact in facts]).astype("datetime64[us]"),
+            champion.features,
+            champion.predictor.target,
+            champion.market,
+        )
+    except FxAssetsError as error:
+        raise Problem(
+            409,
+            "unusable-bar",
+            f"{field}: {error.message}",
+            field=field,
+            value=bar_name(key, event_time),
+            remedy=error.remedy or "",
+        ) from None
+    made = champion.predictor.newest(columns)
+    champion.require_sensible(made.prediction)
+    data = data_facts(key, event_time, as_of, bars[-1].close, now)
+    answer = service.supplied(made, data=data)
+    metrics.predicted(service, answer.value, answer.out_of_range)
+    return answer
+
+
+def need_data(service: Service, now: datetime) -> Data:
+    """Age and freshness of the newest bar, which supplied features are as of.
+
+    Raises
+    ------
+    Problem
+        503: the lake holds no prices.
+    """
+    data = service.data(now)
+    if data is None:
+        raise Problem(
+            503,
+            "no-prices",
+            f"There are no prices of {service.feed} yet.",
+            field="forecast",
+            value=service.name,
+            remedy=f"Materialize {service.feed}/prices, or run `make run`.",
+            headers={"retry-after": "5"},
+        )
+    return data
+
+
+def _unusable(pairs: list[tuple[BarFacts, Bar]], field: str) -> Problem:
+    before: BarFacts | None = None
+    for fact, bar in pairs:
+        value = bar.event_time or bar.day or bar.close
+        shown = value if isinstance(value, float) else value.isoformat()
+        if fact.wrong or (before and before.event_us == fact.event_us):
+            break
+        before = fact
+    return Problem(
+        409,
+        "unusable-bar",
+        f"{field}: {fact.wrong or f'{shown} is given twice'}.",
+        field=f"{field}.{'event_time' if bar.event_time else 'day'}",
+        value=shown,
+        remedy="Give one bar for each close of the forecast's market, and none for others.",
+    )

@@ -1,0 +1,96 @@
+"""What the routes share: settings, champions, tables, and the prepared newest answers."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from fx_assets import clock
+from serving.blobs import served
+from serving.http.problems import Problem
+from serving.http.responses import JSON, Prepared, json_bytes
+from serving.http.shortcuts import Shortcuts
+from serving.http.threads import Aside
+from serving.processes.children import Children
+from serving.queries.reader import Tables
+from serving.schemas import Data
+from serving.settings import Settings
+from serving.state import metrics
+from serving.state.service import Service
+from serving.state.store import Store
+
+LATE_SECONDS = 5
+"""How long an answer may be kept when a bar is late, or the lake is away."""
+LONGEST_PAUSE_SECONDS = 7 * 86_400
+"""No market pauses for longer: whoever waits longer for a bar has a clock that is wrong."""
+
+
+def keep_seconds(data: Data | None, stale: str | None, now: datetime) -> int:
+    """How long an answer may be kept: until the next bar is expected, by a sound clock."""
+    if data is None or stale is not None:
+        return LATE_SECONDS
+    wait = (data.next_bar_expected - now).total_seconds()
+    return int(wait) if 1 <= wait <= LONGEST_PAUSE_SECONDS else LATE_SECONDS
+
+
+class Latest:
+    """The newest forecast of one forecast as finished responses."""
+
+    def __init__(self, service: Service, now: datetime, visibility: str) -> None:
+        forecast = service.latest(now)
+        body = json_bytes(forecast)
+        forecast.data.age_seconds = 0.0
+        self.service = service
+        self.version = forecast.champion.version
+        # Weak: the age in the body moves on while nothing else does.
+        self.etag = f'W/"{hashlib.sha256(json_bytes(forecast)).hexdigest()[:20]}"'
+        seconds = keep_seconds(forecast.data, service.stale, now)
+        headers = [
+            (b"etag", self.etag.encode()),
+            (b"cache-control", f"{visibility}, max-age={seconds}".encode()),
+        ]
+        length = (b"content-length", str(len(body)).encode())
+        self.response = Prepared(body, [(b"content-type", JSON), length, *headers])
+        self.unchanged = Prepared(b"", headers, 304)
+
+
+class Server:
+    """One process's state; made once, started and stopped with the application."""
+
+    def __init__(self, settings: Settings, children: Children, *, private: bool) -> None:
+        self.settings = settings
+        self.tables = Tables(served(settings), settings.read_seconds, children.reader)
+        self.store = Store(settings, self.tables, children.trial)
+        self.shortcuts = Shortcuts()
+        self.aside = Aside()
+        self.visibility = "private" if private else "public"
+        self._latest: dict[str, Latest] = {}
+        self.store.listen(self._refresh)
+
+    def latest(self, name: str) -> Latest:
+        """The newest forecast, finished.
+
+        Raises
+        ------
+        Problem
+            There is no such forecast, or nothing has been issued.
+        """
+        ready = self._latest.get(name)
+        if ready is not None:
+            return ready
+        return Latest(self.store.get(name), self.now(), self.visibility)
+
+    def now(self) -> datetime:
+        """The platform's clock."""
+        return clock.now()
+
+    def _refresh(self, store: Store) -> None:
+        now = self.now()
+        ready = {}
+        for name, service in store.services.items():
+            try:
+                ready[name] = Latest(service, now, self.visibility)
+            except Problem:
+                continue
+        self._latest = ready
+        metrics.observe(store, now)

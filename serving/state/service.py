@@ -1,0 +1,188 @@
+"""A forecast in service: its champion, its newest issued forecast, and what it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+
+from fx_assets.bundles.predictor import Predicted
+from fx_assets.presentation.wording import caveat_of, sentence
+from serving.http.problems import Problem
+from serving.http.responses import json_bytes
+from serving.market import bar_day, data_facts, target_time
+from serving.queries.context import Context, Drift, Live
+from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
+from serving.state.champions import Champion
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one request sees of a forecast; replaced as a whole, never changed."""
+
+    champion: Champion
+    pointer: bytes
+    """Content of the pointer that named this champion."""
+    row: Mapping[str, Any] | None = None
+    """The newest row of the ``predictions`` table."""
+    context: Context | None = None
+    drift: Drift | None = None
+    live: Live | None = None
+    stale: str | None = None
+    refused: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The forecast's name."""
+        return self.champion.manifest.forecast
+
+    @property
+    def feed(self) -> str:
+        """The feed that it predicts."""
+        return self.champion.manifest.feed
+
+    @property
+    def skill(self) -> Skill:
+        """The champion's, with what the newest issued forecast says of the bars since."""
+        skill, row = self.champion.skill, self.row
+        if row is None or not caveat_of(row):
+            return skill
+        return msgspec.structs.replace(
+            skill, caveat=caveat_of(row), failed_checks=_failed_checks(row)
+        )
+
+    def data(self, now: datetime) -> Data | None:
+        """Age and freshness of the newest bar."""
+        context = self.context
+        if context is None:
+            return None
+        calendar = self.champion.manifest.calendar
+        return data_facts(calendar, context.event_time, context.as_of, context.close, now)
+
+    def latest(self, now: datetime) -> Forecast:
+        """The newest issued forecast.
+
+        Raises
+        ------
+        Problem
+            None has been issued yet.
+        """
+        if self.row is None:
+            raise Problem(
+                503,
+                "nothing-issued",
+                f"{self.name} has a champion, but no forecast has been issued yet.",
+                field="forecast",
+                value=self.name,
+                remedy=f"Materialize {self.name}/predictions, or run `make run`.",
+                headers={"retry-after": "5"},
+            )
+        return self.issued(self.row, now)
+
+    def issued(self, row: Mapping[str, Any], now: datetime) -> Forecast:
+        """A row of the ``predictions`` table as an answer."""
+        manifest = self.champion.manifest
+        version = int(str(row["champion_version"]).removeprefix("v"))
+        same = version == manifest.version
+        day = bar_day(manifest.calendar, row["target_time"])
+        return Forecast(
+            forecast=self.name,
+            instrument=row["instrument"],
+            target=row["kind"],
+            horizon=row["horizon"],
+            bars_a_year=self.champion.market.bars_a_year,
+            unit=manifest.target_unit,
+            value=row["prediction"],
+            interval=Interval(row["lower"], row["upper"], row["coverage"]),
+            baseline=Baseline(row["baseline_name"], row["baseline"]),
+            decision_time=row["decision_time"],
+            target_time=row["target_time"],
+            target_day=day,
+            mode=row["mode"],
+            data=data_facts(
+                manifest.calendar,
+                row["event_time"],
+                row["decision_time"],
+                row["as_of_close"],
+                now,
+            ),
+            champion=ChampionRef(
+                name=row["champion"],
+                family=manifest.family if same else row["champion"],
+                version=version,
+                recipe=row["recipe"],
+                code_version=row["code_version"],
+                trained_through=manifest.trained_through if same else row["champion_label_end"],
+                label_end=row["champion_label_end"],
+            ),
+            skill=Skill(
+                demonstrated=row["skill_demonstrated"],
+                metric=row["score_name"],
+                score=row["score"],
+                baseline_score=row["baseline_score"],
+                skill=row["skill"],
+                lower=row["skill_lower"],
+                upper=row["skill_upper"],
+                rows=row["score_rows"],
+                caveat=caveat_of(row) or None,
+                failed_checks=_failed_checks(row),
+            ),
+            stale=self.stale,
+            sentence=sentence(dict(row) | {"target_day": day.isoformat()}, self.champion.predictor),
+            issued_at=row["issued_at"],
+        )
+
+    def supplied(
+        self,
+        made: Predicted,
+        *,
+        data: Data,
+        has_baseline: bool = True,
+        ordinary: bool = False,
+    ) -> Forecast:
+        """A prediction from the caller's data as an answer.
+
+        ``ordinary`` says that training saw the like of every input.
+        """
+        champion = self.champion
+        manifest = champion.manifest
+        target = target_time(manifest.calendar, data.event_time, manifest.horizon)
+        return Forecast(
+            forecast=manifest.forecast,
+            instrument=manifest.instrument,
+            target=manifest.target,
+            horizon=manifest.horizon,
+            bars_a_year=champion.market.bars_a_year,
+            unit=manifest.target_unit,
+            value=made.prediction,
+            interval=Interval(made.lower, made.upper, champion.predictor.intervals.coverage),
+            baseline=Baseline(
+                str(manifest.baseline["family"]), made.baseline if has_baseline else None
+            ),
+            decision_time=data.as_of,
+            target_time=target,
+            target_day=bar_day(manifest.calendar, target),
+            mode=_SUPPLIED,
+            data=data,
+            champion=cast("ChampionRef", champion.ref_json),
+            skill=cast("Skill", champion.skill_json),
+            stale=self.stale,
+            out_of_range=[] if ordinary else champion.out_of_range(made.inputs),
+        )
+
+
+def _failed_checks(row: Mapping[str, Any]) -> list[str]:
+    """The names in a row; rows of old have no such column."""
+    names = row.get("failed_checks")
+    return names.split(", ") if isinstance(names, str) and names else []
+
+
+_SUPPLIED: Mode = "supplied"
+
+
+def encode_many(forecasts: list[Forecast]) -> bytes:
+    """Answers of a batch."""
+    return json_bytes({"forecasts": forecasts})

@@ -1,0 +1,327 @@
+"""Keeps the champions in service up to date: looks at the lake, checks, and swaps a reference."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from fx_assets.bundles.bundle import load
+from fx_assets.bundles.records import pointer_path
+from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.settings import Settings as PlatformSettings
+from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
+from serving.blobs import Files, served
+from serving.http.problems import Problem, shortened
+from serving.processes.child import Child
+from serving.queries.reader import Tables, sources
+from serving.settings import Settings
+from serving.state.champions import Champion
+from serving.state.declared import Declarations
+from serving.state.service import Service
+from serving.state.snapshot import Snapshot
+from serving.state.trials import Copy, Trial, TrialError
+
+_log = logging.getLogger("serving")
+RETRY_REFUSED = 10
+"""Looks between two trials of a bundle that was refused and has not changed."""
+RETRY_HARMFUL = 600
+"""The same, of one that hung or crashed: each trial holds the look up."""
+
+Listener = Callable[["Store"], None]
+
+
+class Store:
+    """The forecasts in service, by name.
+
+    ``services`` is replaced as a whole by one assignment: who has taken a reference keeps one
+    consistent champion to the end of its request, and nobody waits.
+    """
+
+    def __init__(self, settings: Settings, tables: Tables, trial: Child) -> None:
+        location = served(settings)
+        self.services: Mapping[str, Service] = {}
+        self.lake_problem: str | None = "The lake has not been looked at yet."
+        self.refused: Mapping[str, str] = {}
+        """Forecasts without any usable champion, and why."""
+        self.foreign: Mapping[str, str] = {}
+        """Forecasts whose published champion is of another series than the declared one."""
+        self.looks = 0
+        self._settings = settings
+        self._services: Mapping[str, Service] = {}
+        self._declarations = Declarations(PlatformSettings().declared_folder)
+        self._tables = tables
+        self._files, self._label = Files(location), location.label
+        self._snapshot = Snapshot(settings.copies_folder)
+        self._trial = Trial(settings.trial_seconds, trial)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
+        self._listeners: list[Listener] = []
+        self._tried: dict[str, tuple[bytes, str, int]] = {}
+        self._stamps: dict[str, object] = {}
+        self._warned: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Call this on the event loop after each look at the lake."""
+        self._listeners.append(listener)
+
+    async def start(self) -> None:
+        """Serve the last good copies, then what the lake holds, then keep looking."""
+        loop = asyncio.get_running_loop()
+        self.services = await loop.run_in_executor(self._thread, self._restored)
+        self._task = asyncio.create_task(self._keep_looking())
+        waiting = asyncio.create_task(self._looked())
+        await asyncio.wait([waiting], timeout=self._settings.patience_seconds)
+        waiting.cancel()
+
+    async def stop(self) -> None:
+        """End the looking."""
+        if self._task is not None:
+            self._task.cancel()
+        self._trial.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def starting(self) -> bool:
+        """Whether the first look goes on and what it is to find, such as prices, is missing."""
+        return not self.looks and any(one.context is None for one in self.services.values())
+
+    def get(self, name: str) -> Service:
+        """The forecast of that name.
+
+        Raises
+        ------
+        Problem
+            404 for a name that nobody knows, 503 for one that has no champion yet.
+        """
+        service = self.services.get(name)
+        if service is None:
+            raise self._absent(name)
+        return service
+
+    def any(self) -> Mapping[str, Service]:
+        """All forecasts.
+
+        Raises
+        ------
+        Problem
+            503: there is none.
+        """
+        services = self.services
+        if not services:
+            raise self._empty()
+        return services
+
+    def _absent(self, name: str) -> Problem:
+        if name in self.refused:
+            return Problem(
+                503,
+                "champion-refused",
+                f"{name} has no usable champion: {self.refused[name]}",
+                field="forecast",
+                value=name,
+                remedy=f"Publish again: materialize {name}/champion.",
+                headers={"retry-after": "5"},
+            )
+        if name in self.foreign:
+            return Problem(
+                503,
+                "champion-of-another-series",
+                f"{name} has no champion yet: {self.foreign[name]}",
+                field="forecast",
+                value=name,
+                remedy=f"Run fx-assets run {name}, or materialize its retrain job; or declare it "
+                "as it was.",
+                headers={"retry-after": "5"},
+            )
+        if not self.services:
+            return self._empty()
+        if name in self._declarations.series:
+            return Problem(
+                503,
+                "nothing-published",
+                f"{name} is declared, but no champion of it has been published yet.",
+                field="forecast",
+                value=name,
+                remedy=f"Materialize {name}/champion, or run `make run`.",
+                headers={"retry-after": "5"},
+            )
+        return Problem(
+            404,
+            "no-such-forecast",
+            f"There is no forecast {shortened(name)!r}.",
+            field="forecast",
+            value=name,
+            remedy=f"Choose one of {', '.join(sorted(self.services))}.",
+        )
+
+    def _empty(self) -> Problem:
+        away = f" {self.lake_problem}" if self.lake_problem else ""
+        return Problem(
+            503,
+            "nothing-published",
+            f"No champion has been published yet in the lake at {self._label}.{away}",
+            remedy="Run `make run`, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
+            headers={"retry-after": "5"},
+        )
+
+    async def _looked(self) -> None:
+        while not self.looks:
+            await asyncio.sleep(0.01)
+
+    async def _keep_looking(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                services = await loop.run_in_executor(self._thread, self._look)
+                self.services = services
+                names = list(services)
+                fresh = await asyncio.gather(*(self._newest(services[name]) for name in names))
+                self.services = dict(zip(names, fresh, strict=True))
+            except Exception:
+                _log.exception("A look at the lake failed")
+                self.lake_problem = "A look at the lake failed; the server's log has the reason."
+            self.looks += 1
+            for listener in self._listeners:
+                listener(self)
+            await asyncio.sleep(self._settings.poll_seconds)
+
+    def _restored(self) -> dict[str, Service]:
+        """The last good copies of what is declared."""
+        try:
+            self._services = self._snapshot.restore()
+        except OSError as error:
+            _log.warning("The last good copies cannot be read: %s", error)
+        foreign: dict[str, str] = {}
+        declared = self._as_declared(self._services, foreign)
+        self.foreign = foreign
+        return declared
+
+    def _as_declared(
+        self, services: Mapping[str, Service], foreign: dict[str, str]
+    ) -> dict[str, Service]:
+        """The services whose champion is of the series that is declared; why the others are not."""
+        found = {}
+        for name, service in services.items():
+            reason = self._declarations.contradiction(service.champion.manifest)
+            if reason is None:
+                found[name] = service
+            else:
+                foreign[name] = reason
+        return found
+
+    def _look(self) -> dict[str, Service]:
+        present = {**self._services, **self.services}
+        try:
+            names = set(self._files.folders("bundles"))
+            self.lake_problem = None if names else _nothing_there(self._label)
+        except (FxAssetsError, OSError) as error:
+            names, self.lake_problem = set(), _text(error)
+        refused: dict[str, str] = {}
+        found = {}
+        for name in sorted(names | present.keys()):
+            service = self._champion(name, present.get(name), refused)
+            if service is not None:
+                found[name] = service
+        self.refused = refused
+        foreign: dict[str, str] = {}
+        declared = self._as_declared(found, foreign)
+        self._services = found
+        self.foreign = foreign
+        self._trial.rest()
+        return declared
+
+    def _champion(
+        self, name: str, present: Service | None, refused: dict[str, str]
+    ) -> Service | None:
+        if self.lake_problem is not None:
+            return present and replace(present, stale=self.lake_problem)
+        try:
+            pointer = self._files.read_blob(pointer_path(name))
+        except (FxAssetsError, OSError) as error:
+            return present and replace(present, stale=_text(error))
+        if present is not None and present.pointer == pointer:
+            return replace(present, stale=None, refused=None)
+        tried, reason, rest = self._tried.get(name, (b"", "", 0))
+        if tried == pointer and rest > 0:
+            self._tried[name] = (tried, reason, rest - 1)
+        else:
+            try:
+                return self._load(name, pointer, present)
+            except Exception as error:
+                reason = _text(error)
+                if tried != pointer:
+                    _log.error("A bundle of %s was refused: %s", name, reason)
+                again = RETRY_REFUSED
+                if isinstance(error, TrialError):
+                    again = RETRY_HARMFUL
+                elif isinstance(error, RegistryError):
+                    again = 0
+                self._tried[name] = (pointer, reason, again)
+        if present is None:
+            refused[name] = reason
+            return None
+        return replace(present, stale=None, refused=reason)
+
+    def _load(self, name: str, pointer: bytes, present: Service | None) -> Service:
+        copy = Copy(self._files, name)
+        self._trial.check(copy)
+        champion = Champion(load(copy, name))
+        pointer = copy.read_blob(pointer_path(name))
+        same = present is not None and (
+            present.champion.manifest.series == champion.manifest.series
+        )
+        row, context = (present.row, present.context) if present and same else (None, None)
+        service = Service(champion, pointer, row, context)
+        self._tried.pop(name, None)
+        self._stamps.pop(name, None)
+        before = f"version {present.champion.version}" if present else "nothing"
+        _log.info("%s: version %s follows %s", name, champion.version, before)
+        try:
+            self._snapshot.save_champion(copy, service)
+        except (FxAssetsError, OSError) as error:
+            self._warn_of_copy(name, error)
+        return service
+
+    async def _newest(self, service: Service) -> Service:
+        """The service with the newest issued row and the newest bar."""
+        if service.stale is not None:
+            return service
+        manifest = service.champion.manifest
+        read = [*sources(service.name, PREDICTIONS, DRIFT), (PRICES.name, service.feed)]
+        try:
+            watched = sources(service.name, PERFORMANCE)
+            stamps = await self._tables.stamps([*read, *watched])
+            if self._stamps.get(service.name) == stamps:
+                return service
+            name, first = service.name, "serving.queries.newest:newest"
+            row, context, drift = await self._tables.derive(name, read, first, manifest)
+            live = await self._tables.derive(
+                name, watched, "serving.queries.watched:live", manifest
+            )
+        except Exception as error:
+            if not isinstance(error, FxAssetsError | OSError):
+                _log.exception("The newest rows of %s could not be read", service.name)
+            return replace(service, stale=_text(error))
+        fresh = replace(service, row=row, context=context, drift=drift, live=live)
+        try:
+            self._snapshot.save_newest(fresh)
+        except (FxAssetsError, OSError) as error:
+            self._warn_of_copy(service.name, error)
+        self._stamps[service.name] = stamps
+        return fresh
+
+    def _warn_of_copy(self, name: str, error: Exception) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            _log.warning("No last good copy of %s can be kept: %s", name, _text(error))
+
+
+def _text(error: Exception) -> str:
+    return error.message if isinstance(error, FxAssetsError) else f"{type(error).__name__}: {error}"
+
+
+def _nothing_there(root: str) -> str:
+    return f"There is no published bundle in the lake at {root}."
