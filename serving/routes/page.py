@@ -18,7 +18,7 @@ from serving.http.responses import Raw
 from serving.routes.caching import matches
 from serving.state.server import Server
 
-FOLDER = Path(__file__).resolve().parent / "static"
+FOLDER = Path(__file__).resolve().parents[1] / "static"
 INDEX = "index.html"
 DOCS = "docs.html"
 POLICY = "; ".join(
