@@ -110,7 +110,8 @@ def test_threads_draw_the_same_pictures() -> None:
 
 def test_drawing_leaves_pyplot_alone() -> None:
     code = (
-        "import sys; from fx_assets.presentation import figures; early = 'matplotlib' in sys.modules; "
+        "import sys; from fx_assets.presentation import figures; "
+        "early = 'matplotlib' in sys.modules; "
         "figures.importance_figure({'a': 1.0}); print(early, 'matplotlib.pyplot' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
