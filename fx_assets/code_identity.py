@@ -84,7 +84,8 @@ def code_identity(
     versions = {*(NUMERIC[package] for package in reach.packages), *libraries}
     content = hashlib.sha256()
     for key in sorted(reach.found):
-        content.update(f"{key}\n{_dump(reach.found[key])}\n".encode())
+        code = ",".join(map(_code, reach.found[key]))
+        content.update(f"{key}\n[{code}]\n".encode())
     for distribution in sorted(versions):
         content.update(f"{distribution}=={installed_version(distribution)}\n".encode())
     return CodeIdentity(
@@ -143,13 +144,7 @@ class _Reach:
     def _definition(self, module: str, key: str, node: ast.stmt) -> None:
         if isinstance(node, ast.ClassDef):
             self.classes.append((module, node))
-            shell = ast.ClassDef(
-                name=node.name,
-                bases=node.bases,
-                keywords=node.keywords,
-                body=[part for part in node.body if not isinstance(part, Function)],
-                decorator_list=node.decorator_list,
-            )
+            shell = _shell(node)
             self.found[key].append(shell)
             self._mentioned(module, shell)
         else:
@@ -157,13 +152,12 @@ class _Reach:
             self._mentioned(module, node)
 
     def _mentioned(self, module: str, node: ast.AST) -> None:
-        local = dict(_imports(module, _within(node)))
-        for part in _within(node):
-            if isinstance(part, ast.Attribute):
-                self.attributes.add(part.attr)
-                self._attribute(module, part, local)
-            elif isinstance(part, ast.Name):
-                self._plain(module, part.id, local)
+        said = _said(module, node)
+        for name, *path in said.dotted:
+            self._attribute(module, name, path, said.local)
+        self.attributes.update(said.attributes)
+        for name in said.names:
+            self._plain(module, name, said.local)
 
     def _plain(self, module: str, name: str, local: dict[str, _Import]) -> None:
         if name in local:
@@ -171,20 +165,15 @@ class _Reach:
         else:
             self.name(module, name)
 
-    def _attribute(self, module: str, node: ast.Attribute, local: dict[str, _Import]) -> None:
+    def _attribute(
+        self, module: str, name: str, path: list[str], local: dict[str, _Import]
+    ) -> None:
         """``package.module.name`` reaches a name of another module."""
-        path = [node.attr]
-        value = node.value
-        while isinstance(value, ast.Attribute):
-            path.append(value.attr)
-            value = value.value
-        if not isinstance(value, ast.Name):
-            return
-        target = local.get(value.id) or _module(module).imports.get(value.id)
+        target = local.get(name) or _module(module).imports.get(name)
         if target is None:
             return
         owner = target.module if target.name is None else f"{target.module}.{target.name}"
-        for step in reversed(path):
+        for step in path:
             if not self._is_ours(owner) or not _is_module(owner):
                 return
             if _is_module(f"{owner}.{step}"):
@@ -216,6 +205,56 @@ class _Module:
     bound: dict[str, list[ast.stmt]]
     """The statements at the top that bind or change each name."""
     imports: dict[str, _Import]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a definition mentions, each once."""
+
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+    dotted: tuple[tuple[str, ...], ...]
+    """Names with the attributes that follow them."""
+    local: dict[str, _Import]
+
+
+@lru_cache(maxsize=16384)
+def _said(module: str, node: ast.AST) -> _Said:
+    parts = list(_within(node))
+    found = [part for part in parts if isinstance(part, ast.Attribute)]
+    return _Said(
+        tuple(dict.fromkeys(part.id for part in parts if isinstance(part, ast.Name))),
+        tuple(dict.fromkeys(part.attr for part in found)),
+        tuple(dict.fromkeys(filter(None, map(_path, found)))),
+        dict(_imports(module, parts)),
+    )
+
+
+def _path(node: ast.Attribute) -> tuple[str, ...]:
+    """A name and the attributes after it; empty where another expression is before them."""
+    path = [node.attr]
+    value = node.value
+    while isinstance(value, ast.Attribute):
+        path.append(value.attr)
+        value = value.value
+    return (value.id, *reversed(path)) if isinstance(value, ast.Name) else ()
+
+
+@lru_cache(maxsize=4096)
+def _shell(node: ast.ClassDef) -> ast.ClassDef:
+    """A class without its methods."""
+    return ast.ClassDef(
+        name=node.name,
+        bases=node.bases,
+        keywords=node.keywords,
+        body=[part for part in node.body if not isinstance(part, Function)],
+        decorator_list=node.decorator_list,
+    )
+
+
+@lru_cache(maxsize=16384)
+def _code(node: ast.AST) -> str:
+    return _dump(node)
 
 
 @lru_cache(maxsize=512)

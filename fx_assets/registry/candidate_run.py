@@ -180,7 +180,11 @@ def _save_model(folder: Path, candidate: Candidate, run_id: str, logged: Any) ->
     import mlflow.onnx
     import onnx
     from mlflow.models import Model
+    from mlflow.utils import environment
 
+    # MLflow would look at every file of every installed package to warn of versions that are
+    # not the installed ones; those below are.
+    vars(environment)["warn_dependency_requirement_mismatches"] = lambda _: None
     proto = onnx.load_model_from_string(candidate.onnx)
     rows = np.asarray(candidate.example, dtype=np.float64)
     mlflow.onnx.save_model(

@@ -109,16 +109,6 @@ def _ran(compute: Callable[[], object]) -> set[str]:
     return seen
 
 
-def _functions(text: str) -> Iterator[str]:
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef):
-            yield node.name
-        elif isinstance(node, ast.ClassDef):
-            for part in node.body:
-                if isinstance(part, ast.FunctionDef):
-                    yield f"{node.name}.{part.name}"
-
-
 def _functions(module: str) -> Iterator[str]:
     for node in ast.parse(identity_module.source_of(module)).body:
         if isinstance(node, ast.FunctionDef):
