@@ -26,7 +26,7 @@ from fx_assets.stages.arrivals import Arrivals, arrivals, note_files, same_price
 from fx_assets.stages.asking import (
     Asked,
     Span,
-    accept_command,
+    how_to_accept,
     judged_spec,
     refused_anew,
     source_away,
@@ -145,7 +145,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         fresh = new_rows(against, taken, now)
         others = sibling_references(store, spec, deployment.declared_folder) if len(fresh) else []
         judging = (against, fresh, batch.rejected, judged_spec(spec, asked), spec.market, now)
-        report = _with_commands(inspect(*judging, others), spec)
+        report = _with_commands(inspect(*judging, others), spec, len(against))
         overridden = overridden_findings(*judging, references=others)
         accepted = new_rows(stored, report.accepted, now) if asked.afresh else report.accepted
         brought = arrivals(stored, taken, accepted, spec.market)
@@ -275,10 +275,10 @@ def _taken_from(asked: Asked, stored: pd.DataFrame, provenance: Provenance, spec
     return asked.judged if provenance.last_date < newest else asked.span
 
 
-def _with_commands(report: GateReport, spec: FeedSpec) -> GateReport:
-    """The report whose refusal of many revisions names the command that accepts them."""
+def _with_commands(report: GateReport, spec: FeedSpec, stored: int) -> GateReport:
+    """The report whose refusal of many revisions says how they are accepted."""
     told = [
-        replace(f, message=f"{f.message} If they are right: {accept_command(spec)}")
+        replace(f, message=f"{f.message} {how_to_accept(spec, f.count, stored)}")
         if f.check == "revisions" and _refuses(f)
         else f
         for f in report.findings

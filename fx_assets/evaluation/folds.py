@@ -19,6 +19,8 @@ from fx_assets.specs import ForecastSpec
 from fx_assets.tables import FEATURES
 
 Positions = NDArray[np.intp]
+_USUAL = pd.Timedelta(1, "D")
+"""By how much delays of publication differ."""
 
 NOT_FEATURES = frozenset(FEATURES.names)
 """The columns of a labelled frame that are not features."""
@@ -126,12 +128,14 @@ def folds(frame: pd.DataFrame, spec: ForecastSpec) -> list[Fold]:
     """Cut a labelled frame into the forecast's walk-forward folds, oldest first.
 
     Warm-up rows are in no fold, unlabelled rows are neither trained on nor tested, and a training
-    row whose label was revised after the fold's first test row could be known is left out of it.
+    row whose label was revised after the fold's first test row could be known is left out of it. A
+    fold that keeps less than half of ``min_train`` says nothing about its recipe and is left out.
 
     Raises
     ------
     NotEnoughDataError
-        No fold has both enough training rows and a labelled test row.
+        No fold has both enough training rows and a labelled test row: there are too few, or most
+        of the history was revised later than it was forecast.
     """
     rule = spec.walk_forward
     usable, labelled = usable_rows(frame), labelled_rows(frame)
@@ -148,16 +152,39 @@ def folds(frame: pd.DataFrame, spec: ForecastSpec) -> list[Fold]:
     found: list[Fold] = []
     for train, test in splitter.split(range(len(frame) - offset)):
         fold = _fold(len(found), frame, labelled, train + offset, test + offset)
-        if fold is not None:
+        if fold is not None and fold.n_train >= rule.min_train / 2:
             found.append(fold)
     if not found:
-        raise NotEnoughDataError(
-            f"{spec.name}: {len(frame)} rows, {int(labelled.sum())} of them labelled and past the "
-            f"warm-up, give no walk-forward fold: it takes {rule.min_train} training rows, "
-            f"{spec.purge + rule.embargo} purged ones, and a test row from {rule.first_test} on.",
-            remedy="Lower walk_forward.min_train, move walk_forward.first_test, or load more bars.",
-        )
+        raise _no_fold(frame, spec, int(labelled.sum()))
     return found
+
+
+def _no_fold(frame: pd.DataFrame, spec: ForecastSpec, labelled: int) -> NotEnoughDataError:
+    rule = spec.walk_forward
+    takes = (
+        f"it takes {rule.min_train} training rows, {spec.purge + rule.embargo} purged ones, and a "
+        f"test row from {rule.first_test} on."
+    )
+    late = revised_labels(frame)
+    if late > len(frame) / 2:
+        return NotEnoughDataError(
+            f"{spec.name}: {late} of {len(frame)} labels were revised long after they were first "
+            "known, so that there is no walk-forward fold that could have known its training rows: "
+            f"{takes}",
+            remedy=f"Raise edition: in the feed {spec.feed} by one and run again: its bars are "
+            "read anew as a history of their own, and judged as at a first load.",
+        )
+    return NotEnoughDataError(
+        f"{spec.name}: {len(frame)} rows, {labelled} of them labelled and past the warm-up, give "
+        f"no walk-forward fold: {takes}",
+        remedy="Lower walk_forward.min_train, move walk_forward.first_test, or load more bars.",
+    )
+
+
+def revised_labels(frame: pd.DataFrame) -> int:
+    """Labels of a frame that were known more than a day later than others are."""
+    after = (frame["label_available_at"] - frame["target_time"]).dropna()
+    return int((after > after.min() + _USUAL).sum()) if len(after) else 0
 
 
 def _fold(

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import date, time
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from fx_assets.calendars import (
     DAY_CLOSES,
@@ -232,6 +239,8 @@ class FeedSpec(Spec):
     """Minutes from a bar's close until it can be known; unset means the provider's custom."""
     start: date = date(1999, 1, 4)
     """First day that is kept."""
+    edition: PositiveInt = 1
+    """Raised by a person when the provider has replaced its history as a whole."""
     gate: GateSpec = GateSpec()
     ingest_cron: Cron = ""
     """When new bars are fetched, in the calendar's time zone; unset means soon after they close."""
@@ -340,6 +349,8 @@ class FeedSpec(Spec):
         """
         facts = {f"source.{name}": value for name, value in self.source.reading.items()}
         facts |= {"calendar": self.calendar, "frequency": self.frequency}
+        if self.edition > 1:
+            facts["edition"] = str(self.edition)
         if self.calendar == "target":
             return facts
         if self.frequency == "1d":

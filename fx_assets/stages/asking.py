@@ -104,9 +104,17 @@ def judged_spec(spec: FeedSpec, asked: Asked) -> FeedSpec:
     return spec.model_copy(update={"gate": spec.gate.model_copy(update={"revisions": rule})})
 
 
-def accept_command(spec: FeedSpec) -> str:
-    """What a person runs who has found many revisions right."""
-    return f"fx-assets reload {spec.name} --accept-revisions"
+def how_to_accept(spec: FeedSpec, revised: float, stored: int) -> str:
+    """What a person does who has found many revisions right."""
+    text = f"If they are right: fx-assets reload {spec.name} --accept-revisions"
+    if revised <= stored / 2:
+        return text
+    return (
+        f"If the provider has replaced its history: set edition: {spec.edition + 1} in the feed "
+        f"{spec.name}, which reads it anew as a history of its own. If these are corrections that "
+        "shall count from now on, and what was forecast before is judged by the bars of before: "
+        f"fx-assets reload {spec.name} --accept-revisions"
+    )
 
 
 def source_away(spec: FeedSpec, change: Change, error: SourceError) -> SourceError:

@@ -11,6 +11,7 @@ from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.folds import (
+    Fold,
     WalkForward,
     fold_table,
     folds,
@@ -126,6 +127,30 @@ def test_a_label_revised_later_is_not_trained_on_by_earlier_folds() -> None:
     found = folds(frame, forecast())
     assert all(20 not in fold.train for fold in found)
     assert_no_fold_saw_its_test(frame, found, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(share=st.floats(0, 1), seed=st.integers(0, 99), when=st.integers(150, 299))
+def test_however_many_labels_are_revised_at_once_each_fold_knew_enough_or_the_remedy_is_said(
+    share: float, seed: int, when: int
+) -> None:
+    frame, spec = labelled_frame(300), forecast()
+    revised = np.random.default_rng(seed).random(300) < share
+    revised &= frame["target"].notna().to_numpy()
+    at = frame["available_at"].iloc[when]
+    for column in ("available_at", "label_available_at"):
+        frame.loc[revised & (frame[column] < at).to_numpy(), column] = at
+    found: list[Fold] = []
+    refused = ""
+    try:
+        found = folds(frame, spec)
+    except NotEnoughDataError as refusal:
+        refused = str(refusal)
+    assert found or (revised.sum() > 150 and "Raise edition: in the feed test_feed" in refused)
+    for fold in found:
+        assert len(fold.train) >= spec.walk_forward.min_train / 2
+        assert frame["label_available_at"].iloc[fold.train].max() <= fold.known_by
+        assert frame["available_at"].iloc[fold.train].max() <= fold.known_by
 
 
 def test_too_few_rows_are_refused_with_the_numbers() -> None:
