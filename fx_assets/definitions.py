@@ -11,7 +11,9 @@ import dagster as dg
 from fx_assets.assets.alerting import failure_sensor
 from fx_assets.assets.automation import compaction, compaction_schedule
 from fx_assets.assets.progress import progress_logger
+from fx_assets.assets.runs import sensor_status
 from fx_assets.components.declared import declared
+from fx_assets.heartbeats import dead_runs_sensor
 from fx_assets.resources import resources
 from fx_assets.settings import Settings
 
@@ -26,7 +28,7 @@ def defs() -> dg.Definitions:
         dg.Definitions(
             jobs=[compaction],
             schedules=[compaction_schedule()],
-            sensors=[failure_sensor()],
+            sensors=[failure_sensor(), dead_runs_sensor(sensor_status())],
             resources=resources(),
             loggers={"console": dg.colored_console_logger, "progress": progress_logger},
             executor=dg.in_process_executor,

@@ -44,8 +44,6 @@ def serve() -> int:
         "MLflow's UI": [
             *(str(binaries / "mlflow"), "server", "--host", "127.0.0.1"),
             *("--port", str(MLFLOW_PORT), "--workers", "1"),
-            *("--backend-store-uri", settings.mlflow_uri),
-            *("--default-artifact-root", settings.mlflow_artifact_root),
         ],
     }
     environment = {
@@ -53,6 +51,9 @@ def serve() -> int:
         "FX_ASSETS_MLFLOW_UI": f"http://127.0.0.1:{MLFLOW_PORT}",
         **os.environ,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Not as arguments, which everybody on the machine can read: the URI may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.mlflow_artifact_root,
     }
     print(
         f"Dagster: http://127.0.0.1:{DAGSTER_PORT}   MLflow: http://127.0.0.1:{MLFLOW_PORT}   "

@@ -6,7 +6,7 @@ Local and production differ in the settings that are read here, and nowhere else
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import dagster as dg
 
 from fx_assets.errors import LakeError
+from fx_assets.heartbeats import heartbeat
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,21 +63,22 @@ class LakeResource(dg.ConfigurableResource):
 
 
 class RegistryResource(dg.ConfigurableResource):
-    """MLflow: experiments and the model registry."""
+    """MLflow: experiments and the model registry.
 
-    tracking_uri: str
-    artifact_root: str
-    ui: str
+    Its settings are read when it is used: what a resource is configured with stands in Dagster's
+    pages and records, and the URI may hold a password.
+    """
 
     def page(self, path: str) -> str:
         """Address of a page of MLflow's UI."""
         from fx_assets.registry.links import ui_link
 
-        return ui_link(self.ui, path)
+        return ui_link(Settings().mlflow_ui, path)
 
     def open(self) -> ModelRegistry:
         """The registry; its database is created on first use."""
-        return _open_registry(self.tracking_uri, self.artifact_root)
+        settings = Settings()
+        return _open_registry(settings.mlflow_uri, settings.mlflow_artifact_root)
 
 
 @dg.resource(description="The MLflow run that stands for a Dagster run; candidates nest below it.")
@@ -135,12 +137,12 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     lake: LakeResource
 
     @contextmanager
-    def yield_for_execution(
-        self,
-        context: dg.InitResourceContext,  # noqa: ARG002
-    ) -> Iterator[DeltaIOManager]:
-        """The manager of one run."""
-        with self.lake.open().deferred_views():
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DeltaIOManager]:
+        """The manager of one run, which gives signs of its life meanwhile."""
+        with ExitStack() as stack:
+            if context.run is not None and context.instance is not None:
+                stack.enter_context(heartbeat(context.instance, context.run.run_id))
+            stack.enter_context(self.lake.open().deferred_views())
             yield self
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
@@ -198,11 +200,7 @@ def resources() -> dict[str, object]:
     lake = LakeResource(root=settings.lake_root, duckdb_file=str(settings.duckdb_file))
     return {
         "lake": lake,
-        "registry": RegistryResource(
-            tracking_uri=settings.mlflow_uri,
-            artifact_root=settings.mlflow_artifact_root,
-            ui=settings.mlflow_ui,
-        ),
+        "registry": RegistryResource(),
         "mlflow": mlflow_parent,
         "settings": SettingsResource(),
         "io_manager": DeltaIOManager(lake=lake),

@@ -17,6 +17,7 @@ from fx_assets.assets.runs import Failure, failures_in
 from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.faults import described, fault_of, log_traceback
+from fx_assets.heartbeats import NO_RETRY, end_dead_runs
 from fx_assets.instance import open_instance, storage_errors
 from fx_assets.settings import Settings
 
@@ -40,6 +41,8 @@ class Runner:
         with console.status("loading the asset graph"):
             self._definitions = load_definitions()
             self.instance = open_instance(self._home)
+        for ended in end_dead_runs(self.instance):
+            console.print(f"An earlier run is over: {ended}", markup=False)
 
     @property
     def summary(self) -> str:
@@ -92,7 +95,10 @@ class Runner:
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         with storage_errors(self._home):
             return self._definitions.resolve_job_def(job).execute_in_process(
-                run_config=QUIET, instance=self.instance, tags=tags, raise_on_error=False
+                run_config=QUIET,
+                instance=self.instance,
+                tags=tags | NO_RETRY,
+                raise_on_error=False,
             )
 
     def _report_failures(self, job: str, result: dg.ExecuteInProcessResult) -> None:

@@ -1,13 +1,14 @@
 """Jobs, schedules and sensors: data is fetched by the clock, everything else follows the data."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.prices import partitions_to_ingest
-from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
+from fx_assets.assets.runs import AssetJob, asset_job, in_progress, schedule_status, sensor_status
+from fx_assets.heartbeats import WRITES
 from fx_assets.resources import LakeResource, unopened_registry
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
@@ -17,9 +18,6 @@ from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
-
-AssetJob: TypeAlias = Any
-"""What ``define_asset_job`` returns; Dagster does not export the type."""
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -32,7 +30,7 @@ def range_tags(first: str, last: str) -> dict[str, str]:
 
 def ingest_job(spec: FeedSpec) -> AssetJob:
     """Fetch, judge and store a feed's bars."""
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_ingest",
         selection=dg.AssetSelection.assets([spec.name, "raw_prices"], [spec.name, "prices"]),
         description=f"Fetch, judge and store the bars of {spec.instrument}.",
@@ -70,7 +68,7 @@ def retrain_job(spec: ForecastSpec) -> AssetJob:
     live = dg.AssetSelection.assets(
         *([spec.name, table] for table in ("predictions", "outcomes", "drift_report"))
     )
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_retrain",
         selection=everything - live,
         description="Judge every candidate on the same rows and decide about the champion.",
@@ -79,7 +77,7 @@ def retrain_job(spec: ForecastSpec) -> AssetJob:
 
 def predict_job(spec: ForecastSpec) -> AssetJob:
     """Predict from the newest bars and score what has come true."""
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_predict",
         selection=dg.AssetSelection.assets(
             [spec.name, "features"], [spec.name, "predictions"], [spec.name, "outcomes"]
@@ -198,7 +196,7 @@ def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
             context.log.info(f"compacted {table}/{name}")
 
 
-@dg.job(description="Merge small files, so that reading stays fast.")
+@dg.job(description="Merge small files, so that reading stays fast.", tags={WRITES: "compaction"})
 def compaction() -> None:
     compact_tables()
 

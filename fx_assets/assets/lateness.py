@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.automation import AssetJob, range_tags
+from fx_assets.assets.automation import range_tags
 from fx_assets.assets.prices import partitions_to_ingest
-from fx_assets.assets.runs import in_progress, newest_failure, sensor_status
+from fx_assets.assets.runs import AssetJob, in_progress, newest_failure, sensor_status
 from fx_assets.resources import LakeResource
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings

@@ -7,12 +7,11 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.display import markdown_table
-from fx_assets.assets.runs import schedule_status
+from fx_assets.assets.runs import AssetJob, asset_job, schedule_status
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec
 
 if TYPE_CHECKING:
-    from fx_assets.assets.automation import AssetJob
     from fx_assets.profiling.profile import FeedProfile
 
 FOLDER = "monitoring"
@@ -74,16 +73,16 @@ def profile_metadata(found: "FeedProfile") -> dict[str, Any]:
     }
 
 
-def profile_job(spec: FeedSpec) -> "AssetJob":
+def profile_job(spec: FeedSpec) -> AssetJob:
     """Describe a feed's bars."""
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_profile",
         selection=dg.AssetSelection.assets([spec.name, "profile"]),
         description=f"Describe the bars of {spec.instrument}: gaps, revisions, distributions.",
     )
 
 
-def profile_schedule(spec: FeedSpec, job: "AssetJob") -> dg.ScheduleDefinition:
+def profile_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
     """Sundays, each feed at a minute of its own."""
     minute = crc32(spec.name.encode()) % 60
 

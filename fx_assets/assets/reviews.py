@@ -9,8 +9,7 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.automation import AssetJob
-from fx_assets.assets.runs import IN_PROGRESS, in_progress, sensor_status
+from fx_assets.assets.runs import IN_PROGRESS, AssetJob, asset_job, in_progress, sensor_status
 from fx_assets.resources import LakeResource
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
@@ -30,7 +29,7 @@ RUN_KEY = "dagster/run_key"
 
 def monitor_job(spec: ForecastSpec) -> AssetJob:
     """Judge drift, faults and live performance."""
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_monitor",
         selection=dg.AssetSelection.assets([spec.name, "drift_report"]),
         description="Judge drift, faults and live performance.",

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
 from fx_assets import clock
 from fx_assets.faults import fault_in
+from fx_assets.heartbeats import WRITES
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,16 @@ IN_PROGRESS = [
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 LONGEST_RUN = timedelta(hours=12)
-"""A run that began longer ago was killed without a trace; it holds nothing up."""
+"""A run that began longer ago holds nothing up; ``dagster.yaml`` ends it."""
+AssetJob: TypeAlias = Any
+"""What ``define_asset_job`` returns; Dagster does not export the type."""
+
+
+def asset_job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
+    """A job of ours, of which one run is at work at a time."""
+    return dg.define_asset_job(
+        name, selection=selection, description=description, tags={WRITES: name}
+    )
 
 
 def schedule_status(*, on: bool = True) -> dg.DefaultScheduleStatus:

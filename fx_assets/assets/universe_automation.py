@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
-from fx_assets.assets.automation import AssetJob, range_tags
-from fx_assets.assets.runs import in_progress, schedule_status, sensor_status
+from fx_assets.assets.automation import range_tags
+from fx_assets.assets.runs import AssetJob, asset_job, in_progress, schedule_status, sensor_status
 from fx_assets.assets.universe_prices import instrument_partitions
 from fx_assets.lake import Lake
 from fx_assets.resources import LakeResource
@@ -15,7 +15,7 @@ from fx_assets.specs.universe import UniverseSpec
 
 def discover_job(spec: UniverseSpec) -> AssetJob:
     """Look which instruments the source has, and up to which day."""
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_discover",
         selection=dg.AssetSelection.assets([spec.name, "instruments"]),
         description="Look which instruments the source has, and up to which day.",
@@ -25,7 +25,7 @@ def discover_job(spec: UniverseSpec) -> AssetJob:
 def update_job(spec: UniverseSpec) -> AssetJob:
     """Bring every table of the universe up to date."""
     everything = dg.AssetSelection.groups(spec.name)
-    return dg.define_asset_job(
+    return asset_job(
         f"{spec.name}_update",
         selection=everything - dg.AssetSelection.assets([spec.name, "instruments"]),
         description="Fetch, judge, walk forward, test and predict every instrument in one run.",

@@ -11,7 +11,7 @@ import pytest
 from fx_assets.bundles.bundle import load
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.folds import folds
-from fx_assets.resources import resources
+from fx_assets.settings import Settings
 from fx_assets.tables import CATALOGUE
 from fx_assets_tests.assets.conftest import TODAY, Started
 from fx_assets_tests.platform import failed_checks, failures, metadata
@@ -150,7 +150,7 @@ def test_the_newest_row_without_a_label_is_kept_in_the_features(started: Started
 def test_dagster_and_mlflow_name_each_other(started: Started) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(resources()["registry"].tracking_uri)  # type: ignore[attr-defined]
+    client = MlflowClient(Settings().mlflow_uri)
     parents = set()
     for candidate in ("base_rate", "persistence", "logistic_regression"):
         shown = metadata(started.retrain, f"direction/models/{candidate}")
@@ -167,7 +167,7 @@ def test_dagster_and_mlflow_name_each_other(started: Started) -> None:
 def test_mlflow_names_the_champion_and_the_challenger(started: Started) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(resources()["registry"].tracking_uri)  # type: ignore[attr-defined]
+    client = MlflowClient(Settings().mlflow_uri)
     decision = started.platform.lake.read("decisions", "direction").iloc[-1]
     champion = client.get_model_version_by_alias("direction", "champion")
     challenger = client.get_model_version_by_alias("direction", "challenger")

@@ -1,0 +1,114 @@
+"""Production as ``deploy/dagster.yaml`` sets it up: PostgreSQL, S3, and secrets kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from fx_assets_tests.homes import Home
+from fx_assets_tests.production.servers import ANY, Postgres, postgres, s3
+
+PROFILE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+CANARY = "canary0f5ecrets"
+BUCKET = "fx-lake"
+SNAPSHOT = """
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster import serialize_value
+from fx_assets.definitions import defs
+print(serialize_value(RepositorySnap.from_def(defs().get_repository_def())))
+"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with postgres(CANARY) as server:
+        server.create("dagster")
+        server.create("mlflow")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    with s3(BUCKET) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory, database: Postgres, storage: str) -> Home:
+    """A home of which nothing but declarations and input is on local disk."""
+    home = Home.new(tmp_path_factory.mktemp("production"))
+    (home.folder / "dagster.yaml").write_text(PROFILE.read_text())
+    home.environment |= {
+        "DAGSTER_PG_URL": database.url("dagster"),
+        "DAGSTER_LOG_BUCKET": BUCKET,
+        "FX_ASSETS_MLFLOW": database.url("mlflow"),
+        "FX_ASSETS_MLFLOW_ARTIFACTS": f"s3://{BUCKET}/artifacts",
+        "FX_ASSETS_LAKE": f"s3://{BUCKET}/lake",
+        "AWS_ENDPOINT_URL": storage,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": CANARY,
+        "MLFLOW_S3_ENDPOINT_URL": storage,
+    }
+    return home
+
+
+@pytest.fixture(scope="module")
+def said(production: Home) -> str:
+    """What the first run in production said."""
+    return production.run("run").succeeded().said
+
+
+def predictions(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "P(up)" in line or "prediction" in line]
+
+
+def test_production_says_what_a_laptop_says(said: str, tmp_path: Path) -> None:
+    laptop = Home.new(tmp_path / "laptop").run("run").succeeded().said
+    assert predictions(said)
+    assert predictions(said) == predictions(laptop)
+
+
+def test_nothing_of_production_is_on_local_disk(said: str, production: Home) -> None:
+    left = {path.name for path in production.folder.rglob("*") if path.is_file()}
+    assert not {"mlflow.db", "runs.db", "champion.json"} & left
+
+
+def test_a_password_is_nowhere_but_in_the_environment(
+    said: str, production: Home, database: Postgres, storage: str
+) -> None:
+    definitions = subprocess.run(
+        [sys.executable, "-c", SNAPSHOT],
+        env={**os.environ, **production.variables},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    places = {
+        "terminal": said,
+        "definitions": definitions.stdout + definitions.stderr,
+        "Dagster's records": database.dump("dagster"),
+        "MLflow's records": database.dump("mlflow"),
+    }
+    client = boto3.client(
+        "s3", endpoint_url=storage, aws_access_key_id=ANY, aws_secret_access_key=ANY,
+        region_name="us-east-1",
+    )  # fmt: skip
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+    for key in (item["Key"] for page in pages for item in page.get("Contents", [])):
+        places[key] = client.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode("latin-1")
+    for path in production.folder.rglob("*"):
+        if path.is_file():
+            places[str(path)] = path.read_bytes().decode("latin-1")
+    assert len(places) > 50
+    assert [place for place, text in places.items() if CANARY in text] == []

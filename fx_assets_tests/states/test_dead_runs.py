@@ -1,0 +1,121 @@
+"""A run that was killed is ended, and what waits for it goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from fx_assets.assets.runs import in_progress
+from fx_assets.heartbeats import SILENCE, WRITES, SignOfLife, end_dead_runs, heartbeat
+from fx_assets_tests.homes import Home
+
+WORKING = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def started(instance: dg.DagsterInstance, **tags: str) -> str:
+    """A run that Dagster believes to be at work."""
+    job = dg.GraphDefinition("job").to_job()
+    run = instance.create_run_for_job(job, tags=tags)
+    begun = dg.DagsterEvent("PIPELINE_START", "job", message="begun")
+    instance.report_dagster_event(begun, run.run_id)
+    return run.run_id
+
+
+def sign(instance: dg.DagsterInstance, run: str, life: SignOfLife) -> None:
+    instance.daemon_cursor_storage.set_cursor_values({f"fx_assets/alive/{run}": str(life)})
+
+
+def status(instance: dg.DagsterInstance, run: str) -> dg.DagsterRunStatus:
+    found = instance.get_run_by_id(run)
+    assert found is not None
+    return found.status
+
+
+def test_a_command_that_was_killed_holds_nothing_up(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.folder)  # where its dagster.yaml puts the records
+    process = home.start("run", "--retrain")
+    with dg.DagsterInstance.from_config(str(home.folder)) as instance:
+        while not instance.get_runs(filters=WORKING):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert in_progress(instance, "up_retrain", "eur_ingest")
+        answer = home.run("run").succeeded()
+        assert "An earlier run is over: " in answer.out
+        assert "is gone: it was killed" in answer.out
+        assert not instance.get_runs(filters=WORKING)
+
+
+def test_a_silent_run_of_another_host_is_ended_and_one_that_gives_signs_is_not(
+    instance: dg.DagsterInstance,
+) -> None:
+    now = datetime.now(UTC)
+    silent, alive, young = (started(instance) for _ in range(3))
+    sign(instance, silent, SignOfLife(now - 1.1 * SILENCE, "elsewhere", 1))
+    sign(instance, alive, SignOfLife(now - 0.5 * SILENCE, "elsewhere", 1))
+    (said,) = end_dead_runs(instance)
+    assert silent in said
+    assert "no sign of life since" in said
+    assert status(instance, silent) is dg.DagsterRunStatus.FAILURE
+    assert status(instance, alive) is dg.DagsterRunStatus.STARTED
+    assert status(instance, young) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_is_being_cancelled_ends_as_cancelled(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+    found = instance.get_run_by_id(run)
+    assert found is not None
+    instance.report_run_canceling(found)
+    sign(instance, run, SignOfLife(datetime.now(UTC) - 2 * SILENCE, "elsewhere", 1))
+    assert len(end_dead_runs(instance)) == 1
+    assert status(instance, run) is dg.DagsterRunStatus.CANCELED
+
+
+def test_runs_of_others_are_left_alone(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fx_assets.heartbeats.SILENCE", -SILENCE)
+    theirs, ours = started(instance), started(instance, **{WRITES: "job"})
+    (said,) = end_dead_runs(instance)
+    assert ours in said
+    assert status(instance, theirs) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_heartbeat_goes_on_while_storage_is_away_for_a_moment(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fx_assets.heartbeats.BEAT", SILENCE / 18_000)
+    run = started(instance)
+    storage = instance.daemon_cursor_storage
+    real, calls = storage.set_cursor_values, []
+
+    def flaky(pairs: dict[str, str]) -> None:
+        calls.append(pairs)
+        if len(calls) == 2:
+            raise OSError("away")
+        real(pairs)
+
+    monkeypatch.setattr(storage, "set_cursor_values", flaky)
+    with heartbeat(instance, run), heartbeat(instance, run):
+        while len(calls) < 4:
+            time.sleep(0.01)
+        assert end_dead_runs(instance) == []
+    told = len(calls)
+    time.sleep(0.05)
+    assert len(calls) == told
