@@ -6,7 +6,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import sqlalchemy
@@ -16,6 +18,7 @@ from fx_assets.errors import FxAssetsError
 from fx_assets.faults import described, fault_of
 
 OPENING_SECONDS = 120
+MOST_ENGINES = 64
 NO_WAIT, FOR_EVER = 0, -1
 
 
@@ -27,10 +30,33 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     FxAssetsError
         Its records cannot be made or read.
     """
+    _keep_engines()
     with storage_errors(home), _lock(home / "data" / ".dagster.lock", OPENING_SECONDS):
         instance = dg.DagsterInstance.get()
         instance.get_runs(limit=1)
         return instance
+
+
+@cache
+def _keep_engines() -> None:
+    """Let Dagster's SQLite storages make one engine for a file, not one for each event.
+
+    An engine knows the statements that it has compiled and holds no connection (``NullPool``).
+    """
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+
+    known: dict[str, sqlalchemy.Engine] = {}
+
+    def create_engine(url: str, **options: Any) -> sqlalchemy.Engine:
+        if url not in known:
+            if len(known) >= MOST_ENGINES:
+                known.clear()
+            known[url] = sqlalchemy.create_engine(url, **options)
+        return known[url]
+
+    for storage in (sqlite_event_log, sqlite_run_storage):
+        vars(storage)["create_engine"] = create_engine
 
 
 @contextmanager

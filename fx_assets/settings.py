@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 
 from fx_assets.errors import SpecError
 
@@ -19,13 +27,18 @@ Budget = Annotated[
     ),
 ]
 """Requests in a time, such as ``8/minute;800/day``."""
+PREFIX = "FX_ASSETS_"
 PACKAGED_DECLARATIONS = Path(__file__).resolve().parent / "defs"
 
 
-class Settings(BaseSettings):
-    """Deployment settings; each field is the environment variable ``FX_ASSETS_<FIELD>``."""
+class Settings(BaseModel):
+    """Deployment settings; each field is the environment variable ``FX_ASSETS_<FIELD>``.
 
-    model_config = SettingsConfigDict(env_prefix="FX_ASSETS_", extra="ignore", frozen=True)
+    They are read many times in a run. The environment is looked up here, not by pydantic-settings,
+    which takes as long for each field as this does for all.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     home: Path = Field(default=Path("."), description="Folder that relative paths start from.")
     lake: str = Field(
@@ -110,10 +123,10 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**{**_environment(), **values})
         except ValidationError as error:
             wrong = [
-                f"FX_ASSETS_{'_'.join(map(str, detail['loc'])).upper()}={detail['input']!r}: "
+                f"{PREFIX}{'_'.join(map(str, detail['loc'])).upper()}={detail['input']!r}: "
                 f"{detail['msg']}."
                 for detail in error.errors()
             ]
@@ -163,3 +176,12 @@ class Settings(BaseSettings):
 
     def _absolute(self, path: Path) -> Path:
         return (self.home / path.expanduser()).resolve()
+
+
+def _environment() -> dict[str, str]:
+    """The variables of ours by the names of their fields."""
+    return {
+        name[len(PREFIX) :].lower(): value
+        for name, value in os.environ.items()
+        if name.upper().startswith(PREFIX)
+    }

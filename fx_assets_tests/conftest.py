@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from fx_assets.registry.runs import ModelRegistry
@@ -25,11 +27,34 @@ def rates() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Fills a folder once for all workers of this session; tests copy it or leave it as it is."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def empty_registry(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A migrated MLflow database; migrating takes seconds, copying does not."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    ModelRegistry(f"sqlite:///{path}", path.with_name("artifacts").as_uri()).prepare()
-    return path
+
+    def prepare(folder: Path) -> None:
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        ModelRegistry(uri, (folder / "artifacts").as_uri()).prepare()
+
+    return once("empty_registry", prepare) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fx_assets_tests.homes import Answer, Home
+from fx_assets_tests.homes import Home
 
 
 @pytest.fixture(scope="session")
-def first_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Answer]:
-    """A home and what its first run said; tests leave it as it is."""
-    home = Home.new(tmp_path_factory.mktemp("home"))
-    return home, home.run("run")
+def first_home(once: Callable[[str, Callable[[Path], None]], Path], empty_registry: Path) -> Home:
+    """A home after its first run; tests leave it as it is."""
+
+    def run_first(folder: Path) -> None:
+        Home.new(folder, empty_registry).run("run").succeeded()
+
+    return Home(once("first_home", run_first))
 
 
 @pytest.fixture
-def home(first_home: tuple[Home, Answer], tmp_path: Path) -> Home:
+def home(first_home: Home, tmp_path: Path) -> Home:
     """A copy of the home, to change."""
-    first_home[1].succeeded()
-    return first_home[0].copy_to(tmp_path / "home")
+    return first_home.copy_to(tmp_path / "home")
+
+
+@pytest.fixture
+def new_home(tmp_path: Path, empty_registry: Path) -> Home:
+    """A home in which nothing has been run."""
+    return Home.new(tmp_path / "home", empty_registry)

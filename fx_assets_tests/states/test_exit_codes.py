@@ -68,11 +68,10 @@ def test_a_retrain_that_a_fault_stops_exits_with_one_and_its_reason(
 
 
 def test_a_first_run_without_a_registry_exits_with_one_and_says_why_there_is_no_prediction(
-    tmp_path: Path,
+    new_home: Home,
 ) -> None:
-    home = Home.new(tmp_path / "home")
-    mlflow_out_of_reach(home)
-    answer = home.run("run").failed()
+    mlflow_out_of_reach(new_home)
+    answer = new_home.run("run").failed()
     assert "prediction: none yet: no champion has been decided on" in answer.out
     assert "FAILED up_retrain:\nMLflow at http://127.0.0.1:9: connecting" in answer.out
     assert "make dev" not in answer.out
@@ -96,20 +95,18 @@ def test_damaged_records_of_dagster_can_be_moved_away_as_the_message_says(home: 
 
 
 def test_a_forecast_whose_first_live_day_is_to_come_says_so_and_is_no_failure(
-    tmp_path: Path,
+    new_home: Home,
 ) -> None:
-    home = Home.new(tmp_path / "home")
-    file = home.folder / "defs/forecasts/up/defs.yaml"
+    file = new_home.folder / "defs/forecasts/up/defs.yaml"
     file.write_text(file.read_text().replace("2022-01-01", "2022-06-01"))
-    answer = home.run("run").succeeded()
+    answer = new_home.run("run").succeeded()
     why = "its first live day is 2022-06-01, and the newest bar is of 2022-03-04"
     assert f"prediction: none yet: {why}" in answer.out
 
 
-def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    home = Home.new(tmp_path / "home")
-    process = home.start("run")
-    lake = home.folder / "data" / "lake"
+def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(new_home: Home) -> None:
+    process = new_home.start("run")
+    lake = new_home.folder / "data" / "lake"
     _until(process, lambda: (lake / "features").exists())
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate()
@@ -117,12 +114,12 @@ def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(tmp_path: Path
     assert "Traceback" not in out + err
     assert "stopped. What was finished is kept" in err
     assert "up_predict" not in out
-    home.run("run").succeeded()
+    new_home.run("run").succeeded()
 
 
-def test_two_first_runs_at_once_both_end_well(tmp_path: Path) -> None:
-    home = Home.new(tmp_path / "home")
-    answers = [_ended(process) for process in [home.start("run"), home.start("run")]]
+def test_two_first_runs_at_once_both_end_well(new_home: Home) -> None:
+    (new_home.folder / "data" / "mlflow.db").unlink()
+    answers = [_ended(process) for process in [new_home.start("run"), new_home.start("run")]]
     for answer in answers:
         answer.succeeded()
         assert "as of: 2022-03-04" in answer.out

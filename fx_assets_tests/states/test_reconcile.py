@@ -22,10 +22,10 @@ BOUNDARIES = (
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    first_home: tuple[Home, object], tmp_path_factory: pytest.TempPathFactory
+    first_home: Home, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, object], list[str]]:
     """What the stores hold after a retrain and a prediction, and the writes that made it so."""
-    home = first_home[0].copy_to(tmp_path_factory.mktemp("undisturbed") / "home")
+    home = first_home.copy_to(tmp_path_factory.mktemp("undisturbed") / "home")
     with pytest.MonkeyPatch.context() as patch:
         written = _week_later(home, patch, Writes())
         return stores(home), written.names
