@@ -22,7 +22,16 @@ from serving.http.middleware import Gate
 from serving.http.proxies import Proxies
 from serving.http.security import Limiter, load_keys
 from serving.processes.children import Children
-from serving.routes import forecasts, health, inference, invocations, predict, reasons, records
+from serving.routes import (
+    forecasts,
+    health,
+    inference,
+    invocations,
+    predict,
+    reasons,
+    records,
+    series,
+)
 from serving.settings import Settings, load_settings
 from serving.state.server import Server
 
@@ -79,7 +88,7 @@ def create_app(settings: Settings | None = None, children: Children | None = Non
     )
     app.state.server = server
     # In this order paths are compared; routers of their own would compare them again.
-    for part in (predict, forecasts, records, reasons, inference, invocations, health):
+    for part in (predict, forecasts, records, series, reasons, inference, invocations, health):
         part.add(app.router, server)
     _include_page(app, server)
     openapi.install(app, lambda: _examples(server))

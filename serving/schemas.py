@@ -17,6 +17,15 @@ Amount = Annotated[float, Meta(ge=0, le=1e18)]
 Day = Annotated[date, Meta(description="The market's local date.")]
 
 
+SeriesId = Annotated[
+    str | None,
+    Meta(
+        description="Which series it is about, as in GET /v1/forecasts/{forecast}/series; null of "
+        "a champion of before bundles said it."
+    ),
+]
+
+
 class Interval(Struct):
     """Where the outcome is expected, or for a probability the share of ups it stood for."""
 
@@ -121,6 +130,7 @@ class Forecast(Struct, kw_only=True):
     issued_at: Annotated[
         datetime | None, Meta(description="When it was issued (UTC); null for supplied data.")
     ] = None
+    series: SeriesId = None
 
 
 class ForecastSummary(Struct):
@@ -138,6 +148,7 @@ class ForecastSummary(Struct):
     refused: Annotated[
         str | None, Meta(description="Why a newer champion was refused, if one was.")
     ]
+    series: SeriesId = None
 
 
 class ForecastList(Struct):
@@ -226,6 +237,7 @@ class History(Struct):
     bars_a_year: Annotated[int, Meta(description="About how many bars the feed has in a year.")]
     rows: list[HistoryRow]
     next: Annotated[str | None, Meta(description="Path of the next page of older rows.")]
+    series: SeriesId = None
 
 
 class Measure(Struct):
@@ -284,6 +296,7 @@ class Performance(Struct, kw_only=True):
     rolling: list[SkillPoint]
     reliability: Annotated[list[Bin], Meta(description="For directions; else empty.")]
     coverage: Coverage
+    series: SeriesId = None
 
 
 class InputFact(Struct):
@@ -322,6 +335,7 @@ class ModelCard(Struct, kw_only=True):
     mlflow: Annotated[dict[str, Any], Meta(description="Run and registered version.")]
     parity: Annotated[dict[str, float], Meta(description="Graph against fitted object.")]
     files: Annotated[dict[str, Any], Meta(description="SHA-256 and size of each file.")]
+    series: SeriesId = None
 
 
 class Contribution(Struct):
@@ -355,6 +369,7 @@ class Explanation(Struct, kw_only=True):
     background_rows: Annotated[int, Meta(description="Training rows that are compared with.")]
     exact: Annotated[bool, Meta(description="Whether all coalitions of inputs were evaluated.")]
     sentence: str
+    series: SeriesId = None
 
 
 class Reign(Struct, kw_only=True):
@@ -385,6 +400,27 @@ class Champions(Struct):
 
     forecast: str
     reigns: Annotated[list[Reign], Meta(description="Newest first.")]
+    series: SeriesId = None
+
+
+class SeriesFacts(Struct, kw_only=True):
+    """What a forecast is, or was, about: all that was said of it stays under this identity."""
+
+    series: SeriesId
+    feed: str
+    instrument: str
+    target: Kind
+    horizon: Annotated[int, Meta(description="Bars ahead.")]
+    version: Annotated[int, Meta(description="Its newest bundle.")]
+    trained_through: Instant
+    in_service: bool
+
+
+class SeriesList(Struct):
+    """Every series that was forecast under a name."""
+
+    forecast: str
+    series: Annotated[list[SeriesFacts], Meta(description="The one in service first.")]
 
 
 class Status(Struct, kw_only=True):
@@ -397,6 +433,7 @@ class Status(Struct, kw_only=True):
         list[dict[str, Any]], Meta(description="The newest drift report; empty without one.")
     ]
     drift_measured_at: datetime | None
+    series: SeriesId = None
 
 
 class Prices(Struct):
@@ -408,6 +445,7 @@ class Prices(Struct):
         list[dict[str, Any]], Meta(description="event_time, close, and features by name.")
     ]
     next: str | None
+    series: SeriesId = None
 
 
 class Live(Struct):

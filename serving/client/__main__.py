@@ -69,9 +69,8 @@ def _latest(api: Api, options: argparse.Namespace) -> Any:
 
 
 def _history(api: Api, options: argparse.Namespace) -> Any:
-    return api.pages(
-        options.forecast, options.mode, options.limit, start=options.start, to=options.to
-    )
+    days = {"start": options.start, "to": options.to}
+    return api.pages(options.forecast, options.mode, options.limit, **days, series=options.series)
 
 
 def _why(api: Api, options: argparse.Namespace) -> Any:
@@ -79,7 +78,8 @@ def _why(api: Api, options: argparse.Namespace) -> Any:
 
 
 def _champions(api: Api, options: argparse.Namespace) -> Any:
-    return {"forecast": options.forecast, "reigns": api.champions(options.forecast)}
+    reigns = api.champions(options.forecast, options.series)
+    return {"forecast": options.forecast, "reigns": reigns}
 
 
 def _predict(api: Api, options: argparse.Namespace) -> Any:
@@ -101,13 +101,17 @@ def _parser() -> argparse.ArgumentParser:
         help="API key; FX_SERVING_KEY keeps it out of the list of processes",
     )
     shared.add_argument("--json", action="store_true", help="JSON on a terminal too")
+    earlier = argparse.ArgumentParser(add_help=False)
+    earlier.add_argument("--series", help="an earlier one, as GET .../series lists them")
     commands = parser.add_subparsers(dest="command", required=True)
 
     latest = commands.add_parser("latest", parents=[shared], help="the newest forecasts")
     latest.add_argument("forecast", nargs="*", help="names; all of them if none is given")
     latest.set_defaults(ask=_latest)
 
-    history = commands.add_parser("history", parents=[shared], help="forecasts and outcomes")
+    history = commands.add_parser(
+        "history", parents=[shared, earlier], help="forecasts and outcomes"
+    )
     history.add_argument("forecast")
     history.add_argument("--mode", choices=["issued", "live", "late", "backtest"], default="issued")
     history.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DATE")
@@ -120,7 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     why.add_argument("--date", type=date.fromisoformat, help="in force at its end (default: now)")
     why.set_defaults(ask=_why)
 
-    champions = commands.add_parser("champions", parents=[shared], help="who was champion, and why")
+    champions = commands.add_parser(
+        "champions", parents=[shared, earlier], help="who was champion, and why"
+    )
     champions.add_argument("forecast")
     champions.set_defaults(ask=_champions)
 

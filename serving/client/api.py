@@ -84,10 +84,19 @@ class Api:
             answer = self.get(f"{path}/issued/explanation", {"date": day.isoformat()})
         return answer
 
-    def champions(self, forecast: str) -> list[dict[str, Any]]:
-        """Who was champion when, why, and on which evidence; the present one first."""
-        reigns: list[dict[str, Any]] = self.get(f"/v1/forecasts/{forecast}/champions")["reigns"]
+    def champions(self, forecast: str, series: str | None = None) -> list[dict[str, Any]]:
+        """Who was champion when, why, and on which evidence; the present one first.
+
+        Of an earlier series where one is named.
+        """
+        path = f"/v1/forecasts/{forecast}/champions"
+        reigns: list[dict[str, Any]] = self.get(path, _given(series=series))["reigns"]
         return reigns
+
+    def series(self, forecast: str) -> list[dict[str, Any]]:
+        """What the forecast is, and was, about; the series in service first."""
+        found: list[dict[str, Any]] = self.get(f"/v1/forecasts/{forecast}/series")["series"]
+        return found
 
     def history(
         self,
@@ -97,9 +106,11 @@ class Api:
         *,
         start: date | None = None,
         to: date | None = None,
+        series: str | None = None,
     ) -> list[dict[str, Any]]:
         """At most ``limit`` rows, newest first, from as many pages as they need."""
-        rows: list[dict[str, Any]] = self.pages(forecast, mode, limit, start=start, to=to)["rows"]
+        asked = self.pages(forecast, mode, limit, start=start, to=to, series=series)
+        rows: list[dict[str, Any]] = asked["rows"]
         return rows
 
     def pages(
@@ -110,13 +121,14 @@ class Api:
         *,
         start: date | None = None,
         to: date | None = None,
+        series: str | None = None,
     ) -> dict[str, Any]:
-        """The history as one answer, with at most ``limit`` rows."""
+        """The history as one answer, with at most ``limit`` rows; of an earlier series if asked."""
         rows: list[dict[str, Any]] = []
         days = {"from": start, "to": to}
-        parameters: dict[str, Any] | None = {"mode": mode, "limit": min(limit, PAGE)} | {
-            name: day.isoformat() for name, day in days.items() if day
-        }
+        parameters: dict[str, Any] | None = {"mode": mode, "limit": min(limit, PAGE)} | _given(
+            series=series, **{name: day.isoformat() for name, day in days.items() if day}
+        )
         path: str | None = f"/v1/forecasts/{forecast}/history"
         page: dict[str, Any] = {}
         while path and len(rows) < limit:
@@ -145,3 +157,7 @@ class Api:
         if response.is_success:
             return answer
         raise Refused(response.status_code, answer if isinstance(answer, dict) else {})
+
+
+def _given(**parameters: str | None) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value}

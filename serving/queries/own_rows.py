@@ -44,7 +44,7 @@ def own_rows(
     if found is None or not found.num_rows:
         return None
     about = about_of(reader, manifest)
-    carried = _series_of(found)
+    carried = series_of(found)
     own = np.flatnonzero([one == about.id for one in carried])
     old = np.flatnonzero([one is None for one in carried])
     if len(old):
@@ -117,11 +117,12 @@ def _said_by(reader: Reader, manifest: Manifest) -> str | None:
     if issued is None or not issued.num_rows:
         return None
     versions, mine = texts(issued, "champion_version"), f"v{manifest.version}"
-    carried = zip(_series_of(issued), versions, strict=True)
+    carried = zip(series_of(issued), versions, strict=True)
     return next((one for one, version in carried if one and version == mine), None)
 
 
-def _series_of(found: pa.Table) -> list[str | None]:
+def series_of(found: pa.Table) -> list[str | None]:
+    """The series that each row carries."""
     if SERIES_COLUMN not in found.column_names:
         return [None] * found.num_rows
     return texts(found, SERIES_COLUMN)  # type: ignore[return-value]
@@ -136,6 +137,6 @@ def _decided(reader: Reader, manifest: Manifest) -> list[Decided]:
     made, versions = instants(ledger, "decided_at"), numbers(ledger, "version")
     return [
         (instant(made[i]), None if np.isnan(versions[i]) else int(versions[i]))
-        for i, one in enumerate(_series_of(ledger))
+        for i, one in enumerate(series_of(ledger))
         if one is None
     ]

@@ -20,6 +20,7 @@ def prepare() -> None:
     pandas_free.enforce()
     from serving.queries import decisions as reasons  # noqa: F401
     from serving.queries import (
+        earlier,  # noqa: F401
         history,  # noqa: F401
         newest,  # noqa: F401
         performance,  # noqa: F401

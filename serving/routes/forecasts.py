@@ -121,6 +121,7 @@ def add(routes: APIRouter, server: Server) -> None:
             predictions_issued_at=None if service.row is None else service.row["issued_at"],
             drift=drift,
             drift_measured_at=measured,
+            series=service.series,
         )
         return _json(answer)
 
@@ -142,6 +143,7 @@ def _summary(service: Service, now: datetime) -> ForecastSummary:
         data=service.data(now),
         stale=service.stale,
         refused=service.refused,
+        series=service.series,
     )
 
 

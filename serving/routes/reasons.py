@@ -19,6 +19,7 @@ from serving.queries.reader import sources
 from serving.queries.windows import microseconds
 from serving.routes.caching import conditional
 from serving.routes.parameters import IsoDate, Name
+from serving.routes.series import OfSeries, asked_for
 from serving.schemas import Champions, Explanation
 from serving.state.server import Server
 from serving.state.service import Service
@@ -71,15 +72,17 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **described(Champions, problems=(404, 422, 503), cached=True),
     )
-    async def champions(forecast: Name, request: Request) -> Raw:
+    async def champions(forecast: Name, request: Request, series: OfSeries = None) -> Raw:
         service = server.store.get(forecast)
+        manifest = await asked_for(server, service, series)
         reigns = await server.tables.derive(
             forecast,
             sources(forecast, DECISIONS),
             "serving.queries.decisions:reigns",
-            service.champion.manifest,
+            manifest,
         )
-        return conditional(request, server, service, Champions(forecast, reigns))
+        answer = Champions(forecast, reigns, manifest.series or series)
+        return conditional(request, server, service, answer)
 
 
 async def in_force(server: Server, service: Service, end: datetime) -> Mapping[str, Any]:
@@ -141,5 +144,5 @@ async def _explained(server: Server, forecast: str, row: Mapping[str, Any]) -> E
             row["champion_version"],
             row["prediction"],
         ):
-            return said
+            return msgspec.structs.replace(said, series=row.get(SERIES_COLUMN) or None)
     return None

@@ -6,8 +6,10 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
+from fx_assets.calendars import calendar
 from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES, SCORES
 from serving.http.openapi import described
 from serving.http.problems import Problem
@@ -17,7 +19,9 @@ from serving.queries.reader import sources
 from serving.queries.windows import Window
 from serving.routes.caching import conditional
 from serving.routes.parameters import Before, Format, From, Limit, Name, To, as_utc
+from serving.routes.series import OfSeries, asked_for
 from serving.schemas import History, Performance, Prices
+from serving.state.champions import ref_of
 from serving.state.server import Server
 from serving.state.service import Service
 
@@ -53,8 +57,10 @@ def add(routes: APIRouter, server: Server) -> None:
         before: Before = None,
         limit: Limit = 250,
         format: Format = "json",
+        series: OfSeries = None,
     ) -> Raw:
         service = server.store.get(forecast)
+        manifest = await asked_for(server, service, series)
         window = _window(start, to, before, limit)
         read = (BACKTEST,) if mode == "backtest" else (PREDICTIONS, OUTCOMES)
         form = chosen_form(request, format)
@@ -62,7 +68,7 @@ def add(routes: APIRouter, server: Server) -> None:
             forecast,
             sources(forecast, *read),
             "serving.queries.history:history_page",
-            service.champion.manifest,
+            manifest,
             mode,
             window,
             form,
@@ -73,9 +79,10 @@ def add(routes: APIRouter, server: Server) -> None:
             body = json_bytes(
                 {
                     "forecast": forecast,
-                    "bars_a_year": service.champion.market.bars_a_year,
+                    "bars_a_year": calendar(manifest.calendar).bars_a_year,
                     "rows": spliced(body),
                     "next": following,
+                    "series": manifest.series or series,
                 }
             )
         return _page(request, server, service, body, form, following)
@@ -93,16 +100,19 @@ def add(routes: APIRouter, server: Server) -> None:
         window: Annotated[
             int, Query(ge=60, le=2000, description="Outcomes that a rolling value looks back on.")
         ] = 250,
+        series: OfSeries = None,
     ) -> Raw:
         service = server.store.get(forecast)
+        manifest = await asked_for(server, service, series)
         answer = await server.tables.derive(
             forecast,
             sources(forecast, BACKTEST, OUTCOMES, SCORES),
             "serving.queries.performance:performance",
-            service.champion.manifest,
-            service.champion.ref,
+            manifest,
+            ref_of(manifest),
             window,
         )
+        answer = msgspec.structs.replace(answer, series=manifest.series or series)
         return conditional(request, server, service, answer)
 
     @routes.get(
@@ -140,7 +150,8 @@ def add(routes: APIRouter, server: Server) -> None:
         body = page.content
         if form == "json":
             names = {"forecast": forecast, "feed": service.feed}
-            body = json_bytes({**names, "rows": spliced(body), "next": following})
+            told = {"rows": spliced(body), "next": following, "series": service.series}
+            body = json_bytes({**names, **told})
         return _page(request, server, service, body, form, following)
 
 

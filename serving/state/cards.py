@@ -52,6 +52,7 @@ def model_card(
         },
         parity={"measured": manifest.parity, "tolerance": manifest.tolerance},
         files={name: facts.model_dump() for name, facts in manifest.files.items()},
+        series=service.series,
     )
 
 

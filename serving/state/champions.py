@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Raw
 
 from fx_assets.bundles.predictor import Predictor
-from fx_assets.bundles.records import LoadedBundle
+from fx_assets.bundles.records import LoadedBundle, Manifest
 from fx_assets.calendars import calendar
 from fx_assets.features.base import feature_set
 from serving.http.problems import Problem
@@ -41,15 +41,7 @@ class Champion:
             _POSSIBLE[manifest.target] if name in _OF_TARGETS else _ANY for name in self.names
         ]
         self._lowest, self._highest = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
-        self.ref = ChampionRef(
-            name=manifest.candidate,
-            family=manifest.family,
-            version=manifest.version,
-            recipe=manifest.recipe,
-            code_version=manifest.code_version,
-            trained_through=manifest.trained_through,
-            label_end=manifest.label_end,
-        )
+        self.ref = ref_of(manifest)
         self.skill = _skill(manifest.skill, manifest.failed_checks)
         self.ref_json = Raw(json_bytes(self.ref))
         self.skill_json = Raw(json_bytes(self.skill))
@@ -179,6 +171,19 @@ class Champion:
             value=_some(unknown or missing),
             remedy=f"Give exactly the inputs of GET /v1/forecasts/{self.manifest.forecast}/model.",
         )
+
+
+def ref_of(manifest: Manifest) -> ChampionRef:
+    """What answers say of the model of a bundle."""
+    return ChampionRef(
+        name=manifest.candidate,
+        family=manifest.family,
+        version=manifest.version,
+        recipe=manifest.recipe,
+        code_version=manifest.code_version,
+        trained_through=manifest.trained_through,
+        label_end=manifest.label_end,
+    )
 
 
 _OF_TARGETS = frozenset({"baseline_mean", "last_target"})

@@ -11,6 +11,7 @@ import msgspec
 
 from fx_assets.bundles.predictor import Predicted
 from fx_assets.presentation.wording import caveat_of, sentence
+from fx_assets.tables import SERIES_COLUMN
 from serving.http.problems import Problem
 from serving.http.responses import json_bytes
 from serving.market import bar_day, data_facts, target_time
@@ -38,6 +39,11 @@ class Service:
     def name(self) -> str:
         """The forecast's name."""
         return self.champion.manifest.forecast
+
+    @property
+    def series(self) -> str | None:
+        """What it is about; None of a bundle that does not say it."""
+        return self.champion.manifest.series or None
 
     @property
     def feed(self) -> str:
@@ -133,6 +139,7 @@ class Service:
             stale=self.stale,
             sentence=sentence(dict(row) | {"target_day": day.isoformat()}, self.champion.predictor),
             issued_at=row["issued_at"],
+            series=row.get(SERIES_COLUMN) or manifest.series or None,
         )
 
     def supplied(
@@ -171,6 +178,7 @@ class Service:
             skill=cast("Skill", champion.skill_json),
             stale=self.stale,
             out_of_range=[] if ordinary else champion.out_of_range(made.inputs),
+            series=manifest.series or None,
         )
 
 

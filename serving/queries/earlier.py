@@ -1,0 +1,58 @@
+"""Which series were forecast under a name, and by which bundles; runs in the child."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from pydantic import ValidationError
+
+from fx_assets.bundles.records import MANIFEST_FILE, Manifest, folder
+from fx_assets.errors import FxAssetsError
+from fx_assets.lake.reader import Reader
+from fx_assets.tables import DECISIONS, SERIES_COLUMN
+from serving.blobs import Files
+from serving.queries.columns import numbers
+from serving.queries.own_rows import about_of, series_of
+
+
+def bundles_by_series(reader: Reader, present: Manifest) -> dict[str, Manifest]:
+    """The newest bundle that can be read of each series, the one in service first.
+
+    Parameters
+    ----------
+    reader, present
+        The lake, and the bundle in service.
+    """
+    found = {about_of(reader, present).id: present}
+    for one, versions in _published(reader, present.forecast).items():
+        if one in found:
+            continue
+        for version in sorted(versions, reverse=True):
+            manifest = _manifest(reader, present.forecast, version)
+            if manifest is None:
+                continue
+            named = one or about_of(reader, manifest).id
+            found.setdefault(named, manifest)
+            if one is not None:
+                break
+    return found
+
+
+def _published(reader: Reader, forecast: str) -> dict[str | None, set[int]]:
+    """The versions that decisions about each series left in production."""
+    ledger = reader.read(DECISIONS.name, forecast, [SERIES_COLUMN, "version"])
+    out: defaultdict[str | None, set[int]] = defaultdict(set)
+    if ledger is not None:
+        for one, version in zip(series_of(ledger), numbers(ledger, "version"), strict=True):
+            if not np.isnan(version):
+                out[one or None].add(int(version))
+    return out
+
+
+def _manifest(reader: Reader, forecast: str, version: int) -> Manifest | None:
+    path = f"{folder(forecast, version)}/{MANIFEST_FILE}"
+    try:
+        return Manifest.model_validate_json(Files(reader.location).read_blob(path))
+    except (FxAssetsError, ValidationError):
+        return None
