@@ -75,11 +75,11 @@ def plain_python() -> None:
 
     from fx_assets import clock, sources
     from fx_assets.evaluation.evidence import Evidence
-    from fx_assets.evaluation.folds import feature_columns, folds
+    from fx_assets.evaluation.folds import feature_columns
     from fx_assets.evaluation.intervals import ewma_volatility, fit_intervals, measure_coverage
     from fx_assets.evaluation.metrics import score
     from fx_assets.evaluation.promotion import decide
-    from fx_assets.evaluation.walk_forward import fit_final, walk_forward
+    from fx_assets.evaluation.study import Study
     from fx_assets.features import labelled_frame
     from fx_assets.settings import Settings
     from fx_assets.specs.files import load_declared
@@ -94,13 +94,13 @@ def plain_python() -> None:
         volatility = pd.Series(
             ewma_volatility(frame["log_return"]), index=pd.DatetimeIndex(frame["event_time"])
         )
-        cut, evidence = folds(frame, spec), []
+        study, evidence = Study(spec, frame), []
         for candidate in spec.all_candidates:
-            rows = walk_forward(candidate, spec, frame, cut).predictions
+            rows = study.walk_forward(candidate).predictions
             score(rows, spec.target.kind, spec.target.horizon)
             fit_intervals(rows, spec.target.kind, spec.coverage, volatility)
             measure_coverage(rows, spec.target.kind, spec.coverage, volatility)
-            fitted = fit_final(candidate, spec, frame)
+            fitted = study.final(candidate)
             fitted.model.to_onnx(feature_columns=feature_columns(frame))
             evidence.append(Evidence(candidate.name, spec.recipe_hash(candidate), rows))
         print(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from fx_assets.errors import LakeError
 from fx_assets.heartbeats import heartbeat
@@ -20,8 +21,10 @@ from fx_assets.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fx_assets.evaluation.study import Study
     from fx_assets.lake import Lake
     from fx_assets.registry.runs import ModelRegistry
+    from fx_assets.series.tables import SeriesTables
 
 UNIQUE_KEY = "fx_assets/unique_key"
 """Asset metadata: the columns that identify a row of an append-only table."""
@@ -79,6 +82,27 @@ class RegistryResource(dg.ConfigurableResource):
         """The registry; its database is created on first use."""
         settings = Settings()
         return _open_registry(settings.mlflow_uri, settings.mlflow_artifact_root)
+
+
+class StudiesResource(dg.ConfigurableResource):
+    """What a forecast's assets share in one run: folds, inputs, and what was walked forward."""
+
+    _known: dict[str, Study] = PrivateAttr(default_factory=dict)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Start without any."""
+        self._known = {}
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Let go of the frames."""
+        self._known = {}
+
+    def of(self, own: SeriesTables, features: pd.DataFrame) -> Study:
+        """The forecast's study of these features, made once."""
+        known = self._known.get(own.forecast)
+        if known is None or not known.frame.equals(features):
+            known = self._known[own.forecast] = own.study(features)
+        return known
 
 
 @dg.resource(description="The MLflow run that stands for a Dagster run; candidates nest below it.")
@@ -202,6 +226,7 @@ def resources() -> dict[str, object]:
         "lake": lake,
         "registry": RegistryResource(),
         "mlflow": mlflow_parent,
+        "studies": StudiesResource(),
         "settings": SettingsResource(),
         "io_manager": DeltaIOManager(lake=lake),
     }

@@ -13,8 +13,7 @@ from fx_assets import code_identity, doors
 from fx_assets.cli import main
 from fx_assets.doors import FAMILIES, FEATURE_SETS
 from fx_assets.errors import SpecError
-from fx_assets.evaluation.folds import folds
-from fx_assets.evaluation.walk_forward import walk_forward
+from fx_assets.evaluation.study import Study
 from fx_assets.features import feature_set, labelled_frame
 from fx_assets.models import code_version
 from fx_assets_tests.platform import TARGET, Platform, failures, forecast_spec
@@ -113,7 +112,7 @@ def test_a_class_in_the_plugin_folder_is_declared_and_judged(plugins: Callable[.
     spec = forecast_spec(**DECLARED)
     frame = labelled_frame(random_walk(900, 3, start="2014-01-02"), spec, TARGET)
     assert frame["momentum_5"].isna().sum() == 5
-    judged = walk_forward(spec.candidates[0], spec, frame, folds(frame, spec))
+    judged = Study(spec, frame).walk_forward(spec.candidates[0])
     assert judged.predictions["prediction"].std() > 0
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.display import image, markdown_table
-from fx_assets.resources import LakeResource, RegistryResource
+from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
@@ -36,19 +36,20 @@ def build_candidate(
         lake: LakeResource,
         registry: RegistryResource,
         mlflow: dg.ResourceParam[Any],
+        studies: StudiesResource,
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
+        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.candidate import try_candidate
 
         def progress(done: int, total: int) -> None:
             context.log.info(f"fit {done} of {total}")
 
+        own = SeriesTables(lake.open(), spec, feed)
         trial = try_candidate(
             candidate,
-            spec,
-            feed,
-            features,
-            store=lake.open(),
+            studies.of(own, features),
+            own,
             registry=registry.open(),
             run_id=context.run.run_id,
             parent_run_id=mlflow.active_run().info.run_id,

@@ -9,7 +9,7 @@ from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import markdown_table
 from fx_assets.evaluation.decision import Decision
-from fx_assets.resources import LakeResource, RegistryResource
+from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 if TYPE_CHECKING:
@@ -48,19 +48,20 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         lake: LakeResource,
         registry: RegistryResource,
+        studies: StudiesResource,
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
         from fx_assets.explaining.explain import background_path
         from fx_assets.presentation.ledger import ledger_markdown
+        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.champion import decide_champion
         from fx_assets.stages.reconcile import keep_background
 
         store, run_id = lake.open(), context.run.run_id
+        own = SeriesTables(store, spec, feed)
         decided = decide_champion(
-            spec,
-            feed,
-            features,
-            store=store,
+            studies.of(own, features),
+            own,
             registry=registry.open(),
             run_id=run_id,
             now=clock.now(),

@@ -6,10 +6,11 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.display import content_version, markdown_table
-from fx_assets.specs import ForecastSpec
+from fx_assets.resources import LakeResource, StudiesResource
+from fx_assets.specs import FeedSpec, ForecastSpec
 
 
-def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
+def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """Three tables: every fold's boundaries, and the newest fold's train and test rows."""
     rule = spec.walk_forward
     gap = spec.purge + rule.embargo
@@ -34,10 +35,13 @@ def build_splits(spec: ForecastSpec) -> dg.AssetsDefinition:
             for table, meaning in out.items()
         },
     )
-    def splits(features: pd.DataFrame) -> Iterator[dg.Output]:
-        from fx_assets.evaluation.folds import fold_table, folds, train_test_tables
+    def splits(
+        lake: LakeResource, studies: StudiesResource, features: pd.DataFrame
+    ) -> Iterator[dg.Output]:
+        from fx_assets.evaluation.folds import fold_table, train_test_tables
+        from fx_assets.series.tables import SeriesTables
 
-        cut = folds(features, spec)
+        cut = studies.of(SeriesTables(lake.open(), spec, feed), features).folds
         boundaries = fold_table(cut)
         train, test = train_test_tables(features, cut)
         yield dg.Output(

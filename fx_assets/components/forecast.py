@@ -51,7 +51,7 @@ def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             build_features(spec, feed),
-            build_splits(spec),
+            build_splits(spec, feed),
             *(build_candidate(spec, feed, candidate) for candidate in spec.all_candidates),
             build_champion(spec, feed),
             build_predictions(spec, feed),

@@ -23,7 +23,7 @@ class Evidence:
 
     ``predictions`` is a backtest's: sorted by ``event_time``, one row each. ``previous`` are the
     same recipe's predictions by the fit before, from
-    :func:`~fx_assets.evaluation.walk_forward.previous_fits`; only the champion needs them.
+    :meth:`~fx_assets.evaluation.study.Study.previous`; only the champion needs them.
     ``trials`` is how many settings the recipe counts as, more than one if it was tuned.
     """
 

@@ -15,13 +15,14 @@ import pandas as pd
 
 from fx_assets import models
 from fx_assets.calendars import Calendar
-from fx_assets.evaluation.folds import Fold, feature_columns, folds
-from fx_assets.evaluation.losses import Floats, baseline_forecast, loss_for
+from fx_assets.evaluation.folds import Fold, feature_columns
+from fx_assets.evaluation.losses import Floats, loss_for
+from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
 from fx_assets.features.base import feature_set
 from fx_assets.features.frame import feature_frame
 from fx_assets.models.base import Model
-from fx_assets.specs import CandidateSpec, ForecastSpec
+from fx_assets.specs import CandidateSpec
 
 MOST_FOLDS, MOST_ROWS = 6, 10_000
 """Folds that a probe is fitted on, evenly spread, and newest training rows of each."""
@@ -47,26 +48,22 @@ WIDE_HOUR = 3.0
 
 
 def likely_causes(
-    candidate: CandidateSpec,
-    spec: ForecastSpec,
-    frame: pd.DataFrame,
-    bars: pd.DataFrame,
-    market: Calendar,
+    study: Study, candidate: CandidateSpec, bars: pd.DataFrame, market: Calendar
 ) -> tuple[Cause, ...]:
     """The likeliest causes of a candidate's skill, the likeliest first, three at most.
 
     Parameters
     ----------
-    candidate, spec
-        The recipe that is suspected, and its forecast.
-    frame
-        The labelled frame that it was judged on.
+    study
+        What it was judged on.
+    candidate
+        The recipe that is suspected.
     bars
         The bars that the frame was made of, as known then.
     market
         The feed's calendar.
     """
-    prober = _Prober(candidate, spec, frame, bars, market)
+    prober = _Prober(study, candidate, bars, market)
     if prober.skill <= 0:
         return ()
     found = [*prober.without_groups(), *prober.newest_value_of_a_column(), *prober.later_source()]
@@ -78,11 +75,14 @@ def likely_causes(
 
 @dataclass(frozen=True)
 class _Prober:
+    study: Study
     candidate: CandidateSpec
-    spec: ForecastSpec
-    frame: pd.DataFrame
     bars: pd.DataFrame
     market: Calendar
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return self.study.frame
 
     @cached_property
     def limits(self) -> tuple[int, int]:
@@ -90,27 +90,25 @@ class _Prober:
 
     @cached_property
     def folds(self) -> list[Fold]:
-        cut = folds(self.frame, self.spec)
+        cut = self.study.folds
         chosen = np.unique(np.linspace(0, len(cut) - 1, min(self.limits[0], len(cut))).round())
         return [cut[int(k)] for k in chosen]
 
     @cached_property
-    def target(self) -> Floats:
-        return self.frame["target"].to_numpy(dtype=np.float64)
-
-    @cached_property
     def baseline_loss(self) -> float:
-        said = baseline_forecast(self.spec.target, self.frame["baseline_mean"])
-        return self.mean_loss([said[fold.test] for fold in self.folds])
+        return self.mean_loss([self.study.baseline[fold.test] for fold in self.folds])
 
     @cached_property
     def fits(self) -> list[Model[Any]]:
-        return self.fit(self.inputs(self.frame))
+        return self.fit(self.matrix)
 
     @cached_property
     def skill(self) -> float:
-        matrix = self.inputs(self.frame)
-        return self.skill_of([m.predict(matrix[f.test]) for m, f in self.pairs(self.fits)])
+        return self.skill_of([m.predict(self.matrix[f.test]) for m, f in self.pairs(self.fits)])
+
+    @property
+    def matrix(self) -> Floats:
+        return self.study.inputs(self.candidate.family).matrix
 
     @property
     def family(self) -> type[Model[Any]]:
@@ -123,18 +121,16 @@ class _Prober:
         return models.model_inputs(frame, self.family, feature_columns(frame))
 
     def fit(self, matrix: Floats) -> list[Model[Any]]:
-        made = []
+        made, candidate, target = [], self.candidate, self.study.spec.target
         for fold in self.folds:
             rows = fold.train[-self.limits[1] :]
-            model = models.build_model(
-                self.candidate.family, self.spec.target, self.candidate.params, seed=fold.index
-            )
-            made.append(model.fit(matrix[rows], self.target[rows]))
+            model = models.build_model(candidate.family, target, candidate.params, seed=fold.index)
+            made.append(model.fit(matrix[rows], self.study.target[rows]))
         return made
 
     def mean_loss(self, said: list[Floats]) -> float:
-        came = np.concatenate([self.target[fold.test] for fold in self.folds])
-        return float(loss_for(self.spec.target.kind)(came, np.concatenate(said)).mean())
+        came = np.concatenate([self.study.target[fold.test] for fold in self.folds])
+        return float(loss_for(self.study.spec.target.kind)(came, np.concatenate(said)).mean())
 
     def skill_of(self, said: list[Floats]) -> float:
         return 1 - self.mean_loss(said) / self.baseline_loss
@@ -153,7 +149,7 @@ class _Prober:
         """The feature columns that read each group, found by changing the group a little."""
         if not self.family.reads_features():
             return {}
-        columns = feature_columns(self.frame)
+        columns = self.study.columns
         before = self.features_of(self.bars)
         found = {}
         for name, group in GROUPS.items():
@@ -168,8 +164,8 @@ class _Prober:
         return {name: readers for name, readers in found.items() if 0 < len(readers) < len(columns)}
 
     def features_of(self, bars: pd.DataFrame) -> pd.DataFrame:
-        made = feature_set(self.spec.features, self.market.bar)
-        return feature_frame(bars, made, self.market, self.spec.feed)
+        made = feature_set(self.study.spec.features, self.market.bar)
+        return feature_frame(bars, made, self.market, self.study.spec.feed)
 
     def without_groups(self) -> list[Cause]:
         causes = []
@@ -199,8 +195,8 @@ class _Prober:
         """
         if not self.family.reads_features():
             return []
-        columns = self.family.input_columns(feature_columns(self.frame)).columns
-        matrix = self.inputs(self.frame)
+        columns = self.family.input_columns(self.study.columns).columns
+        matrix = self.matrix
         gone: dict[str, float] = {}
         for position, column in enumerate(columns):
             said = []
@@ -224,7 +220,7 @@ class _Prober:
         there = [name for name in PRICES if name in self.bars]
         late = self.bars.assign(**{name: self.bars[name].shift(1).bfill() for name in there})
         made = self.features_of(late)
-        frame = self.frame.assign(**{name: made[name] for name in feature_columns(self.frame)})
+        frame = self.frame.assign(**{name: made[name] for name in self.study.columns})
         frame = frame.assign(**{name: self.frame[name].shift(1) for name in LAGGED})
         gone = self.vanished(frame)
         text = (

@@ -15,12 +15,10 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.evaluation.folds import folds
+from fx_assets.evaluation.study import PREDICTION_COLUMNS, Study
 from fx_assets.evaluation.universe_members import histories
-from fx_assets.evaluation.walk_forward import PREDICTION_COLUMNS, walk_forward
 from fx_assets.features import add_labels, build_features
-from fx_assets.specs import ForecastSpec
-from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.specs.universe import UniverseSpec
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -113,7 +111,8 @@ def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
             for target in spec.targets:
                 forecast = spec.forecast(task.instrument, target)
                 frame = add_labels(features, forecast.target, spec.market)
-                tables += _rows(forecast, target, task, frame)
+                study = Study(forecast, frame, stored=task.cached, workers=1)
+                tables += _rows(study, task.instrument)
     table = pd.concat(tables, ignore_index=True) if tables else _no_rows()
     return _changed(table, task.cached)
 
@@ -153,19 +152,15 @@ def one_thread() -> AbstractContextManager[Any]:
     return limit(1)
 
 
-def _rows(
-    forecast: ForecastSpec, target: UniverseTarget, task: Walk, frame: pd.DataFrame
-) -> Iterator[pd.DataFrame]:
+def _rows(study: Study, instrument: str) -> Iterator[pd.DataFrame]:
+    target = study.spec.target
     try:
-        cut = folds(frame, forecast)
+        folds = len(study.folds)
     except NotEnoughDataError:
-        return
-    for candidate in forecast.candidates:
-        recipe = forecast.recipe_hash(candidate)
-        cached = task.cached[task.cached["recipe"] == recipe]
-        backtest = walk_forward(candidate, forecast, frame, cut, cached, max_workers=1)
-        yield backtest.predictions.assign(
-            instrument=task.instrument, kind=target.kind, horizon=target.horizon
+        folds = 0
+    for candidate in study.spec.candidates if folds else []:
+        yield study.walk_forward(candidate).predictions.assign(
+            instrument=instrument, kind=target.kind, horizon=target.horizon
         )[list(ROW_COLUMNS)]
 
 

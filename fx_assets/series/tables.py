@@ -18,6 +18,7 @@ from fx_assets.specs.series import series_of
 from fx_assets.tables import SERIES_COLUMN, Table
 
 if TYPE_CHECKING:
+    from fx_assets.evaluation.study import Study
     from fx_assets.lake import Lake
     from fx_assets.lake.commits import Commit
 
@@ -26,7 +27,8 @@ class SeriesTables:
     """Reads and writes rows of one series; those of others are as if they were not there."""
 
     def __init__(self, store: Lake, spec: ForecastSpec, feed: FeedSpec) -> None:
-        self.store, self.forecast = store, spec.name
+        self.store, self.spec, self.feed = store, spec, feed
+        self.forecast = spec.name
         self.series = series_of(spec, feed)
         self.rows = SeriesRows(About.of(self.series), spec.name, store, self._decided_before)
 
@@ -101,6 +103,14 @@ class SeriesTables:
             remedy=f"Materialize {self.forecast}/{tables.FEATURES.name} first, or run fx-assets "
             f"run {self.forecast}.",
         )
+
+    def study(self, features: pd.DataFrame) -> Study:
+        """The candidates on a labelled frame of the series, with what is stored of them."""
+        from fx_assets.evaluation.study import Study
+
+        self.require(features)
+        stored, trials = self.read(tables.BACKTEST), self.read(tables.TRIALS)
+        return Study(self.spec, features, stored=stored, trials=trials)
 
     def in_service(self) -> bool:
         """Whether the published champion is of this series; true where none can be read."""

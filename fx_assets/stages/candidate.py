@@ -18,7 +18,6 @@ from fx_assets import clock, models
 from fx_assets.bundles.copies import graph_path
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import failed_text
-from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.intervals import (
     IntervalModel,
     ewma_volatility,
@@ -26,13 +25,13 @@ from fx_assets.evaluation.intervals import (
     measure_coverage,
 )
 from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability, score
+from fx_assets.evaluation.study import FittedCandidate, Study
 from fx_assets.evaluation.tuning import Tuning
-from fx_assets.evaluation.walk_forward import FittedCandidate, fit_final, walk_forward
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.presentation import figures
 from fx_assets.registry.records import DatasetInfo, LoggedModel
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets.specs.base import Spec
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
@@ -120,11 +119,9 @@ class Trial:
 
 def try_candidate(
     candidate: CandidateSpec,
-    spec: ForecastSpec,
-    feed: FeedSpec,
-    frame: pd.DataFrame,
+    study: Study,
+    own: SeriesTables,
     *,
-    store: Lake,
     registry: ModelRegistry,
     run_id: str,
     parent_run_id: str | None,
@@ -140,47 +137,39 @@ def try_candidate(
     RegistryError
         The ONNX graph does not compute what the fitted object does, or MLflow is away.
     """
-    cut = folds(frame, spec)
-    own = SeriesTables(store, spec, feed)
-    own.require(frame)
-    cached, trials = own.read(BACKTEST), own.read(TRIALS)
-    backtest = walk_forward(candidate, spec, frame, cut, cached, progress, trials=trials)
+    spec, store = own.spec, own.store
+    backtest = study.walk_forward(candidate, progress)
     if len(backtest.new_trials):
         own.insert(TRIALS, backtest.new_trials, run_id)
-        trials = own.read(TRIALS)
     made_at = pd.Timestamp(clock.now()).as_unit("us")
     own.insert(BACKTEST, backtest.new_rows.assign(made_at=made_at), run_id)
 
     kind, horizon = spec.target.kind, spec.target.horizon
     scores = score(backtest.predictions, kind, horizon)
-    fitted = fit_final(candidate, spec, frame, trials)
-    columns = feature_columns(frame)
-    onnx, inputs, parity = _export(fitted, frame, columns)
-    versions = _versions(store, spec, feed)
-    plots = _figures(fitted, backtest.predictions, spec, columns)
+    fitted = study.final(candidate)
+    onnx, inputs, parity = _export(fitted, study)
+    versions = _versions(own)
+    plots = _figures(fitted, backtest.predictions, study)
     logged = registry.log_candidate(
         forecast=spec.name,
         candidate_name=candidate.name,
         recipe_hash=fitted.recipe,
-        params=_parameters(fitted, spec, cut),
+        params=_parameters(fitted, study),
         metrics=scores,
         onnx=onnx,
-        input_columns=list(type(fitted.model).input_columns(columns).names),
+        input_columns=list(study.inputs(candidate.family).reads.names),
         example=inputs[-EXAMPLE_ROWS:],
-        dataset=_dataset(store, spec, frame, versions, fitted),
+        dataset=_dataset(own, study, versions, fitted),
         figures=plots,
         tags={
             "dagster_run_id": run_id,
-            "instrument": feed.instrument,
-            **_override_tags(store, feed),
+            "instrument": own.feed.instrument,
+            **_override_tags(own),
         },
         parent_run_id=parent_run_id,
         trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
     )
-    draft = _draft(
-        fitted, own.series.id, spec, frame, backtest.predictions, scores, onnx, parity, versions,
-        logged,
-    )  # fmt: skip
+    draft = _draft(fitted, own, study, backtest.predictions, scores, onnx, parity, versions, logged)
     _store_draft(store, draft, onnx)
     _store_scores(own, draft, run_id)
     return Trial(
@@ -239,13 +228,11 @@ def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
     return draft, onnx
 
 
-def _export(
-    fitted: FittedCandidate, frame: pd.DataFrame, columns: list[str]
-) -> tuple[bytes, np.ndarray, float]:
+def _export(fitted: FittedCandidate, study: Study) -> tuple[bytes, np.ndarray, float]:
     model = fitted.model
-    onnx = model.to_onnx(feature_columns=columns, metadata={"recipe": fitted.recipe})
-    matrix = models.model_inputs(frame, type(model), columns)
-    inputs = np.ascontiguousarray(matrix[labelled_rows(frame)][-PARITY_ROWS:])
+    onnx = model.to_onnx(feature_columns=study.columns, metadata={"recipe": fitted.recipe})
+    matrix = study.inputs(fitted.candidate.family).matrix
+    inputs = np.ascontiguousarray(matrix[study.labelled[-PARITY_ROWS:]])
     kind = model.target.kind
     parity = difference(kind, model.predict(inputs), OnnxModel(onnx).predict(inputs))
     if parity > model.onnx_tolerance:
@@ -257,18 +244,20 @@ def _export(
     return onnx, inputs, parity
 
 
-def _override_tags(store: Lake, feed: FeedSpec) -> dict[str, str]:
-    failed = standing_overrides(store, feed, clock.now())
+def _override_tags(own: SeriesTables) -> dict[str, str]:
+    failed = standing_overrides(own.store, own.feed, clock.now())
     return {"failed_checks": ", ".join(failed), "caveat": failed_text(failed)} if failed else {}
 
 
-def _versions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> dict[str, int]:
-    wanted = [(RAW_PRICES, feed.name), (PRICES, feed.name), (FEATURES, spec.name)]
-    found = {f"{table.name}/{name}": store.version(table.name, name) for table, name in wanted}
+def _versions(own: SeriesTables) -> dict[str, int]:
+    feed = own.feed.name
+    wanted = [(RAW_PRICES, feed), (PRICES, feed), (FEATURES, own.forecast)]
+    found = {f"{table.name}/{name}": own.store.version(table.name, name) for table, name in wanted}
     return {table: version for table, version in found.items() if version is not None}
 
 
-def _parameters(fitted: FittedCandidate, spec: ForecastSpec, cut: list[Fold]) -> dict[str, object]:
+def _parameters(fitted: FittedCandidate, study: Study) -> dict[str, object]:
+    spec = study.spec
     return {
         **fitted.model.params,
         "family": fitted.candidate.family,
@@ -276,7 +265,7 @@ def _parameters(fitted: FittedCandidate, spec: ForecastSpec, cut: list[Fold]) ->
         "features": spec.features,
         "target": spec.target.kind,
         "horizon": spec.target.horizon,
-        "folds": len(cut),
+        "folds": len(study.folds),
         "refit_every": spec.walk_forward.refit_every,
         "purge": spec.purge,
         "rows": fitted.n_rows,
@@ -298,29 +287,28 @@ def _tuning_parameters(tuning: Tuning | None) -> dict[str, object]:
 
 
 def _dataset(
-    store: Lake,
-    spec: ForecastSpec,
-    frame: pd.DataFrame,
+    own: SeriesTables,
+    study: Study,
     versions: dict[str, int],
     fitted: FittedCandidate,
 ) -> DatasetInfo:
+    name = f"{FEATURES.name}/{own.forecast}"
     return DatasetInfo(
-        name=f"{spec.name}/{FEATURES.name}",
-        uri=f"{store.root}/{FEATURES.name}/{spec.name}",
-        version=versions[f"{FEATURES.name}/{spec.name}"],
+        name=f"{own.forecast}/{FEATURES.name}",
+        uri=f"{own.store.root}/{name}",
+        version=versions[name],
         versions=versions,
         rows=fitted.n_rows,
         row_hash=fitted.train_row_hash,
-        first_event=frame["event_time"].iloc[0].to_pydatetime(),
+        first_event=study.frame["event_time"].iloc[0].to_pydatetime(),
         last_event=fitted.trained_through.to_pydatetime(),
     )
 
 
 def _draft(
     fitted: FittedCandidate,
-    series: str,
-    spec: ForecastSpec,
-    frame: pd.DataFrame,
+    own: SeriesTables,
+    study: Study,
     predictions: pd.DataFrame,
     scores: pd.DataFrame,
     onnx: bytes,
@@ -328,14 +316,15 @@ def _draft(
     versions: dict[str, int],
     logged: LoggedModel,
 ) -> Draft:
+    spec, frame = study.spec, study.frame
     kind = spec.target.kind
     volatility = pd.Series(
         ewma_volatility(frame["log_return"]), index=pd.DatetimeIndex(frame["event_time"])
     )
-    reads = type(fitted.model).input_columns(feature_columns(frame))
+    reads = study.inputs(fitted.candidate.family).reads
     return Draft(
         forecast=spec.name,
-        series=series,
+        series=own.series.id,
         candidate=fitted.candidate.name,
         family=fitted.candidate.family,
         recipe=fitted.recipe,
@@ -372,10 +361,8 @@ def _finite(scores: pd.DataFrame) -> tuple[ScoredMetric, ...]:
     return tuple(ScoredMetric.model_validate(row) for row in rows)
 
 
-def _figures(
-    fitted: FittedCandidate, predictions: pd.DataFrame, spec: ForecastSpec, columns: list[str]
-) -> dict[str, bytes]:
-    kind = spec.target.kind
+def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -> dict[str, bytes]:
+    kind = study.spec.target.kind
     plots = {
         "cumulative_loss_difference": figures.cumulative_loss_figure(
             cumulative_loss_difference(predictions, kind), fitted.candidate.name
@@ -385,7 +372,7 @@ def _figures(
         plots["reliability"] = figures.reliability_figure(reliability(predictions))
     if kind == "volatility":
         plots["predicted_and_realised"] = figures.volatility_figure(predictions)
-    importance = fitted.model.feature_importance(columns)
+    importance = fitted.model.feature_importance(study.columns)
     if importance:
         plots["feature_importance"] = figures.importance_figure(importance)
     return plots

@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from fx_assets import models
 from fx_assets.bundles.bundle import (
     Bundle,
     ChampionFacts,
@@ -26,10 +24,9 @@ from fx_assets.calendars import DAY, moment
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, read_ledger
 from fx_assets.evaluation.evidence import Evidence
-from fx_assets.evaluation.folds import Fold, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.promotion import decide
+from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
-from fx_assets.evaluation.walk_forward import previous_fits, walk_forward
 from fx_assets.features import feature_set
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
@@ -39,7 +36,7 @@ from fx_assets.stages.acknowledgements import read_acknowledgements
 from fx_assets.stages.aliases import BUNDLE_TAG, name_aliases
 from fx_assets.stages.candidate import Draft, load_draft
 from fx_assets.stages.overrides import standing_overrides
-from fx_assets.tables import BACKTEST, DECISIONS, TRIALS
+from fx_assets.tables import DECISIONS, PRICES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -70,11 +67,9 @@ def _ledger(own: SeriesTables) -> list[Decision]:
 
 
 def decide_champion(
-    spec: ForecastSpec,
-    feed: FeedSpec,
-    frame: pd.DataFrame,
+    study: Study,
+    own: SeriesTables,
     *,
-    store: Lake,
     registry: ModelRegistry,
     run_id: str,
     now: datetime,
@@ -91,29 +86,17 @@ def decide_champion(
         A candidate has not been tried, MLflow or the bundle store refused, or another process has
         decided meanwhile.
     """
-    with store.lock(f"decisions-{spec.name}"):
-        return _decide_champion(spec, feed, frame, store, registry, run_id, now)
+    with own.store.lock(f"decisions-{own.forecast}"):
+        return _decide_champion(study, own, registry, run_id, now)
 
 
 def _decide_champion(
-    spec: ForecastSpec,
-    feed: FeedSpec,
-    frame: pd.DataFrame,
-    store: Lake,
-    registry: ModelRegistry,
-    run_id: str,
-    now: datetime,
+    study: Study, own: SeriesTables, registry: ModelRegistry, run_id: str, now: datetime
 ) -> Decided:
-    own = SeriesTables(store, spec, feed)
-    own.require(frame)
+    spec, feed, store = own.spec, own.feed, own.store
     ledger = _ledger(own)
-    cut = folds(frame, spec)
-    cached, trials = own.read(BACKTEST), own.read(TRIALS)
-    evidence = [
-        _evidence(candidate, spec, frame, cut, cached, trials, ledger)
-        for candidate in spec.all_candidates
-    ]
-    data_as_of = frame["available_at"].max().to_pydatetime()
+    evidence = [_evidence(candidate, study, ledger) for candidate in spec.all_candidates]
+    data_as_of = study.frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
     lost = bool(ledger) and not restored(store, spec.name, int(ledger[-1].version or 0))
     decisions = decide(
@@ -129,9 +112,9 @@ def _decide_champion(
         lost=lost,
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
-    decisions = [_explained(d, spec, feed, frame, store, ledger) for d in decisions]
+    decisions = [_explained(d, study, own, ledger) for d in decisions]
     decisions = with_overrides(decisions, standing_overrides(store, feed, now))
-    publisher = _Publisher(spec, feed, frame, own, registry, run_id)
+    publisher = _Publisher(study, own, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
     commit = own.insert(DECISIONS, ledger_table(decisions), run_id)
     if commit.rows < len(decisions):
@@ -165,26 +148,22 @@ def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> li
 
 
 def _explained(
-    decision: Decision,
-    spec: ForecastSpec,
-    feed: FeedSpec,
-    frame: pd.DataFrame,
-    store: Lake,
-    ledger: Sequence[Decision],
+    decision: Decision, study: Study, own: SeriesTables, ledger: Sequence[Decision]
 ) -> Decision:
     """A decision that suspects a candidate, with what the probes say of the first of them."""
     if not decision.suspicions:
         return decision
+    spec, feed, frame = own.spec, own.feed, study.frame
     first, *others = decision.suspicions
     known = _known_causes(first.recipe, ledger, decision.data_as_of, spec)
     if known is None:
         from fx_assets.evaluation.probes import likely_causes
 
-        prices = store.read("prices", feed.name)
+        prices = own.store.read(PRICES.name, feed.name)
         bars = prices[prices["event_time"].isin(frame["event_time"])].reset_index(drop=True)
         candidate = next(c for c in spec.all_candidates if c.name == first.candidate)
         whole = len(bars) == len(frame)
-        known = likely_causes(candidate, spec, frame, bars, feed.market) if whole else ()
+        known = likely_causes(study, candidate, bars, feed.market) if whole else ()
     first = first.model_copy(update={"causes": known})
     command = f"fx-assets acknowledge {spec.name} --candidate {first.candidate} --reason '...'"
     return decision.model_copy(
@@ -209,30 +188,11 @@ def _known_causes(
     return None
 
 
-def training_inputs(frame: pd.DataFrame, family: str) -> np.ndarray:
-    """(n, p) inputs of a frame's labelled rows, which a final fit is made of."""
-    matrix = models.model_inputs(frame, models.model_class(family), feature_columns(frame))
-    inputs: np.ndarray = matrix[labelled_rows(frame)]
-    return inputs
-
-
-def _evidence(
-    candidate: CandidateSpec,
-    spec: ForecastSpec,
-    frame: pd.DataFrame,
-    cut: list[Fold],
-    cached: pd.DataFrame,
-    trials: pd.DataFrame,
-    ledger: Sequence[Decision],
-) -> Evidence:
-    recipe = spec.recipe_hash(candidate)
-    backtest = walk_forward(candidate, spec, frame, cut, cached, trials=trials)
-    in_production = ledger and ledger[-1].recipe == recipe and candidate != spec.baseline
-    previous = (
-        previous_fits(candidate, spec, frame, cut, spec.promotion.refresh_rows, trials)
-        if in_production
-        else None
-    )
+def _evidence(candidate: CandidateSpec, study: Study, ledger: Sequence[Decision]) -> Evidence:
+    recipe = study.spec.recipe_hash(candidate)
+    backtest = study.walk_forward(candidate)
+    in_production = ledger and ledger[-1].recipe == recipe and candidate != study.spec.baseline
+    previous = study.previous(candidate) if in_production else None
     return Evidence(candidate.name, recipe, backtest.predictions, previous, backtest.trials)
 
 
@@ -249,15 +209,9 @@ class _Publisher:
     """Puts the models of a decision where predictions and people find them."""
 
     def __init__(
-        self,
-        spec: ForecastSpec,
-        feed: FeedSpec,
-        frame: pd.DataFrame,
-        own: SeriesTables,
-        registry: ModelRegistry,
-        run_id: str,
+        self, study: Study, own: SeriesTables, registry: ModelRegistry, run_id: str
     ) -> None:
-        self.spec, self.feed, self.frame, self.own = spec, feed, frame, own
+        self.study, self.own, self.spec, self.feed = study, own, own.spec, own.feed
         self.store, self.registry, self.run_id = own.store, registry, run_id
 
     def publish(self, decisions: Sequence[Decision], version: int | None) -> list[Decision]:
@@ -302,7 +256,7 @@ class _Publisher:
             **({"caveat": decision.caveat} if decision.caveat else {}),
         }
         mlflow_version = self.registry.register(self.spec.name, draft.logged, tags)
-        inputs = training_inputs(self.frame, draft.family)
+        inputs = self.study.inputs(draft.family).matrix[self.study.labelled]
         golden = np.ascontiguousarray(inputs[-GOLDEN_ROWS:])
         bundle = Bundle(
             facts=self._facts(decision, draft, version, mlflow_version, inputs),
@@ -323,7 +277,7 @@ class _Publisher:
         features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
         candidate = next(c for c in spec.all_candidates if c.name == draft.candidate)
         low, high = np.nanmin(inputs, axis=0), np.nanmax(inputs, axis=0)
-        names = models.model_class(draft.family).input_columns(feature_columns(self.frame)).names
+        names = self.study.inputs(draft.family).reads.names
         loss, skill = draft.scores[0], draft.score_of("skill")
         return ChampionFacts(
             forecast=spec.name,

@@ -30,16 +30,18 @@ from fx_assets.bundles.records import (
 )
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.evaluation.decision import Decision
+from fx_assets.evaluation.folds import feature_columns, labelled_rows
 from fx_assets.explaining.explain import (
     background_path,
     load_background,
     make_background,
     store_background,
 )
+from fx_assets.models import model_class, model_inputs
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.aliases import disagreement, name_aliases
-from fx_assets.stages.champion import read_decisions, training_inputs
+from fx_assets.stages.champion import read_decisions
 from fx_assets.tables import DECISIONS
 
 if TYPE_CHECKING:
@@ -114,7 +116,8 @@ def keep_background(store: Lake, forecast: str, version: int, frame: pd.DataFram
     """
     manifest = load(store, forecast, version).manifest
     seen = frame[frame["event_time"] <= pd.Timestamp(manifest.trained_through)]
-    store_background(store, make_background(manifest, training_inputs(seen, manifest.family)))
+    matrix = model_inputs(seen, model_class(manifest.family), feature_columns(seen))
+    store_background(store, make_background(manifest, matrix[labelled_rows(seen)]))
     _copy_background(store, forecast, version)
 
 

@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import instant_of, moment
-from fx_assets.evaluation.folds import feature_columns
-from fx_assets.evaluation.losses import baseline_forecast
+from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.universe import between, one_thread
 from fx_assets.evaluation.universe_members import histories, members
 from fx_assets.evaluation.universe_skill import best_candidates
-from fx_assets.evaluation.walk_forward import fit_final
 from fx_assets.features import add_labels, build_features
-from fx_assets.models import code_version, model_inputs
+from fx_assets.models import code_version
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.tables import UNIVERSE_PREDICTIONS
 
@@ -102,11 +100,10 @@ def _row(
     forecast, market = spec.forecast(instrument, target), spec.market
     frame = add_labels(features, forecast.target, market)
     candidate = next(c for c in forecast.candidates if c.name == verdict["candidate"])
-    fitted = fit_final(candidate, forecast, frame)
-    model = fitted.model
-    inputs = model_inputs(frame, type(model), feature_columns(frame))
-    said = float(model.predict(inputs[-1:])[0])
-    baseline = float(baseline_forecast(forecast.target, frame["baseline_mean"].iloc[-1:])[0])
+    study = Study(forecast, frame, workers=1)
+    fitted = study.final(candidate)
+    said = float(fitted.model.predict(study.inputs(candidate.family).matrix[-1:])[0])
+    baseline = float(study.baseline[-1])
     shown, last = bool(verdict["skill_demonstrated"]), frame.iloc[-1]
     closed = last["event_time"].to_pydatetime()
     return {

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from fx_assets.bundles.bundle import load
+from fx_assets.evaluation.folds import Fold, folds
 from fx_assets.lake import Lake
+from fx_assets.specs import ForecastSpec
 from fx_assets_tests import worlds
 from fx_assets_tests.platform import (
     Platform,
@@ -32,14 +34,22 @@ def fits(result: Any) -> dict[str, int]:
 
 
 def test_a_later_look_fits_the_newest_fold_only_and_adds_rows(
-    platform: Platform, rates: pd.DataFrame
+    platform: Platform, rates: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = platform.lake.read("backtest", "direction")
     platform.arrive(rates, LATER)
     platform.ingest("2018")
+    cut: list[int] = []
+
+    def counted(frame: pd.DataFrame, spec: ForecastSpec) -> list[Fold]:
+        cut.append(len(frame))
+        return folds(frame, spec)
+
+    monkeypatch.setattr("fx_assets.evaluation.study_frame.folds", counted)
     result = platform.retrain()
 
     assert result.success, failures(result)
+    assert len(cut) == 1, "assets of one run share their study"
     assert max(fits(result).values()) <= 1
     rows = platform.lake.read("backtest", "direction")
     key = ["recipe", "fold_key", "row_key"]

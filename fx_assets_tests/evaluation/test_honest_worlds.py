@@ -10,10 +10,9 @@ import pytest
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.evidence import Evidence
-from fx_assets.evaluation.folds import folds
 from fx_assets.evaluation.metrics import score
 from fx_assets.evaluation.promotion import decide
-from fx_assets.evaluation.walk_forward import walk_forward
+from fx_assets.evaluation.study import Study
 from fx_assets.features import add_labels, build_features
 from fx_assets.specs import ForecastSpec
 from fx_assets_tests import worlds
@@ -34,10 +33,10 @@ SPEC = ForecastSpec.model_validate(
 def backtests(bars: pd.DataFrame) -> dict[str, pd.DataFrame]:
     market = calendar("target")
     frame = add_labels(build_features(bars, SPEC.features, market), SPEC.target, market)
-    cut = folds(frame, SPEC)
-    assert_no_fold_saw_its_test(frame, cut, SPEC.purge)
+    study = Study(SPEC, frame)
+    assert_no_fold_saw_its_test(frame, study.folds, SPEC.purge)
     return {
-        candidate.name: walk_forward(candidate, SPEC, frame, cut).predictions
+        candidate.name: study.walk_forward(candidate).predictions
         for candidate in SPEC.all_candidates
     }
 

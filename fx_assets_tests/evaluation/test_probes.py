@@ -12,11 +12,10 @@ import pytest
 
 from fx_assets.calendars import Calendar, calendar
 from fx_assets.evaluation import probes
-from fx_assets.evaluation.folds import folds
 from fx_assets.evaluation.plausible import Excess, excesses, plausible_limits
 from fx_assets.evaluation.probes import likely_causes
+from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
-from fx_assets.evaluation.walk_forward import walk_forward
 from fx_assets.features import labelled_frame, labels
 from fx_assets.features.base import Feature, FeatureSet, feature_set
 from fx_assets.specs import ForecastSpec
@@ -98,13 +97,12 @@ def look(
     spec = spec_of(kind, features, family)
     frame = labelled_frame(bars, spec, market)
     candidate = spec.candidates[0]
-    made = walk_forward(candidate, spec, frame, folds(frame, spec)).predictions
+    study = Study(spec, frame)
+    made = study.walk_forward(candidate).predictions
     rows = made[made["target"].notna()]
     limits = plausible_limits(spec.suspicion, kind, 1, "1d" if market.daily else "1h")
     columns = (rows[name].to_numpy() for name in ("target", "baseline", "prediction"))
-    return excesses(limits, 1, *columns), lambda: likely_causes(
-        candidate, spec, frame, bars, market
-    )
+    return excesses(limits, 1, *columns), lambda: likely_causes(study, candidate, bars, market)
 
 
 PLANTED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str, str, str, str]] = {

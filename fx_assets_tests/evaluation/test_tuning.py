@@ -15,6 +15,7 @@ from fx_assets.doors import FAMILIES
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, SpecError
 from fx_assets.evaluation import tuning
 from fx_assets.evaluation.folds import folds
+from fx_assets.evaluation.study import Backtest, Study
 from fx_assets.evaluation.tuning import (
     TRIAL_COLUMNS,
     Params,
@@ -23,7 +24,6 @@ from fx_assets.evaluation.tuning import (
     search_space,
     tuning_of,
 )
-from fx_assets.evaluation.walk_forward import Backtest, fit_final, previous_fits, walk_forward
 from fx_assets.models import model_class
 from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
 from fx_assets.specs.tuning import Range, TuningSpec
@@ -48,12 +48,10 @@ def run(
     spec: ForecastSpec = SPEC,
     cached: pd.DataFrame | None = None,
     trials: pd.DataFrame | None = None,
-    max_workers: int | None = None,
+    workers: int | None = None,
 ) -> Backtest:
-    cut = folds(frame, spec)
-    return walk_forward(
-        spec.candidates[0], spec, frame, cut, cached, max_workers=max_workers, trials=trials
-    )
+    study = Study(spec, frame, stored=cached, trials=trials, workers=workers)
+    return study.walk_forward(spec.candidates[0])
 
 
 @pytest.fixture(scope="module")
@@ -205,14 +203,14 @@ def test_a_tuning_is_looked_up_and_not_repeated(
         raise AssertionError("searched again")
 
     monkeypatch.setattr(tuning, "search", refuse)
-    candidate, cut = SPEC.candidates[0], folds(FRAME, SPEC)
-    previous = previous_fits(candidate, SPEC, FRAME, cut, 50, first.new_trials)
-    assert len(previous) == 50
-    assert fit_final(candidate, SPEC, FRAME, first.new_trials).tuning is not None
+    candidate = SPEC.candidates[0]
+    study = Study(SPEC, FRAME, trials=first.new_trials)
+    assert len(study.previous(candidate)) == SPEC.promotion.refresh_rows
+    assert study.final(candidate).tuning is not None
 
 
 def test_threads_do_not_change_what_is_found(first: Backtest) -> None:
-    alone = run(max_workers=1)
+    alone = run(workers=1)
     columns = [name for name in TRIAL_COLUMNS if name != "seconds"]
     pd.testing.assert_frame_equal(alone.new_trials[columns], first.new_trials[columns])
     pd.testing.assert_frame_equal(alone.predictions, first.predictions)
@@ -236,13 +234,14 @@ def test_tuned_folds_are_fitted_with_what_was_chosen(first: Backtest) -> None:
     fold = folds(FRAME, SPEC)[4]
     params = json.loads(chosen[3])
     plain = forecast(candidates=[{"family": "logistic_regression", "params": params}])
-    expected = walk_forward(plain.candidates[0], plain, FRAME, [fold]).predictions["prediction"]
+    walked = Study(plain, FRAME).walk_forward(plain.candidates[0]).predictions
+    expected = walked[walked["fold"] == fold.index]["prediction"]
     rows = first.predictions[first.predictions["fold"] == 4]["prediction"]
     np.testing.assert_array_equal(rows.to_numpy(), expected.to_numpy())
 
 
 def test_the_final_fit_takes_the_newest_tuning(first: Backtest) -> None:
-    fitted = fit_final(SPEC.candidates[0], SPEC, FRAME)
+    fitted = Study(SPEC, FRAME).final(SPEC.candidates[0])
     newest = first.new_trials[first.new_trials["fold"] == first.new_trials["fold"].max()]
     assert fitted.tuning is not None
     assert fitted.tuning.trials["params"].tolist() == newest["params"].tolist()

@@ -40,12 +40,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> 
 
 def attempt(platform: Any) -> Trial:
     lake, registry = platform
+    own = SeriesTables(lake, SPEC, feed_spec())
     return try_candidate(
         SPEC.candidates[0],
-        SPEC,
-        feed_spec(),
-        FRAME,
-        store=lake,
+        own.study(FRAME),
+        own,
         registry=registry,
         run_id="a-run",
         parent_run_id=None,

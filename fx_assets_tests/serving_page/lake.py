@@ -16,6 +16,7 @@ from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.registry.records import LoggedModel, RegisteredVersion
 from fx_assets.registry.runs import ModelRegistry
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.candidate import try_candidate
@@ -122,20 +123,20 @@ def _judge(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame) -> None:
     registry = cast("ModelRegistry", Unlogged())
     frame = labelled_frame(bars, forecast, TARGET)
     lake.replace("features", forecast.name, frame)
+    own = SeriesTables(lake, forecast, FEED)
+    study = own.study(frame)
     for candidate in forecast.all_candidates:
         try_candidate(
             candidate,
-            forecast,
-            FEED,
-            frame,
-            store=lake,
+            study,
+            own,
             registry=registry,
             run_id="",
             parent_run_id=None,
             progress=lambda *_: None,
         )
     now = bars["available_at"].iloc[-1].to_pydatetime() + timedelta(minutes=1)
-    decide_champion(forecast, FEED, frame, store=lake, registry=registry, run_id="", now=now)
+    decide_champion(study, own, registry=registry, run_id="", now=now)
 
 
 def _issue(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame, first: int) -> None:

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from fx_assets.errors import FxAssetsError, NotEnoughDataError
 from fx_assets.evaluation.folds import folds
-from fx_assets.evaluation.walk_forward import (
-    PREDICTION_COLUMNS,
-    Backtest,
-    fit_final,
-    previous_fits,
-    walk_forward,
-)
-from fx_assets.models.base import Model
+from fx_assets.evaluation.study import PREDICTION_COLUMNS, Backtest, Study
+from fx_assets.models.base import Model, model_inputs
 from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 
@@ -27,9 +23,9 @@ def run(
     cached: pd.DataFrame | None = None,
     spec: ForecastSpec = SPEC,
     candidate: CandidateSpec = CANDIDATE,
-    max_workers: int | None = None,
+    workers: int | None = None,
 ) -> Backtest:
-    return walk_forward(candidate, spec, frame, folds(frame, spec), cached, max_workers=max_workers)
+    return Study(spec, frame, stored=cached, workers=workers).walk_forward(candidate)
 
 
 def test_every_labelled_test_row_is_predicted_with_a_signal_found() -> None:
@@ -97,16 +93,40 @@ def test_folds_fitted_in_a_thread_pool_give_what_one_thread_gives() -> None:
     candidate = CandidateSpec(
         family="random_forest", name="random_forest", params={"n_estimators": 10}
     )
-    one = run(candidate=candidate, max_workers=1)
-    four = run(candidate=candidate, max_workers=4)
+    one = run(candidate=candidate, workers=1)
+    four = run(candidate=candidate, workers=4)
     pd.testing.assert_frame_equal(one.predictions, four.predictions)
 
 
 def test_progress_counts_the_fits() -> None:
     told: list[tuple[int, int]] = []
-    cut = folds(FRAME, SPEC)
-    walk_forward(CANDIDATE, SPEC, FRAME, cut, progress=lambda done, n: told.append((done, n)))
-    assert told == [(i + 1, len(cut)) for i in range(len(cut))]
+    study = Study(SPEC, FRAME)
+    study.walk_forward(CANDIDATE, progress=lambda done, n: told.append((done, n)))
+    assert told == [(i + 1, len(study.folds)) for i in range(len(study.folds))]
+
+
+def test_what_candidates_share_is_found_once_and_a_walk_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = {"folds": 0, "model_inputs": 0}
+
+    def counted(module: str, name: str, made: Any) -> None:
+        def count(*given: Any, **named: Any) -> Any:
+            counts[name] += 1
+            return made(*given, **named)
+
+        monkeypatch.setattr(f"{module}.{name}", count)
+
+    counted("fx_assets.evaluation.study_frame", "folds", folds)
+    counted("fx_assets.models", "model_inputs", model_inputs)
+    spec = forecast(candidates=["logistic_regression", "xgboost"])
+    study = Study(spec, FRAME)
+    for candidate in spec.candidates:
+        first = study.walk_forward(candidate)
+        assert study.walk_forward(candidate) is first
+        study.previous(candidate)
+        study.final(candidate)
+    assert counts == {"folds": 1, "model_inputs": 1}
 
 
 def test_the_baseline_candidate_predicts_the_baseline() -> None:
@@ -123,7 +143,7 @@ def test_a_prediction_that_is_not_a_number_is_refused(monkeypatch: pytest.Monkey
 
 
 def test_the_fit_before_predicts_rows_that_neither_fit_has_seen() -> None:
-    older = previous_fits(CANDIDATE, SPEC, FRAME, folds(FRAME, SPEC), 50)
+    older = Study(forecast(promotion={"refresh_rows": 50}), FRAME).previous(CANDIDATE)
     assert len(older) == 50
     newer = run().predictions.tail(50).reset_index(drop=True)
     assert list(older["event_time"]) == list(newer["event_time"])
@@ -132,22 +152,22 @@ def test_the_fit_before_predicts_rows_that_neither_fit_has_seen() -> None:
 
 
 def test_the_final_fit_uses_every_labelled_row_and_says_so() -> None:
-    fitted = fit_final(CANDIDATE, SPEC, FRAME)
+    fitted = Study(SPEC, FRAME).final(CANDIDATE)
     labelled = FRAME.dropna()
     assert fitted.n_rows == len(labelled)
     assert fitted.trained_through == labelled["event_time"].max()
     assert fitted.label_end == labelled["label_available_at"].max()
-    assert fit_final(CANDIDATE, SPEC, FRAME).train_row_hash == fitted.train_row_hash
+    assert Study(SPEC, FRAME).final(CANDIDATE).train_row_hash == fitted.train_row_hash
     revised = FRAME.copy()
     revised.loc[100, "x"] += 1e-12
-    assert fit_final(CANDIDATE, SPEC, revised).train_row_hash != fitted.train_row_hash
+    assert Study(SPEC, revised).final(CANDIDATE).train_row_hash != fitted.train_row_hash
 
 
 def test_the_final_fit_of_a_rolling_window_uses_the_window() -> None:
     spec = forecast(walk_forward={"scheme": "rolling", "window": 80})
-    assert fit_final(CANDIDATE, spec, FRAME).n_rows == 80
+    assert Study(spec, FRAME).final(CANDIDATE).n_rows == 80
 
 
 def test_a_final_fit_on_too_few_rows_is_refused() -> None:
     with pytest.raises(NotEnoughDataError, match="min_train = 60"):
-        fit_final(CANDIDATE, SPEC, labelled_frame(40))
+        Study(SPEC, labelled_frame(40)).final(CANDIDATE)

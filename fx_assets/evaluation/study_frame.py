@@ -1,0 +1,70 @@
+"""A forecast's labelled frame, as all of its candidates see it; each part is found once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from fx_assets import models
+from fx_assets.evaluation.folds import Fold, Positions, feature_columns, folds, labelled_rows
+from fx_assets.evaluation.losses import Floats, baseline_forecast
+from fx_assets.models.base import InputSpec
+from fx_assets.specs import ForecastSpec
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a family reads of each row: an (n, p) matrix, and a digest of each of its rows."""
+
+    reads: InputSpec
+    matrix: Floats
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in self.matrix]
+
+
+class StudyFrame:
+    """Folds, target, baseline and inputs of a labelled frame of ``n`` rows."""
+
+    def __init__(self, spec: ForecastSpec, frame: pd.DataFrame) -> None:
+        self.spec, self.frame = spec, frame
+        self._inputs: dict[InputSpec, Inputs] = {}
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """The walk-forward folds, oldest first; raises ``NotEnoughDataError`` without any."""
+        return folds(self.frame, self.spec)
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """The feature columns, in order."""
+        return feature_columns(self.frame)
+
+    @cached_property
+    def labelled(self) -> Positions:
+        """Positions of the rows past the warm-up that have a target."""
+        return np.flatnonzero(labelled_rows(self.frame)).astype(np.intp)
+
+    @cached_property
+    def target(self) -> Floats:
+        """(n,) what happened; NaN while it is not known."""
+        return self.frame["target"].to_numpy(dtype=np.float64)
+
+    @cached_property
+    def baseline(self) -> Floats:
+        """(n,) what the baseline says of each row."""
+        return baseline_forecast(self.spec.target, self.frame["baseline_mean"])
+
+    def inputs(self, family: str) -> Inputs:
+        """What a family reads of each row; families that read the same share it."""
+        kind = models.model_class(family)
+        reads = kind.input_columns(self.columns)
+        if reads not in self._inputs:
+            matrix = models.model_inputs(self.frame, kind, self.columns)
+            self._inputs = {reads: Inputs(reads, matrix)}
+        return self._inputs[reads]
