@@ -87,7 +87,7 @@ def predict_job(spec: ForecastSpec) -> AssetJob:
 
 
 def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
-    """Judge again every week, where there is anything new to judge on."""
+    """Judge again where there is anything new to judge on."""
 
     @dg.schedule(
         name=f"{spec.name}_retrain",
@@ -95,7 +95,7 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
         cron_schedule=spec.retrain_cron,
         execution_timezone=str(feed.market.timezone),
         default_status=schedule_status(on=feed.automatic),
-        description="The weekly look: walk-forward of the newest rows, and a recorded decision.",
+        description="The look: walk-forward of the newest rows, and a recorded decision.",
     )
     def schedule(
         context: dg.ScheduleEvaluationContext, lake: LakeResource
@@ -105,7 +105,7 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         if in_progress(context.instance, job.name):
             return dg.SkipReason("Candidates are being judged already.")
-        reason = retrain_reason(store, spec, feed)
+        reason = retrain_reason(store, spec, feed, context.scheduled_execution_time)
         if reason is None:
             return dg.SkipReason("Nothing new since the last decision.")
         return dg.RunRequest(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from fx_assets import clock
 from fx_assets.calendars import calendar
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion, read_ledger, stand_ins
@@ -16,6 +17,7 @@ from fx_assets.evaluation.live import first_live_day, predictable_from
 from fx_assets.models import code_version
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.cron import last_tick
 from fx_assets.specs.series import series_of
 from fx_assets.tables import (
     ACKNOWLEDGEMENTS,
@@ -30,7 +32,6 @@ from fx_assets.tables import (
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
 
-RETRAIN_EVERY = timedelta(days=7)
 FIRST_YEAR, LAST_YEAR = 2020, 2027
 """Years in which the longest pause of a calendar is looked for; weekdays of holidays come round."""
 
@@ -130,8 +131,13 @@ def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:
     return not _equal(seen[columns], lake.read(PRICES.name, feed.name)[columns])
 
 
-def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None:
-    """Why the candidates have to be judged again, or ``None``."""
+def retrain_reason(
+    lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime | None = None
+) -> str | None:
+    """Why the candidates have to be judged again, or ``None``.
+
+    ``retrain_cron`` says when new bars are one; ``now`` is the clock's time unless it is given.
+    """
     from fx_assets.stages.candidate import without_draft
 
     own = SeriesTables(lake, spec, feed)
@@ -154,9 +160,9 @@ def retrain_reason(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> str | None
     if missing is not None:
         return f"the draft of {missing} is missing"
     prices = lake.read(PRICES.name, feed.name)
-    newest = prices["available_at"].max()
-    if newest - decisions["data_as_of"].max() >= RETRAIN_EVERY:
-        known = prices["available_at"] <= decisions["data_as_of"].max()
+    known = prices["available_at"] <= decisions["data_as_of"].max()
+    tick = last_tick(spec.retrain_cron, now or clock.now(), feed.market.timezone)
+    if not known.all() and decisions["decided_at"].max() < tick:
         last = feed.market.label(prices["event_time"][known].max())
         return f"the last decision knew bars until {last} only"
     return None

@@ -13,6 +13,7 @@ import pytest
 from fx_assets.assets.automation import RANGE_END, RANGE_START
 from fx_assets.assets.prices import RAW_KEY
 from fx_assets.calendars import calendar
+from fx_assets.stages.due import retrain_reason
 from fx_assets_tests.assets.conftest import TODAY
 from fx_assets_tests.platform import Platform, evening, failed_checks, failures
 
@@ -82,6 +83,33 @@ def test_the_weekly_look_is_skipped_when_nothing_is_new(
     request = platform.tick("direction_retrain", "2018-04-07T18:00+02:00")
     assert isinstance(request, dg.RunRequest)
     assert request.tags["reason"] == "the last decision knew bars until 2018-03-28 only"
+
+
+@pytest.mark.parametrize(
+    ("cron", "since"),
+    {
+        "0 * * * *": "2018-03-28T21:00",
+        "@daily": "2018-03-29T00:00",
+        "0 19 * * 1-5": "2018-03-29T19:00",
+        "0 18 * * 6": "2018-03-31T18:00",
+        "0 6 1 * *": "2018-04-01T06:00",
+    }.items(),
+)
+def test_new_bars_are_judged_once_the_setting_says_so(
+    platform: Platform, rates: pd.DataFrame, cron: str, since: str
+) -> None:
+    platform.arrive(rates, "2018-03-29")
+    platform.ingest("2018")
+    spec = platform.forecasts[0].model_copy(update={"retrain_cron": cron})
+    tick = pd.Timestamp(since, tz="Europe/Berlin")
+
+    def reason(after: str) -> str | None:
+        now = (tick + pd.Timedelta(after)).to_pydatetime()
+        return retrain_reason(platform.lake, spec, platform.feeds[0], now)
+
+    assert reason("-1s") is None
+    assert "knew bars until 2018-03-28 only" in str(reason("0s"))
+    assert reason("0s") == reason("1min")
 
 
 def test_a_candidate_that_is_new_or_changed_is_a_reason_to_look(platform: Platform) -> None:
