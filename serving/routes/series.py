@@ -42,7 +42,7 @@ def add(routes: APIRouter, server: Server) -> None:
         "``series=``.",
         tags=TAGS,
         response_class=Response,
-        **described(SeriesList, problems=(404, 503), cached=True),
+        **described(SeriesList, problems=(404, 422, 503), cached=True),
     )
     async def series(forecast: Name, request: Request) -> Raw:
         service = server.store.get(forecast)
