@@ -116,6 +116,14 @@ class Settings(BaseModel):
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."
     )
+    keep_versions_days: PositiveInt = Field(
+        default=30,
+        le=35,
+        description="How long old versions of prices and features stay that nothing is made from.",
+    )
+    keep_runs_days: PositiveInt = Field(
+        default=90, description="How long Dagster's records of runs stay."
+    )
     sensor_seconds: PositiveInt = Field(
         default=60,
         description="Shortest pause between two looks of a sensor; those for lateness take five.",

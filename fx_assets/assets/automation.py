@@ -1,13 +1,21 @@
 """Jobs, schedules and sensors: data is fetched by the clock, everything else follows the data."""
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.prices import partitions_to_ingest
-from fx_assets.assets.runs import AssetJob, asset_job, in_progress, schedule_status, sensor_status
+from fx_assets.assets.runs import (
+    AssetJob,
+    asset_job,
+    end_of_records,
+    in_progress,
+    schedule_status,
+    sensor_status,
+)
 from fx_assets.heartbeats import WRITES
 from fx_assets.resources import LakeResource, unopened_registry
 from fx_assets.series.tables import SeriesTables
@@ -187,18 +195,29 @@ def _mend(
     )
 
 
-@dg.op(description="Merge the small files of every table; old versions stay readable.")
+@dg.op(description="Merge small files, and delete old versions that nothing is made from.")
 def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
-    store = lake.open()
-    for table in store.tables():
-        for name in store.names(table):
-            store.compact(table, name)
-            context.log.info(f"compacted {table}/{name}")
+    from fx_assets.stages.upkeep import tidy
+
+    grace = timedelta(days=Settings().keep_versions_days)
+    for done in tidy(lake.open(), grace, context.run_id):
+        context.log.info(done.sentence)
 
 
-@dg.job(description="Merge small files, so that reading stays fast.", tags={WRITES: "compaction"})
+@dg.op(description="Delete Dagster's records of old runs that no asset's present state is from.")
+def forget_runs(context: dg.OpExecutionContext) -> None:
+    days = Settings().keep_runs_days
+    ended = end_of_records(context.instance, datetime.now(UTC) - timedelta(days=days))
+    context.log.info(f"{ended} runs of more than {days} days ago are deleted")
+
+
+@dg.job(
+    description="Merge small files, delete what is old and not needed, so that all stays small.",
+    tags={WRITES: "compaction"},
+)
 def compaction() -> None:
     compact_tables()
+    forget_runs()
 
 
 def compaction_schedule() -> dg.ScheduleDefinition:
@@ -209,5 +228,5 @@ def compaction_schedule() -> dg.ScheduleDefinition:
         cron_schedule="0 3 * * 0",
         execution_timezone="UTC",
         default_status=schedule_status(),
-        description="Merges small files every Sunday, so that reading stays fast.",
+        description="Merges small files and deletes what is old and not needed, every Sunday.",
     )

@@ -38,10 +38,12 @@ from fx_assets.lake.location import Location
 
 ATTEMPTS = 60
 DEADLINE_SECONDS = 120
+REMEMBERED_DAYS = 40
+"""How long checkpoints name files that were taken out of a table; they would grow for ever else."""
 TABLE_PROPERTIES = {
     "delta.checkpointInterval": "15",
     "delta.logRetentionDuration": "interval 36500 days",
-    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": f"interval {REMEMBERED_DAYS} days",
     "delta.enableExpiredLogCleanup": "false",
 }
 
@@ -50,7 +52,8 @@ TABLE_PROPERTIES = {
 class Write:
     """One planned commit: rows, and how they enter the table.
 
-    ``predicate`` limits an overwrite to the rows that it selects.
+    ``predicate`` limits an overwrite to the rows that it selects. ``file_bytes`` is about how large
+    its files become, unset one file; ``rows`` what it counts as, where some only stay as they are.
     """
 
     data: pa.Table
@@ -58,6 +61,12 @@ class Write:
     schema_mode: Literal["merge", "overwrite"] = "merge"
     predicate: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    file_bytes: int | None = None
+    rows: int | None = None
+
+    @property
+    def counted(self) -> int:
+        return self.data.num_rows if self.rows is None else self.rows
 
 
 Plan = Callable[[DeltaTable | None], Write | None]
@@ -252,7 +261,7 @@ class DeltaStore:
                 raise self._error(table, name, "could not be written", error) from None
             return landed
         version = 0 if source is None else source.version()
-        return Commit(table, name, version, write.data.num_rows, committed=True)
+        return Commit(table, name, version, write.counted, committed=True)
 
     def _landed(self, draft: _Draft, source: DeltaTable | None) -> Commit | None:
         """The draft's own commit among those made since it was first planned."""
@@ -269,7 +278,7 @@ class DeltaStore:
         self, uri: str, source: DeltaTable | None, write: Write, entries: dict[str, str]
     ) -> None:
         properties = CommitProperties(
-            custom_metadata=entries | write.metadata | {ROWS: str(write.data.num_rows)},
+            custom_metadata=entries | write.metadata | {ROWS: str(write.counted)},
             max_commit_retries=0,
         )
         if source is None:
@@ -280,9 +289,14 @@ class DeltaStore:
                 configuration=TABLE_PROPERTIES,
                 storage_options=self.location.storage_options,
                 commit_properties=properties,
+                target_file_size=write.file_bytes,
             )
         else:
-            how: dict[str, Any] = {"mode": write.mode, "schema_mode": write.schema_mode}
+            how: dict[str, Any] = {
+                "mode": write.mode,
+                "schema_mode": write.schema_mode,
+                "target_file_size": write.file_bytes,
+            }
             if write.predicate is not None:
                 how["predicate"] = write.predicate
             write_deltalake(source, write.data, **how, commit_properties=properties)

@@ -353,17 +353,33 @@ class Lake:
         """Put a table's small files together; no row changes.
 
         Without ``pinned_versions`` nothing is deleted and every version stays readable. With it,
-        files are deleted that neither the present version nor a pinned one needs and that have
-        been out of use for longer than ``grace``; versions that need them become unreadable.
+        what :meth:`vacuum` deletes is deleted.
         """
         self.probe_conditional_writes()
-        result = upkeep.compact(
-            self._store,
-            table,
-            name,
-            pinned_versions=pinned_versions,
-            grace=grace,
-            run_id=run_id,
+        result = upkeep.compact(self._store, table, name, run_id=run_id)
+        self._changed(table)
+        if pinned_versions is None:
+            return result
+        cleaned = self.vacuum(table, name, pinned_versions, grace=grace, run_id=run_id)
+        return replace(result, version=cleaned.version, files_deleted=cleaned.files_deleted)
+
+    def vacuum(
+        self,
+        table: str,
+        name: str,
+        pinned_versions: set[int],
+        *,
+        grace: timedelta = upkeep.GRACE,
+        run_id: str = "",
+    ) -> CompactionResult:
+        """Delete files that no version worth keeping needs.
+
+        Worth keeping are the present one, those that are pinned, and those that were the present
+        one less than ``grace`` ago. Others become unreadable.
+        """
+        self.probe_conditional_writes()
+        result = upkeep.vacuum(
+            self._store, table, name, pinned_versions, grace=grace, run_id=run_id
         )
         self._changed(table)
         return result

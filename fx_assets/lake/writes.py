@@ -1,4 +1,8 @@
-"""The ways in which a frame enters a table, each as a plan made from the newest version."""
+"""The ways in which a frame enters a table, each as a plan made from the newest version.
+
+Tables of bars are written in files that each hold a span of time, so that an update writes the
+files of the spans that changed and not all of history.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
@@ -18,6 +23,9 @@ from fx_assets.lake.delta import Plan, Write, dataset_of, schema_of
 
 AtHand = Callable[[DeltaTable, list[str]], pd.DataFrame | None]
 
+TIME = "event_time"
+SPAN_BYTES = 128 * 1024
+"""About how large the files of a table of bars are."""
 _UPKEEP = {"OPTIMIZE", "VACUUM START", "VACUUM END", "FSCK", "SET TBLPROPERTIES"}
 
 
@@ -68,14 +76,26 @@ def inserting(
 
 
 def replacing(frame: pd.DataFrame, where: str) -> Plan:
-    """Make the frame the whole content, unless the table was last written with the same."""
+    """Make the frame the whole content, unless the table was last written with the same.
+
+    Of a frame with one row for each time, in their order, only what follows the last row that
+    stays is written.
+    """
     data = to_arrow(frame, where=where)
     digest = content_hash(data)
+    by_time = _in_order_of_time(frame)
+    size = SPAN_BYTES if by_time else None
 
     def plan(source: DeltaTable | None) -> Write | None:
         if source is not None and _last_content(source) == digest:
             return None
-        return Write(data, "overwrite", "overwrite", metadata={CONTENT_HASH: digest})
+        said = {CONTENT_HASH: digest}
+        since = _changed_since(source, data) if source is not None and by_time else None
+        if since is None:
+            return Write(data, "overwrite", "overwrite", metadata=said, file_bytes=size)
+        later = data.filter(pc.greater_equal(data[TIME], since))
+        predicate = f'"{TIME}" >= {_literal(since.as_py())}'
+        return Write(later, "overwrite", predicate=predicate, metadata=said, file_bytes=size)
 
     return plan
 
@@ -102,8 +122,9 @@ def replacing_range(frame: pd.DataFrame, column: str, start: Any, end: Any, wher
         )
 
     def plan(source: DeltaTable | None) -> Write | None:
+        size = SPAN_BYTES if column == TIME else None
         if source is None:
-            return Write(to_arrow(frame, where=where), "append")
+            return Write(to_arrow(frame, where=where), "append", file_bytes=size)
         stored = schema_of(source)
         data = to_arrow(frame, where=where, stored=stored)
         if column not in stored.names:
@@ -116,9 +137,75 @@ def replacing_range(frame: pd.DataFrame, column: str, start: Any, end: Any, wher
             return None
         quoted = '"' + column.replace('"', '""') + '"'
         predicate = f"{quoted} >= {_literal(start)} AND {quoted} < {_literal(end)}"
-        return Write(data, "overwrite", predicate=predicate)
+        return Write(data, "overwrite", predicate=predicate, file_bytes=size)
 
     return plan
+
+
+def _in_order_of_time(frame: pd.DataFrame) -> bool:
+    times = frame.get(TIME)
+    return times is not None and bool(times.is_monotonic_increasing and times.is_unique)
+
+
+def _changed_since(source: DeltaTable, data: pa.Table) -> pa.Scalar | None:
+    """The time from which on a table has to be written for ``data`` to be its content.
+
+    It is where a file begins. None where all of it has to be: another schema, an earlier change,
+    or files that say nothing of their times.
+    """
+    if not schema_of(source).equals(data.schema) or not data.num_rows:
+        return None
+    spans = _spans(source)
+    if spans is None:
+        return None
+    stored = dataset_of(source).to_table().sort_by(TIME)
+    same = _equal_rows(stored, data)
+    if not same:
+        return None
+    # Also where rows are taken away from the end: what is no longer there has to go.
+    firsts = [table[TIME][same] for table in (stored, data) if same < table.num_rows]
+    changed = min((first.as_py() for first in firsts), default=None)
+    if changed is None:
+        return None
+    beginning = min((low for low, high in spans if high >= changed), default=changed)
+    since = min(beginning, changed)
+    return None if since <= data[TIME][0].as_py() else pa.scalar(since, data[TIME].type)
+
+
+def _equal_rows(stored: pa.Table, data: pa.Table) -> int:
+    """How many rows two tables of one schema begin with in common, the bits of NaN included."""
+    equal: int = min(stored.num_rows, data.num_rows)
+    for name in data.column_names:
+        ours, theirs = (_bits(table[name].combine_chunks()) for table in (data, stored))
+        low, high = 0, equal
+        while low < high:
+            middle = (low + high + 1) // 2
+            if ours.slice(0, middle).equals(theirs.slice(0, middle)):
+                low = middle
+            else:
+                high = middle - 1
+        equal = low
+    return equal
+
+
+def _bits(column: pa.Array) -> pa.Array:
+    """A column whose equal values are equal, which NaN is not."""
+    return column.view(pa.int64()) if column.type == pa.float64() else column
+
+
+def _spans(source: DeltaTable) -> list[tuple[datetime, datetime]] | None:
+    """The first and the last time in each file; None where a file does not say."""
+    actions = pa.table(source.get_add_actions(flatten=True))
+    names = (f"min.{TIME}", f"max.{TIME}")
+    if any(name not in actions.column_names for name in names):
+        return None
+    lows, highs = (actions[name].to_pylist() for name in names)
+    if None in lows or None in highs:
+        return None
+    return [
+        (low.replace(tzinfo=UTC), high.replace(tzinfo=UTC))
+        for low, high in zip(lows, highs, strict=True)
+    ]
 
 
 def _changes(data: pa.Table, stored: pa.Schema | None) -> bool:
