@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fx_assets.errors import FxAssetsError, SpecError
+from fx_assets.settings import load_env_file
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "universes", nargs="*", metavar="UNIVERSE", help="only these (default: every declared one)"
     )
     _add_import(commands.add_parser("import", help="declare a feed and a forecast from files"))
+    new = commands.add_parser("new", help="write a project of your own beside this package")
+    new.add_argument("folder", metavar="NAME", help="its name, which its folder gets")
     commands.add_parser("dev", help="start Dagster's UI and daemon, and MLflow's UI")
     commands.add_parser("check", help="check every declared feed and forecast")
     commands.add_parser("show", help="print the latest forecasts")
@@ -68,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
+        if options.command == "new":
+            from fx_assets.new import write_project
+
+            return write_project(Path(options.folder))
         with contextlib.chdir(home if home.is_dir() else "."):
             return _execute(options)
     except FxAssetsError as error:
@@ -146,6 +153,7 @@ def _prepare_environment() -> Path:
     home = Path(given).resolve()
     if not Path(given).is_absolute() and given != ".":
         os.environ["FX_ASSETS_HOME"] = str(home)
+    load_env_file(home)
     if (home / "dagster.yaml").is_file():
         os.environ.setdefault("DAGSTER_HOME", str(home))
     for variable in ("DAGSTER_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):

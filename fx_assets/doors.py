@@ -2,8 +2,8 @@
 
 A door is a group of entry points. A package offers a class by naming it in its own
 ``pyproject.toml``, as this one does; a project offers those in the modules of its plug-in folder,
-where ``FX_ASSETS_PLUGINS`` names one. Code in that folder is run, so it is trusted like any code of
-the project.
+where its ``pyproject.toml`` or ``FX_ASSETS_PLUGINS`` names one. Code in that folder is run, so it
+is trusted like any code of the project.
 """
 
 from __future__ import annotations
@@ -154,8 +154,9 @@ def _modules(folder: str) -> tuple[list[ModuleType], list[str]]:
     place = Path(folder)
     if not place.is_dir():
         raise SpecError(
-            f"FX_ASSETS_PLUGINS={folder!r} is not a folder.",
-            remedy="Set it to the folder of your plug-ins' modules, or unset it.",
+            f"The plug-in folder {folder!r} is not a folder.",
+            remedy="Set FX_ASSETS_PLUGINS, or plugins in [tool.fx_assets] of your pyproject.toml, "
+            "to the folder of your plug-ins' modules, or unset it.",
         )
     if not place.name.isidentifier():
         raise SpecError(

@@ -82,8 +82,8 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     if runner.failures:
         return 1
     console.print(
-        "\nSee the graph, its checks and every decision: [bold]make dev[/], then "
-        "http://127.0.0.1:3000 (MLflow: http://127.0.0.1:5000)"
+        "\nSee the graph, its checks and every decision: [bold]fx-assets dev[/] "
+        "(in a checkout: make dev), then http://127.0.0.1:3000 (MLflow: http://127.0.0.1:5000)"
     )
     return 0
 

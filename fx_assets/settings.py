@@ -1,9 +1,14 @@
-"""What differs between a laptop and production, read from the environment in one place."""
+"""What differs between a laptop and production, read from the environment in one place.
+
+A project states its own in the table ``[tool.fx_assets]`` of the ``pyproject.toml`` in its home,
+and secrets in the file ``.env`` beside it; the environment goes before both.
+"""
 
 from __future__ import annotations
 
 import os
-from functools import cached_property
+import tomllib
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,8 +36,20 @@ PREFIX = "FX_ASSETS_"
 PACKAGED_DECLARATIONS = Path(__file__).resolve().parent / "defs"
 
 
+def load_env_file(home: Path) -> None:
+    """Take the variables of a home's ``.env`` into this process's environment, where unset."""
+    file = home / ".env"
+    if file.is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(file, override=False)
+
+
 class Settings(BaseModel):
     """Deployment settings; each field is the environment variable ``FX_ASSETS_<FIELD>``.
+
+    What the environment leaves open is read from ``[tool.fx_assets]`` in the home's
+    ``pyproject.toml``.
 
     They are read many times in a run. The environment is looked up here, not by pydantic-settings,
     which takes as long for each field as this does for all.
@@ -130,11 +147,14 @@ class Settings(BaseModel):
     )
 
     def __init__(self, **values: Any) -> None:
+        given = {**_environment(), **values}
+        stated = _stated_by_the_project(Path(given.get("home", ".")))
         try:
-            super().__init__(**{**_environment(), **values})
+            super().__init__(**{**stated, **given})
         except ValidationError as error:
             wrong = [
-                f"{PREFIX}{'_'.join(map(str, detail['loc'])).upper()}={detail['input']!r}: "
+                f"{PREFIX}{'_'.join(map(str, detail['loc'])).upper()}={detail['input']!r}"
+                f"{'' if str(detail['loc'][0]) in given else ' in pyproject.toml'}: "
                 f"{detail['msg']}."
                 for detail in error.errors()
             ]
@@ -193,3 +213,36 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name.upper().startswith(PREFIX)
     }
+
+
+def _stated_by_the_project(home: Path) -> dict[str, Any]:
+    """The table ``[tool.fx_assets]`` in the ``pyproject.toml`` of a home, where there is one."""
+    file = home.expanduser() / "pyproject.toml"
+    try:
+        stamp = file.stat().st_mtime_ns
+    except OSError:
+        return {}
+    found = _table(file.resolve(), stamp)
+    known = Settings.model_fields.keys() - {"home"}
+    unknown = sorted(found.keys() - known)
+    if unknown:
+        raise SpecError(
+            f"{file}: [tool.fx_assets] has no setting {unknown[0]!r}.",
+            remedy=f"Take it out, or write one of {', '.join(sorted(known))}.",
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def _table(file: Path, stamp: int) -> dict[str, Any]:  # noqa: ARG001
+    try:
+        tool = tomllib.loads(file.read_text("utf-8")).get("tool", {})
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{file} cannot be read: {error}.", remedy="Mend the file.") from error
+    table = tool.get("fx_assets", {})
+    if not isinstance(table, dict):
+        raise SpecError(
+            f"{file}: tool.fx_assets is {table!r}, not a table of settings.",
+            remedy='Write [tool.fx_assets] and below it settings such as plugins = "plugins".',
+        )
+    return table

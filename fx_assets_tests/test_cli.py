@@ -89,7 +89,7 @@ def test_the_first_run_makes_forecasts_and_tells_how_far_to_trust_them(
     assert "champion: base_rate v1" in said
     assert "score against the baseline: brier 0.25" in said
     assert "skill demonstrated: no" in said
-    assert "make dev" in said
+    assert "fx-assets dev" in said
     assert answer.stderr == ""
     assert max(map(len, said.splitlines())) > 80, "lines are wrapped where nobody looks on"
 

@@ -57,7 +57,7 @@ class CandidateSpec(Spec):
     """A model family on trial, with its hyper-parameters."""
 
     family: Name
-    name: Name
+    name: Name = ""
     """Defaults to the family; needed when one family is tried twice."""
     params: dict[str, bool | int | float | str] = Field(default={})
     when_installed: bool = False

@@ -68,10 +68,11 @@ def named(what: str) -> list[tuple[str, str]]:
         if _comes_from(what, door.origin(name))
     ]
     if not offered:
-        known = [f"{kind}s: {', '.join(door)}" for kind, (door, _, _) in SUITES.items()]
+        known = [f"{kind}: {', '.join(door)}" for kind, (door, _, _) in SUITES.items()]
         raise SpecError(
             f"There is no plug-in, package or plug-in folder {what!r}.",
-            remedy=f"Known are {'; '.join(known)}. A folder is named in FX_ASSETS_PLUGINS.",
+            remedy=f"Known are, by kind, {'; '.join(known)}. A folder of plug-ins is named in "
+            "FX_ASSETS_PLUGINS, or as plugins in [tool.fx_assets] of pyproject.toml.",
         )
     return offered
 
