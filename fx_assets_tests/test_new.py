@@ -108,6 +108,7 @@ def test_a_project_from_the_wheel_is_whole_and_well_declared(project: Path, run:
         *("defs/forecasts/eurusd_return/defs.yaml", "plugins/damped_ridge.py"),
     ):
         assert (project / name).is_file(), name
+    assert (project / "dagster.yaml").read_text() == (CHECKOUT / "dagster.yaml").read_text()
     where = "import fx_assets, sys; print(fx_assets.__file__)"
     assert str(CHECKOUT) not in run("python", "-c", where)
     assert "1 feed and 1 forecast are well declared." in run("fx-assets", "check")
@@ -182,11 +183,6 @@ def _free_ports(number: int) -> Iterator[str]:
     for each in sockets:
         yield str(each.getsockname()[1])
         each.close()
-
-
-def test_the_projects_dagster_instance_is_set_up_as_ours() -> None:
-    ours, theirs = CHECKOUT / "dagster.yaml", CHECKOUT / "fx_assets" / "template" / "dagster.yaml"
-    assert ours.read_text() == theirs.read_text()
 
 
 @pytest.mark.parametrize("name", ["3x", "a b", "desk_", "json", "numpy", "defs", "class", "ümlaut"])
