@@ -14,6 +14,7 @@ import pandas as pd
 
 from fx_assets import clock, models
 from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
+from fx_assets.bundles.records import BaselineFacts, ScoredMetric, SkillFacts
 from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
 from fx_assets.evaluation.folds import feature_columns, labelled_rows
 from fx_assets.evaluation.intervals import IntervalModel, fit_intervals
@@ -21,8 +22,7 @@ from fx_assets.features import feature_set, labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.stages.candidate import ScoredMetric
-from fx_assets.stages.champion import TARGET_UNITS
+from fx_assets.stages.candidate import TARGET_UNITS
 from fx_assets.stages.issue import issue_days
 from fx_assets_tests.worlds import bars_from_closes
 
@@ -164,10 +164,10 @@ class ServedLake:
                 for n, a, b in zip(self.columns, lowest, highest, strict=True)
             },
             target_unit=TARGET_UNITS["direction"],
-            baseline={"family": self.spec.baseline.family, "column": "baseline_mean"},
-            decision=decision.model_dump(mode="json"),
+            baseline=BaselineFacts(family=self.spec.baseline.family),
+            decision=decision,
             skill=self._skill(len(y)),
-            intervals=self._intervals(computed).model_dump(mode="json"),
+            intervals=self._intervals(computed),
             trained_through=frame["event_time"][self._known].max().to_pydatetime(),
             label_end=decision.label_end,
             data_as_of=decision.data_as_of,
@@ -184,7 +184,7 @@ class ServedLake:
         rows = self.frame.loc[self._known, ["event_time", "target"]]
         return fit_intervals(rows.assign(prediction=predictions), "direction", self.spec.coverage)
 
-    def _skill(self, rows: int) -> dict[str, object]:
+    def _skill(self, rows: int) -> SkillFacts:
         loss = ScoredMetric(
             metric="brier",
             value=0.25 * (1 - self.skill),
@@ -201,12 +201,12 @@ class ServedLake:
             n=rows,
             baseline_value=0.0,
         )
-        return {
-            "demonstrated": self.skill > 0,
-            "loss": loss.model_dump(),
-            "skill": skill.model_dump(),
-            "interval_coverage": self.spec.coverage,
-        }
+        return SkillFacts(
+            demonstrated=self.skill > 0,
+            loss=loss,
+            skill=skill,
+            interval_coverage=self.spec.coverage,
+        )
 
     def _decision(self, version: int) -> Decision:
         rule, candidate = self.spec.promotion, self.spec.candidates[0]

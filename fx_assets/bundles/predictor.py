@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fx_assets.bundles.records import LoadedBundle
-from fx_assets.evaluation.intervals import IntervalModel, newest_volatility
+from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.evaluation.losses import baseline_forecast
 from fx_assets.models.base import InputSpec, input_matrix
 from fx_assets.specs.forecast import TargetSpec
@@ -42,7 +42,7 @@ class Predictor:
         self.manifest = bundle.manifest
         self.target = TargetSpec(kind=self.manifest.target, horizon=self.manifest.horizon)
         self.inputs = InputSpec(self.manifest.columns, self.manifest.window)
-        self.intervals = IntervalModel.model_validate(self.manifest.intervals)
+        self.intervals = self.manifest.intervals
 
     def newest(self, frame: Mapping[str, ArrayLike] | pd.DataFrame) -> Predicted:
         """The prediction of the last row.

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from fx_assets.errors import RegistryError
+from fx_assets.evaluation.decision import Decision
+from fx_assets.evaluation.intervals import IntervalModel
+from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
 
 if TYPE_CHECKING:
@@ -47,15 +50,43 @@ class Blobs(Protocol):
         ...
 
 
-class _Json(BaseModel):
-    # Unknown keys are legal: a server of the old code reads a manifest of the new code.
-    model_config = ConfigDict(
-        extra="ignore", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
-    )
+class ScoredMetric(Record):
+    """A metric with its 95 % interval, on ``n`` out-of-sample rows."""
+
+    metric: str
+    value: float
+    lower: float
+    upper: float
+    n: int
+    baseline_value: float
 
 
-class ChampionFacts(_Json):
-    """All that is said about a champion. Instants are UTC."""
+class SkillFacts(Record):
+    """What was measured out of sample, and how it may be spoken of."""
+
+    demonstrated: bool
+    caveat: str = ""
+    """What has to be said with it."""
+    loss: ScoredMetric
+    """The proper score."""
+    skill: ScoredMetric
+    interval_coverage: float | None = None
+    """Coverage that intervals of this kind had, walking forward; ``None`` where too few rows were
+    out of sample to measure it."""
+
+
+class BaselineFacts(Record):
+    """Which recipe claims no skill, and the column of the labelled frame with its value."""
+
+    family: str
+    column: str = "baseline_mean"
+
+
+class FittedFacts(Record):
+    """All that is said about a fitted recipe, whether it becomes champion or not.
+
+    Instants are UTC.
+    """
 
     forecast: str
     feed: str
@@ -66,10 +97,8 @@ class ChampionFacts(_Json):
     target: TargetKind
     horizon: int
     """Bars ahead."""
-    version: int
-    """Number of the bundle, counted from 1 in each forecast."""
-    mlflow_version: int = 0
-    """Version of the forecast's registered model in MLflow."""
+    target_unit: str
+    baseline: BaselineFacts
     candidate: str
     family: str
     params: dict[str, Any]
@@ -84,21 +113,11 @@ class ChampionFacts(_Json):
     """Rows that the inputs reach back over; 0 for the row itself."""
     input_names: tuple[str, ...]
     """One name for each input of the graph, in order."""
-    units: dict[str, str] = {}
+    units: dict[str, str] = Field(default={})
     """Meaning and unit of each column."""
-    input_ranges: dict[str, tuple[float | None, float | None]] = {}
+    input_ranges: dict[str, tuple[float | None, float | None]] = Field(default={})
     """Smallest and largest value of each input that training saw."""
-    target_unit: str
-    baseline: dict[str, Any]
-    """Which recipe claims no skill, and how its value is found."""
-    decision: dict[str, Any]
-    """The record of the decision that made it champion."""
-    skill: dict[str, Any]
-    """Out-of-sample scores with intervals, whether skill is demonstrated, and its caveat."""
-    failed_checks: tuple[str, ...] = ()
-    """Checks that the bars failed and that were lowered in the feed, when it was published."""
-    intervals: dict[str, Any]
-    """An ``evaluation.intervals.IntervalModel`` as JSON."""
+    intervals: IntervalModel
     trained_through: AwareDatetime
     """Event time of the last training row."""
     label_end: AwareDatetime
@@ -107,15 +126,29 @@ class ChampionFacts(_Json):
     n_rows: int
     train_row_hash: str
     table_versions: dict[str, int]
-    mlflow_run_id: str
-    dagster_run_id: str = ""
     parity: float = Field(ge=0, allow_inf_nan=False)
     """Largest difference between graph and fitted object (relative for variances)."""
     tolerance: float = Field(ge=0, allow_inf_nan=False)
     """Largest difference that is accepted on the golden rows, measured in the same way."""
 
 
-class FileFacts(_Json):
+class ChampionFacts(FittedFacts):
+    """All that is said about a champion."""
+
+    version: int
+    """Number of the bundle, counted from 1 in each forecast."""
+    mlflow_version: int = 0
+    """Version of the forecast's registered model in MLflow."""
+    decision: Decision
+    """What made it champion."""
+    skill: SkillFacts
+    failed_checks: tuple[str, ...] = ()
+    """Checks that the bars failed and that were lowered in the feed, when it was published."""
+    mlflow_run_id: str
+    dagster_run_id: str = ""
+
+
+class FileFacts(Record):
     """A file's content, identified."""
 
     sha256: str
@@ -142,7 +175,7 @@ class Manifest(ChampionFacts):
         return content
 
 
-class Golden(_Json):
+class Golden(Record):
     """A few input rows and what the fitted model predicts for them; null stands for NaN."""
 
     inputs: tuple[tuple[float | None, ...], ...]
@@ -174,7 +207,7 @@ class Golden(_Json):
         return inputs, np.array(self.outputs, dtype=np.float64)
 
 
-class Pointer(_Json):
+class Pointer(Record):
     """Which version is the champion; the one file that is ever replaced."""
 
     format: int = FORMAT

@@ -11,7 +11,7 @@ from pydantic import Field
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.plausible import Excess
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Record
 from fx_assets.tables import DECISIONS, SERIES_COLUMN
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Verdict = Literal["bootstrap", "keep", "replace", "refresh", "demote"]
 
 
-class CandidateStatistics(Spec):
+class CandidateStatistics(Record):
     """What a candidate showed on the rows that all candidates have in common.
 
     Test figures are ``None`` where no test was made: between looks, for the baseline, and against
@@ -48,7 +48,7 @@ class CandidateStatistics(Spec):
     """Figures that are beyond what is plausible, at looks and of the champion."""
 
 
-class Thresholds(Spec):
+class Thresholds(Record):
     """What was asked for at the time."""
 
     min_rows: int
@@ -63,7 +63,7 @@ class Thresholds(Spec):
     """What was plausible at most, of QLIKE at least."""
 
 
-class Decision(Spec):
+class Decision(Record):
     """A decision, also one that changes nothing. All instants are UTC."""
 
     forecast: str

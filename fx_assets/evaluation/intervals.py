@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.losses import VARIANCE_FLOOR, Floats
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def newest_volatility(log_returns: ArrayLike) -> float:
     return float(max(np.sqrt(variance), VOLATILITY_FLOOR))
 
 
-class IntervalModel(Spec):
+class IntervalModel(Record):
     """Turns a prediction into an interval; serialise it with ``model_dump_json``.
 
     For ``return`` and ``volatility``, ``lower`` and ``upper`` hold one quantile each: of the

@@ -18,7 +18,7 @@ from fx_assets.calendars import Frequency
 from fx_assets.evaluation.losses import VARIANCE_FLOOR, Floats, loss_for, qlike
 from fx_assets.evaluation.significance import MIN_ROWS as MIN_SIGNED
 from fx_assets.evaluation.significance import mean_upper_bound
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Record, Spec
 from fx_assets.specs.forecast import TargetKind
 from fx_assets.specs.suspicion import SuspicionRule
 
@@ -115,7 +115,7 @@ def plausible_limits(
     )
 
 
-class Excess(Spec):
+class Excess(Record):
     """A figure beyond what is plausible."""
 
     measure: Measure

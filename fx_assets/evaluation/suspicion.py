@@ -8,10 +8,10 @@ from __future__ import annotations
 from pydantic import AwareDatetime
 
 from fx_assets.evaluation.plausible import Excess
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Record
 
 
-class Cause(Spec):
+class Cause(Record):
     """What a probe took away from a candidate, and how much of its skill went with it."""
 
     probe: str
@@ -21,7 +21,7 @@ class Cause(Spec):
     text: str
 
 
-class Judged(Spec):
+class Judged(Record):
     """The rows that a figure is of: what is acknowledged, and nothing else."""
 
     series: str
@@ -33,7 +33,7 @@ class Judged(Spec):
     """Identifies inputs, truth and baseline of every row, as this recipe sees them."""
 
 
-class Suspicion(Spec):
+class Suspicion(Record):
     """Why a candidate is suspected."""
 
     candidate: str
@@ -57,7 +57,7 @@ class Suspicion(Spec):
         return f"Likeliest causes: {listed}"
 
 
-class Acknowledgement(Spec):
+class Acknowledgement(Record):
     """A person's word that a result is real. All instants are UTC."""
 
     forecast: str

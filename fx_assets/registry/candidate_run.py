@@ -10,9 +10,8 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fx_assets import clock
-from fx_assets.registry.records import DatasetInfo, LoggedModel
+from fx_assets.registry.records import CandidateRun, LoggedModel
+from fx_assets.tables import FEATURES
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
 
 _INTERVAL = {"value": "", "lower": ".lower", "upper": ".upper", "n": ".n",
@@ -33,49 +32,31 @@ TRIALS_FILE = "trials.json"
 _MAX_DIGEST = 36
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Everything that is logged; the fields are those of ``ModelRegistry.log_candidate``."""
-
-    forecast: str
-    name: str
-    recipe_hash: str
-    params: Mapping[str, Any]
-    metrics: pd.DataFrame
-    onnx: bytes
-    input_columns: list[str]
-    example: np.ndarray[Any, Any]
-    dataset: DatasetInfo
-    figures: Mapping[str, bytes]
-    tags: Mapping[str, str]
-    parent_run_id: str | None
-    trials: pd.DataFrame | None = None
-
-
-def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> LoggedModel:
+def log(client: MlflowClient, experiment_id: str, candidate: CandidateRun) -> LoggedModel:
     """Log the candidate; the run ends as FINISHED, or as FAILED when this raises."""
     from mlflow.entities import LoggedModelOutput
 
+    facts = candidate.facts
     tags = {
-        "forecast": candidate.forecast,
-        "candidate": candidate.name,
-        "recipe_hash": candidate.recipe_hash,
-        **{f"delta.{t}": str(v) for t, v in candidate.dataset.versions.items()},
+        "forecast": facts.forecast,
+        "candidate": facts.candidate,
+        "recipe_hash": facts.recipe,
+        **{f"delta.{t}": str(v) for t, v in facts.table_versions.items()},
         **candidate.tags,
     }
     params = {key: str(value)[:_MAX_PARAM] for key, value in candidate.params.items()}
-    params["recipe_hash"] = candidate.recipe_hash
+    params["recipe_hash"] = facts.recipe
     nested = {"mlflow.parentRunId": candidate.parent_run_id} if candidate.parent_run_id else {}
-    run = client.create_run(experiment_id, tags={**tags, **nested}, run_name=candidate.name)
+    run = client.create_run(experiment_id, tags={**tags, **nested}, run_name=facts.candidate)
     run_id = str(run.info.run_id)
     try:
         model = client.create_logged_model(
             experiment_id,
-            name=candidate.name,
+            name=facts.candidate,
             source_run_id=run_id,
             tags=tags,
             params=params,
-            model_type=candidate.name,
+            model_type=facts.candidate,
         )
         model_id = str(model.model_id)
         with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +73,7 @@ def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> Logge
             client.log_table(run_id, candidate.trials, TRIALS_FILE)
         client.finalize_logged_model(model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
-        _log_dataset(client, run_id, candidate.dataset)
+        _log_dataset(client, run_id, candidate)
         client.log_batch(
             run_id, metrics=_metrics(candidate, run_id, model_id), params=_params(params)
         )
@@ -100,10 +81,12 @@ def log(client: MlflowClient, experiment_id: str, candidate: Candidate) -> Logge
     except BaseException:
         _end_as_failed(client, run_id)
         raise
-    return LoggedModel(candidate.forecast, run_id, experiment_id, model_id)
+    return LoggedModel(
+        forecast=facts.forecast, run_id=run_id, experiment_id=experiment_id, model_id=model_id
+    )
 
 
-def _log_dataset(client: MlflowClient, run_id: str, dataset: DatasetInfo) -> None:
+def _log_dataset(client: MlflowClient, run_id: str, candidate: CandidateRun) -> None:
     """Log the dataset; again if another run created the same dataset at the same moment."""
     from mlflow.exceptions import MlflowException
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
@@ -118,7 +101,7 @@ def _log_dataset(client: MlflowClient, run_id: str, dataset: DatasetInfo) -> Non
         reraise=True,
     ):
         with attempt:
-            client.log_inputs(run_id, [_dataset_input(dataset)])
+            client.log_inputs(run_id, [_dataset_input(candidate)])
 
 
 def _end_as_failed(client: MlflowClient, run_id: str) -> None:
@@ -132,11 +115,11 @@ def _params(params: Mapping[str, str]) -> list[Any]:
     return [Param(key, value) for key, value in params.items()]
 
 
-def _metrics(candidate: Candidate, run_id: str, model_id: str) -> list[Any]:
+def _metrics(candidate: CandidateRun, run_id: str, model_id: str) -> list[Any]:
     from mlflow.entities import Metric
 
     moment = int(clock.now().timestamp() * 1000)
-    data = {"dataset_name": candidate.dataset.name, "dataset_digest": _digest(candidate.dataset)}
+    data = {"dataset_name": _dataset_name(candidate), "dataset_digest": _digest(candidate)}
     values = {
         f"{row['metric']}{suffix}": float(row[column])
         for row in candidate.metrics.to_dict("records")
@@ -150,25 +133,33 @@ def _metrics(candidate: Candidate, run_id: str, model_id: str) -> list[Any]:
     ]
 
 
-def _digest(dataset: DatasetInfo) -> str:
-    return dataset.row_hash[:_MAX_DIGEST]
+def _dataset_name(candidate: CandidateRun) -> str:
+    return f"{candidate.facts.forecast}/{FEATURES.name}"
 
 
-def _dataset_input(dataset: DatasetInfo) -> Any:
+def _digest(candidate: CandidateRun) -> str:
+    return candidate.facts.train_row_hash[:_MAX_DIGEST]
+
+
+def _dataset_input(candidate: CandidateRun) -> Any:
     from mlflow.data.delta_dataset_source import DeltaDatasetSource
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    source = DeltaDatasetSource(path=dataset.uri, delta_table_version=dataset.version)
+    facts = candidate.facts
+    table = f"{FEATURES.name}/{facts.forecast}"
+    source = DeltaDatasetSource(
+        path=f"{candidate.root}/{table}", delta_table_version=facts.table_versions.get(table, 0)
+    )
     profile = {
-        "num_rows": dataset.rows,
-        "row_hash": dataset.row_hash,
-        "first_event": dataset.first_event.isoformat(),
-        "last_event": dataset.last_event.isoformat(),
-        "delta_versions": dict(dataset.versions),
+        "num_rows": facts.n_rows,
+        "row_hash": facts.train_row_hash,
+        "first_event": candidate.first_event.isoformat(),
+        "last_event": facts.trained_through.isoformat(),
+        "delta_versions": facts.table_versions,
     }
     entity = Dataset(
-        name=dataset.name,
-        digest=_digest(dataset),
+        name=_dataset_name(candidate),
+        digest=_digest(candidate),
         source_type="delta_table",
         source=source.to_json(),
         profile=json.dumps(profile),
@@ -176,7 +167,7 @@ def _dataset_input(dataset: DatasetInfo) -> Any:
     return DatasetInput(entity, [InputTag("mlflow.data.context", "training")])
 
 
-def _save_model(folder: Path, candidate: Candidate, run_id: str, logged: Any) -> None:
+def _save_model(folder: Path, candidate: CandidateRun, run_id: str, logged: Any) -> None:
     import mlflow.onnx
     import onnx
     from mlflow.models import Model
@@ -196,20 +187,20 @@ def _save_model(folder: Path, candidate: Candidate, run_id: str, logged: Any) ->
             run_id=run_id,
             model_id=logged.model_id,
         ),
-        signature=_signature(candidate.input_columns, proto),
-        input_example=_example(candidate.input_columns, rows),
+        signature=_signature(candidate.facts.input_names, proto),
+        input_example=_example(candidate.facts.input_names, rows),
         pip_requirements=[f"{name}=={version(name)}" for name in ("mlflow", "onnx", "onnxruntime")],
         onnx_execution_providers=["CPUExecutionProvider"],
         metadata={
-            "forecast": candidate.forecast,
-            "recipe_hash": candidate.recipe_hash,
+            "forecast": candidate.facts.forecast,
+            "recipe_hash": candidate.facts.recipe,
             "onnx_sha256": hashlib.sha256(candidate.onnx).hexdigest(),
         },
         save_as_external_data=False,
     )
 
 
-def _signature(columns: list[str], proto: Any) -> Any:
+def _signature(columns: Sequence[str], proto: Any) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
@@ -224,7 +215,7 @@ def _signature(columns: list[str], proto: Any) -> Any:
     return ModelSignature(inputs, outputs)
 
 
-def _example(columns: list[str], rows: np.ndarray[Any, Any]) -> Any:
+def _example(columns: Sequence[str], rows: np.ndarray[Any, Any]) -> Any:
     import pandas as pd
 
-    return pd.DataFrame(rows, columns=columns) if columns and len(rows) else None
+    return pd.DataFrame(rows, columns=list(columns)) if columns and len(rows) else None

@@ -5,44 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from fx_assets.registry import links
+from fx_assets.specs.base import Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from fx_assets.bundles.records import FittedFacts
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
-    """The rows that a candidate was judged and fitted on, without the rows.
+class CandidateRun:
+    """A candidate that is to be logged as one run.
 
     Parameters
     ----------
-    name : str
-        Such as ``eurusd_direction/features``.
-    uri : str
-        Address of the Delta table that holds the rows.
-    version : int
-        That table's version.
-    versions : Mapping[str, int]
-        Every Delta table that went into the rows, and its version.
-    rows : int
-        Number of rows.
-    row_hash : str
-        Identifies the rows' content.
-    first_event, last_event : datetime
-        Event times of the first and last row (UTC).
+    facts : FittedFacts
+        What it is and what it was fitted on.
+    params : Mapping
+        Hyper-parameters and settings; the recipe hash is added.
+    metrics : DataFrame
+        Columns ``metric, value, lower, upper, n, baseline_value``. They are logged as
+        ``brier``, ``brier.lower``, ``brier.upper``, ``brier.n`` and ``brier.baseline``; what
+        is not finite is left out.
+    onnx : bytes
+        The model: one input ``(n, p)``, one output.
+    example : ndarray of shape (rows, p)
+        Kept as the model's input example.
+    root : str
+        Address of the lake that has the features.
+    first_event : datetime
+        Event time of the first of them (UTC).
+    figures : Mapping
+        File name without suffix to PNG.
+    tags : Mapping
+        Further tags of run and model, such as ``dagster_run_id``.
+    parent_run_id : str, optional
+        The run below which this one is nested.
+    trials : DataFrame, optional
+        The trials of a tuning, one a row; logged as the table ``trials.json``.
     """
 
-    name: str
-    uri: str
-    version: int
-    versions: Mapping[str, int]
-    rows: int
-    row_hash: str
+    facts: FittedFacts
+    params: Mapping[str, Any]
+    metrics: pd.DataFrame
+    onnx: bytes
+    example: np.ndarray[Any, Any]
+    root: str
     first_event: datetime
-    last_event: datetime
+    figures: Mapping[str, bytes] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parent_run_id: str | None = None
+    trials: pd.DataFrame | None = None
 
 
-@dataclass(frozen=True)
-class LoggedModel:
+class LoggedModel(Record):
     """A candidate as MLflow keeps it: one run with one model."""
 
     forecast: str

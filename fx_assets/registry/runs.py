@@ -5,16 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fx_assets import clock
 from fx_assets.registry import candidate_run
-from fx_assets.registry.records import DatasetInfo, LoggedModel, RegisteredVersion
+from fx_assets.registry.records import CandidateRun, LoggedModel, RegisteredVersion
 from fx_assets.registry.session import MlflowSession
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -81,70 +77,17 @@ class ModelRegistry:
                 self._experiments[forecast] = str(known.experiment_id)
             return self._experiments[forecast]
 
-    def log_candidate(
-        self,
-        *,
-        forecast: str,
-        candidate_name: str,
-        recipe_hash: str,
-        params: Mapping[str, Any],
-        metrics: pd.DataFrame,
-        onnx: bytes,
-        input_columns: list[str],
-        example: np.ndarray[Any, Any],
-        dataset: DatasetInfo,
-        figures: Mapping[str, bytes] | None = None,
-        tags: Mapping[str, str] | None = None,
-        parent_run_id: str | None = None,
-        trials: pd.DataFrame | None = None,
-    ) -> LoggedModel:
+    def log_candidate(self, candidate: CandidateRun) -> LoggedModel:
         """Log one candidate as one finished MLflow run.
-
-        Parameters
-        ----------
-        params : Mapping
-            Hyper-parameters; the recipe hash is added.
-        metrics : DataFrame
-            Columns ``metric, value, lower, upper, n, baseline_value``. They are logged as
-            ``brier``, ``brier.lower``, ``brier.upper``, ``brier.n`` and ``brier.baseline``; what
-            is not finite is left out.
-        onnx : bytes
-            The model: one input ``(n, p)``, one output.
-        input_columns : list of str
-            Names of the ``p`` input columns, in order.
-        example : ndarray of shape (rows, p)
-            Kept as the model's input example.
-        figures : Mapping
-            File name without suffix to PNG.
-        tags : Mapping
-            Further tags of run and model, such as ``dagster_run_id``.
-        parent_run_id : str, optional
-            The run below which this one is nested.
-        trials : DataFrame, optional
-            The trials of a tuning, one a row; logged as the table ``trials.json``.
 
         Raises
         ------
         RegistryError
             The run could not be completed; MLflow shows it as failed.
         """
-        candidate = candidate_run.Candidate(
-            forecast=forecast,
-            name=candidate_name,
-            recipe_hash=recipe_hash,
-            params=params,
-            metrics=metrics,
-            onnx=onnx,
-            input_columns=input_columns,
-            example=example,
-            dataset=dataset,
-            figures=figures or {},
-            tags=tags or {},
-            parent_run_id=parent_run_id,
-            trials=trials,
-        )
-        experiment_id = self.experiment(forecast)
-        with self._session.errors(f"logging candidate {candidate_name} of {forecast}"):
+        facts = candidate.facts
+        experiment_id = self.experiment(facts.forecast)
+        with self._session.errors(f"logging candidate {facts.candidate} of {facts.forecast}"):
             return candidate_run.log(self._session.client(), experiment_id, candidate)
 
     def register(

@@ -21,6 +21,14 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class Record(BaseModel):
+    """Frozen, and unknown keys are legal: older code reads what newer code has written."""
+
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
 def digest(value: Any) -> str:
     """A short stable hash of anything that JSON can hold (16 hex digits)."""
     text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))

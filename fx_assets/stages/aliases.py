@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ValidationError
 
@@ -20,7 +19,7 @@ from fx_assets.bundles.bundle import LoadedBundle, load
 from fx_assets.bundles.records import MODEL_FILE, Blobs, Manifest
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
-from fx_assets.registry.records import DatasetInfo, RegisteredVersion
+from fx_assets.registry.records import CandidateRun, RegisteredVersion
 from fx_assets.series.tables import SeriesTables
 from fx_assets.stages.candidate import load_draft
 
@@ -62,7 +61,7 @@ def name_aliases(own: SeriesTables, registry: ModelRegistry, latest: Decision) -
         registry.set_challenger(name, None)
     else:
         draft, _ = load_draft(own, challenger)
-        tags = {"candidate": draft.candidate, "recipe": draft.recipe}
+        tags = {"candidate": draft.facts.candidate, "recipe": draft.facts.recipe}
         registry.set_challenger(name, registry.register(name, draft.logged, tags))
     note = Named(sequence=latest.sequence, registry=_place(registry.shown_uri))
     store.write_blob(_note_path(name), note.model_dump_json().encode())
@@ -135,29 +134,18 @@ def _is_restored(tags: Mapping[str, str], manifest: Manifest) -> bool:
 def _register_again(store: Lake, registry: ModelRegistry, bundle: LoadedBundle) -> int:
     """Log a bundle's graph as a new run, and register that."""
     facts = bundle.manifest
-    scores = [facts.skill[name] for name in ("loss", "skill")]
-    features = f"features/{facts.forecast}"
     inputs, _ = bundle.golden.arrays()
     logged = registry.log_candidate(
-        forecast=facts.forecast,
-        candidate_name=facts.candidate,
-        recipe_hash=facts.recipe,
-        params={**facts.params, "family": facts.family, "seed": facts.seed},
-        metrics=pd.DataFrame(scores),
-        onnx=store.read_blob(f"{bundle.ref.folder}/{MODEL_FILE}"),
-        input_columns=list(facts.input_names),
-        example=np.asarray(inputs),
-        dataset=DatasetInfo(
-            name=f"{facts.forecast}/features",
-            uri=features,
-            version=facts.table_versions.get(features, 0),
-            versions=facts.table_versions,
-            rows=facts.n_rows,
-            row_hash=facts.train_row_hash,
+        CandidateRun(
+            facts=facts,
+            params={**facts.params, "family": facts.family, "seed": facts.seed},
+            metrics=pd.DataFrame([facts.skill.loss.model_dump(), facts.skill.skill.model_dump()]),
+            onnx=store.read_blob(f"{bundle.ref.folder}/{MODEL_FILE}"),
+            example=inputs,
+            root=store.root,
             first_event=facts.trained_through,
-            last_event=facts.trained_through,
-        ),
-        tags={"dagster_run_id": facts.dagster_run_id, "instrument": facts.instrument},
+            tags={"dagster_run_id": facts.dagster_run_id, "instrument": facts.instrument},
+        )
     )
     tags = {
         "candidate": facts.candidate,

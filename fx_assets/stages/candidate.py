@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +15,10 @@ from pydantic import ValidationError
 
 from fx_assets import clock, models
 from fx_assets.bundles.copies import graph_path
+from fx_assets.bundles.records import BaselineFacts, FittedFacts, ScoredMetric
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import failed_text
 from fx_assets.evaluation.intervals import (
-    IntervalModel,
     ewma_volatility,
     fit_intervals,
     measure_coverage,
@@ -27,12 +26,13 @@ from fx_assets.evaluation.intervals import (
 from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability, score
 from fx_assets.evaluation.study import FittedCandidate, Study
 from fx_assets.evaluation.tuning import Tuning
+from fx_assets.features import feature_set
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.presentation import figures
-from fx_assets.registry.records import DatasetInfo, LoggedModel
+from fx_assets.registry.records import CandidateRun, LoggedModel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec, ForecastSpec
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Record
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
 
@@ -44,59 +44,15 @@ PARITY_ROWS = 2000
 EXAMPLE_ROWS = 5
 
 
-class ScoredMetric(Spec):
-    """A metric with its 95 % interval, on ``n`` out-of-sample rows."""
+class Draft(Record):
+    """A candidate that is ready to be published, should it become champion."""
 
-    metric: str
-    value: float
-    lower: float
-    upper: float
-    n: int
-    baseline_value: float
-
-
-class Draft(Spec):
-    """A candidate that is ready to be published, should it become champion. Instants are UTC."""
-
-    forecast: str
-    series: str = ""
-    """What the forecast was about; empty before drafts said so."""
-    candidate: str
-    family: str
-    recipe: str
-    code_version: str
-    seed: int
+    facts: FittedFacts
     onnx_sha256: str
-    columns: tuple[str, ...]
-    """Columns of the labelled frame that the inputs are built from."""
-    window: int
-    """Rows that the inputs reach back over; 0 for the row itself."""
-    trained_through: datetime
-    label_end: datetime
-    data_as_of: datetime
-    n_rows: int
-    train_row_hash: str
-    table_versions: dict[str, int]
-    parity: float
-    tolerance: float
-    intervals: IntervalModel
     coverage: float | None
-    """Coverage that intervals of this kind had, walking forward; ``None`` where too few rows were
-    out of sample to measure it."""
+    """As in :class:`~fx_assets.bundles.records.SkillFacts`."""
     scores: tuple[ScoredMetric, ...]
-    mlflow_run_id: str
-    mlflow_experiment_id: str
-    mlflow_model_id: str
-
-    @property
-    def logged(self) -> LoggedModel:
-        """The candidate's MLflow run."""
-        return LoggedModel(
-            forecast=self.forecast,
-            run_id=self.mlflow_run_id,
-            experiment_id=self.mlflow_experiment_id,
-            model_id=self.mlflow_model_id,
-        )
+    logged: LoggedModel
 
     def score_of(self, metric: str) -> ScoredMetric:
         return next(row for row in self.scores if row.metric == metric)
@@ -137,40 +93,48 @@ def try_candidate(
     RegistryError
         The ONNX graph does not compute what the fitted object does, or MLflow is away.
     """
-    spec, store = own.spec, own.store
+    target = own.spec.target
     backtest = study.walk_forward(candidate, progress)
     if len(backtest.new_trials):
         own.insert(TRIALS, backtest.new_trials, run_id)
     made_at = pd.Timestamp(clock.now()).as_unit("us")
     own.insert(BACKTEST, backtest.new_rows.assign(made_at=made_at), run_id)
 
-    kind, horizon = spec.target.kind, spec.target.horizon
-    scores = score(backtest.predictions, kind, horizon)
+    scores = score(backtest.predictions, target.kind, target.horizon)
     fitted = study.final(candidate)
     onnx, inputs, parity = _export(fitted, study)
-    versions = _versions(own)
+    facts = _facts(fitted, own, study, backtest.predictions, parity)
     plots = _figures(fitted, backtest.predictions, study)
     logged = registry.log_candidate(
-        forecast=spec.name,
-        candidate_name=candidate.name,
-        recipe_hash=fitted.recipe,
-        params=_parameters(fitted, study),
-        metrics=scores,
-        onnx=onnx,
-        input_columns=list(study.inputs(candidate.family).reads.names),
-        example=inputs[-EXAMPLE_ROWS:],
-        dataset=_dataset(own, study, versions, fitted),
-        figures=plots,
-        tags={
-            "dagster_run_id": run_id,
-            "instrument": own.feed.instrument,
-            **_override_tags(own),
-        },
-        parent_run_id=parent_run_id,
-        trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
+        CandidateRun(
+            facts=facts,
+            params=_parameters(fitted, study),
+            metrics=scores,
+            onnx=onnx,
+            example=inputs[-EXAMPLE_ROWS:],
+            root=own.store.root,
+            first_event=study.frame["event_time"].iloc[0].to_pydatetime(),
+            figures=plots,
+            tags={
+                "dagster_run_id": run_id,
+                "instrument": facts.instrument,
+                **_override_tags(own),
+            },
+            parent_run_id=parent_run_id,
+            trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
+        )
     )
-    draft = _draft(fitted, own, study, backtest.predictions, scores, onnx, parity, versions, logged)
-    _store_draft(store, draft, onnx)
+    covered = measure_coverage(
+        backtest.predictions, target.kind, own.spec.coverage, _volatility(study)
+    )
+    draft = Draft(
+        facts=facts,
+        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
+        coverage=_known(covered.measured),
+        scores=_finite(scores),
+        logged=logged,
+    )
+    _store_draft(own.store, draft, onnx)
     _store_scores(own, draft, run_id)
     return Trial(
         predictions=backtest.predictions,
@@ -214,12 +178,12 @@ def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
             f"{path} is not a draft: {error.error_count()} values are wrong or missing.",
             remedy=f"Materialize {forecast}/models/{candidate} again.",
         ) from error
-    if draft.series != own.series.id and (draft.series or not own.rows.knows(draft.recipe)):
+    if draft.facts.series != own.series.id:
         raise RegistryError(
             f"{forecast}/{candidate} has not been tried yet on {own.series.sentence}.",
             remedy=f"Materialize {forecast}/models/{candidate}.",
         )
-    onnx = store.read_blob(_graph_path(draft))
+    onnx = store.read_blob(graph_path(forecast, candidate, draft.onnx_sha256))
     if hashlib.sha256(onnx).hexdigest() != draft.onnx_sha256:
         raise RegistryError(
             f"The graph of {forecast}/{candidate} is not the one that its draft names.",
@@ -286,68 +250,59 @@ def _tuning_parameters(tuning: Tuning | None) -> dict[str, object]:
     return {"tuning_trials": tuning.completed, "tuning_stopped_by": tuning.stopped_by}
 
 
-def _dataset(
-    own: SeriesTables,
-    study: Study,
-    versions: dict[str, int],
-    fitted: FittedCandidate,
-) -> DatasetInfo:
-    name = f"{FEATURES.name}/{own.forecast}"
-    return DatasetInfo(
-        name=f"{own.forecast}/{FEATURES.name}",
-        uri=f"{own.store.root}/{name}",
-        version=versions[name],
-        versions=versions,
-        rows=fitted.n_rows,
-        row_hash=fitted.train_row_hash,
-        first_event=study.frame["event_time"].iloc[0].to_pydatetime(),
-        last_event=fitted.trained_through.to_pydatetime(),
-    )
-
-
-def _draft(
+def _facts(
     fitted: FittedCandidate,
     own: SeriesTables,
     study: Study,
     predictions: pd.DataFrame,
-    scores: pd.DataFrame,
-    onnx: bytes,
     parity: float,
-    versions: dict[str, int],
-    logged: LoggedModel,
-) -> Draft:
-    spec, frame = study.spec, study.frame
-    kind = spec.target.kind
-    volatility = pd.Series(
-        ewma_volatility(frame["log_return"]), index=pd.DatetimeIndex(frame["event_time"])
-    )
-    reads = study.inputs(fitted.candidate.family).reads
-    return Draft(
+) -> FittedFacts:
+    spec, feed, candidate = own.spec, own.feed, fitted.candidate
+    inputs = study.inputs(candidate.family)
+    seen = inputs.matrix[study.labelled]
+    ranges = zip(np.nanmin(seen, axis=0).tolist(), np.nanmax(seen, axis=0).tolist(), strict=True)
+    features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
+    return FittedFacts(
         forecast=spec.name,
+        feed=feed.name,
+        calendar=feed.market.key,
+        instrument=feed.instrument,
         series=own.series.id,
-        candidate=fitted.candidate.name,
-        family=fitted.candidate.family,
+        target=spec.target.kind,
+        horizon=spec.target.horizon,
+        target_unit=TARGET_UNITS[spec.target.kind],
+        baseline=BaselineFacts(family=spec.baseline.family),
+        candidate=candidate.name,
+        family=candidate.family,
+        params=candidate.params,
         recipe=fitted.recipe,
-        code_version=models.code_version(fitted.candidate.family),
         seed=fitted.seed,
-        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
-        columns=reads.columns,
-        window=reads.window,
+        code_version=models.code_version(candidate.family),
+        feature_set=spec.features,
+        columns=inputs.reads.columns,
+        window=inputs.reads.window,
+        input_names=inputs.reads.names,
+        units={
+            name: f"{features[name].meaning} ({features[name].unit})"
+            for name in inputs.reads.columns
+            if name in features
+        },
+        input_ranges=dict(zip(inputs.reads.names, ranges, strict=True)),
+        intervals=fit_intervals(predictions, spec.target.kind, spec.coverage, _volatility(study)),
         trained_through=fitted.trained_through.to_pydatetime(),
         label_end=fitted.label_end.to_pydatetime(),
-        data_as_of=frame["available_at"].max().to_pydatetime(),
+        data_as_of=study.frame["available_at"].max().to_pydatetime(),
         n_rows=fitted.n_rows,
         train_row_hash=fitted.train_row_hash,
-        table_versions=versions,
+        table_versions=_versions(own),
         parity=parity,
         tolerance=fitted.model.onnx_tolerance,
-        intervals=fit_intervals(predictions, kind, spec.coverage, volatility),
-        coverage=_known(measure_coverage(predictions, kind, spec.coverage, volatility).measured),
-        scores=_finite(scores),
-        mlflow_run_id=logged.run_id,
-        mlflow_experiment_id=logged.experiment_id,
-        mlflow_model_id=logged.model_id,
     )
+
+
+def _volatility(study: Study) -> pd.Series[float]:
+    times = pd.DatetimeIndex(study.frame["event_time"])
+    return pd.Series(ewma_volatility(study.frame["log_return"]), index=times)
 
 
 def _known(value: float) -> float | None:
@@ -379,20 +334,22 @@ def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -
 
 
 def _store_draft(store: Lake, draft: Draft, onnx: bytes) -> None:
-    store.write_blob(_graph_path(draft), onnx)
+    facts = draft.facts
+    store.write_blob(graph_path(facts.forecast, facts.candidate, draft.onnx_sha256), onnx)
     store.write_blob(
-        _draft_path(draft.forecast, draft.candidate), draft.model_dump_json(indent=2).encode()
+        _draft_path(facts.forecast, facts.candidate), draft.model_dump_json(indent=2).encode()
     )
 
 
 def _store_scores(own: SeriesTables, draft: Draft, run_id: str) -> None:
+    facts = draft.facts
     rows = pd.DataFrame([row.model_dump() for row in draft.scores]).assign(
-        candidate=draft.candidate,
-        recipe=draft.recipe,
-        code_version=draft.code_version,
-        row_hash=draft.train_row_hash,
-        data_as_of=pd.Timestamp(draft.data_as_of),
-        mlflow_run_id=draft.mlflow_run_id,
+        candidate=facts.candidate,
+        recipe=facts.recipe,
+        code_version=facts.code_version,
+        row_hash=facts.train_row_hash,
+        data_as_of=pd.Timestamp(facts.data_as_of),
+        mlflow_run_id=draft.logged.run_id,
     )
     own.insert(SCORES, own.unknown(SCORES, rows), run_id)
 
@@ -401,5 +358,8 @@ def _draft_path(forecast: str, candidate: str) -> str:
     return f"candidates/{forecast}/{candidate}/draft.json"
 
 
-def _graph_path(draft: Draft) -> str:
-    return graph_path(draft.forecast, draft.candidate, draft.onnx_sha256)
+TARGET_UNITS: dict[str, str] = {
+    "direction": "probability that the close is above",
+    "return": "log return",
+    "volatility": "variance of log returns, summed over the horizon",
+}

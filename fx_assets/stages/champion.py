@@ -19,7 +19,7 @@ from fx_assets.bundles.bundle import (
     store_bundle,
 )
 from fx_assets.bundles.copies import keep_copies, restored
-from fx_assets.bundles.records import pointer_path
+from fx_assets.bundles.records import SkillFacts, pointer_path
 from fx_assets.calendars import DAY, moment
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, read_ledger
@@ -27,14 +27,13 @@ from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.promotion import decide
 from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
-from fx_assets.features import feature_set
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.stages.acknowledgements import read_acknowledgements
 from fx_assets.stages.aliases import BUNDLE_TAG, name_aliases
-from fx_assets.stages.candidate import Draft, load_draft
+from fx_assets.stages.candidate import load_draft
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import DECISIONS, PRICES
 
@@ -243,8 +242,8 @@ class _Publisher:
     def _store(self, decision: Decision, version: int) -> None:
         draft, onnx = load_draft(self.own, decision.champion)
         tags = {
-            "candidate": draft.candidate,
-            "recipe": draft.recipe,
+            "candidate": draft.facts.candidate,
+            "recipe": draft.facts.recipe,
             BUNDLE_TAG: str(version),
             "verdict": decision.verdict,
             "decision": decision.sentence,
@@ -255,85 +254,23 @@ class _Publisher:
             ),
             **({"caveat": decision.caveat} if decision.caveat else {}),
         }
-        mlflow_version = self.registry.register(self.spec.name, draft.logged, tags)
-        inputs = self.study.inputs(draft.family).matrix[self.study.labelled]
-        golden = np.ascontiguousarray(inputs[-GOLDEN_ROWS:])
-        bundle = Bundle(
-            facts=self._facts(decision, draft, version, mlflow_version, inputs),
-            onnx=onnx,
-            golden=Golden.of(golden, OnnxModel(onnx).predict(golden)),
-        )
-        store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
-
-    def _facts(
-        self,
-        decision: Decision,
-        draft: Draft,
-        version: int,
-        mlflow_version: int,
-        inputs: np.ndarray,
-    ) -> ChampionFacts:
-        spec, feed = self.spec, self.feed
-        features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
-        candidate = next(c for c in spec.all_candidates if c.name == draft.candidate)
-        low, high = np.nanmin(inputs, axis=0), np.nanmax(inputs, axis=0)
-        names = self.study.inputs(draft.family).reads.names
-        loss, skill = draft.scores[0], draft.score_of("skill")
-        return ChampionFacts(
-            forecast=spec.name,
-            feed=feed.name,
-            calendar=feed.market.key,
-            instrument=feed.instrument,
-            series=self.own.series.id,
-            target=spec.target.kind,
-            horizon=spec.target.horizon,
+        facts = ChampionFacts(
+            **dict(draft.facts),
             version=version,
-            mlflow_version=mlflow_version,
-            candidate=draft.candidate,
-            family=draft.family,
-            params=dict(candidate.params),
-            recipe=draft.recipe,
-            seed=draft.seed,
-            code_version=draft.code_version,
-            feature_set=spec.features,
-            columns=draft.columns,
-            window=draft.window,
-            input_names=names,
-            units={
-                name: f"{features[name].meaning} ({features[name].unit})"
-                for name in draft.columns
-                if name in features
-            },
-            input_ranges={
-                name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)
-            },
-            target_unit=TARGET_UNITS[spec.target.kind],
-            baseline={"family": spec.baseline.family, "column": "baseline_mean"},
-            decision=decision.model_dump(mode="json"),
-            skill={
-                "demonstrated": decision.skill_demonstrated,
-                "caveat": decision.caveat,
-                "loss": loss.model_dump(),
-                "skill": skill.model_dump(),
-                "interval_coverage": draft.coverage,
-            },
+            mlflow_version=self.registry.register(self.spec.name, draft.logged, tags),
+            decision=decision,
+            skill=SkillFacts(
+                demonstrated=decision.skill_demonstrated,
+                caveat=decision.caveat,
+                loss=draft.scores[0],
+                skill=draft.score_of("skill"),
+                interval_coverage=draft.coverage,
+            ),
             failed_checks=decision.failed_checks,
-            intervals=draft.intervals.model_dump(mode="json"),
-            trained_through=draft.trained_through,
-            label_end=draft.label_end,
-            data_as_of=draft.data_as_of,
-            n_rows=draft.n_rows,
-            train_row_hash=draft.train_row_hash,
-            table_versions=draft.table_versions,
-            mlflow_run_id=draft.mlflow_run_id,
+            mlflow_run_id=draft.logged.run_id,
             dagster_run_id=self.run_id,
-            parity=draft.parity,
-            tolerance=draft.tolerance,
         )
-
-
-TARGET_UNITS: dict[str, str] = {
-    "direction": "probability that the close is above",
-    "return": "log return",
-    "volatility": "variance of log returns, summed over the horizon",
-}
+        rows = self.study.labelled[-GOLDEN_ROWS:]
+        golden = np.ascontiguousarray(self.study.inputs(facts.family).matrix[rows])
+        bundle = Bundle(facts, onnx, Golden.of(golden, OnnxModel(onnx).predict(golden)))
+        store_bundle(self.store, bundle, overwrite=not self.store.is_remote)

@@ -25,7 +25,6 @@ from fx_assets.features import labelled_frame
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
-from fx_assets.stages.candidate import ScoredMetric
 from fx_assets.stages.champion import read_decisions
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import PREDICTIONS, RAW_PRICES, SERIES_COLUMN
@@ -249,7 +248,7 @@ class _Issuer:
         frame: pd.DataFrame,
     ) -> dict[str, Any]:
         spec, manifest = self.spec, bundle.manifest
-        loss, skill = (ScoredMetric(**manifest.skill[name]) for name in ("loss", "skill"))
+        loss, skill = manifest.skill.loss, manifest.skill.skill
         newest = frame.iloc[-1]
         predictor = Predictor(bundle)
         made = predictor.newest(frame)

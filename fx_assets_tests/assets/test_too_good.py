@@ -144,8 +144,8 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
     assert made.acknowledgement == given
     manifest = load(platform.lake, "direction").manifest
     assert manifest.failed_checks == ("stale_close",)
-    assert FAILED in manifest.skill["caveat"]
-    assert "acknowledged by ada" in manifest.skill["caveat"]
+    assert FAILED in manifest.skill.caveat
+    assert "acknowledged by ada" in manifest.skill.caveat
 
     bars.to_csv(folder / "in" / "eurusd.csv", index=False)
     platform.travel(f"{tomorrow}T23:00:00+00:00")

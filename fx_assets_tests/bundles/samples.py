@@ -10,23 +10,16 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden
+from fx_assets.bundles.records import BaselineFacts, ScoredMetric, SkillFacts
 from fx_assets.errors import LakeError
-from fx_assets.registry.records import DatasetInfo
+from fx_assets.evaluation.decision import Decision, Thresholds
+from fx_assets.evaluation.intervals import IntervalModel
+from fx_assets.registry.records import CandidateRun
 
 COLUMNS = ["log_return", "rsi_14", "macd"]
 METRICS = pd.DataFrame(
     [("brier", 0.2491, 0.2471, 0.2511, 5000, 0.25), ("skill", 0.0036, np.nan, 0.01, 5000, 0.0)],
     columns=["metric", "value", "lower", "upper", "n", "baseline_value"],
-)
-DATASET = DatasetInfo(
-    name="eurusd_direction/features",
-    uri="/lake/features/eurusd_direction",
-    version=3,
-    versions={"features/eurusd_direction": 3, "raw_prices/ecb_eurusd": 1},
-    rows=7000,
-    row_hash="f" * 64,
-    first_event=datetime(1999, 1, 4, 13, 15, tzinfo=UTC),
-    last_event=datetime(2026, 1, 2, 13, 15, tzinfo=UTC),
 )
 
 
@@ -57,22 +50,20 @@ WEIGHTS = [1.0, 0.5, -0.25]
 ROWS = np.array([[0.01, 0.4, 0.1], [-0.02, 0.6, -0.1], [0.0, 0.5, 0.0]])
 
 
-def candidate(**changes: Any) -> dict[str, Any]:
-    """Arguments of ``log_candidate``."""
-    arguments: dict[str, Any] = {
-        "forecast": "eurusd_direction",
-        "candidate_name": "logistic_regression",
-        "recipe_hash": "0123456789abcdef",
-        "params": {"C": 0.1, "seed": 0},
-        "metrics": METRICS,
-        "onnx": linear_graph(WEIGHTS),
-        "input_columns": COLUMNS,
-        "example": ROWS,
-        "dataset": DATASET,
-        "figures": {"reliability": b"\x89PNG one", "loss": b"\x89PNG two"},
-        "tags": {"dagster_run_id": "d-1"},
-    }
-    return arguments | changes
+def candidate(forecast: str = "eurusd_direction", **changes: Any) -> CandidateRun:
+    """A candidate that is to be logged."""
+    made = CandidateRun(
+        facts=champion().facts.model_copy(update={"forecast": forecast}),
+        params={"C": 0.1, "seed": 0},
+        metrics=METRICS,
+        onnx=linear_graph(WEIGHTS),
+        example=ROWS,
+        root="/lake",
+        first_event=datetime(1999, 1, 4, 13, 15, tzinfo=UTC),
+        figures={"reliability": b"\x89PNG one", "loss": b"\x89PNG two"},
+        tags={"dagster_run_id": "d-1"},
+    )
+    return replace(made, **changes)
 
 
 class Folder:
@@ -102,6 +93,39 @@ class Folder:
         return sorted(path for path in self.files if path.startswith(prefix))
 
 
+SHARES = IntervalModel(
+    kind="direction", coverage=0.9, n=3000, lower=(0.3, 0.5), upper=(0.5, 0.7), knots=(0.4, 0.6)
+)
+
+
+def skill(**told: Any) -> SkillFacts:
+    """What was measured: a Brier score of 0.249 and a skill of 1 %."""
+    figures = {"lower": 0.0, "upper": 0.02, "n": 3000, "baseline_value": 0.25}
+    return SkillFacts(
+        loss=ScoredMetric(metric="brier", value=0.249, **figures),
+        skill=ScoredMetric(metric="skill", value=0.01, **figures),
+        **told,
+    )
+
+
+def decision(version: int) -> Decision:
+    """The decision that put a bundle into production."""
+    moment = datetime(2026, 10, 29, 15, tzinfo=UTC)
+    return Decision(
+        forecast="direction", sequence=0, decided_at=moment,
+        data_as_of=datetime(2026, 10, 29, 14, tzinfo=UTC), verdict="replace", champion="linear",
+        recipe="0123456789abcdef", champion_before=None, recipe_before=None,
+        label_end=datetime(2026, 10, 29, 14, tzinfo=UTC), published_at=moment, version=version,
+        challenger=None, looked=True, starts_cool_down=False,
+        recipes_seen=("0123456789abcdef",), trials=1, rows=3000, first_row=moment,
+        last_row=moment, row_hash="f", statistics=(), sentence="It was better.",
+        thresholds=Thresholds(
+            min_rows=2000, min_skill=0.001, clark_west_p=0.05, diebold_mariano_p=0.05,
+            refresh_max_degradation=0.02, demotion_rows=500, refresh_rows=250,
+        ),
+    )  # fmt: skip
+
+
 def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -> Bundle:
     """A bundle of a linear graph."""
     day = datetime(2026, 1, 2, 13, 15, tzinfo=UTC)
@@ -123,16 +147,16 @@ def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -
         columns=tuple(COLUMNS),
         input_names=tuple(COLUMNS),
         target_unit="probability",
-        baseline={"family": "base_rate", "column": "baseline_mean"},
-        decision={"verdict": "replace", "p_value": float("nan")},
-        skill={"demonstrated": False},
-        intervals={"kind": "direction"},
+        baseline=BaselineFacts(family="base_rate"),
+        decision=decision(version),
+        skill=skill(demonstrated=False),
+        intervals=SHARES,
         trained_through=day,
         label_end=day,
         data_as_of=day,
         n_rows=7000,
         train_row_hash="f" * 64,
-        table_versions={"features/eurusd_direction": 3},
+        table_versions={"features/eurusd_direction": 3, "raw_prices/ecb_eurusd": 1},
         mlflow_run_id="abc",
         parity=1e-12,
         tolerance=1e-9,

@@ -36,7 +36,7 @@ def test_a_published_champion_loads_and_predicts_the_same() -> None:
     loaded = load(blobs, FORECAST)
     assert loaded.ref == ref
     assert loaded.manifest.instrument == "EURUSD"
-    assert loaded.manifest.decision == {"verdict": "replace", "p_value": None}
+    assert loaded.manifest.decision == champion().facts.decision
     np.testing.assert_allclose(loaded.predict(ROWS), ROWS @ np.array(WEIGHTS) + 0.1, rtol=1e-12)
 
 

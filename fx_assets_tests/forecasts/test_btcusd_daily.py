@@ -136,7 +136,7 @@ def test_a_year_of_free_history_is_enough_to_begin_with(
         assert "reaches back 365 days" in metadata(result, f"{FEED.name}/raw_prices")["notes"]
         champion = load(platform.lake, NAME).manifest
         assert champion.candidate == "base_rate"
-        assert champion.skill["interval_coverage"] is None
+        assert champion.skill.interval_coverage is None
         assert row_of(platform, spec, FRIDAY)["champion"] == "base_rate"
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ import pytest
 from fx_assets.errors import RegistryError
 from fx_assets.registry.records import LoggedModel
 from fx_assets.registry.runs import ModelRegistry
-from fx_assets_tests.bundles.samples import COLUMNS, DATASET, ROWS, WEIGHTS, candidate
+from fx_assets_tests.bundles.samples import COLUMNS, ROWS, WEIGHTS, candidate
 
 FORECAST = "eurusd_direction"
 
 
 @pytest.fixture(scope="session")
 def logged(registry: ModelRegistry) -> LoggedModel:
-    return registry.log_candidate(**candidate())
+    return registry.log_candidate(candidate())
 
 
 def run_of(registry: ModelRegistry, model: LoggedModel) -> Any:
@@ -62,12 +63,13 @@ def test_a_run_names_its_data_with_delta_versions_and_row_hash(
     registry: ModelRegistry, logged: LoggedModel
 ) -> None:
     (entry,) = run_of(registry, logged).inputs.dataset_inputs
-    assert entry.dataset.name == DATASET.name
-    assert DATASET.row_hash.startswith(entry.dataset.digest)
+    facts = candidate().facts
+    assert entry.dataset.name == "eurusd_direction/features"
+    assert facts.train_row_hash.startswith(entry.dataset.digest)
     source = json.loads(entry.dataset.source)
-    assert (source["path"], source["delta_table_version"]) == (DATASET.uri, 3)
+    assert (source["path"], source["delta_table_version"]) == ("/lake/features/eurusd_direction", 3)
     profile = json.loads(entry.dataset.profile)
-    assert profile["delta_versions"] == dict(DATASET.versions)
+    assert profile["delta_versions"] == facts.table_versions
     assert profile["num_rows"] == 7000
     assert profile["last_event"] == "2026-01-02T13:15:00+00:00"
 
@@ -113,9 +115,9 @@ def test_a_model_without_inputs_can_be_logged(registry: ModelRegistry) -> None:
     onnx = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
     ).SerializeToString()
-    model = registry.log_candidate(
-        **candidate(forecast="bare", onnx=onnx, input_columns=[], example=np.empty((3, 0)))
-    )
+    made = candidate("bare", onnx=onnx, example=np.empty((3, 0)))
+    facts = made.facts.model_copy(update={"input_names": ()})
+    model = registry.log_candidate(replace(made, facts=facts))
     assert run_of(registry, model).info.status == "FINISHED"
 
 
@@ -123,7 +125,7 @@ def test_the_trials_of_a_tuning_are_a_table_of_the_run(registry: ModelRegistry) 
     import mlflow
 
     trials = pd.DataFrame({"number": [0, 1], "score": [0.25, np.nan], "C": [0.01, 1.0]})
-    logged = registry.log_candidate(**candidate(trials=trials))
+    logged = registry.log_candidate(candidate(trials=trials))
     client = mlflow.MlflowClient(registry.tracking_uri)
     file = client.download_artifacts(logged.run_id, "trials.json")
     found = json.loads(Path(file).read_text())
@@ -135,7 +137,7 @@ def test_a_candidate_is_nested_below_its_parent_run(registry: ModelRegistry) -> 
 
     client = mlflow.MlflowClient(registry.tracking_uri)
     parent = client.create_run(registry.experiment(FORECAST), run_name="retrain")
-    child = registry.log_candidate(**candidate(parent_run_id=parent.info.run_id))
+    child = registry.log_candidate(candidate(parent_run_id=parent.info.run_id))
     assert run_of(registry, child).data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
@@ -143,22 +145,19 @@ def test_a_broken_graph_leaves_a_failed_run_and_the_error(registry: ModelRegistr
     import mlflow
 
     with pytest.raises(RegistryError, match=r"logging candidate .* of broken: .*\n.*to_onnx"):
-        registry.log_candidate(**candidate(forecast="broken", onnx=b"not a graph"))
+        registry.log_candidate(candidate(forecast="broken", onnx=b"not a graph"))
     client = mlflow.MlflowClient(registry.tracking_uri)
     (run,) = client.search_runs([registry.experiment("broken")])
     assert run.info.status == "FAILED"
 
 
 def test_threads_log_candidates_at_once(registry: ModelRegistry) -> None:
+    made = candidate("threaded")
+    runs = [
+        replace(made, facts=made.facts.model_copy(update={"candidate": f"c{i}"})) for i in range(6)
+    ]
     with ThreadPoolExecutor(4) as pool:
-        models = list(
-            pool.map(
-                lambda i: registry.log_candidate(
-                    **candidate(forecast="threaded", candidate_name=f"c{i}")
-                ),
-                range(6),
-            )
-        )
+        models = list(pool.map(registry.log_candidate, runs))
     assert {run_of(registry, m).info.run_name for m in models} == {f"c{i}" for i in range(6)}
     assert len({m.experiment_id for m in models}) == 1
 
@@ -166,8 +165,8 @@ def test_threads_log_candidates_at_once(registry: ModelRegistry) -> None:
 def test_registering_a_logged_model_again_gives_the_same_version(
     registry: ModelRegistry,
 ) -> None:
-    first = registry.log_candidate(**candidate(forecast="twice"))
-    second = registry.log_candidate(**candidate(forecast="twice"))
+    first = registry.log_candidate(candidate(forecast="twice"))
+    second = registry.log_candidate(candidate(forecast="twice"))
     assert registry.register("twice", first, {"recipe": "a"}) == 1
     assert registry.register("twice", second) == 2
     assert registry.register("twice", first, {"recipe": "b"}) == 1
@@ -181,7 +180,7 @@ def test_a_replaced_champion_is_archived_with_when_and_why(
 ) -> None:
     name = "promoted"
     for _ in range(2):
-        registry.register(name, registry.log_candidate(**candidate(forecast=name)))
+        registry.register(name, registry.log_candidate(candidate(forecast=name)))
     assert registry.champion(name) is None
     registry.set_champion(name, 1, "the first champion is the baseline")
     registry.set_challenger(name, 2)
@@ -206,7 +205,7 @@ def test_an_archived_version_that_becomes_champion_again_is_no_longer_archived(
 ) -> None:
     name = "demoted"
     for _ in range(2):
-        registry.register(name, registry.log_candidate(**candidate(forecast=name)))
+        registry.register(name, registry.log_candidate(candidate(forecast=name)))
     for version in (1, 2, 1):
         registry.set_champion(name, version, f"to {version}")
     back, gone = registry.versions(name)
@@ -222,7 +221,7 @@ def test_a_promotion_interrupted_after_the_alias_is_completed_by_the_next(
 
     name = "interrupted"
     for _ in range(2):
-        registry.register(name, registry.log_candidate(**candidate(forecast=name)))
+        registry.register(name, registry.log_candidate(candidate(forecast=name)))
     registry.set_champion(name, 1)
     mlflow.MlflowClient(registry.tracking_uri).set_registered_model_alias(name, "champion", "2")
     registry.set_champion(name, 2, "again")
@@ -230,7 +229,7 @@ def test_a_promotion_interrupted_after_the_alias_is_completed_by_the_next(
 
 
 def test_the_challenger_can_be_removed(registry: ModelRegistry) -> None:
-    registry.register("lonely", registry.log_candidate(**candidate(forecast="lonely")))
+    registry.register("lonely", registry.log_candidate(candidate(forecast="lonely")))
     registry.set_challenger("lonely", 1)
     registry.set_challenger("lonely", None)
     registry.set_challenger("lonely", None)
@@ -321,7 +320,7 @@ def test_a_database_without_driver_or_server_is_an_error_with_a_remedy() -> None
 
 
 def test_creation_times_are_utc(registry: ModelRegistry) -> None:
-    registry.register("timed", registry.log_candidate(**candidate(forecast="timed")))
+    registry.register("timed", registry.log_candidate(candidate(forecast="timed")))
     age = datetime.now(UTC) - registry.versions("timed")[0].created_at
     assert abs(age.total_seconds()) < 60
 

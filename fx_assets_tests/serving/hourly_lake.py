@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
+from fx_assets.bundles.records import BaselineFacts
 from fx_assets.evaluation.decision import ledger_table
+from fx_assets.evaluation.intervals import IntervalModel
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
@@ -108,14 +110,16 @@ def bundle(kind: str) -> Bundle:
             "input_names": ("return_1",),
             "input_ranges": {"return_1": (-0.1, 0.1)},
             "target_unit": "log return" if kind == "return" else "variance",
-            "baseline": {"family": BASELINE[kind], "column": "baseline_mean"},
-            "intervals": {
-                "kind": kind,
-                "coverage": 0.9,
-                "n": 3000,
-                "lower": [-1.0] if kind == "return" else [0.2],
-                "upper": [0.6] if kind == "return" else [2.0],
-            },
+            "baseline": BaselineFacts(family=BASELINE[kind]),
+            "intervals": IntervalModel.model_validate(
+                {
+                    "kind": kind,
+                    "coverage": 0.9,
+                    "n": 3000,
+                    "lower": [-1.0] if kind == "return" else [0.2],
+                    "upper": [0.6] if kind == "return" else [2.0],
+                }
+            ),
             "trained_through": FIRST.to_pydatetime() - timedelta(hours=3),
             "label_end": FIRST.to_pydatetime() - timedelta(hours=2),
             "data_as_of": FIRST.to_pydatetime() - timedelta(hours=2),

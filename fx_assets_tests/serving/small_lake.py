@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
+from fx_assets.bundles.records import BaselineFacts
 from fx_assets.calendars import calendar
-from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
+from fx_assets.evaluation.decision import ledger_table
 from fx_assets.features import feature_set
 from fx_assets.lake import Lake
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.bundles.samples import linear_graph
+from fx_assets_tests.bundles.samples import SHARES, decision, linear_graph, skill
 
 TARGET = calendar("target")
 FEED = FeedSpec.model_validate({"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}})
@@ -71,7 +72,6 @@ def bundle(version: int, bias: float = 0.45) -> Bundle:
     """A linear champion whose bias, and so every answer, belongs to its version."""
     features = {f.name: f for f in feature_set("fx_close").features}
     rows = np.array([[0.001, 50.0, 0.005], [-0.002, 40.0, 0.006]])
-    figures = {"lower": 0.0, "upper": 0.02, "n": 3000, "baseline_value": 0.25}
     facts = ChampionFacts(
         forecast="direction",
         feed="eurusd",
@@ -92,18 +92,10 @@ def bundle(version: int, bias: float = 0.45) -> Bundle:
         units={name: features[name].unit for name in COLUMNS},
         input_ranges={"return_1": (-0.1, 0.1), "rsi_14": (0, 100), "volatility_21": (0, 0.1)},
         target_unit="probability that the close is above",
-        baseline={"family": "base_rate", "column": "baseline_mean"},
-        decision={"verdict": "replace"},
-        skill={
-            "demonstrated": True,
-            "loss": {"metric": "brier", "value": 0.249, **figures},
-            "skill": {"metric": "skill", "value": 0.01, **figures},
-            "interval_coverage": 0.9,
-        },
-        intervals={
-            "kind": "direction", "coverage": 0.9, "n": 3000,
-            "lower": [0.3, 0.5], "upper": [0.5, 0.7], "knots": [0.4, 0.6],
-        },
+        baseline=BaselineFacts(family="base_rate"),
+        decision=decision(version),
+        skill=skill(demonstrated=True, interval_coverage=0.9),
+        intervals=SHARES,
         trained_through=datetime(2026, 10, 28, 13, 15, tzinfo=UTC),
         label_end=datetime(2026, 10, 29, 14, tzinfo=UTC),
         data_as_of=datetime(2026, 10, 29, 14, tzinfo=UTC),
@@ -113,26 +105,9 @@ def bundle(version: int, bias: float = 0.45) -> Bundle:
         mlflow_run_id="abc",
         parity=0.0,
         tolerance=1e-9,
-    )  # fmt: skip
+    )
     outputs = rows @ np.array(WEIGHTS) + bias
     return Bundle(facts, linear_graph(WEIGHTS, bias), Golden.of(rows, outputs))
-
-
-def decision(version: int) -> Decision:
-    moment = datetime(2026, 10, 29, 15, tzinfo=UTC)
-    return Decision(
-        forecast="direction", sequence=0, decided_at=moment,
-        data_as_of=datetime(2026, 10, 29, 14, tzinfo=UTC), verdict="replace", champion="linear",
-        recipe="0123456789abcdef", champion_before=None, recipe_before=None,
-        label_end=datetime(2026, 10, 29, 14, tzinfo=UTC), published_at=moment, version=version,
-        challenger=None, looked=True, starts_cool_down=False,
-        recipes_seen=("0123456789abcdef",), trials=1, rows=3000, first_row=moment,
-        last_row=moment, row_hash="f", statistics=(), sentence="It was better.",
-        thresholds=Thresholds(
-            min_rows=2000, min_skill=0.001, clark_west_p=0.05, diebold_mariano_p=0.05,
-            refresh_max_degradation=0.02, demotion_rows=500, refresh_rows=250,
-        ),
-    )  # fmt: skip
 
 
 def make(root: Path, *, issue: bool = True) -> Lake:

@@ -14,7 +14,7 @@ from fx_assets import clock
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
-from fx_assets.registry.records import LoggedModel, RegisteredVersion
+from fx_assets.registry.records import CandidateRun, LoggedModel, RegisteredVersion
 from fx_assets.registry.runs import ModelRegistry
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
@@ -62,8 +62,10 @@ class Unlogged:
         self.registered: list[RegisteredVersion] = []
         self.shown_uri = ""
 
-    def log_candidate(self, **_given: Any) -> LoggedModel:
-        return LoggedModel("forecast", "run", "experiment", "model")
+    def log_candidate(self, _candidate: CandidateRun) -> LoggedModel:
+        return LoggedModel(
+            forecast="forecast", run_id="run", experiment_id="experiment", model_id="m"
+        )
 
     def register(self, *_given: Any) -> int:
         version = len(self.registered) + 1

@@ -25,7 +25,7 @@ def performance(
     """Scores, rolling skill, reliability and coverage of the champion in service."""
     live, live_rows, held = _live(reader, manifest)
     rolling, bins = _walked(reader, manifest, window)
-    measured = manifest.skill.get("interval_coverage")
+    measured = manifest.skill.interval_coverage
     return Performance(
         forecast=manifest.forecast,
         champion=champion,
@@ -36,8 +36,8 @@ def performance(
         rolling=rolling,
         reliability=bins,
         coverage=Coverage(
-            nominal=manifest.intervals["coverage"],
-            backtest=None if measured is None else finite(float(measured)),
+            nominal=manifest.intervals.coverage,
+            backtest=None if measured is None else finite(measured),
             live=held,
             live_rows=live_rows,
         ),

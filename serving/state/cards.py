@@ -40,11 +40,11 @@ def model_card(
             "table_versions": manifest.table_versions,
             "dagster_run_id": manifest.dagster_run_id,
         },
-        decision=manifest.decision,
+        decision=manifest.decision.model_dump(mode="json"),
         history=[_with_day(record, manifest.calendar) for record in history],
         metrics=metrics,
         skill=service.skill,
-        intervals=manifest.intervals,
+        intervals=manifest.intervals.model_dump(mode="json"),
         mlflow={
             "run_id": manifest.mlflow_run_id,
             "registered_model": service.name,

@@ -42,7 +42,7 @@ class Champion:
         ]
         self._lowest, self._highest = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
         self.ref = ref_of(manifest)
-        self.skill = _skill(manifest.skill, manifest.failed_checks)
+        self.skill = _skill(manifest)
         self.ref_json = Raw(json_bytes(self.ref))
         self.skill_json = Raw(json_bytes(self.skill))
 
@@ -206,26 +206,17 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= NAMED else f"{shown}, ..."
 
 
-def _skill(record: Mapping[str, object], failed_checks: Sequence[str]) -> Skill:
-    loss, skill = (_figures(record.get(name)) for name in ("loss", "skill"))
-    rows = loss.get("n")
+def _skill(manifest: Manifest) -> Skill:
+    loss, skill = manifest.skill.loss, manifest.skill.skill
     return Skill(
-        demonstrated=bool(record.get("demonstrated")),
-        metric=str(loss.get("metric", "")),
-        score=_number(loss.get("value")),
-        baseline_score=_number(loss.get("baseline_value")),
-        skill=_number(skill.get("value")),
-        lower=_number(skill.get("lower")),
-        upper=_number(skill.get("upper")),
-        rows=int(rows) if isinstance(rows, int | float) else 0,
-        caveat=str(record.get("caveat") or "") or None,
-        failed_checks=list(failed_checks),
+        demonstrated=manifest.skill.demonstrated,
+        metric=loss.metric,
+        score=loss.value,
+        baseline_score=loss.baseline_value,
+        skill=skill.value,
+        lower=skill.lower,
+        upper=skill.upper,
+        rows=loss.n,
+        caveat=manifest.skill.caveat or None,
+        failed_checks=list(manifest.failed_checks),
     )
-
-
-def _figures(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

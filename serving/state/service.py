@@ -166,9 +166,7 @@ class Service:
             unit=manifest.target_unit,
             value=made.prediction,
             interval=Interval(made.lower, made.upper, champion.predictor.intervals.coverage),
-            baseline=Baseline(
-                str(manifest.baseline["family"]), made.baseline if has_baseline else None
-            ),
+            baseline=Baseline(manifest.baseline.family, made.baseline if has_baseline else None),
             decision_time=data.as_of,
             target_time=target,
             target_day=bar_day(manifest.calendar, target),
