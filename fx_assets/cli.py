@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="fx-assets", description="Honest exchange-rate forecasts as a Dagster asset graph."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('fx-assets')}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring every forecast up to date, doing what is stale")
     run.add_argument(

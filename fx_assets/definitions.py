@@ -13,6 +13,7 @@ from fx_assets.assets.automation import compaction, compaction_schedule
 from fx_assets.assets.progress import progress_logger
 from fx_assets.assets.runs import sensor_status
 from fx_assets.components.declared import declared
+from fx_assets.components.sources import with_sources
 from fx_assets.heartbeats import dead_runs_sensor
 from fx_assets.resources import resources
 from fx_assets.settings import Settings
@@ -24,7 +25,7 @@ def defs() -> dg.Definitions:
     declared()
     warnings.simplefilter("ignore", dg.BetaWarning)
     return dg.Definitions.merge(
-        _components(Settings().declared_folder),
+        with_sources(_components(Settings().declared_folder)),
         dg.Definitions(
             jobs=[compaction],
             schedules=[compaction_schedule()],

@@ -78,6 +78,10 @@ class Door(Mapping[str, Any]):
         """The package, or the file of the plug-in folder, that offers a name."""
         return self._offers()[name].origin
 
+    def place(self, name: str) -> str:
+        """Where a name is defined, ``module:class``; the module is not imported."""
+        return self._offers()[name].place
+
     def _offers(self) -> dict[str, _Offer]:
         return _offers(self.group, self.what, _folder())
 

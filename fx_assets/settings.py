@@ -76,6 +76,11 @@ class Settings(BaseModel):
     dagster_ui: str | None = Field(
         default=None, description="Where people open Dagster; links in alerts, none while unset."
     )
+    source_url: str | None = Field(
+        default=None,
+        description="Where the code is read, such as https://github.com/me/desk/blob/main; assets "
+        "link to files of this machine while unset.",
+    )
     cache: Path = Field(
         default=Path("data/cache"), description="Last good payload of each provider."
     )

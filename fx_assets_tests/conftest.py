@@ -20,6 +20,21 @@ settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
 
 
+LONGEST_FIRST = ("loop", "states", "drill", "serving_page", "universe", "importing", "forecasts")
+"""Folders whose files take longest: a worker that ends the session with one keeps all waiting."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, and mark what looks at a page with a browser."""
+    rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
+    here = Path(__file__).parent
+    items.sort(key=lambda i: rank.get(i.path.relative_to(here).parts[0], len(rank)))
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
 @pytest.fixture(scope="session")
 def rates() -> pd.DataFrame:
     """A random walk from 2014 to September 2018."""

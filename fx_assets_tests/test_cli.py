@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,7 @@ attributes:
   walk_forward: {first_test: 2016-01-01, min_train: 250, refit_every: 504}
   live_from: 2018-01-01
 """
+ROOT = Path(__file__).parents[1]
 DAGSTER = "telemetry: {enabled: false}\nstorage: {sqlite: {base_dir: data/dagster}}\n"
 
 
@@ -135,19 +137,21 @@ def test_check_reports_mistakes_and_exits_with_one(
 
 
 def test_a_feed_and_a_forecast_of_one_name_are_refused_by_every_command_and_by_dagster(
-    project: tuple[Path, dict[str, str], object], tmp_path: Path
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, text in {"one": FEED, "two": FORECAST.replace("direction\n", "eurusd\n", 1)}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "defs.yaml").write_text(text)
-    environment = {**os.environ, **project[1], "FX_ASSETS_DECLARED": str(tmp_path)}
-    ours = [sys.executable, "-m", "fx_assets.cli"]
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path))
+    answers = []
+    for command in ("check", "run", "dev"):
+        assert main([command]) == 1
+        answers.append("".join(capsys.readouterr()))
     dagster = str(Path(sys.executable).with_name("dagster"))
     validate = [dagster, "definitions", "validate", "-m", "fx_assets.definitions"]
-    for command in ([*ours, "check"], [*ours, "run"], [*ours, "dev"], validate):
-        answer = subprocess.run(command, env=environment, capture_output=True, text=True)
-        said = answer.stdout + answer.stderr
-        assert answer.returncode == 1
+    validated = subprocess.run(validate, capture_output=True, text=True)
+    assert validated.returncode == 1
+    for said in (*answers, validated.stdout + validated.stderr):
         assert "two/defs.yaml:1: 'eurusd' is already a feed, declared at " in said
         assert "Traceback" not in said
         assert "Duplicate definition" not in said
@@ -201,3 +205,11 @@ def test_a_setting_that_makes_no_sense_is_explained(
     answer = capsys.readouterr().err
     assert answer.startswith(f"fx-assets: {said}")
     assert "What to do:" in answer
+
+
+def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"fx-assets {project['version']}\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -92,3 +94,29 @@ def test_every_blocking_check_of_the_gate_is_declared(definitions: dg.Definition
     }
     assert {name for name, blocking in checks.items() if blocking} == set(CHECKS)
     assert checks["live_source"] is False
+
+
+def test_every_asset_links_to_its_code_and_to_its_declaration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FX_ASSETS_SOURCE_URL", "https://git.example/desk/blob/main")
+    specs = {spec.key: spec for spec in defs().resolve_all_asset_specs()}
+    for key, spec in specs.items():
+        links = spec.metadata["dagster/code_references"].code_references
+        code, *_, declaration = [getattr(link, "url", "") for link in links]
+        assert re.fullmatch(
+            r"https://git\.example/desk/blob/main/fx_assets/assets/\w+\.py#L\d+", code
+        ), key
+        assert declaration.endswith("/defs.yaml#L1"), key
+    ridge = specs[dg.AssetKey(["eurusd_return", "models", "ridge"])]
+    links = ridge.metadata["dagster/code_references"].code_references
+    assert links[1].url == "https://git.example/desk/blob/main/fx_assets/models/ridge.py"
+
+
+def test_links_lead_to_files_of_this_machine_where_no_address_is_set(
+    definitions: dg.Definitions,
+) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        for link in spec.metadata["dagster/code_references"].code_references:
+            lines = Path(link.file_path).read_text().splitlines()
+            assert link.line_number is None or lines[link.line_number - 1].strip()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import io
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from fx_assets.cli import main
 from fx_assets_tests.importing.exports import EXPORTS, made, soiled
 from fx_assets_tests.test_cli import DAGSTER
 
@@ -27,23 +27,22 @@ def said(new_folder: Callable[[], Path]) -> str:
     home = new_folder()
     (home / "dagster.yaml").write_text(DAGSTER)
     environment = {
-        **os.environ,
         "FX_ASSETS_HOME": str(home),
         "FX_ASSETS_DECLARED": "declared",
         "FX_ASSETS_NOW": "2026-06-01T00:00:00+00:00",
         "DAGSTER_HOME": str(home),
     }
 
+    out = io.StringIO()
+
     def command(*arguments: str) -> str:
-        answer = subprocess.run(
-            [sys.executable, "-m", "fx_assets.cli", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            cwd=home,
-        )
-        assert answer.returncode == 0, answer.stdout + answer.stderr
-        return answer.stdout
+        out.truncate(0)
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+            patch.chdir(home)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            assert main(arguments) == 0, out.getvalue()
+        return out.getvalue()
 
     for name, (instrument, count, target, _) in WAYS.items():
         export = BY_NAME[name]
