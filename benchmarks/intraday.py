@@ -25,6 +25,7 @@ import yaml
 
 from fx_assets.settings import PACKAGED_DECLARATIONS
 from fx_assets.specs.files import load_declared
+from fx_assets.tables import FEATURES
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 LATER = timedelta(seconds=30)
@@ -118,7 +119,7 @@ def carry_out(stage: Stage) -> dict[str, Any]:
         chosen = definitions.resolve_job_def(f"{feed.name}_ingest")
         tags = range_tags(parts[0], parts[-1])
     elif stage.what == "features":
-        keys = [dg.AssetKey([spec.name, "features"])]
+        keys = [dg.AssetKey([spec.name, FEATURES.name])]
     else:
         chosen = definitions.resolve_job_def(f"{spec.name}_{stage.what}")
     if stage.what == "predict":

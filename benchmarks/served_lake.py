@@ -24,6 +24,7 @@ from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.candidate import TARGET_UNITS
 from fx_assets.stages.issue import issue_days
+from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
 from fx_assets_tests.worlds import bars_from_closes
 
 FEED = FeedSpec.model_validate(
@@ -117,17 +118,17 @@ class ServedLake:
         point_to(self.lake, FORECAST, version)
 
     def _publish(self) -> None:
-        self.lake.append("raw_prices", FEED.name, self.bars)
-        self.lake.append("prices", FEED.name, self.bars)
+        self.lake.append(RAW_PRICES.name, FEED.name, self.bars)
+        self.lake.append(PRICES.name, FEED.name, self.bars)
         self.models = {}
         for version in range(1, self.versions + 1):
             bundle = self._bundle(version)
             store_bundle(self.lake, bundle)
         self.promote(1)
         decision = self._decision(1)
-        self.lake.append("decisions", FORECAST, ledger_table([decision]))
+        self.lake.append(DECISIONS.name, FORECAST, ledger_table([decision]))
         issued = issue_days([self.day], self.spec, FEED, self.lake, self.now)  # type: ignore[list-item]
-        self.lake.append("predictions", FORECAST, issued.new_rows)
+        self.lake.append(PREDICTIONS.name, FORECAST, issued.new_rows)
 
     def _bundle(self, version: int) -> Bundle:
         candidate, frame = self.spec.candidates[0], self.frame
@@ -173,7 +174,7 @@ class ServedLake:
             data_as_of=decision.data_as_of,
             n_rows=len(y),
             train_row_hash="0" * 64,
-            table_versions={f"raw_prices/{FEED.name}": 0},
+            table_versions={f"{RAW_PRICES.name}/{FEED.name}": 0},
             mlflow_run_id="",
             parity=difference("direction", fitted, computed),
             tolerance=model.onnx_tolerance,

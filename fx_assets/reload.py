@@ -20,6 +20,7 @@ from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
 from fx_assets.stages.asking import ACCEPT_TAG, ALL, RELOAD_TAG
 from fx_assets.stages.readings import pending_change
+from fx_assets.tables import RAW_PRICES
 
 WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
 COUNTS = (
@@ -111,7 +112,7 @@ def _day(text: str) -> date:
 
 def _found(instance: dg.DagsterInstance, feed: FeedSpec) -> str:
     """What the run that has just ended brought."""
-    event = instance.get_latest_materialization_event(dg.AssetKey([feed.name, "raw_prices"]))
+    event = instance.get_latest_materialization_event(dg.AssetKey([feed.name, RAW_PRICES.name]))
     made = event.asset_materialization if event else None
     if made is None:
         return "nothing was read"

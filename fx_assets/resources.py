@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 UNIQUE_KEY = "fx_assets/unique_key"
 """Asset metadata: the columns that identify a row of an append-only table."""
+LINEAGE = "dagster/column_lineage"
+"""Asset metadata: what each column is made of; Dagster reads it from materializations."""
 
 
 @lru_cache(maxsize=8)
@@ -172,7 +174,8 @@ class DeltaIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         lake = self.lake.open()
         table, name = table_of(context.asset_key)
-        keys = (context.definition_metadata or {}).get(UNIQUE_KEY)
+        told = context.definition_metadata or {}
+        keys = told.get(UNIQUE_KEY)
         if keys:
             commit = lake.insert_new(table, name, obj, list(keys), run_id=context.run_id)
         elif context.has_asset_partitions:
@@ -193,6 +196,7 @@ class DeltaIOManager(dg.ConfigurableIOManager):
                 "dagster/uri": f"{lake.root}/{table}/{name}",
                 "delta_version": commit.version if commit.version is not None else -1,
                 "rows_written": commit.rows,
+                **({LINEAGE: told[LINEAGE]} if LINEAGE in told else {}),
             }
         )
 

@@ -33,7 +33,7 @@ from fx_assets.stages.due import (
 )
 from fx_assets.stages.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.stages.reconcile import reconcile
-from fx_assets.tables import PREDICTIONS
+from fx_assets.tables import PREDICTIONS, PRICES
 
 WIDE = 160
 """Columns of a terminal on which a table of forecasts can be read."""
@@ -119,7 +119,7 @@ def _reconcile(runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec) -
 def _update(
     runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec, force_retrain: bool
 ) -> None:
-    if not lake.exists("prices", feed.name):
+    if not lake.exists(PRICES.name, feed.name):
         runner.failures.append(f"{spec.name}: there are no prices of {feed.name} to predict from")
         return
     reason = "asked for" if force_retrain else retrain_reason(lake, spec, feed)

@@ -52,6 +52,12 @@ class Table:
     written: Written = "appended"
     more: str = ""
     """Which columns there are besides."""
+    carries: str = ""
+    """The table whose columns of the same names are carried over."""
+    made_of: tuple[tuple[str, str], ...] = ()
+    """Other columns, each with one that it is computed from, such as ``prices.close``."""
+    loss: str = "Its past rows are lost."
+    """What is lost with an appended table; nothing where it is empty."""
     version: int = field(default=1)
     """Of the schema; raised when older code could no longer read it."""
 
@@ -69,6 +75,19 @@ class Table:
     def subject(self) -> tuple[str, ...]:
         """What a row is about."""
         return self.about or self.key
+
+    @property
+    def made_again(self) -> bool:
+        """Whether all of its rows are made again from other tables."""
+        return self.written == "replaced" or not self.loss
+
+    @property
+    def lineage(self) -> list[tuple[str, str]]:
+        """Columns with those of other tables that they are made of, as far as that is said."""
+        told = {name for name, _ in self.made_of}
+        carried = next((t.names for t in CATALOGUE if t.name == self.carries), ())
+        same = [n for n in self.names if n in carried and n not in told]
+        return [*((name, f"{self.carries}.{name}") for name in same), *self.made_of]
 
     def column(self, name: str) -> Column:
         """The column of that name."""
@@ -134,6 +153,8 @@ RAW_PRICES = Table(
     key=("event_time", "available_at", "close", READING_COLUMN),
     about=("event_time", READING_COLUMN),
     newest=("available_at", "ingested_at"),
+    loss="Its bars are fetched again; when each was first known, and what was corrected since, is "
+    "lost.",
 )
 PRICES = Table(
     name="prices",
@@ -142,6 +163,7 @@ PRICES = Table(
     columns=_BARS,
     key=("event_time",),
     written="replaced",
+    carries="raw_prices",
 )
 READINGS = Table(
     name="readings",
@@ -256,7 +278,14 @@ FEATURES = Table(
     key=("event_time",),
     written="replaced",
     more="the columns of the feature set",
+    carries="prices",
+    made_of=(
+        *((name, "prices.close") for name in ("log_return", "target", "baseline_mean")),
+        ("last_target", "prices.close"),
+        ("label_available_at", "prices.available_at"),
+    ),
 )
+_PARTS = ("train", "test")
 SPLITS = Table(
     name="splits",
     owner="forecast",
@@ -274,6 +303,12 @@ SPLITS = Table(
     ),
     key=("index",),
     written="replaced",
+    made_of=(
+        *((f"{part}_{end}", "features.event_time") for part in _PARTS for end in ("start", "end")),
+        *((f"n_{part}", "features.target") for part in _PARTS),
+        ("label_end", "features.label_available_at"),
+        ("known_by", "features.available_at"),
+    ),
 )
 TRAIN_SET = Table(
     name="train_set",
@@ -283,6 +318,7 @@ TRAIN_SET = Table(
     key=("event_time",),
     written="replaced",
     more=FEATURES.more,
+    carries="features",
 )
 TEST_SET = Table(
     name="test_set",
@@ -292,6 +328,7 @@ TEST_SET = Table(
     key=("event_time",),
     written="replaced",
     more=FEATURES.more,
+    carries="features",
 )
 _WALKED = (
     _RECIPE,
@@ -319,6 +356,9 @@ BACKTEST = Table(
     key=(SERIES_COLUMN, "recipe", "fold_key", "row_key"),
     about=(SERIES_COLUMN, "recipe", "event_time"),
     newest=("made_at",),
+    loss="",
+    carries="features",
+    made_of=(("baseline", "features.baseline_mean"),),
 )
 TRIALS = Table(
     name="trials",
@@ -363,6 +403,7 @@ SCORES = Table(
     key=(SERIES_COLUMN, "recipe", "code_version", "row_hash", "metric"),
     about=(SERIES_COLUMN, "recipe", "code_version", "metric"),
     newest=("data_as_of",),
+    loss="",
 )
 DECISIONS = Table(
     name="decisions",
@@ -391,6 +432,7 @@ DECISIONS = Table(
         Column("record", TEXT, "all of it as JSON"),
     ),
     key=(SERIES_COLUMN, "sequence"),
+    loss="The ledger starts anew with the baseline; past decisions are lost.",
 )
 ACKNOWLEDGEMENTS = Table(
     name="acknowledgements",
@@ -457,6 +499,8 @@ PREDICTIONS = Table(
         Column("issued_at", INSTANT, "when it was issued"),
     ),
     key=(SERIES_COLUMN, "event_time"),
+    loss="They are made again, as issued after the fact; what was said at the time is lost.",
+    made_of=(("as_of_close", "raw_prices.close"), ("prediction", "raw_prices.close")),
 )
 OUTCOMES = Table(
     name="outcomes",
@@ -483,6 +527,18 @@ OUTCOMES = Table(
     key=(SERIES_COLUMN, "event_time", "target", "known_at"),
     about=(SERIES_COLUMN, "event_time"),
     newest=("known_at",),
+    loss="",
+    carries="predictions",
+    made_of=(
+        *(
+            (name, "prices.close")
+            for name in ("target", "loss", "baseline_loss", "inside_interval")
+        ),
+        ("known_at", "prices.available_at"),
+        ("loss", "predictions.prediction"),
+        ("baseline_loss", "predictions.baseline"),
+        *(("inside_interval", f"predictions.{bound}") for bound in ("lower", "upper")),
+    ),
 )
 DRIFT = Table(
     name="drift",

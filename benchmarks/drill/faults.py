@@ -24,6 +24,7 @@ import numpy as np
 
 from benchmarks.drill.deployment import FEED, FORECAST, NOWHERE, Deployment, Request, definitions
 from benchmarks.drill.world import Distortion, Vendor, at
+from fx_assets.tables import PREDICTIONS, RAW_PRICES
 
 Kind = Literal[
     "outage",
@@ -225,8 +226,8 @@ def targets() -> dict[Kind, tuple[str, str, bool]]:
     return {
         "run killed while writing": (
             f"{FORECAST}_predict",
-            f"predictions/{FORECAST}",
+            f"{PREDICTIONS.name}/{FORECAST}",
             False,
         ),
-        "run killed between two tables": (f"{FEED}_ingest", f"raw_prices/{FEED}", True),
+        "run killed between two tables": (f"{FEED}_ingest", f"{RAW_PRICES.name}/{FEED}", True),
     }

@@ -20,6 +20,17 @@ from fx_assets.calendars import calendar
 from fx_assets.features import feature_set
 from fx_assets.features.frame import feature_frame
 from fx_assets.lake import Lake
+from fx_assets.tables import (
+    DECISIONS,
+    FEATURES,
+    OUTCOMES,
+    PREDICTIONS,
+    PRICES,
+    RAW_PRICES,
+    SPLITS,
+    TEST_SET,
+    TRAIN_SET,
+)
 
 STAMPS = ("event_time", "available_at", "source", "ingested_at")
 
@@ -73,21 +84,21 @@ class Invariants:
         InvariantError
             An invariant does not hold.
         """
-        raw = self.lake.read("raw_prices", FEED)
-        prices = self.lake.read("prices", FEED).sort_values("event_time", ignore_index=True)
-        predictions = self.lake.read_or_empty("predictions", FORECAST)
+        raw = self.lake.read(RAW_PRICES.name, FEED)
+        prices = self.lake.read(PRICES.name, FEED).sort_values("event_time", ignore_index=True)
+        predictions = self.lake.read_or_empty(PREDICTIONS.name, FORECAST)
         self.stamped(raw, now)
-        self.only_grows(f"raw_prices/{FEED}", raw)
+        self.only_grows(f"{RAW_PRICES.name}/{FEED}", raw)
         self.on_open_days(raw, prices)
         self.as_known(raw, prices, now)
         if len(predictions):
-            self.only_grows(f"predictions/{FORECAST}", predictions)
+            self.only_grows(f"{PREDICTIONS.name}/{FORECAST}", predictions)
             self.nothing_from_the_future(predictions, raw)
             self.scored(predictions, prices)
         self.prefix_invariant(prices)
-        if self._changed("decisions"):
-            decisions = self.lake.read("decisions", FORECAST)
-            self.only_grows(f"decisions/{FORECAST}", decisions)
+        if self._changed(DECISIONS.name):
+            decisions = self.lake.read(DECISIONS.name, FORECAST)
+            self.only_grows(f"{DECISIONS.name}/{FORECAST}", decisions)
             self.champions_knew_no_outcome(decisions)
             self.purged()
 
@@ -188,10 +199,10 @@ class Invariants:
 
     def scored(self, predictions: pd.DataFrame, prices: pd.DataFrame) -> None:
         """Each prediction whose outcome is known is scored with the truth as it is known."""
-        outcomes = self.lake.read_or_empty("outcomes", FORECAST)
+        outcomes = self.lake.read_or_empty(OUTCOMES.name, FORECAST)
         if outcomes.empty:
             return
-        self.only_grows(f"outcomes/{FORECAST}", outcomes)
+        self.only_grows(f"{OUTCOMES.name}/{FORECAST}", outcomes)
         newest = outcomes.sort_values("known_at").drop_duplicates("day", keep="last")
         for wrong, said in (
             (~newest["event_time"].isin(predictions["event_time"]), "scored without a prediction"),
@@ -207,9 +218,9 @@ class Invariants:
 
     def prefix_invariant(self, prices: pd.DataFrame) -> None:
         """3: a row of features, drawn at random, is the same from its own past alone."""
-        if not self.lake.exists("features", FORECAST):
+        if not self.lake.exists(FEATURES.name, FORECAST):
             return
-        features = self.lake.read("features", FORECAST)
+        features = self.lake.read(FEATURES.name, FORECAST)
         features = features.sort_values("event_time", ignore_index=True)
         position = int(self.random.integers(max(0, len(features) - 600), len(features)))
         row = features.iloc[position]
@@ -233,11 +244,11 @@ class Invariants:
 
     def purged(self) -> None:
         """4: no training label was known only after the first test row."""
-        splits = self.lake.read("splits", FORECAST)
+        splits = self.lake.read(SPLITS.name, FORECAST)
         wrong = splits["label_end"] > splits["known_by"]
         require(not wrong.any(), "4 a fold is not purged", splits[wrong].to_dict("records")[:1])
-        train = self.lake.read("train_set", FORECAST)
-        test = self.lake.read("test_set", FORECAST)
+        train = self.lake.read(TRAIN_SET.name, FORECAST)
+        test = self.lake.read(TEST_SET.name, FORECAST)
         if len(train) and len(test):
             known, first = train["label_available_at"].max(), test["available_at"].min()
             require(known <= first, "4 train and test overlap", f"{known} > {first}")
@@ -272,12 +283,12 @@ class Gaps:
 
 def gaps(lake: Lake, published: Mapping[date, float], live_from: date) -> Gaps:
     """Compare the tables with what the vendor has said by now."""
-    prices = lake.read_or_empty("prices", FEED)
+    prices = lake.read_or_empty(PRICES.name, FEED)
     stored: dict[date, float] = {}
     if len(prices):
         days = prices["event_time"].dt.tz_convert(FRANKFURT).dt.date
         stored = dict(zip(days, prices["close"], strict=True))
-    issued = lake.read_or_empty("predictions", FORECAST)
+    issued = lake.read_or_empty(PREDICTIONS.name, FORECAST)
     done = set() if issued.empty else set(issued["event_time"].dt.tz_convert(FRANKFURT).dt.date)
     return Gaps(
         bars=[day for day, rate in published.items() if stored.get(day) != rate],

@@ -29,6 +29,7 @@ from benchmarks.drill.faults import Fault, Kind
 from benchmarks.drill.invariants import Gaps, InvariantError, Invariants, gaps, require
 from benchmarks.drill.world import FIRST_DAY, FRANKFURT, Vendor, at, is_open, open_days, random_walk
 from fx_assets import clock
+from fx_assets.tables import ALERTS, DECISIONS, PREDICTIONS, RAW_PRICES
 from fx_assets_tests.sources.ecb_server import running
 
 INGEST, LATENESS, RETRAIN, COMPACTION = time(16, 10), time(18, 5), time(18, 0), time(5, 0)
@@ -318,7 +319,7 @@ class _Life:
                     f"{now:%Y-%m-%d %H:%M}: {request.job} failed: {_why(result)}"
                 )
         elif request.job == f"{FORECAST}_predict":
-            self.since_remade.append((request, self.lake.read("predictions", FORECAST)))
+            self.since_remade.append((request, self.lake.read(PREDICTIONS.name, FORECAST)))
         return result
 
     def _lateness(self) -> None:
@@ -355,7 +356,7 @@ class _Life:
         if not self._gaps().none:
             return
         requests, self.since_remade = self.since_remade, []
-        before = self.lake.version("predictions", FORECAST)
+        before = self.lake.version(PREDICTIONS.name, FORECAST)
         if not requests:
             return
         starts = [request.tags["dagster/asset_partition_range_start"] for request, _ in requests]
@@ -377,7 +378,7 @@ class _Life:
                 "8 rows came out otherwise",
                 [check.description for check in made_again],
             )
-            after = self.lake.version("predictions", FORECAST)
+            after = self.lake.version(PREDICTIONS.name, FORECAST)
             require(before == after, "8 making rows again changed the table", f"{before} {after}")
         except InvariantError as error:
             self.found.broken.append(f"{clock.now():%Y-%m-%d}: {error}")
@@ -388,14 +389,14 @@ class _Life:
 
         While a refused batch stands, the gate rightly lets no run through; there are no rows then.
         """
-        before = self.lake.version("predictions", FORECAST)
+        before = self.lake.version(PREDICTIONS.name, FORECAST)
         name = day.isoformat()
         tags = {
             "dagster/asset_partition_range_start": name,
             "dagster/asset_partition_range_end": name,
         }
         result = self.deployment.run(Request(f"{FORECAST}_predict", tags, "drill"))
-        after = self.lake.version("predictions", FORECAST)
+        after = self.lake.version(PREDICTIONS.name, FORECAST)
         held_back = not self._gaps().none and "GateError" in _why(result)
         if before != after or not (result.success or held_back):
             self.found.broken.append(f"{day}: 6 a closed day failed or has rows: {_why(result)}")
@@ -429,7 +430,7 @@ class _Life:
             if fault.kind == "registry away" or now < fault.over_at:
                 continue
             if fault.kind == "revised bar":
-                raw = self.lake.read("raw_prices", FEED)
+                raw = self.lake.read(RAW_PRICES.name, FEED)
                 days = raw["event_time"].dt.tz_convert(FRANKFURT).dt.date
                 if int((days == fault.day).sum()) > 1:
                     fault.notice("bitemporal row", now)
@@ -442,7 +443,7 @@ class _Life:
         truth = self.vendor.truth(now)
         left = gaps(self.lake, truth, self.live_from)
         due = [day for day in truth if day >= self.live_from]
-        predictions = self.lake.read("predictions", FORECAST)
+        predictions = self.lake.read(PREDICTIONS.name, FORECAST)
         modes = dict(
             zip(
                 predictions["event_time"].dt.tz_convert(FRANKFURT).dt.date,
@@ -456,12 +457,12 @@ class _Life:
         for day in due:
             if modes.get(day) == "late":
                 found.late[day] = self._reason(day)
-        decisions = self.lake.read("decisions", FORECAST)
+        decisions = self.lake.read(DECISIONS.name, FORECAST)
         found.verdicts.update(str(verdict) for verdict in decisions["verdict"])
         found.trials = int(decisions["trials"].max())
         found.failed_runs = self.deployment.failed_runs
         found.checks = self.invariants.checks
-        alerts = self.lake.read_or_empty("alerts", "platform")
+        alerts = self.lake.read_or_empty(ALERTS.name, "platform")
         if len(alerts):
             found.alerts.update(alerts[alerts["state"] == "delivered"]["kind"])
         for fault in found.faults:

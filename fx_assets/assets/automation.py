@@ -22,7 +22,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.due import days_to_predict, retrain_reason
-from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES
+from fx_assets.tables import DECISIONS, FEATURES, OUTCOMES, PREDICTIONS, PRICES, RAW_PRICES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -40,7 +40,7 @@ def ingest_job(spec: FeedSpec) -> AssetJob:
     """Fetch, judge and store a feed's bars."""
     return asset_job(
         f"{spec.name}_ingest",
-        selection=dg.AssetSelection.assets([spec.name, "raw_prices"], [spec.name, "prices"]),
+        selection=dg.AssetSelection.assets([spec.name, RAW_PRICES.name], [spec.name, PRICES.name]),
         description=f"Fetch, judge and store the bars of {spec.instrument}.",
     )
 
@@ -74,7 +74,7 @@ def retrain_job(spec: ForecastSpec) -> AssetJob:
     """Judge every candidate on the same rows and decide about the champion."""
     everything = dg.AssetSelection.groups(spec.name)
     live = dg.AssetSelection.assets(
-        *([spec.name, table] for table in ("predictions", "outcomes", "drift_report"))
+        *([spec.name, table] for table in (PREDICTIONS.name, OUTCOMES.name, "drift_report"))
     )
     return asset_job(
         f"{spec.name}_retrain",
@@ -88,7 +88,7 @@ def predict_job(spec: ForecastSpec) -> AssetJob:
     return asset_job(
         f"{spec.name}_predict",
         selection=dg.AssetSelection.assets(
-            [spec.name, "features"], [spec.name, "predictions"], [spec.name, "outcomes"]
+            [spec.name, FEATURES.name], [spec.name, PREDICTIONS.name], [spec.name, OUTCOMES.name]
         ),
         description="Predict from the newest bars and score what has come true.",
     )

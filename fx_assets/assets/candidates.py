@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import image, markdown_table
+from fx_assets.assets.display import image, markdown_table, table_metadata
 from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+from fx_assets.tables import BACKTEST, FEATURES, SPLITS
 
 if TYPE_CHECKING:
     from fx_assets.evaluation.tuning import Tuning
@@ -20,8 +21,8 @@ def build_candidate(
 
     @dg.asset(
         key=[spec.name, "models", candidate.name],
-        ins={"features": dg.AssetIn(key=[spec.name, "features"])},
-        deps=[[spec.name, "splits"]],
+        ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
+        deps=[[spec.name, SPLITS.name]],
         group_name=spec.name,
         description=(
             f"{_described(candidate)}: its predictions of every walk-forward "
@@ -29,7 +30,11 @@ def build_candidate(
         ),
         owners=spec.owners,
         kinds={"python", "onnx", "mlflow"},
-        metadata={"recipe": spec.recipe_hash(candidate), "family": candidate.family},
+        metadata={
+            "recipe": spec.recipe_hash(candidate),
+            "family": candidate.family,
+            **table_metadata(BACKTEST, feed.name, spec.name),
+        },
     )
     def model(
         context: dg.AssetExecutionContext,

@@ -7,10 +7,11 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import markdown_table
+from fx_assets.assets.display import markdown_table, table_metadata
 from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import DECISIONS, FEATURES
 
 if TYPE_CHECKING:
     from fx_assets.alerting.alert import AlertKind
@@ -26,7 +27,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[spec.name, "champion"],
-        ins={"features": dg.AssetIn(key=[spec.name, "features"])},
+        ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
         deps=[[spec.name, "models", candidate.name] for candidate in spec.all_candidates],
         group_name=spec.name,
         description=(
@@ -36,6 +37,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "onnx", "mlflow"},
+        metadata=table_metadata(DECISIONS, feed.name, spec.name),
         check_specs=[
             dg.AssetCheckSpec(
                 PLAUSIBLE_CHECK,

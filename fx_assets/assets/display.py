@@ -3,13 +3,17 @@
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 import pandas as pd
 
 from fx_assets.presentation.price_plot import price_svg
-from fx_assets.tables import Table, described
+from fx_assets.resources import LINEAGE
+from fx_assets.tables import FEED_TABLES, Column, Table, described
+
+Made: TypeAlias = tuple[Column, Sequence[str]]
+"""A column, and those that it is made of, such as ``prices.close``."""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -48,14 +52,30 @@ def content_version(frame: pd.DataFrame) -> dg.DataVersion:
     return dg.DataVersion(hashlib.sha256(names + rows).hexdigest()[:16])
 
 
-def schema_metadata(table: Table) -> dict[str, dg.TableSchema]:
-    """What the columns of a table of the catalogue mean, for the UI."""
-    columns = [(column.name, column.dtype, described(column)) for column in table.columns]
-    return {"dagster/column_schema": table_schema(columns)}
+def table_metadata(
+    table: Table, feed: str, forecast: str = "", more: Iterable[Made] = ()
+) -> dict[str, Any]:
+    """What the columns of a table mean and what they are made of, for the UI.
 
-
-def table_schema(columns: Iterable[tuple[str, str, str]]) -> dg.TableSchema:
-    """A column schema from (name, type, meaning) triples."""
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name, kind, meaning) for name, kind, meaning in columns]
-    )
+    Parameters
+    ----------
+    table
+        Of the catalogue.
+    feed, forecast
+        Whose it is.
+    more
+        Columns besides those of the catalogue.
+    """
+    others = list(more)
+    columns = [*table.columns, *(column for column, _ in others)]
+    parts: dict[str, list[dg.TableColumnDep]] = {}
+    made_of = [(column.name, each) for column, of in others for each in of]
+    for column, each in (*table.lineage, *made_of):
+        source, _, name = each.partition(".")
+        key = dg.AssetKey([feed if source in FEED_TABLES else forecast, source])
+        parts.setdefault(column, []).append(dg.TableColumnDep(asset_key=key, column_name=name))
+    schema = [dg.TableColumn(c.name, c.dtype, described(c)) for c in columns]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns=schema),
+        LINEAGE: dg.TableColumnLineage(parts),
+    }

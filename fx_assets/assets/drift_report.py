@@ -6,9 +6,10 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import markdown_table
+from fx_assets.assets.display import markdown_table, table_metadata
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import DRIFT, FEATURES, OUTCOMES, PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.alerting.alert import AlertKind
@@ -30,7 +31,10 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
 
     @dg.asset(
         key=key,
-        deps=[[spec.name, table] for table in ("features", "champion", "predictions", "outcomes")],
+        deps=[
+            [spec.name, table]
+            for table in (FEATURES.name, "champion", PREDICTIONS.name, OUTCOMES.name)
+        ],
         group_name=spec.name,
         description=(
             "Newest rows against the training reference, features against prices, live predictions "
@@ -39,6 +43,7 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
         ),
         owners=spec.owners,
         kinds={"python", "evidently"},
+        metadata=table_metadata(DRIFT, feed.name, spec.name),
         check_specs=[
             dg.AssetCheckSpec(name, asset=key, description=meaning)
             for name, meaning in CHECKS.items()

@@ -1,25 +1,34 @@
 """From prices to one row of features a bar, with its label where that is known."""
 
+from datetime import timedelta
+
 import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.display import content_version, table_schema
+from fx_assets.assets.display import Made, content_version, table_metadata
+from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.features import feature_set
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import FEATURES, described
+from fx_assets.tables import FEATURES, NUMBER, PRICES, Column
+
+
+def feature_columns(name: str, bar: timedelta) -> list[Made]:
+    """The columns of a feature set, and which of the bars' columns they are made of."""
+    made_of = [f"{PRICES.name}.{column}" for column in FEATURE_SETS[name].reads]
+    features = feature_set(name, bar).features
+    return [(Column(f.name, NUMBER, f.meaning, f.unit), made_of) for f in features]
 
 
 def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of the labelled feature frame; its newest rows are the ones to predict."""
-    columns = feature_set(spec.features, feed.market.bar).features
 
     @dg.asset(
-        key=[spec.name, "features"],
-        ins={"prices": dg.AssetIn(key=[feed.name, "prices"])},
+        key=[spec.name, FEATURES.name],
+        ins={"prices": dg.AssetIn(key=[feed.name, PRICES.name])},
         group_name=spec.name,
         description=(
             f"Feature set {spec.features}: what is known at each bar of {feed.instrument}, and "
@@ -27,14 +36,9 @@ def build_features(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", "numpy"},
-        metadata={
-            "dagster/column_schema": table_schema(
-                [
-                    *((c.name, c.dtype, described(c)) for c in FEATURES.columns),
-                    *((f.name, "float64", f"{f.meaning} ({f.unit})") for f in columns),
-                ]
-            )
-        },
+        metadata=table_metadata(
+            FEATURES, feed.name, spec.name, feature_columns(spec.features, feed.market.bar)
+        ),
     )
     def features(
         context: dg.AssetExecutionContext, lake: LakeResource, prices: pd.DataFrame

@@ -19,7 +19,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.due import days_to_predict, live_from
-from fx_assets.tables import DECISIONS, PREDICTIONS
+from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, QUALITY, SOURCES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -155,9 +155,9 @@ def _judge_feed(
     return feed_freshness(
         feed,
         feed.market,
-        prices=store.read_or_empty("prices", feed.name),
-        quality=store.read_or_empty("quality", feed.name),
-        sources=store.read_or_empty("sources", feed.name),
+        prices=store.read_or_empty(PRICES.name, feed.name),
+        quality=store.read_or_empty(QUALITY.name, feed.name),
+        sources=store.read_or_empty(SOURCES.name, feed.name),
         now=now,
         failed=newest_failure(instance, f"{feed.name}_ingest"),
     )

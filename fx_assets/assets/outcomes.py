@@ -4,20 +4,20 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
-from fx_assets.assets.display import schema_metadata
+from fx_assets.assets.display import table_metadata
 from fx_assets.resources import UNIQUE_KEY, LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import OUTCOMES, PREDICTIONS
+from fx_assets.tables import OUTCOMES, PREDICTIONS, PRICES
 
 
 def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of scored predictions; a revised truth adds a row."""
 
     @dg.asset(
-        key=[spec.name, "outcomes"],
-        deps=[[spec.name, "predictions"]],
-        ins={"prices": dg.AssetIn(key=[feed.name, "prices"])},
+        key=[spec.name, OUTCOMES.name],
+        deps=[[spec.name, PREDICTIONS.name]],
+        ins={"prices": dg.AssetIn(key=[feed.name, PRICES.name])},
         group_name=spec.name,
         description=(
             "Each issued prediction beside what happened, its loss and the baseline's. "
@@ -25,7 +25,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
-        metadata={UNIQUE_KEY: list(OUTCOMES.key), **schema_metadata(OUTCOMES)},
+        metadata={UNIQUE_KEY: list(OUTCOMES.key), **table_metadata(OUTCOMES, feed.name, spec.name)},
     )
     def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import join_outcomes, live_scores

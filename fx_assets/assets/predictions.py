@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.display import markdown_table, schema_metadata
+from fx_assets.assets.display import markdown_table, table_metadata
 from fx_assets.assets.prices import freshness_policy
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import PREDICTIONS
+from fx_assets.tables import FEATURES, PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -48,11 +48,11 @@ def day_partitions(feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
 
 def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """The asset of issued predictions; a row, once issued, never changes."""
-    key = dg.AssetKey([spec.name, "predictions"])
+    key = dg.AssetKey([spec.name, PREDICTIONS.name])
 
     @dg.asset(
         key=key,
-        deps=[[spec.name, "features"], [spec.name, "champion"]],
+        deps=[[spec.name, FEATURES.name], [spec.name, "champion"]],
         group_name=spec.name,
         description=(
             f"{spec.description} Made from what was known at the decision time, by the champion of "
@@ -63,7 +63,10 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         partitions_def=day_partitions(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(feed),
-        metadata={UNIQUE_KEY: list(PREDICTIONS.key), **schema_metadata(PREDICTIONS)},
+        metadata={
+            UNIQUE_KEY: list(PREDICTIONS.key),
+            **table_metadata(PREDICTIONS, feed.name, spec.name),
+        },
         check_specs=[
             dg.AssetCheckSpec(
                 "reproduced",

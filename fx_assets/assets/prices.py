@@ -12,7 +12,12 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import bars_metadata, content_version, markdown_table
+from fx_assets.assets.display import (
+    bars_metadata,
+    content_version,
+    markdown_table,
+    table_metadata,
+)
 from fx_assets.errors import SourceError
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
@@ -36,7 +41,7 @@ from fx_assets.stages.due import longest_pause
 from fx_assets.stages.readings import pending_change, put_in_force, record_first
 from fx_assets.stages.references import sibling_references
 from fx_assets.stages.refusal import record_findings, require_gate, resolve_quarantine
-from fx_assets.tables import RAW_PRICES, READING_COLUMN
+from fx_assets.tables import PRICES, RAW_PRICES, READING_COLUMN
 
 FALLBACK_CHECK = "live_source"
 HISTORY_CHECK = "history_stands"
@@ -103,7 +108,12 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         partitions_def=bar_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(spec),
-        metadata={UNIQUE_KEY: RAW_KEY, "instrument": spec.instrument, "calendar": spec.calendar},
+        metadata={
+            UNIQUE_KEY: RAW_KEY,
+            "instrument": spec.instrument,
+            "calendar": spec.calendar,
+            **table_metadata(RAW_PRICES, spec.name),
+        },
         check_specs=[
             *(
                 dg.AssetCheckSpec(name, asset=key, description=meaning, blocking=True)
@@ -216,6 +226,7 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         partitions_def=bar_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
         freshness_policy=freshness_policy(spec),
+        metadata=table_metadata(PRICES, spec.name),
     )
     def prices(
         context: dg.AssetExecutionContext, lake: LakeResource

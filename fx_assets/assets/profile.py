@@ -10,6 +10,7 @@ from fx_assets.assets.display import markdown_table
 from fx_assets.assets.runs import AssetJob, asset_job, schedule_status
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec
+from fx_assets.tables import PRICES, RAW_PRICES
 
 if TYPE_CHECKING:
     from fx_assets.profiling.profile import FeedProfile
@@ -22,7 +23,7 @@ def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=dg.AssetKey([spec.name, "profile"]),
-        deps=[[spec.name, "raw_prices"], [spec.name, "prices"]],
+        deps=[[spec.name, RAW_PRICES.name], [spec.name, PRICES.name]],
         group_name=spec.name,
         description=(
             f"What the bars of {spec.instrument} are like: span, gaps, revisions, providers, "
@@ -97,7 +98,7 @@ def profile_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
     def schedule(
         context: dg.ScheduleEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
-        if not lake.open().exists("prices", spec.name):
+        if not lake.open().exists(PRICES.name, spec.name):
             return dg.SkipReason(f"There are no prices of {spec.instrument} yet.")
         return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 

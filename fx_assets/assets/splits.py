@@ -5,34 +5,45 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import content_version, markdown_table
+from fx_assets.assets.display import Made, content_version, markdown_table, table_metadata
+from fx_assets.assets.features import feature_columns
 from fx_assets.resources import LakeResource, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.tables import FEATURES, SPLITS, TEST_SET, TRAIN_SET, Table
 
 
 def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     """Three tables: every fold's boundaries, and the newest fold's train and test rows."""
     rule = spec.walk_forward
     gap = spec.purge + rule.embargo
-    out = {
-        "splits": f"Boundaries of every walk-forward fold: {rule.scheme} window, a fit every "
-        f"{rule.refit_every} bars, {gap} row(s) dropped between train and test.",
-        "train_set": "What the newest fold is trained on.",
-        "test_set": "What the newest fold is tested on.",
-    }
+    carried: list[Made] = [
+        (column, [f"{FEATURES.name}.{column.name}"])
+        for column, _ in feature_columns(spec.features, feed.market.bar)
+    ]
+    out: list[tuple[Table, str, list[Made]]] = [
+        (
+            SPLITS,
+            f"Boundaries of every walk-forward fold: {rule.scheme} window, a fit every "
+            f"{rule.refit_every} bars, {gap} row(s) dropped between train and test.",
+            [],
+        ),
+        (TRAIN_SET, "What the newest fold is trained on.", carried),
+        (TEST_SET, "What the newest fold is tested on.", carried),
+    ]
 
     @dg.multi_asset(
         name=f"{spec.name}__splits",
-        ins={"features": dg.AssetIn(key=[spec.name, "features"])},
+        ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
         outs={
-            table: dg.AssetOut(
-                key=[spec.name, table],
+            table.name: dg.AssetOut(
+                key=[spec.name, table.name],
                 group_name=spec.name,
                 description=meaning,
                 owners=spec.owners,
                 kinds={"python", "deltalake"},
+                metadata=table_metadata(table, feed.name, spec.name, more),
             )
-            for table, meaning in out.items()
+            for table, meaning, more in out
         },
     )
     def splits(
@@ -46,7 +57,7 @@ def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         train, test = train_test_tables(features, cut)
         yield dg.Output(
             boundaries,
-            output_name="splits",
+            output_name=SPLITS.name,
             data_version=content_version(boundaries),
             metadata={
                 "dagster/row_count": len(boundaries),
@@ -55,7 +66,7 @@ def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
                 ),
             },
         )
-        for table, rows in (("train_set", train), ("test_set", test)):
+        for table, rows in ((TRAIN_SET.name, train), (TEST_SET.name, test)):
             yield dg.Output(
                 rows,
                 output_name=table,

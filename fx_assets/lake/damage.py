@@ -9,16 +9,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_MADE_AGAIN = "Nothing is lost: the table is made again from others."
-_LOSSES = {
-    "raw_prices": "Its bars are fetched again; when each was first known, and what was corrected "
-    "since, is lost.",
-    "predictions": "They are made again, as issued after the fact; what was said at the time is "
-    "lost.",
-    "decisions": "The ledger starts anew with the baseline; past decisions are lost.",
-}
-_DERIVED = frozenset({"prices", "features", "splits", "train_set", "test_set", "backtest",
-                      "scores", "outcomes", "universe", "instruments", "skill"})  # fmt: skip
+from fx_assets.tables import CATALOGUE
 
 
 def damaged_file(folder: Path) -> str | None:
@@ -46,10 +37,11 @@ def damaged_file(folder: Path) -> str | None:
 
 def remedy(table: str, name: str, folder: Path) -> str:
     """How to go on with a damaged local table, and what that costs."""
-    loss = _MADE_AGAIN if table in _DERIVED else _LOSSES.get(table, "Its past rows are lost.")
-    again = (
-        f"fx-assets run, or fx-assets run {name} --retrain"
-        if table in _DERIVED
-        else ("fx-assets run")
-    )
+    known = next((each for each in CATALOGUE if each.name == table), None)
+    if known is not None and known.made_again:
+        again = f"fx-assets run, or fx-assets run {name} --retrain"
+        loss = "Nothing is lost: the table is made again from others."
+    else:
+        again = "fx-assets run"
+        loss = known.loss if known else "Its past rows are lost."
     return f"Put {folder} back from a backup; or move that folder away and run: {again}. {loss}"

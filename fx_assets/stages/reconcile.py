@@ -42,7 +42,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.aliases import disagreement, name_aliases
 from fx_assets.stages.champion import read_decisions
-from fx_assets.tables import DECISIONS
+from fx_assets.tables import DECISIONS, FEATURES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -193,8 +193,8 @@ def _keep_background(store: Lake, forecast: str, version: int, done: Reconciled)
 
 
 def _trained_on(store: Lake, manifest: Manifest) -> pd.DataFrame:
-    known = manifest.table_versions.get(f"features/{manifest.forecast}")
-    frame = store.read("features", manifest.forecast, version=known)
+    known = manifest.table_versions.get(f"{FEATURES.name}/{manifest.forecast}")
+    frame = store.read(FEATURES.name, manifest.forecast, version=known)
     return frame.sort_values("event_time", kind="stable", ignore_index=True)
 
 

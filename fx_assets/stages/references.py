@@ -10,6 +10,7 @@ from fx_assets.lake import Lake
 from fx_assets.quality import Reference, reference_of
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.files import load_declared
+from fx_assets.tables import PRICES
 
 THEMSELVES = frozenset({"ecb", "frankfurter", "simulated"})
 """Sources that are the reference, or are artificial."""
@@ -39,10 +40,10 @@ def sibling_references(lake: Lake, spec: FeedSpec, declared: Path) -> list[Refer
             or not (inverse or other.instrument == spec.instrument)
             or other.source.kind == "simulated"
             or other.market.bar < SHORTEST
-            or not lake.exists("prices", other.name)
+            or not lake.exists(PRICES.name, other.name)
         ):
             continue
-        bars = lake.read("prices", other.name, columns=["event_time", "close"])
+        bars = lake.read(PRICES.name, other.name, columns=["event_time", "close"])
         found.append(reference_of(f"the feed {other.name}", bars, other.market, inverse=inverse))
     return found
 

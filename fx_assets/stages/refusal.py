@@ -13,9 +13,7 @@ from fx_assets.lake import Lake
 from fx_assets.quality import Finding, GateReport
 from fx_assets.specs import FeedSpec
 from fx_assets.stages.readings import require_reading
-from fx_assets.tables import QUARANTINE, READING_COLUMN
-
-TABLE = "quality"
+from fx_assets.tables import QUALITY, QUARANTINE, READING_COLUMN
 
 
 def record_findings(
@@ -35,7 +33,7 @@ def record_findings(
     ``overridden`` are the findings that would have refused the batch, had their checks not been
     lowered: they are told in the words of the check that was not made.
     """
-    known = lake.read_or_empty(TABLE, feed)
+    known = lake.read_or_empty(QUALITY.name, feed)
     strict = {finding.check: finding for finding in overridden}
     told = [
         replace(strict[f.check], severity=f.severity) if f.check in strict else f
@@ -48,7 +46,7 @@ def record_findings(
     findings["window_start"], findings["window_end"] = map(pd.Timestamp, window)
     findings["payload"] = payload
     findings[READING_COLUMN] = reading
-    lake.append(TABLE, feed, findings, run_id=run_id)
+    lake.append(QUALITY.name, feed, findings, run_id=run_id)
 
 
 def require_bars(lake: Lake, spec: FeedSpec) -> None:
@@ -75,7 +73,7 @@ def require_gate(lake: Lake, spec: FeedSpec) -> None:
         A refusal stands.
     """
     feed = spec.name
-    quality = lake.read_or_empty(TABLE, feed)
+    quality = lake.read_or_empty(QUALITY.name, feed)
     if READING_COLUMN in quality:
         quality = quality[
             quality[READING_COLUMN].isna() | (quality[READING_COLUMN] == spec.reading)

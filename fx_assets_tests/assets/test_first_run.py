@@ -190,6 +190,27 @@ def test_every_commit_names_the_dagster_run_that_made_it(started: Started) -> No
         assert commit.run_id == result.run_id, table
 
 
+def test_a_person_sees_what_columns_mean_and_what_they_are_made_of(started: Started) -> None:
+    results = {
+        "features": started.retrain, "train_set": started.retrain,
+        "predictions": started.predict, "outcomes": started.predict,
+    }  # fmt: skip
+    made_of = {}
+    for name, result in results.items():
+        found = metadata(result, f"direction/{name}")["dagster/column_lineage"].deps_by_column
+        for column, parts in found.items():
+            key = f"{name}.{column}"
+            made_of[key] = {f"{p.asset_key.to_user_string()}.{p.column_name}" for p in parts}
+    assert made_of["features.target"] == made_of["features.rsi_14"] == {"eurusd/prices.close"}
+    assert made_of["train_set.rsi_14"] == {"direction/features.rsi_14"}
+    assert made_of["outcomes.prediction"] == {"direction/predictions.prediction"}
+    assert made_of["outcomes.loss"] == {"direction/predictions.prediction", "eurusd/prices.close"}
+    assets = started.platform.definitions.resolve_asset_graph()
+    for key in assets.get_all_asset_keys() - {dg.AssetKey(["eurusd", "profile"])}:
+        schema = assets.get(key).metadata["dagster/column_schema"].columns
+        assert all(column.description for column in schema), key
+
+
 def test_a_person_sees_rows_the_last_bar_a_plot_and_scores(started: Started) -> None:
     prices = metadata(started.ingest, "eurusd/prices")
     assert prices["last_bar"].startswith(TODAY)
