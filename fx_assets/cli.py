@@ -70,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     again.add_argument(
         "--accept-revisions", action="store_true", help="however many bars are revised"
     )
+    backup = commands.add_parser("backup", help="copy everything to a folder or S3 prefix")
+    backup.add_argument("to", metavar="TO", help="a new folder, or s3://bucket/prefix")
+    restore = commands.add_parser("restore", help="put a backup into a home that has none yet")
+    restore.add_argument("source", metavar="FROM")
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -116,6 +120,14 @@ def _execute(options: argparse.Namespace) -> int:
 
         accepts: bool = options.accept_revisions
         return reload_feed(options.feed, options.first, options.last, accept_revisions=accepts)
+    if options.command == "backup":
+        from fx_assets.backup import back_up
+
+        return back_up(options.to)
+    if options.command == "restore":
+        from fx_assets.backup import restore
+
+        return restore(options.source)
     if options.command == "universe":
         from fx_assets.run_universe import bring_universes_up_to_date
 
