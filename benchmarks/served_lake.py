@@ -22,9 +22,9 @@ from fx_assets.features import feature_set, labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.stages.candidate import TARGET_UNITS
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
+from fx_assets.targets import target_definition
 from fx_assets_tests.worlds import bars_from_closes
 
 FEED = FeedSpec.model_validate(
@@ -164,7 +164,7 @@ class ServedLake:
                 n: (float(a), float(b))
                 for n, a, b in zip(self.columns, lowest, highest, strict=True)
             },
-            target_unit=TARGET_UNITS["direction"],
+            target_unit=target_definition("direction").unit,
             baseline=BaselineFacts(family=self.spec.baseline.family),
             decision=decision,
             skill=self._skill(len(y)),
@@ -176,7 +176,7 @@ class ServedLake:
             train_row_hash="0" * 64,
             table_versions={f"{RAW_PRICES.name}/{FEED.name}": 0},
             mlflow_run_id="",
-            parity=difference("direction", fitted, computed),
+            parity=difference(target_definition("direction"), fitted, computed),
             tolerance=model.onnx_tolerance,
         )
         return Bundle(facts, onnx, Golden.of(golden, computed[-GOLDEN_ROWS:]))

@@ -1,4 +1,4 @@
-"""Where ideas come in: families and feature sets of ours, of installed packages, of a project.
+"""Where ideas come in: families, feature sets and targets of ours, of packages, of a project.
 
 A door is a group of entry points. A package offers a class by naming it in its own
 ``pyproject.toml``, as this one does; a project offers those in the modules of its plug-in folder,
@@ -88,6 +88,7 @@ class Door(Mapping[str, Any]):
 
 FAMILIES = Door("fx_assets.families", "model family")
 FEATURE_SETS = Door("fx_assets.feature_sets", "feature set")
+TARGETS = Door("fx_assets.targets", "kind of target")
 
 
 def broken_plugins() -> list[str]:

@@ -22,11 +22,11 @@ from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
-from fx_assets.presentation.wording import annualised_volatility
 from fx_assets.run import WAITING
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.targets import target_definition
 
 COLUMNS = ("instrument", "state", "last fixing", "target", "says", "baseline", "skill", "p Holm")
 NOT_TESTED = "-"
@@ -118,9 +118,9 @@ def _line(row: dict[Any, Any]) -> tuple[str, ...]:
 
 
 def _said(row: dict[Any, Any], value: float) -> str:
-    if row["kind"] == "volatility":
-        return f"{annualised_volatility(value, row['horizon'], row['bars_a_year']):.1f} % a year"
-    return f"P(up) {value:.3f}" if row["kind"] == "direction" else f"{value:+.4%}"
+    definition = target_definition(row["kind"])
+    text = definition.shown.text(value, row["horizon"], row["bars_a_year"])
+    return text if definition.shown.annualised else f"{definition.wording.called} {text}"
 
 
 def _without_forecast(lake: Lake, spec: UniverseSpec, shown: set[str]) -> list[tuple[str, ...]]:

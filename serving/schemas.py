@@ -7,7 +7,12 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-Kind = Literal["direction", "return", "volatility"]
+from fx_assets.targets import Metric, Reference, ValueFormat, Wording
+from fx_assets.targets.shown import Outcome
+
+Kind = Annotated[
+    str, Meta(description="A kind of target: direction, return, volatility, or a plug-in's.")
+]
 Mode = Literal["live", "late", "backtest", "supplied"]
 Verdict = Literal["fresh", "late", "stale"]
 
@@ -101,6 +106,7 @@ class Forecast(Struct, kw_only=True):
     horizon: Annotated[int, Meta(description="Bars ahead.")]
     bars_a_year: Annotated[int, Meta(description="About how many bars the feed has in a year.")]
     unit: Annotated[str, Meta(description="Of value, interval and baseline.")]
+    format: Annotated[ValueFormat, Meta(description="How to show value, interval and baseline.")]
     value: float
     interval: Interval
     baseline: Baseline
@@ -139,7 +145,10 @@ class ForecastSummary(Struct):
     forecast: str
     instrument: str
     target: Kind
+    title: Annotated[str, Meta(description="What is predicted, in a word or two.")]
     horizon: int
+    unit: str
+    format: ValueFormat
     feed: str
     champion: ChampionRef
     skill: Skill
@@ -318,6 +327,16 @@ class ModelCard(Struct, kw_only=True):
     horizon: int
     bars_a_year: int
     unit: str
+    format: ValueFormat
+    outcome: Annotated[
+        Outcome, Meta(description="0 or 1, any number, or a number that is not negative.")
+    ]
+    wording: Wording
+    baseline: Annotated[str, Meta(description="The family that claims no skill.")]
+    metric_titles: Annotated[dict[str, Metric], Meta(description="By the metric's name.")]
+    reference: Annotated[
+        Reference, Meta(description="What a practitioner would use without any work.")
+    ]
     champion: ChampionRef
     published_at: Instant
     params: dict[str, Any]

@@ -34,8 +34,9 @@ from fx_assets.bundles.records import (
     sha256,
     to_json,
 )
-from fx_assets.errors import FxAssetsError, NoChampionError, RegistryError
+from fx_assets.errors import FxAssetsError, NoChampionError, RegistryError, SpecError
 from fx_assets.models.onnx_predict import OnnxModel, difference
+from fx_assets.targets import target_definition
 
 __all__ = [
     "Blobs",
@@ -246,10 +247,11 @@ def _evaluate(manifest: Manifest, onnx: bytes, golden: Golden, where: str) -> On
             "model",
             f"it reads {model.width} inputs, the manifest names {len(manifest.input_names)}",
         )
-    gaps = [
-        difference(manifest.target, expected[i : i + 1], found[i : i + 1])
-        for i in range(len(expected))
-    ]
+    try:
+        target = target_definition(manifest.target)
+    except SpecError as error:
+        raise _refusal(where, "target", f"{error.message} {error.remedy}") from error
+    gaps = [difference(target, expected[i : i + 1], found[i : i + 1]) for i in range(len(expected))]
     worst = max(range(len(gaps)), key=gaps.__getitem__, default=None)
     if worst is None:
         raise _refusal(where, "golden rows", "there is none")

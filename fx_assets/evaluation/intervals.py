@@ -1,17 +1,9 @@
-"""How a prediction gets its interval: from what happened out of sample after earlier ones.
+"""Intervals learned from what happened out of sample after earlier predictions.
 
-``return``
-    expected return plus quantiles of past out-of-sample residuals, each divided by the EWMA
-    volatility of its day, times today's volatility.
-``volatility``
-    forecast variance times quantiles of past ``y / f``.
-``direction``
-    of the past predictions nearest to this one, the share of ups with its Jeffreys interval: "when
-    it said about this, it rose in a to b of the cases".
-
-The quantiles are those of split conformal prediction (Vovk et al. 2005). Its guarantee needs
-exchangeable rows, which time series are not, so the coverage is measured, walking forward, and
-shown: :func:`measure_coverage`. An :class:`IntervalModel` needs NumPy only.
+What is learned depends on the kind of target (:mod:`fx_assets.targets.intervals`). The guarantee of
+conformal prediction needs exchangeable rows, which time series are not, so the coverage is
+measured, walking forward, and shown: :func:`measure_coverage`. An :class:`IntervalModel` needs
+NumPy only.
 """
 
 from __future__ import annotations
@@ -25,9 +17,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.evaluation.losses import VARIANCE_FLOOR, Floats
+from fx_assets.evaluation.losses import Floats
 from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
+from fx_assets.targets import IntervalRule, target_definition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +29,6 @@ MIN_ROWS = 100
 MOST_BLOCKS = 200
 """Each block learns from all rows before it: more of them would take a time quadratic in rows."""
 WINDOWS_AT_ONCE = 50_000
-NEIGHBOUR_SHARE = 0.2
-MIN_NEIGHBOURS = 500
-KNOTS = 101
 EWMA_DECAY = 0.94
 EWMA_WINDOW = 250
 VOLATILITY_FLOOR = 1e-6
@@ -87,9 +77,8 @@ def newest_volatility(log_returns: ArrayLike) -> float:
 class IntervalModel(Record):
     """Turns a prediction into an interval; serialise it with ``model_dump_json``.
 
-    For ``return`` and ``volatility``, ``lower`` and ``upper`` hold one quantile each: of the
-    standardised residual, and of ``y / f``. For ``direction`` they hold the interval of the share
-    of ups at each of ``knots``, ascending probabilities between which it is interpolated.
+    ``lower`` and ``upper`` hold what the target's rule has learned: one number each, or one at each
+    of ``knots``, ascending predictions between which they are interpolated.
     """
 
     kind: TargetKind
@@ -103,23 +92,17 @@ class IntervalModel(Record):
     def interval(self, prediction: float, volatility: float = float("nan")) -> tuple[float, float]:
         """Lower and upper bound, in units of the target.
 
-        ``volatility`` is today's :func:`ewma_volatility`; only returns need it.
+        ``volatility`` is today's :func:`ewma_volatility`; only scaled rules, as of returns, need
+        it.
         """
-        prediction, volatility = float(prediction), float(volatility)
-        if self.kind == "return":
-            return (
-                prediction + self.lower[0] * volatility,
-                prediction + self.upper[0] * volatility,
-            )
-        if self.kind == "volatility":
-            return prediction * self.lower[0], prediction * self.upper[0]
-        return (
-            float(np.interp(prediction, self._curves[0], self._curves[1])),
-            float(np.interp(prediction, self._curves[0], self._curves[2])),
-        )
+        return self._rule.interval(self, float(prediction), float(volatility))
 
     @cached_property
-    def _curves(self) -> tuple[Floats, Floats, Floats]:
+    def _rule(self) -> IntervalRule:
+        return target_definition(self.kind).interval
+
+    @cached_property
+    def curves(self) -> tuple[Floats, Floats, Floats]:
         """Knots, lower and upper bounds as arrays, which interpolation would build each time."""
         return np.array(self.knots), np.array(self.lower), np.array(self.upper)
 
@@ -154,7 +137,8 @@ def fit_intervals(
     coverage
         Nominal coverage, between 0.5 and 1.
     volatility
-        For ``return``: :func:`ewma_volatility` of each bar, indexed by event time.
+        Where the rule is scaled, as for ``return``: :func:`ewma_volatility` of each bar, indexed by
+        event time.
 
     Raises
     ------
@@ -190,6 +174,7 @@ def measure_coverage(
     said = rows["prediction"].to_numpy(dtype=np.float64)
     came = rows["target"].to_numpy(dtype=np.float64)
     scale = _aligned(rows, kind, volatility)
+    rule = target_definition(kind).interval
     known_at = rows["label_available_at"].to_numpy(dtype="datetime64[us]")
     time = rows["event_time"].to_numpy(dtype="datetime64[us]")
     held: list[bool] = []
@@ -203,19 +188,16 @@ def measure_coverage(
         bounds = np.array(
             [model.interval(f, s) for f, s in zip(said[now], scale[now], strict=True)]
         )
-        if kind == "direction":
-            held.append(_share_is_plausible(came[now], bounds, coverage))
-        else:
-            held.extend((bounds[:, 0] <= came[now]) & (came[now] <= bounds[:, 1]))
+        held.extend(rule.held(came[now], bounds, coverage))
     return Coverage(coverage, float(np.mean(held)) if held else float("nan"), len(held))
 
 
 def _aligned(rows: pd.DataFrame, kind: TargetKind, volatility: pd.Series | None) -> Floats:
-    if kind != "return":
+    if not target_definition(kind).interval.scaled:
         return np.ones(len(rows))
     if volatility is None or not rows["event_time"].isin(volatility.index).all():
         raise NotEnoughDataError(
-            "The interval of a return needs the volatility of every row's day.",
+            f"The interval of a {kind} needs the volatility of every row's day.",
             remedy="Pass volatility=pd.Series(ewma_volatility(log_return), index=event_time).",
         )
     return volatility.reindex(rows["event_time"]).to_numpy(dtype=np.float64)
@@ -230,50 +212,5 @@ def _learn(
             f"An interval is learned from at least {MIN_ROWS} out-of-sample rows; there are {n}.",
             remedy="Wait for more outcomes, or set walk_forward.first_test to an earlier day.",
         )
-    if kind == "direction":
-        return _learn_shares(coverage, said, came)
-    if kind == "return":
-        deviation = (came - said) / scale
-    else:
-        deviation = np.maximum(came, VARIANCE_FLOOR) / said
-    lower, upper = _conformal_quantiles(deviation, coverage)
-    return IntervalModel(kind=kind, coverage=coverage, n=n, lower=(lower,), upper=(upper,))
-
-
-def _conformal_quantiles(values: Floats, coverage: float) -> tuple[float, float]:
-    ordered = np.sort(values)
-    n = len(ordered)
-    k = max(1, int(np.floor((n + 1) * (1 - coverage) / 2)))
-    return float(ordered[k - 1]), float(ordered[n - k])
-
-
-def _learn_shares(coverage: float, said: Floats, came: Floats) -> IntervalModel:
-    from scipy.special import betaincinv
-
-    n = len(said)
-    neighbours = min(n, max(MIN_NEIGHBOURS, round(NEIGHBOUR_SHARE * n)))
-    knots = np.unique(np.quantile(said, np.linspace(0, 1, KNOTS)))
-    distance = np.abs(said[None, :] - knots[:, None])
-    reach = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1 : neighbours]
-    near = distance <= reach
-    count = near.sum(axis=1)
-    ups = near @ (came > 0.5).astype(np.float64)
-    tail = (1 - coverage) / 2
-    return IntervalModel(
-        kind="direction",
-        coverage=coverage,
-        n=n,
-        lower=tuple(betaincinv(ups + 0.5, count - ups + 0.5, tail).tolist()),
-        upper=tuple(betaincinv(ups + 0.5, count - ups + 0.5, 1 - tail).tolist()),
-        knots=tuple(knots.tolist()),
-    )
-
-
-def _share_is_plausible(came: Floats, bounds: Floats, coverage: float) -> bool:
-    from scipy.special import ndtri
-
-    z = float(ndtri((1 + coverage) / 2))
-    lower, upper = bounds.mean(axis=0)
-    middle = (lower + upper) / 2
-    spread = np.hypot((upper - lower) / 2, z * np.sqrt(middle * (1 - middle) / len(came)))
-    return bool(abs(float(came.mean()) - middle) <= spread)
+    bounds = target_definition(kind).interval.learn(coverage, said, came, scale)
+    return IntervalModel(kind=kind, coverage=coverage, n=n, **bounds._asdict())

@@ -5,7 +5,6 @@ Only the proper score and the skill are ever judged by; the rest is for people.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,21 +13,15 @@ from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.bootstrap import weight_parts
-from fx_assets.evaluation.losses import (
-    LOSS_NAMES,
-    VARIANCE_FLOOR,
-    Floats,
-    loss_for,
-    qlike,
-    squared_error,
-)
+from fx_assets.evaluation.losses import Floats, loss_for
 from fx_assets.specs.forecast import TargetKind
+from fx_assets.targets import TargetDefinition, target_definition
+from fx_assets.targets.metrics import means
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 30
-PROBABILITY_FLOOR = 1e-15
 
 Metrics = dict[str, Floats]
 """A metric's value for each row of a weight matrix."""
@@ -113,19 +106,17 @@ def measure(
             f"Metrics need at least {MIN_ROWS} rows with an outcome, and there are {n}.",
             remedy="Wait for more outcomes.",
         )
-    metrics = _METRICS[kind]
+    definition = target_definition(kind)
     once = np.ones((1, n))
-    value = metrics(target, prediction, once) | _skill(kind, target, prediction, baseline, once)
+    value = _metrics(definition, target, prediction, baseline, once)
     parts = [
-        metrics(target, prediction, weights) | _skill(kind, target, prediction, baseline, weights)
+        _metrics(definition, target, prediction, baseline, weights)
         for weights in weight_parts(n, horizon, n_boot, seed)
     ]
     draws = {name: np.concatenate([part[name] for part in parts]) for name in value}
-    reference = metrics(target, baseline, once) | {"skill": np.zeros(1)}
-    if kind == "direction":
-        reference["pr_auc"] = np.array([target.mean()])
+    reference = definition.baseline_metrics(target, baseline, once) | {"skill": np.zeros(1)}
     tail = (1 - coverage) / 2
-    first = LOSS_NAMES[kind]
+    first = definition.loss_name
     names = [first, "skill", *(name for name in value if name not in {first, "skill"})]
     bounds = {name: _percentiles(draws[name], tail) for name in names}
     figures = {
@@ -145,122 +136,16 @@ def _percentiles(draws: Floats, tail: float) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def _means(weights: Floats, *columns: Floats) -> Floats:
-    """Weighted mean of each column: shape (columns, resamples)."""
-    return np.asarray((weights @ np.column_stack(columns)).T / weights.sum(axis=1))
-
-
-def _skill(
-    kind: TargetKind, target: Floats, prediction: Floats, baseline: Floats, weights: Floats
+def _metrics(
+    definition: TargetDefinition,
+    target: Floats,
+    prediction: Floats,
+    baseline: Floats,
+    weights: Floats,
 ) -> Metrics:
-    loss = loss_for(kind)
-    model, reference = _means(weights, loss(target, prediction), loss(target, baseline))
-    return {"skill": 1 - model / reference}
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(
-        numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0
-    )
-
-
-def _direction(target: Floats, prediction: Floats, weights: Floats) -> Metrics:
-    up = target > 0.5
-    said_up = prediction > 0.5
-    bounded = np.clip(prediction, PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
-    log_loss = -np.where(up, np.log(bounded), np.log1p(-bounded))
-    brier, log_loss_mean, tp, fp, fn, tn = _means(
-        weights,
-        squared_error(target, prediction),
-        log_loss,
-        (up & said_up).astype(np.float64),
-        (~up & said_up).astype(np.float64),
-        (up & ~said_up).astype(np.float64),
-        (~up & ~said_up).astype(np.float64),
-    )
-    product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    mcc = np.where(product > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(product, 1e-300)), 0.0)
-    roc_auc, pr_auc = ranking_areas(target, prediction, weights)
-    return {
-        "brier": brier,
-        "log_loss": log_loss_mean,
-        "accuracy": tp + tn,
-        "mcc": mcc,
-        "roc_auc": roc_auc,
-        "pr_auc": pr_auc,
-    }
-
-
-def ranking_areas(target: Floats, prediction: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Area under the ROC curve and average precision, for each row of a weight matrix.
-
-    Equal to scikit-learn's ``roc_auc_score`` and ``average_precision_score`` with
-    ``sample_weight``, ties included, from one sort. NaN where a resample has one class only.
-    """
-    order = np.argsort(-prediction, kind="stable")
-    ranked = prediction[order]
-    last_of_tie = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    drawn = weights[:, order]
-    seen = np.cumsum(drawn, axis=1)[:, last_of_tie]
-    positives = np.cumsum(drawn * (target[order] > 0.5), axis=1)[:, last_of_tie]
-    new_positives = np.diff(positives, axis=1, prepend=0.0)
-    negatives = seen - positives
-    new_negatives = np.diff(negatives, axis=1, prepend=0.0)
-    total_positive, total_negative = positives[:, -1], negatives[:, -1]
-    concordant = np.einsum("ij,ij->i", new_negatives, positives - 0.5 * new_positives)
-    precision = np.divide(positives, seen, out=np.zeros_like(seen), where=seen > 0)
-    average_precision = np.einsum("ij,ij->i", new_positives, precision)
-    return (
-        _ratio(concordant, total_positive * total_negative),
-        _ratio(average_precision, total_positive * (total_negative > 0)),
-    )
-
-
-def _return(target: Floats, prediction: Floats, weights: Floats) -> Metrics:
-    has_sign = (target != 0) & (prediction != 0)
-    right_sign = has_sign & (np.sign(target) == np.sign(prediction))
-    mse, mae, mse_of_zero, signed, right = _means(
-        weights,
-        squared_error(target, prediction),
-        np.abs(target - prediction),
-        np.square(target),
-        has_sign.astype(np.float64),
-        right_sign.astype(np.float64),
-    )
-    return {
-        "mse": mse,
-        "rmse": np.sqrt(mse),
-        "mae": mae,
-        "directional_accuracy": _ratio(right, signed),
-        "r2_random_walk": 1 - _ratio(mse, mse_of_zero),
-    }
-
-
-def _volatility(target: Floats, prediction: Floats, weights: Floats) -> Metrics:
-    x = np.log(prediction)
-    y = np.log(np.maximum(target, VARIANCE_FLOOR))
-    x, y = x - x.mean(), y - y.mean()
-    loss, mse, mae, mx, my, mxx, myy, mxy = _means(
-        weights,
-        qlike(target, prediction),
-        squared_error(target, prediction),
-        np.abs(target - prediction),
-        *(x, y, x * x, y * y, x * y),
-    )
-    spread = np.maximum(mxx - mx**2, 0.0) * np.maximum(myy - my**2, 0.0)
-    return {
-        "qlike": loss,
-        "rmse": np.sqrt(mse),
-        "mae": mae,
-        "log_correlation": _ratio(mxy - mx * my, np.sqrt(spread)),
-    }
-
-
-_METRICS: dict[TargetKind, Callable[[Floats, Floats, Floats], Metrics]] = {
-    "direction": _direction,
-    "return": _return,
-    "volatility": _volatility,
-}
+    loss = definition.loss
+    model, reference = means(weights, loss(target, prediction), loss(target, baseline))
+    return definition.metrics(target, prediction, weights) | {"skill": 1 - model / reference}
 
 
 def reliability(predictions: pd.DataFrame, bins: int = 10, coverage: float = 0.95) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import Calendar
-from fx_assets.evaluation.losses import loss_for
 from fx_assets.evaluation.metrics import MIN_ROWS, score
 from fx_assets.features.labels import add_labels
 from fx_assets.specs import ForecastSpec
@@ -42,11 +41,11 @@ def join_outcomes(
     truth = labels[labels["target"].notna()].rename(columns={"label_available_at": "known_at"})
     issued = predictions.drop(columns=["target", "known_at"], errors="ignore")
     known = issued.merge(truth[["event_time", "target", "known_at"]], on="event_time")
-    loss = loss_for(spec.target.kind)
+    loss, intervals = spec.target.definition.loss, spec.target.definition.interval
     known["loss"] = loss(known["target"], known["prediction"])
     known["baseline_loss"] = loss(known["target"], known["baseline"])
     inside = (known["lower"] <= known["target"]) & (known["target"] <= known["upper"])
-    known["inside_interval"] = None if spec.target.kind == "direction" else inside
+    known["inside_interval"] = inside if intervals.of_outcomes else None
     known = known.reindex(columns=list(OUTCOMES.names)).astype(OUTCOMES.dtypes)
     return known.sort_values("event_time", ignore_index=True)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.evaluation.losses import VARIANCE_FLOOR, Floats, loss_for
+from fx_assets.evaluation.losses import Floats, loss_for
 from fx_assets.specs.forecast import TargetKind
 
 MIN_ROWS = 30
@@ -150,8 +150,6 @@ def clark_west_difference(
     y = np.asarray(actual, dtype=np.float64)
     f1 = np.asarray(baseline, dtype=np.float64)
     f2 = np.asarray(candidate, dtype=np.float64)
-    if kind == "volatility":
-        y = np.maximum(y, VARIANCE_FLOOR)
     loss = loss_for(kind)
     return np.asarray(loss(y, f1) - (loss(y, f2) - loss(f1, f2)), dtype=np.float64)
 

@@ -32,7 +32,7 @@ from fx_assets.bundles.records import (
 )
 from fx_assets.errors import RegistryError
 from fx_assets.specs.base import Spec
-from fx_assets.specs.forecast import TargetKind
+from fx_assets.targets import target_definition
 
 Floats = NDArray[np.float64]
 Predict = Callable[[Floats], Floats]
@@ -42,11 +42,6 @@ BACKGROUND_ROWS = 64
 ORDERS_PER_ROW = 2
 WINDOW_EDGES = (1, 2, 6, 22, 64, 251)
 """Lags at which a window is cut: newest, the day before, a week, a month, a quarter, a year."""
-SCALES: dict[TargetKind, str] = {
-    "direction": "log-odds of a rise",
-    "return": "log return",
-    "volatility": "logarithm of the variance",
-}
 
 
 class Background(Spec):
@@ -184,10 +179,10 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
     rows = background.array()
     names, groups = _groups(manifest)
     of_returns = bool(manifest.window) and len(manifest.columns) == 1
-    to_scale = _to_scale(manifest.target)
+    target = target_definition(manifest.target)
 
     def on_scale(X: Floats) -> Floats:
-        return to_scale(bundle.predict(X))
+        return target.on_scale(bundle.predict(X))
 
     base = float(on_scale(rows).mean())
     total = float(on_scale(x[None, :])[0])
@@ -209,7 +204,7 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
         for name, group, effect, error in zip(names, groups, effects, errors, strict=True)
     ]
     contributions.sort(key=lambda c: -abs(c.effect))
-    scale = SCALES[manifest.target]
+    scale = target.wording.scale
     return Explanation(
         forecast=manifest.forecast,
         version=manifest.version,
@@ -307,14 +302,6 @@ def _summary(values: Floats, of_returns: bool) -> float | None:
     if not len(known):
         return None
     return float(np.sqrt(np.square(known).mean())) if of_returns else float(known.mean())
-
-
-def _to_scale(kind: TargetKind) -> Callable[[Floats], Floats]:
-    if kind == "direction":
-        return lambda p: np.asarray(np.log(p) - np.log1p(-p), dtype=np.float64)
-    if kind == "volatility":
-        return lambda v: np.asarray(np.log(v), dtype=np.float64)
-    return lambda r: r
 
 
 def _sentence(scale: str, base: float, total: float, contributions: Sequence[Contribution]) -> str:

@@ -224,7 +224,7 @@ class FeatureSetDefinition(ABC):
     NumPy and what of ours does, so that the server can compute it as well.
     """
 
-    door: ClassVar[str] = FEATURE_SETS.group
+    door: ClassVar[str] = "fx_assets.feature_sets"
     name: ClassVar[str]
     """What a forecast's ``features`` says."""
     reads: ClassVar[tuple[str, ...]]

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from fx_assets.calendars import Calendar
 from fx_assets.specs.forecast import TargetSpec
+from fx_assets.targets.base import NONE, Positions
 
 Floats = NDArray[np.float64]
 Instants = NDArray[Any]
 """UTC instants as NumPy's zoneless ``datetime64[us]``."""
-Positions = NDArray[np.intp]
-NONE = -1
-"""The position of a bar that is not there."""
 _TICK = np.timedelta64(1, "us")
 
 
@@ -58,7 +56,7 @@ def labels(
         :func:`label_ends`) and when a row is normally published.
     """
     ends = label_ends(event_times, target, market)
-    values = targets(close, target, ends)
+    values = target.definition.labels(close, ends)
     known = label_available_at(available, target, ends)
     return Labels(values, known, *known_before(values, known, market.published(event_times)))
 
@@ -68,53 +66,30 @@ def label_ends(event_times: Instants, target: TargetSpec, market: Calendar) -> P
 
     A label ends at the close that the calendar says is due ``horizon`` bars later, and nowhere
     else: where that bar is missing or yet to come, the label is unknown rather than that of a
-    longer time. Bars of a quiet day, which are not due, are passed over. A variance is unknown also
-    where a bar on the way is missing.
+    longer time. Bars of a quiet day, which are not due, are passed over. A label that is made of
+    the bars on the way, as a variance is, is unknown also where one of them is missing.
     """
     n = len(event_times)
     due = market.next_closes(event_times, target.horizon)
     position = np.searchsorted(event_times, due)
     found = position < n
     found[found] = event_times[position[found]] == due[found]
-    if target.kind == "volatility" and target.horizon > 1:
+    if target.definition.path and target.horizon > 1:
         is_due = market.next_closes(event_times - _TICK) == event_times
         count = np.cumsum(is_due)
         found[found] = (count[position[found]] - count[found]) == target.horizon
     return np.where(found, position, NONE)
 
 
-def targets(close: Floats, target: TargetSpec, ends: Positions) -> Floats:
-    """The label of every bar; NaN where it ends at no bar, as for the newest.
-
-    ``ends`` are those of :func:`label_ends`.
-    """
-    rows = np.flatnonzero(ends != NONE)
-    last = ends[rows]
-    out = np.full(len(close), np.nan)
-    if target.kind == "direction":
-        out[rows] = close[last] > close[rows]
-    elif target.kind == "return":
-        out[rows] = np.log(close[last] / close[rows])
-    else:
-        squares = np.log(close[1:] / close[:-1]) ** 2
-        bars = np.where(ends != NONE, ends - np.arange(len(close)), 0)
-        out[rows] = 0.0
-        for k in range(int(bars.max(initial=0))):
-            reach = len(close) - 1 - k
-            some = out[:reach]
-            np.add(some, squares[k:], out=some, where=bars[:reach] > k)
-    return out
-
-
 def label_available_at(available: Instants, target: TargetSpec, ends: Positions) -> Instants:
     """When each label is known, given when each bar is; NaT where there is none.
 
-    Of a direction or return that is when the later of its two bars is known, of a variance when the
-    last of all its bars is.
+    Of a direction or return that is when the later of its two bars is known, of a variance, whose
+    bars on the way count, when the last of all its bars is.
     """
     rows = np.flatnonzero(ends != NONE)
     out = np.full(len(available), np.datetime64("NaT"), dtype=available.dtype)
-    if target.kind == "volatility":
+    if target.definition.path:
         bars = ends[rows] - rows
         for length in np.unique(bars):
             some = rows[bars == length]

@@ -14,10 +14,11 @@ import pandas as pd
 from pydantic import ValidationError
 
 from fx_assets import clock
+from fx_assets.doors import TARGETS
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.importing import telling
 from fx_assets.importing.first_forecast import Proposal, propose
-from fx_assets.importing.flags import TARGETS, flag_for, listed, settings_of
+from fx_assets.importing.flags import USUAL_TARGET, flag_for, listed, settings_of
 from fx_assets.importing.looking import Looked, look, named, refuse_nonsense, with_answer
 from fx_assets.importing.paths import one_path
 from fx_assets.importing.writing import (
@@ -174,9 +175,9 @@ def _declarations(
     name = options.feed or _name(f"{instrument}_{frequency}")
     target = options.target
     if target is None and ask is not None and not options.no_forecast:
-        typed = ask(f"predict {', '.join(TARGETS)}? [{TARGETS[0]}]: ").strip()
-        target = typed if typed in TARGETS else TARGETS[0]
-    target = target or TARGETS[0]
+        typed = ask(f"predict {', '.join(TARGETS)}? [{USUAL_TARGET}]: ").strip()
+        target = typed if typed in TARGETS else USUAL_TARGET
+    target = target or USUAL_TARGET
     what = "Daily" if frequency == "1d" else f"Bars of {frequency} of"
     formats = sorted({file.format for file in looked.inspection.files} - {"generic"})
     origin = f" ({', '.join(formats)})" if formats else ""

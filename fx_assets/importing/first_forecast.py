@@ -11,6 +11,7 @@ from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import SpecError
 from fx_assets.features import feature_set
 from fx_assets.specs import FeedSpec
+from fx_assets.targets import target_definition
 
 LEAST_TRAIN = 120
 """Fewest rows that a first model is trained on."""
@@ -75,13 +76,14 @@ def propose(
             ),
         )
     folds, test = _walk_forward(feed, bars, rows, horizon)
+    definition = target_definition(target)
     attributes: dict[str, Any] = {
         "name": name,
-        "description": _description(feed, target, horizon),
+        "description": definition.described(feed.instrument, _over(feed, horizon)),
         "feed": feed.name,
         "target": {"kind": target, **({"horizon": horizon} if horizon != 1 else {})},
         "features": chosen,
-        "candidates": _candidates(feed, target),
+        "candidates": definition.usual_candidates(_bars_a_day(feed)),
         "walk_forward": folds,
     }
     notes = []
@@ -142,24 +144,6 @@ def _promotion(feed: FeedSpec, test: int) -> dict[str, int]:
     return {} if test >= usual else {"min_rows": least}
 
 
-def _candidates(feed: FeedSpec, target: str) -> list[Any]:
-    if target == "direction":
-        return ["persistence", "logistic_regression"]
-    if target == "return":
-        return ["historical_mean", "ridge"]
-    day = _bars_a_day(feed)
-    if day == 1:
-        return ["ewma", "har"]
-    medium = min(day, 100)
-    return ["ewma", {"family": "har", "params": {"medium": medium, "long": min(500, 7 * medium)}}]
-
-
-def _description(feed: FeedSpec, target: str, horizon: int) -> str:
+def _over(feed: FeedSpec, horizon: int) -> str:
     bar = "day" if feed.frequency == "1d" else f"bar of {feed.frequency}"
-    ahead = f"the next {bar}" if horizon == 1 else f"the next {horizon} {bar}s"
-    what = {
-        "direction": f"Whether {feed.instrument} is higher at the end of {ahead}.",
-        "return": f"Log return of {feed.instrument} over {ahead}.",
-        "volatility": f"Variance of {feed.instrument} over {ahead}.",
-    }
-    return what[target]
+    return f"the next {bar}" if horizon == 1 else f"the next {horizon} {bar}s"

@@ -16,7 +16,7 @@ from fx_assets.errors import SpecError
 if TYPE_CHECKING:
     from fx_assets.sources.files.questions import Option
 
-TARGETS = ("volatility", "return", "direction")
+USUAL_TARGET = "volatility"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--feed", metavar="NAME", help="default: from instrument and frequency")
     parser.add_argument("--forecast", metavar="NAME", help="default: the feed's and the target")
-    parser.add_argument("--target", choices=TARGETS, help="what to predict (default: volatility)")
+    parser.add_argument(
+        "--target", metavar="KIND", help=f"what to predict (default: {USUAL_TARGET})"
+    )
     parser.add_argument("--horizon", type=int, default=1, metavar="BARS", help="bars ahead")
     parser.add_argument("--features", metavar="SET", help="default: by the columns")
     parser.add_argument(

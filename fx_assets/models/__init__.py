@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from fx_assets.code_identity import CodeIdentity, code_identity, installed_version
-from fx_assets.doors import FAMILIES
+from fx_assets.doors import FAMILIES, TARGETS
 from fx_assets.errors import SpecError
 from fx_assets.models.base import (
     FEATURES,
@@ -39,6 +39,7 @@ __all__ = [
     "build_model",
     "code_reached",
     "code_version",
+    "kinds_of",
     "model_class",
     "model_inputs",
 ]
@@ -69,8 +70,8 @@ def build_model(
         what is allowed or missing.
     """
     found = model_class(family)
-    if target.kind not in found.targets:
-        able = sorted(name for name, other in FAMILIES.items() if target.kind in other.targets)
+    if not found.predicts(target):
+        able = sorted(name for name, other in FAMILIES.items() if other.predicts(target))
         raise SpecError(
             f"{family} does not predict {target.kind}.", remedy=f"Choose one of {', '.join(able)}."
         )
@@ -84,22 +85,34 @@ def build_model(
     return found(target=target, seed=seed, **dict(params or {}))
 
 
-@lru_cache(maxsize=256)
-def code_version(family: str) -> str:
-    """A short hash of the code that decides what a family's fit and prediction compute.
-
-    It covers what of ours they reach, the numeric packages that this calls, and the libraries that
-    fit the family (:mod:`fx_assets.code_identity`). Imports none of those libraries.
-    """
-    return code_reached(family).digest
-
-
-def code_reached(family: str) -> CodeIdentity:
-    """The code that a family's inputs, fit and prediction reach; their ONNX graph is not in it."""
+def kinds_of(family: str) -> list[str]:
+    """The kinds of target that a family predicts."""
     found = model_class(family)
+    return [kind for kind in TARGETS if found.predicts(TargetSpec(kind=kind))]
+
+
+@lru_cache(maxsize=256)
+def code_version(family: str, kind: str = "") -> str:
+    """A short hash of the code that decides what a family computes of a kind of target.
+
+    It covers what of ours its fit and prediction and the target's labels, limits and loss reach,
+    the numeric packages that this calls, and the libraries that fit the family
+    (:mod:`fx_assets.code_identity`). Imports none of those libraries.
+    """
+    return code_reached(family, kind).digest
+
+
+def code_reached(family: str, kind: str = "") -> CodeIdentity:
+    """The code that a family's inputs, fit and prediction reach; their ONNX graph is not in it.
+
+    Without a kind of target, that of all which it predicts.
+    """
+    found = model_class(family)
+    targets = [TARGETS[name] for name in ([kind] if kind else kinds_of(family))]
     return code_identity(
         (found.__module__, found.__name__),
         (f"{__name__}.base", "model_inputs"),
-        methods=("fit", "predict"),
+        *((target.__module__, target.__name__) for target in targets),
+        methods=("fit", "predict", "labels", "loss"),
         libraries=found.libraries,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fx_assets.models.base import FEATURES, INPUT_LIMIT, FloatArray, Model, P, up_share
-from fx_assets.specs.forecast import TargetKind, TargetSpec
+from fx_assets.specs.forecast import TargetSpec
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 SMALLEST_VARIANCE: Final = 1e-6
 """Floor of training variances, as a share of their mean: the gamma likelihood needs one."""
 
-_TOLERANCES: Final[dict[TargetKind, float]] = {
-    "direction": 1e-5,
-    "return": 1e-7,
-    "volatility": 1e-5,
-}
+_TOLERANCES: Final = {"binary": 1e-5, "real": 1e-7, "positive": 1e-5}
 
 
 class Trees(Model[P]):
@@ -45,7 +41,12 @@ class Trees(Model[P]):
 
     def __init__(self, *, target: TargetSpec, seed: int = 0, **params: Any) -> None:
         super().__init__(target=target, seed=seed, **params)
-        self.onnx_tolerance = _TOLERANCES[target.kind]
+        self.onnx_tolerance = _TOLERANCES[target.definition.outcome]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the outcomes are 0 and 1."""
+        return self.target.definition.outcome == "binary"
 
     @abstractmethod
     def _grow(self, X: FloatArray, y: FloatArray) -> Any:
@@ -60,17 +61,17 @@ class Trees(Model[P]):
         """The computation of ``_say``."""
 
     def _fit(self, X: FloatArray, y: FloatArray) -> None:
-        kind = self.target.kind
+        outcome = self.target.definition.outcome
         self.offset_, self.scale_, self.constant_, self.trees_ = 0.0, 1.0, None, None
         if y.min() == y.max():
-            self.constant_ = up_share(y) if kind == "direction" else float(y[0])
+            self.constant_ = up_share(y) if self.classifies else float(y[0])
             return
-        if kind == "return":
+        if outcome == "real":
             self.offset_, self.scale_ = float(y.mean()), float(y.std())
-        elif kind == "volatility":
+        elif outcome == "positive":
             self.scale_ = float(y.mean())
         scaled = (y - self.offset_) / self.scale_
-        if kind == "volatility":
+        if outcome == "positive":
             scaled = np.maximum(scaled, SMALLEST_VARIANCE)
         self.trees_ = self._grow(np.clip(X, -INPUT_LIMIT, INPUT_LIMIT), scaled)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from fx_assets.models.base import (
-    LIMITS,
     RETURN_LIMIT,
     FloatArray,
     Model,
@@ -15,6 +14,7 @@ from fx_assets.models.base import (
     Window,
     row_dot,
 )
+from fx_assets.targets.outcomes import SMALLEST_VARIANCE
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
@@ -48,7 +48,7 @@ def training_returns(X: FloatArray, y: FloatArray, horizon: int) -> tuple[FloatA
     returns = X[:, -1]
     returns = np.clip(returns[~np.isnan(returns)], -RETURN_LIMIT, RETURN_LIMIT)
     mean_square = float(np.mean(returns**2)) if len(returns) else float(y.mean()) / horizon
-    return returns, max(mean_square, LIMITS["volatility"][0])
+    return returns, max(mean_square, SMALLEST_VARIANCE)
 
 
 class WeightedSquares(Model[P]):

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, ValidationError
 
-from fx_assets.doors import FAMILIES
 from fx_assets.errors import NotEnoughDataError, SpecError
 from fx_assets.specs.base import Spec
-from fx_assets.specs.forecast import TargetKind, TargetSpec
+from fx_assets.specs.forecast import TargetSpec
 from fx_assets.specs.tuning import Space
+from fx_assets.targets import TargetDefinition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
 
 FloatArray: TypeAlias = NDArray[np.float64]
-
-LIMITS: Final[dict[TargetKind, tuple[float, float]]] = {
-    "direction": (1e-3, 1 - 1e-3),
-    "return": (-10.0, 10.0),
-    "volatility": (1e-12, 1e6),
-}
-"""Every prediction is limited to this range, by kind of target."""
 
 INPUT_LIMIT: Final = 1e30
 """Inputs of tree families are limited to this size, which single precision can hold."""
@@ -130,11 +123,12 @@ class Model(ABC, Generic[P]):
         A hyper-parameter is unknown or has a wrong value; the message names those allowed.
     """
 
-    door: ClassVar[str] = FAMILIES.group
+    door: ClassVar[str] = "fx_assets.families"
     name: ClassVar[str]
     """What a candidate's ``family`` says."""
-    targets: ClassVar[tuple[TargetKind, ...]]
-    """The kinds of target that it predicts."""
+    targets: ClassVar[tuple[str, ...]]
+    """The kinds of target that it predicts; or ``binary``, ``real`` or ``positive`` for all kinds
+    whose outcomes are so."""
     inputs: ClassVar[Inputs]
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions whose version decides what a fit learns."""
@@ -149,7 +143,7 @@ class Model(ABC, Generic[P]):
     def __init__(self, *, target: TargetSpec, seed: int = 0, **params: Any) -> None:
         self.target = target
         self.seed = seed
-        self.settings = self._validated({**self.default_params(target.kind), **params})
+        self.settings = self._validated({**self.default_params(target.definition), **params})
 
     @property
     def family(self) -> str:
@@ -162,9 +156,14 @@ class Model(ABC, Generic[P]):
         return self.settings.model_dump()
 
     @classmethod
-    def default_params(cls, kind: TargetKind) -> dict[str, Any]:  # noqa: ARG003
+    def default_params(cls, target: TargetDefinition) -> dict[str, Any]:  # noqa: ARG003
         """Defaults that depend on the kind of target."""
         return {}
+
+    @classmethod
+    def predicts(cls, target: TargetSpec) -> bool:
+        """Whether it predicts this kind of target."""
+        return target.kind in cls.targets or target.definition.outcome in cls.targets
 
     @classmethod
     def input_columns(cls, feature_columns: Sequence[str] = ()) -> InputSpec:
@@ -221,7 +220,7 @@ class Model(ABC, Generic[P]):
     def predict(self, X: ArrayLike) -> FloatArray:
         """(n, p) inputs to (n,) P(up), expected log return, or expected variance over the horizon.
 
-        NaN and infinite inputs are legal; the result is finite and within ``LIMITS``.
+        NaN and infinite inputs are legal; the result is finite and within the target's limits.
 
         Raises
         ------
@@ -239,7 +238,7 @@ class Model(ABC, Generic[P]):
         for start in range(0, len(X), BLOCK):
             block = np.ascontiguousarray(X[start : start + BLOCK])
             prediction[start : start + BLOCK] = self._predict(block)
-        return np.clip(prediction, *LIMITS[self.target.kind])
+        return np.clip(prediction, *self.target.definition.limits)
 
     def to_onnx(
         self,
@@ -269,7 +268,7 @@ class Model(ABC, Generic[P]):
                 remedy="Name the columns of the fit, in their order.",
             )
         graph = self._graph()
-        graph.clip(*LIMITS[self.target.kind])
+        graph.clip(*self.target.definition.limits)
         return graph.to_bytes(self._described(columns) | dict(metadata or {}))
 
     def _described(self, columns: Sequence[str]) -> dict[str, str]:
@@ -322,16 +321,11 @@ class Model(ABC, Generic[P]):
             raise NotEnoughDataError(
                 f"{self.family}: no labelled row to fit on.", remedy="Start later, or train longer."
             )
-        kind = self.target.kind
-        good = np.isfinite(y)
-        if kind == "direction":
-            good &= np.isin(y, (0.0, 1.0))
-        elif kind == "volatility":
-            good &= y >= 0
+        good = np.isfinite(y) & self.target.definition.valid(y)
         if not good.all():
             at = int(np.argmin(good))
             raise SpecError(
-                f"{self.family}: target {y[at]} in row {at} is not a {kind}.",
+                f"{self.family}: target {y[at]} in row {at} is not a {self.target.kind}.",
                 remedy="Drop rows without a label before the fit.",
             )
 

@@ -1,4 +1,4 @@
-"""Base rate: the share of up moves so far. The baseline for direction."""
+"""Base rate: the share of ones so far. The baseline for direction and all that is binary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fx_assets.models._baseline import ExpandingMean
 
 
 class BaseRate(ExpandingMean):
-    """Predicts the expanding share of up moves known at the row's time."""
+    """Predicts the share of ones, such as up moves, among the outcomes known at the row's time."""
 
     name = "base_rate"
-    targets = ("direction",)
+    targets = ("binary",)

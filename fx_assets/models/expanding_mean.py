@@ -1,4 +1,4 @@
-"""Expanding mean: the mean variance so far. The baseline for volatility."""
+"""Expanding mean: the mean size so far. The baseline for volatility and all that is positive."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fx_assets.models._baseline import ExpandingMean
 
 
 class ExpandingMeanVariance(ExpandingMean):
-    """Predicts the expanding mean of the variances known at the row's time."""
+    """Predicts the expanding mean of the variances, or other sizes, known at the row's time."""
 
     name = "expanding_mean"
-    targets = ("volatility",)
+    targets = ("positive",)

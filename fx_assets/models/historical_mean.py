@@ -9,4 +9,4 @@ class HistoricalMean(ExpandingMean):
     """Predicts the expanding mean of the returns known at the row's time."""
 
     name = "historical_mean"
-    targets = ("return",)
+    targets = ("real",)

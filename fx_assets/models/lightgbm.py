@@ -10,18 +10,14 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from fx_assets.models._trees import Trees
 from fx_assets.models.base import FloatArray, Params
-from fx_assets.specs.forecast import TargetKind
 from fx_assets.specs.tuning import Range, Space
+from fx_assets.targets import TargetDefinition
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
 
-OBJECTIVES: Final[dict[TargetKind, str]] = {
-    "direction": "binary",
-    "return": "regression",
-    "volatility": "gamma",
-}
-LINKS: Final[dict[TargetKind, str]] = {"direction": "Sigmoid", "volatility": "Exp"}
+OBJECTIVES: Final = {"binary": "binary", "real": "regression", "positive": "gamma"}
+LINKS: Final = {"binary": "Sigmoid", "positive": "Exp"}
 _Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -50,7 +46,7 @@ class LightGBM(Trees[LightGbmParams]):
     """
 
     name = "lightgbm"
-    targets = ("direction", "return", "volatility")
+    targets = ("binary", "real", "positive")
     libraries = ("lightgbm",)
     params_type = LightGbmParams
     search_space: ClassVar[Space] = {
@@ -61,9 +57,9 @@ class LightGBM(Trees[LightGbmParams]):
     }
 
     @classmethod
-    def default_params(cls, kind: TargetKind) -> dict[str, Any]:
+    def default_params(cls, target: TargetDefinition) -> dict[str, Any]:
         """Returns hold the least signal, and learn slowest."""
-        return {"learning_rate": 0.01} if kind == "return" else {}
+        return {"learning_rate": 0.01} if target.outcome == "real" else {}
 
     def _grow(self, X: FloatArray, y: FloatArray) -> Any:
         import lightgbm
@@ -71,7 +67,7 @@ class LightGBM(Trees[LightGbmParams]):
         params = self.params
         del params["n_estimators"]
         fixed = {
-            "objective": OBJECTIVES[self.target.kind],
+            "objective": OBJECTIVES[self.target.definition.outcome],
             "subsample_freq": 1,
             "feature_pre_filter": False,
             "deterministic": True,
@@ -84,10 +80,10 @@ class LightGBM(Trees[LightGbmParams]):
 
     def _say(self, X: FloatArray) -> FloatArray:
         score = np.asarray(self.trees_.predict(X, raw_score=True, num_threads=1), np.float64)
-        match self.target.kind:
-            case "direction":
+        match self.target.definition.outcome:
+            case "binary":
                 return 0.5 * (1 + np.tanh(0.5 * score))
-            case "volatility":
+            case "positive":
                 return np.exp(score)
             case _:
                 return score
@@ -97,7 +93,7 @@ class LightGBM(Trees[LightGbmParams]):
         from fx_assets.models.onnx_export import Graph
 
         graph = tree_ensemble(Graph(self.n_features_in_), self.trees_.dump_model())
-        link = LINKS.get(self.target.kind)
+        link = LINKS.get(self.target.definition.outcome)
         return graph.function(link) if link else graph
 
     def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:

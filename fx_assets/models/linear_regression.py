@@ -20,7 +20,7 @@ class LinearRegression(StandardisedLinear[NoParams]):
     """
 
     name = "linear_regression"
-    targets = ("return",)
+    targets = ("real",)
     params_type = NoParams
 
     def _solve(self, Z: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:

@@ -30,7 +30,7 @@ class LogisticRegression(StandardisedLinear[LogisticParams]):
     """
 
     name = "logistic_regression"
-    targets = ("direction",)
+    targets = ("binary",)
     params_type = LogisticParams
     search_space: ClassVar[Space] = {"C": Range(low=1e-4, high=1.0, log=True)}
 

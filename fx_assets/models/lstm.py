@@ -22,7 +22,7 @@ from fx_assets.models.base import (
     Params,
     up_share,
 )
-from fx_assets.specs.forecast import TargetKind, TargetSpec
+from fx_assets.specs.forecast import TargetSpec
 from fx_assets.specs.tuning import Range, Space
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ FEWEST_ROWS: Final = 100
 VALIDATION: Final = 0.15
 """Share of the training rows, the newest, that decide when to stop."""
 
-_TOLERANCES: Final[dict[TargetKind, float]] = {"direction": 1e-5, "return": 1e-7}
+_TOLERANCES: Final = {"binary": 1e-5, "real": 1e-7}
 _GATES: Final = (0, 3, 1, 2)
 """PyTorch's order of the gates (input, forget, cell, output) in ONNX's (input, output, ...)."""
 
@@ -85,7 +85,7 @@ class Lstm(Model[LstmParams]):
     """
 
     name = "lstm"
-    targets = ("direction", "return")
+    targets = ("binary", "real")
     inputs = FeatureWindow(LENGTH)
     libraries = ("torch",)
     extra = "lstm"
@@ -98,14 +98,14 @@ class Lstm(Model[LstmParams]):
 
     def __init__(self, *, target: TargetSpec, seed: int = 0, **params: Any) -> None:
         super().__init__(target=target, seed=seed, **params)
-        self.onnx_tolerance = _TOLERANCES[target.kind]
+        self.onnx_tolerance = _TOLERANCES[target.definition.outcome]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_served"}
 
     def _fit(self, X: FloatArray, y: FloatArray) -> None:
         vars(self).pop("_served", None)
-        direction = self.target.kind == "direction"
+        direction = self.target.definition.outcome == "binary"
         self.constant_, self.weights_ = None, None
         if y.min() == y.max() or len(y) < FEWEST_ROWS:
             self.constant_ = up_share(y) if direction else float(y.mean())
@@ -174,7 +174,7 @@ class Lstm(Model[LstmParams]):
         )
         graph.dot(self.weights_["head.weight"][0].astype(np.float64))
         graph.then("Add", float(self.weights_["head.bias"][0]))
-        if self.target.kind == "direction":
+        if self.target.definition.outcome == "binary":
             return graph.function("Sigmoid")
         return graph.then("Mul", self.spread_).then("Add", self.offset_)
 
@@ -219,7 +219,7 @@ def _train(
     nn.init.zeros_(head.weight)
     nn.init.constant_(head.bias, start)
 
-    direction = target.kind == "direction"
+    direction = target.definition.outcome == "binary"
     loss_of = nn.BCEWithLogitsLoss() if direction else nn.MSELoss()
     inputs, targets = torch.from_numpy(Z), torch.from_numpy(y.astype(np.float32))
     n_validation = max(1, round(VALIDATION * len(y)))

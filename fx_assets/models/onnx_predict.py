@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -11,9 +11,7 @@ from numpy.typing import ArrayLike
 
 from fx_assets.errors import RegistryError
 from fx_assets.models.base import FloatArray, Model
-
-if TYPE_CHECKING:
-    from fx_assets.specs.forecast import TargetKind
+from fx_assets.targets import TargetDefinition
 
 _REMEDY = "Export the model again with Model.to_onnx, or restore the file from the registry."
 _DTYPES = {"tensor(double)": np.float64, "tensor(float)": np.float32}
@@ -87,17 +85,15 @@ class OnnxModel:
 def parity(model: Model[Any], content: bytes, X: ArrayLike) -> float:
     """Largest difference between a fitted object and its graph on the rows of ``X``.
 
-    Absolute for probabilities and returns, relative for variances; infinite if either is not
-    finite. At most ``model.onnx_tolerance`` for a faithful export.
+    Absolute for probabilities and returns, relative for sizes such as variances; infinite if either
+    is not finite. At most ``model.onnx_tolerance`` for a faithful export.
     """
-    return difference(model.target.kind, model.predict(X), OnnxModel(content).predict(X))
+    said = model.predict(X)
+    return difference(model.target.definition, said, OnnxModel(content).predict(X))
 
 
-def difference(kind: TargetKind, expected: FloatArray, found: FloatArray) -> float:
+def difference(target: TargetDefinition, expected: FloatArray, found: FloatArray) -> float:
     """The largest difference by which :func:`parity` measures two sets of predictions."""
     if not (np.isfinite(expected).all() and np.isfinite(found).all()):
         return float("inf")
-    gap = np.abs(expected - found)
-    if kind == "volatility":
-        gap = gap / np.abs(expected)
-    return float(gap.max(initial=0.0))
+    return float(target.gap(expected, found).max(initial=0.0))

@@ -34,7 +34,7 @@ class RandomForest(Trees[ForestParams]):
     """
 
     name = "random_forest"
-    targets = ("direction", "return", "volatility")
+    targets = ("binary", "real", "positive")
     libraries = ("scikit-learn",)
     params_type = ForestParams
     search_space: ClassVar[Space] = {
@@ -48,14 +48,14 @@ class RandomForest(Trees[ForestParams]):
         from sklearn.impute import SimpleImputer
         from sklearn.pipeline import make_pipeline
 
-        kind = RandomForestClassifier if self.target.kind == "direction" else RandomForestRegressor
+        kind = RandomForestClassifier if self.classifies else RandomForestRegressor
         drawn = {"max_samples": max(1, round(self.settings.max_samples * len(y)))}
         forest = kind(**self.params | drawn, max_features="sqrt", n_jobs=1, random_state=self.seed)
         imputer = SimpleImputer(strategy="median", keep_empty_features=True)
         return make_pipeline(imputer, forest).fit(X, y)
 
     def _say(self, X: FloatArray) -> FloatArray:
-        if self.target.kind == "direction":
+        if self.classifies:
             up: FloatArray = self.trees_.predict_proba(X)[:, 1]
             return up
         return np.asarray(self.trees_.predict(X), dtype=np.float64)
@@ -66,16 +66,15 @@ class RandomForest(Trees[ForestParams]):
 
         from fx_assets.models.onnx_export import INPUT, ML_OPSET, OPSET, Graph
 
-        direction = self.target.kind == "direction"
         converted = convert_sklearn(
             self.trees_,
             initial_types=[(INPUT, FloatTensorType([None, self.n_features_in_]))],
-            options={"zipmap": False} if direction else None,
+            options={"zipmap": False} if self.classifies else None,
             target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET},
         )
         output = converted.graph.output[-1].name
         graph = Graph.from_converter(converted, output, self.n_features_in_)
-        return graph.column(1 if direction else 0)
+        return graph.column(1 if self.classifies else 0)
 
     def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:
         """Shares of the total decrease of impurity."""

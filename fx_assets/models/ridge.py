@@ -20,7 +20,7 @@ class Ridge(StandardisedLinear[RidgeParams]):
     """Expected log return, linear in the features and strongly shrunk towards the mean return."""
 
     name = "ridge"
-    targets = ("return",)
+    targets = ("real",)
     params_type = RidgeParams
     search_space: ClassVar[Space] = {"alpha": Range(low=100.0, high=1e6, log=True)}
 

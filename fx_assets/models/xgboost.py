@@ -10,16 +10,16 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from fx_assets.models._trees import Trees
 from fx_assets.models.base import FloatArray, Params
-from fx_assets.specs.forecast import TargetKind
 from fx_assets.specs.tuning import Range, Space
+from fx_assets.targets import TargetDefinition
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
 
-OBJECTIVES: Final[dict[TargetKind, str]] = {
-    "direction": "binary:logistic",
-    "return": "reg:squarederror",
-    "volatility": "reg:gamma",
+OBJECTIVES: Final = {
+    "binary": "binary:logistic",
+    "real": "reg:squarederror",
+    "positive": "reg:gamma",
 }
 _Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -49,7 +49,7 @@ class XGBoost(Trees[XGBoostParams]):
     """
 
     name = "xgboost"
-    targets = ("direction", "return", "volatility")
+    targets = ("binary", "real", "positive")
     libraries = ("xgboost",)
     params_type = XGBoostParams
     search_space: ClassVar[Space] = {
@@ -60,9 +60,9 @@ class XGBoost(Trees[XGBoostParams]):
     }
 
     @classmethod
-    def default_params(cls, kind: TargetKind) -> dict[str, Any]:
+    def default_params(cls, target: TargetDefinition) -> dict[str, Any]:
         """Returns hold the least signal, and learn slowest."""
-        return {"learning_rate": 0.01} if kind == "return" else {}
+        return {"learning_rate": 0.01} if target.outcome == "real" else {}
 
     def _grow(self, X: FloatArray, y: FloatArray) -> Any:
         import xgboost
@@ -70,7 +70,7 @@ class XGBoost(Trees[XGBoostParams]):
         params = self.params
         rounds = params.pop("n_estimators")
         fixed = {
-            "objective": OBJECTIVES[self.target.kind],
+            "objective": OBJECTIVES[self.target.definition.outcome],
             "base_score": float(y.mean()),
             "tree_method": "hist",
             "nthread": 1,
@@ -93,7 +93,7 @@ class XGBoost(Trees[XGBoostParams]):
             self.trees_, initial_types=[(INPUT, FloatTensorType([None, width]))], target_opset=15
         )
         graph = Graph.from_converter(converted, converted.graph.output[-1].name, width)
-        return graph.column(1 if self.target.kind == "direction" else 0)
+        return graph.column(1 if self.classifies else 0)
 
     def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:
         """Shares of the total gain of all splits."""

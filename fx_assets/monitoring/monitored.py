@@ -13,6 +13,7 @@ from fx_assets.features import feature_set
 from fx_assets.features.arrays import bars_from_columns
 from fx_assets.features.base import Bars
 from fx_assets.specs import ForecastSpec
+from fx_assets.targets import TargetDefinition
 
 PREDICTION = "prediction"
 TARGET = "target"
@@ -50,17 +51,14 @@ def _artificial_bars(times: Instants, draws: np.random.Generator, market: Calend
     return bars_from_columns({"event_time": times, **columns}, market)
 
 
-def relative_prediction(predictions: pd.DataFrame, kind: str) -> pd.Series:
+def relative_prediction(predictions: pd.DataFrame, target: TargetDefinition) -> pd.Series:
     """What a prediction says beyond the baseline: their difference, for variances of logarithms.
 
     The baseline follows the mean of all labels and is never where it was; what is said against it
     has a level.
     """
-    said = predictions["prediction"].astype("float64")
-    baseline = predictions["baseline"].astype("float64")
-    if kind == "volatility":
-        return pd.Series(np.log(said / baseline))
-    return said - baseline
+    columns = (predictions[name].to_numpy(dtype=np.float64) for name in ("prediction", "baseline"))
+    return pd.Series(target.beyond(*columns), index=predictions.index)
 
 
 def monitored_frame(
@@ -91,7 +89,7 @@ def monitored_frame(
     if len(predictions):
         said = predictions.drop_duplicates("event_time", keep="last")
         series = pd.Series(
-            relative_prediction(said, spec.target.kind).to_numpy(),
+            relative_prediction(said, spec.target.definition).to_numpy(),
             index=pd.DatetimeIndex(said["event_time"]),
         )
         out[PREDICTION] = series.reindex(pd.DatetimeIndex(out["event_time"])).to_numpy()

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from pydantic import AwareDatetime
 
-from fx_assets.evaluation.losses import VARIANCE_FLOOR
 from fx_assets.evaluation.significance import dependence_length, newey_west_variance
 from fx_assets.monitoring.confidence import confidence_sequence
 from fx_assets.monitoring.windows import Floats
@@ -218,7 +217,7 @@ def _verdict(
         mae_too_large=bool(too_large),
         bias=bias,
         coverage=coverage,
-        reliability=_reliability(live) if spec.target.kind == "direction" else (),
+        reliability=_reliability(live) if spec.target.definition.outcome == "binary" else (),
         problems=tuple(problems),
         sentence=_sentence(verdict, skill, lower, upper, len(live), rule, problems),
     )
@@ -288,12 +287,9 @@ def _too_large(mae: float, baseline: float, rule: PerformanceRule) -> str:
 
 def _bias(live: pd.DataFrame, spec: ForecastSpec) -> Figure:
     came, said = _floats(live["target"]), _floats(live["prediction"])
-    if spec.target.kind == "volatility":
-        ratio = np.maximum(came, VARIANCE_FLOOR) / said
-        return _mean(ratio, 1.0, spec.target.horizon)
-    off = _mean(came - said, 0.0, spec.target.horizon)
-    shift = float(said.mean())
-    return off.model_copy(update={"value": off.value + shift, "expected": shift})
+    values, expected, added = spec.target.definition.bias(came, said)
+    off = _mean(values, expected, spec.target.horizon)
+    return off.model_copy(update={"value": off.value + added, "expected": expected + added})
 
 
 def _coverage(live: pd.DataFrame, spec: ForecastSpec) -> Figure | None:

@@ -75,27 +75,22 @@ def _bars_a_year(row: Mapping[str, Any]) -> int:
 
 def value_text(row: Mapping[str, Any], name: str, spec: Aimed) -> str:
     """A predicted value, or a bound of its interval, with its unit."""
-    value = float(row[name])
-    if spec.target.kind == "direction":
-        return f"{100 * value:.1f} %"
-    if spec.target.kind == "return":
-        level = float(row["as_of_close"]) * math.exp(value)
-        return f"{100 * value:+.3f} % ({level:.4f})"
-    a_year = annualised_volatility(value, spec.target.horizon, _bars_a_year(row))
-    return f"{value:.3g} ({a_year:.1f} % a year)"
+    value, shown = float(row[name]), spec.target.definition.shown
+    text = shown.text(value, spec.target.horizon, _bars_a_year(row))
+    if shown.moves_close:
+        return f"{text} ({float(row['as_of_close']) * math.exp(value):.4f})"
+    return f"{value:.3g} ({text})" if shown.annualised else text
 
 
 def prediction_text(row: Mapping[str, Any], spec: Aimed) -> str:
     """The prediction with what it is called."""
-    name = {"direction": "P(up)", "return": "log return", "volatility": "variance"}
-    return f"{name[spec.target.kind]} {value_text(row, 'prediction', spec)}"
+    called = spec.target.definition.wording.called
+    return f"{called} {value_text(row, 'prediction', spec)}"
 
 
 def interval_text(row: Mapping[str, Any], spec: Aimed) -> str:
     """The interval with its nominal coverage."""
-    share = f"{100 * float(row['coverage']):.0f} %"
-    if spec.target.kind == "direction":
-        share += " of the share of ups when it said about this"
+    share = f"{100 * float(row['coverage']):.0f} %{spec.target.definition.wording.interval_of}"
     return f"{value_text(row, 'lower', spec)} to {value_text(row, 'upper', spec)} ({share})"
 
 

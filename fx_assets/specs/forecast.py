@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     Field,
@@ -19,21 +19,26 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from fx_assets.code_identity import installed_version
-from fx_assets.doors import FAMILIES, FEATURE_SETS
+from fx_assets.doors import FAMILIES, FEATURE_SETS, TARGETS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.suspicion import SuspicionRule
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.watching import WatchingSpec
+from fx_assets.targets import TargetDefinition, target_definition
 
-TargetKind = Literal["direction", "return", "volatility"]
+TargetKind: TypeAlias = str
+"""The name of a kind of target."""
 
-BASELINES: dict[str, str] = {
-    "direction": "base_rate",
-    "return": "zero",
-    "volatility": "expanding_mean",
-}
-"""The family that claims no skill, for each kind of target."""
+
+class _OneOfTargets:
+    """Lets editors and ``dg check`` know the kinds of target."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {"enum": list(TARGETS)}
 
 
 class TargetSpec(Spec):
@@ -42,15 +47,29 @@ class TargetSpec(Spec):
     ``direction``: whether the close ``horizon`` bars ahead is above today's (1) or not (0).
     ``return``: the log return to the close ``horizon`` bars ahead.
     ``volatility``: the variance of the next ``horizon`` bars, the sum of their squared log returns.
+    Further kinds come through the door of targets.
     """
 
-    kind: TargetKind
+    kind: Annotated[TargetKind, _OneOfTargets]
     horizon: PositiveInt = 1
     """Bars ahead."""
 
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        if value not in TARGETS:
+            raise ValueError(f"no kind of target {value!r}; choose one of {', '.join(TARGETS)}")
+        return value
+
+    @property
+    def definition(self) -> TargetDefinition:
+        """What the kind is: its loss, limits, labels and words."""
+        return target_definition(self.kind)
+
     @property
     def baseline(self) -> str:
-        return BASELINES[self.kind]
+        """The family that claims no skill."""
+        return self.definition.baseline
 
 
 class CandidateSpec(Spec):
@@ -194,8 +213,8 @@ class ForecastSpec(Spec):
         if target is None:
             return value
         for candidate in value:
-            if target.kind not in FAMILIES[candidate.family].targets:
-                able = sorted(n for n, family in FAMILIES.items() if target.kind in family.targets)
+            if not FAMILIES[candidate.family].predicts(target):
+                able = sorted(n for n, family in FAMILIES.items() if family.predicts(target))
                 raise ValueError(
                     f"{candidate.family} does not predict {target.kind}; "
                     f"choose one of {', '.join(able)}"

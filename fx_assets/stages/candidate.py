@@ -197,8 +197,8 @@ def _export(fitted: FittedCandidate, study: Study) -> tuple[bytes, np.ndarray, f
     onnx = model.to_onnx(feature_columns=study.columns, metadata={"recipe": fitted.recipe})
     matrix = study.inputs(fitted.candidate.family).matrix
     inputs = np.ascontiguousarray(matrix[study.labelled[-PARITY_ROWS:]])
-    kind = model.target.kind
-    parity = difference(kind, model.predict(inputs), OnnxModel(onnx).predict(inputs))
+    said, definition = model.predict(inputs), model.target.definition
+    parity = difference(definition, said, OnnxModel(onnx).predict(inputs))
     if parity > model.onnx_tolerance:
         raise RegistryError(
             f"{fitted.candidate.name}: the ONNX graph differs from the fitted model by "
@@ -270,14 +270,14 @@ def _facts(
         series=own.series.id,
         target=spec.target.kind,
         horizon=spec.target.horizon,
-        target_unit=TARGET_UNITS[spec.target.kind],
+        target_unit=spec.target.definition.unit,
         baseline=BaselineFacts(family=spec.baseline.family),
         candidate=candidate.name,
         family=candidate.family,
         params=candidate.params,
         recipe=fitted.recipe,
         seed=fitted.seed,
-        code_version=models.code_version(candidate.family),
+        code_version=models.code_version(candidate.family, spec.target.kind),
         feature_set=spec.features,
         columns=inputs.reads.columns,
         window=inputs.reads.window,
@@ -323,9 +323,10 @@ def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -
             cumulative_loss_difference(predictions, kind), fitted.candidate.name
         )
     }
-    if kind == "direction":
+    outcome = study.spec.target.definition.outcome
+    if outcome == "binary":
         plots["reliability"] = figures.reliability_figure(reliability(predictions))
-    if kind == "volatility":
+    if outcome == "positive":
         plots["predicted_and_realised"] = figures.volatility_figure(predictions)
     importance = fitted.model.feature_importance(study.columns)
     if importance:
@@ -356,10 +357,3 @@ def _store_scores(own: SeriesTables, draft: Draft, run_id: str) -> None:
 
 def _draft_path(forecast: str, candidate: str) -> str:
     return f"candidates/{forecast}/{candidate}/draft.json"
-
-
-TARGET_UNITS: dict[str, str] = {
-    "direction": "probability that the close is above",
-    "return": "log return",
-    "volatility": "variance of log returns, summed over the horizon",
-}

@@ -150,7 +150,10 @@ def retrain_reason(
     scores = own.read(SCORES)
     judged = set(zip(scores.get("recipe", []), scores.get("code_version", []), strict=True))
     for candidate in spec.all_candidates:
-        if (spec.recipe_hash(candidate), code_version(candidate.family)) not in judged:
+        if (
+            spec.recipe_hash(candidate),
+            code_version(candidate.family, spec.target.kind),
+        ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
     said = own.read(ACKNOWLEDGEMENTS)
     new = said[said["acknowledged_at"] > decisions["decided_at"].max()] if len(said) else said

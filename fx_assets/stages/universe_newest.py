@@ -129,7 +129,7 @@ def _row(
         "skill_upper": verdict["skill_upper"],
         "p_holm": verdict["p_holm"],
         "skill_demonstrated": shown,
-        "code_version": code_version(candidate.family if shown else target.baseline),
+        "code_version": code_version(candidate.family if shown else target.baseline, target.kind),
         "mode": "live" if now < last["target_time"] else "late",
         "issued_at": pd.Timestamp(now),
     }

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.models import Model, build_model, model_class, model_inputs
-from fx_assets.models.base import LIMITS, up_share
+from fx_assets.models import Model, build_model, kinds_of, model_class, model_inputs
+from fx_assets.models.base import up_share
 from fx_assets.models.onnx_predict import OnnxModel, difference, parity
 from fx_assets.specs.forecast import TargetSpec
+from fx_assets.targets import target_definition
+from fx_assets.targets.base import NONE
 from fx_assets.testing.require import ContractError, require, require_refused, require_same_bits
 
 Floats = NDArray[np.float64]
@@ -32,7 +34,6 @@ FEATURE_NAMES: Final = (
     "noise",
 )
 """Columns of the simulated feature set; one knows the sign of the next return, with much noise."""
-HORIZONS: Final = {"direction": (1,), "return": (1,), "volatility": (1, 20)}
 CHECKS: Final[list[Callable[[FamilyCase], None]]] = []
 """The checks in the order in which they are run; a check's name is what it states."""
 
@@ -85,8 +86,8 @@ def cases_of(family: str, params: dict[str, Any] | None = None) -> list[FamilyCa
     """A family with every kind of target that it predicts."""
     return [
         FamilyCase(family, TargetSpec(kind=kind, horizon=horizon), params or {})
-        for kind in model_class(family).targets
-        for horizon in HORIZONS[kind]
+        for kind in kinds_of(family)
+        for horizon in ((1, 20) if target_definition(kind).path else (1,))
     ]
 
 
@@ -110,12 +111,8 @@ def simulated_frame(target: TargetSpec) -> dict[str, Floats]:
     horizon = target.horizon
     path = simulated_returns(ROWS + horizon, seed=3)
     returns = path[:ROWS]
-    ahead = np.lib.stride_tricks.sliding_window_view(path[1:], horizon)
-    labels = {
-        "direction": (ahead.sum(axis=1) > 0).astype(float),
-        "return": ahead.sum(axis=1),
-        "volatility": (ahead**2).sum(axis=1),
-    }[target.kind]
+    ends = np.append(np.arange(ROWS) + horizon, np.full(horizon, NONE))
+    labels = target.definition.labels(100 * np.exp(np.cumsum(path)), ends)[:ROWS]
     known = np.full(ROWS, np.nan)
     known[horizon:] = labels[:-horizon]
     mean = np.full(ROWS, np.nan)
@@ -160,7 +157,7 @@ def hostile_rows(width: int) -> Floats:
 
 def require_legal(case: FamilyCase, prediction: Floats) -> None:
     """Predictions are finite and within the limits of their kind."""
-    lowest, highest = LIMITS[case.target.kind]
+    lowest, highest = case.target.definition.limits
     require(np.isfinite(prediction).all(), "a prediction is not a finite number")
     inside = prediction.min() >= lowest and prediction.max() <= highest
     require(
@@ -258,8 +255,8 @@ def a_constant_target_gives_a_legal_forecast(case: FamilyCase) -> None:
         prediction = model.predict(case.rows(TEST))
         require_legal(case, prediction)
         if case.reads_features:
-            share = up_share(target) if case.target.kind == "direction" else value
-            expected = np.clip(share, *LIMITS[case.target.kind])
+            share = up_share(target) if case.target.definition.outcome == "binary" else value
+            expected = np.clip(share, *case.target.definition.limits)
             furthest = float(np.abs(prediction - expected).max())
             require(furthest <= 1e-9, f"{furthest!r} away from a target that is always {value}")
         _require_parity(model, case, case.rows(TEST))
@@ -302,7 +299,7 @@ def the_onnx_graph_computes_what_the_fitted_object_does(case: FamilyCase) -> Non
     rng = np.random.default_rng(2)
     rows = rng.standard_normal((200, case.width)) * 10.0 ** rng.integers(-12, 12, (200, 1))
     prediction, served = fitted(case).predict(rows), OnnxModel(exported(case)).predict(rows)
-    furthest = difference(case.target.kind, prediction, served)
+    furthest = difference(case.target.definition, prediction, served)
     require(
         furthest <= fitted(case).onnx_tolerance,
         f"the graph is {furthest:.3g} away on rows of all sizes",

@@ -11,10 +11,10 @@ from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.bootstrap import block_weights
 from fx_assets.evaluation.metrics import (
     cumulative_loss_difference,
-    ranking_areas,
     reliability,
     score,
 )
+from fx_assets.targets.metrics import ranking_areas
 
 
 def direction_rows(n: int, seed: int = 0, edge: float = 0.1) -> pd.DataFrame:

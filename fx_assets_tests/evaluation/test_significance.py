@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.stats.sandwich_covariance import S_hac_simple, weights_bartlett
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.evaluation.losses import brier, loss_for, qlike, skill, squared_error
+from fx_assets.evaluation.losses import loss_for, skill
 from fx_assets.evaluation.significance import (
     clark_west,
     clark_west_difference,
@@ -18,6 +18,7 @@ from fx_assets.evaluation.significance import (
     newey_west_variance,
     positive_mean_test,
 )
+from fx_assets.targets.losses import qlike, squared_error
 
 RNG = np.random.default_rng(5)
 
@@ -83,7 +84,7 @@ def test_a_candidate_equal_to_the_baseline_is_never_significant() -> None:
     y = RNG.integers(0, 2, 500).astype(float)
     half = np.full(500, 0.5)
     assert clark_west("direction", y, half, half, 1).p_value == 1.0
-    assert diebold_mariano(brier(y, half), brier(y, half), 1).p_value == 1.0
+    assert diebold_mariano(squared_error(y, half), squared_error(y, half), 1).p_value == 1.0
 
 
 def test_an_upper_bound_and_the_test_agree() -> None:

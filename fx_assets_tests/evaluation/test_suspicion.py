@@ -205,7 +205,7 @@ def test_even_the_true_variance_is_seldom_suspected_and_half_of_the_outcome_is(
         said, came = variances(seed, horizon=horizon)
         usual = np.full(len(came), came.mean())
         # Its correlation is that of a perfect forecast: only the error of the level is judged here.
-        free = limits.model_copy(update={"log_correlation": 1.0})
+        free = limits.model_copy(update={"shown": limits.shown | {"log_correlation": 1.0}})
         suspected += bool(excesses(free, horizon, came, usual, said))
         leaks += bool(excesses(limits, horizon, came, usual, np.sqrt(said * came)))
     assert suspected <= 4
@@ -220,17 +220,16 @@ def test_a_drift_that_favours_one_side_is_not_taken_for_skill() -> None:
 
 
 def test_limits_grow_with_the_horizon_and_settings_replace_them() -> None:
-    day, week = (plausible_limits(SuspicionRule(), "return", h, "1d") for h in (1, 5))
-    assert (day.accuracy, day.skill) == (0.53, 0.005)
-    assert week.accuracy > day.accuracy
-    assert week.skill > day.skill
-    hour = plausible_limits(SuspicionRule(), "direction", 1, "1h")
-    assert day.accuracy < hour.accuracy < 0.54
-    own = plausible_limits(SuspicionRule(accuracy=0.56), "direction", 5, "1d")
-    assert own.accuracy == 0.56
-    assert plausible_limits(SuspicionRule(), "volatility", 1, "1d").qlike == pytest.approx(
-        1.27, abs=0.001
-    )
+    day, week = (plausible_limits(SuspicionRule(), "return", h, "1d").shown for h in (1, 5))
+    assert day == {"accuracy": 0.53, "skill": 0.005}
+    assert week["accuracy"] > day["accuracy"]
+    assert week["skill"] > day["skill"]
+    hour = plausible_limits(SuspicionRule(), "direction", 1, "1h").shown
+    assert day["accuracy"] < hour["accuracy"] < 0.54
+    own = plausible_limits(SuspicionRule(accuracy=0.56), "direction", 5, "1d").shown
+    assert own["accuracy"] == 0.56
+    variance = plausible_limits(SuspicionRule(), "volatility", 1, "1d").shown
+    assert variance["qlike"] == pytest.approx(1.27, abs=0.001)
 
 
 def test_a_champion_that_is_no_model_is_never_suspected() -> None:

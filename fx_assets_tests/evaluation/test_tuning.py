@@ -24,7 +24,7 @@ from fx_assets.evaluation.tuning import (
     search_space,
     tuning_of,
 )
-from fx_assets.models import model_class
+from fx_assets.models import kinds_of, model_class
 from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
 from fx_assets.specs.tuning import Range, TuningSpec
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
@@ -264,9 +264,7 @@ def test_the_recipe_names_the_tuning() -> None:
     assert len(recipes) == 5
 
 
-@pytest.mark.parametrize(
-    ("family", "kind"), [(f, k) for f, family in FAMILIES.items() for k in family.targets]
-)
+@pytest.mark.parametrize(("family", "kind"), [(f, k) for f in FAMILIES for k in kinds_of(f)])
 def test_every_family_has_a_space_that_it_accepts_or_nothing_to_tune(
     family: str, kind: Any
 ) -> None:

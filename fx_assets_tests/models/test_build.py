@@ -38,13 +38,13 @@ def test_every_family_is_one_module_and_declared_once():
 
 def test_naming_every_family_and_its_code_loads_no_training_library():
     code = (
-        "from fx_assets.models import code_version, build_model\n"
+        "from fx_assets.models import code_version, build_model, kinds_of\n"
         "from fx_assets.specs import TargetSpec\nfrom importlib.util import find_spec\n"
         "from fx_assets.doors import FAMILIES\n"
-        "for family, found in FAMILIES.items():\n"
+        "for family in FAMILIES:\n"
         "    code_version(family)\n"
         "    if family != 'lstm' or find_spec('torch'):\n"
-        "        [build_model(family, TargetSpec(kind=kind)) for kind in found.targets]"
+        "        [build_model(family, TargetSpec(kind=kind)) for kind in kinds_of(family)]"
     )
     assert not imported_after(code)
 

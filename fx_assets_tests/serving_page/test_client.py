@@ -66,7 +66,7 @@ def test_a_terminal_gets_a_table(site: Site) -> None:
     os.close(ours)
     assert done.returncode == 0
     value = site.json("/v1/forecasts/direction/latest")["value"]
-    assert f"{value:.1%}" in text
+    assert f"{100 * value:.1f} %" in text
     skill = site.json("/v1/forecasts/volatility/latest")["skill"]["skill"]
     assert f"{skill:+.2%}" in text
     assert re.search(r"base_rate v1 .*demonstrated", text)

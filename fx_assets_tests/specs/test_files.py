@@ -133,7 +133,7 @@ def test_a_mistake_in_a_feed_names_its_line_and_what_is_allowed(
     ("old", "new", "line", "said"),
     [
         ("feed: eurusd", "feed: eurusdd", 4, "no feed 'eurusdd'. Did you mean 'eurusd'?"),
-        ("kind: direction", "kind: level", 5, "'direction', 'return' or 'volatility'"),
+        ("kind: direction", "kind: level", 5, "choose one of direction, return, volatility"),
         ("[persistence]", "[garch]", 6, "garch does not predict direction; choose one of"),
         ("[persistence]", "[persistance]", 6, "no family 'persistance'; choose one of"),
         ("[persistence]", "[persistence, persistence]", 2, "candidates named twice"),

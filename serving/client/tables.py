@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from fx_assets.targets.shown import ValueFormat
 
 DAYS = 366
 """Bars a year of which no two can be of one day."""
@@ -87,11 +88,7 @@ def _notes(row: dict[str, Any]) -> list[str]:
 def _text(row: dict[str, Any], value: float | None) -> str:
     if value is None:
         return "none"
-    if row["target"] == "direction":
-        return f"{value:.1%}"
-    if row["target"] == "return":
-        return f"{value:+.3%}"
-    return f"{math.sqrt(value * row['bars_a_year'] / row['horizon']):.1%} p.a."
+    return ValueFormat(**row["format"]).text(value, row["horizon"], row["bars_a_year"])
 
 
 def _history(answer: dict[str, Any]) -> Table:

@@ -11,6 +11,7 @@ from fx_assets.evaluation.metrics import measure, reliability_bins
 from fx_assets.evaluation.rolling_skill import rolling_skill
 from fx_assets.lake.reader import Reader
 from fx_assets.tables import OUTCOMES
+from fx_assets.targets import target_definition
 from serving.market import bar_day
 from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.history import backtest_rows
@@ -73,7 +74,7 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
             moving.last, moving.value, moving.lower, moving.upper, strict=True
         )
     ]
-    if manifest.target != "direction":
+    if target_definition(manifest.target).outcome != "binary":
         return points, []
     columns = reliability_bins(target, prediction)
     bins = [
@@ -100,7 +101,7 @@ def _live(reader: Reader, manifest: Manifest) -> tuple[list[Measure], int, float
     target, said, reference = (
         numbers(table, name)[rows] for name in ("target", "prediction", "baseline")
     )
-    held = None if kind == "direction" else float(np.mean(inside))
+    held = float(np.mean(inside)) if target_definition(kind).interval.of_outcomes else None
     try:
         found = measure(target, said, reference, kind=kind, horizon=horizon)
     except NotEnoughDataError:

@@ -131,12 +131,15 @@ def _json(value: object) -> Raw:
 
 
 def _summary(service: Service, now: datetime) -> ForecastSummary:
-    manifest = service.champion.manifest
+    manifest, definition = service.champion.manifest, service.champion.definition
     return ForecastSummary(
         forecast=service.name,
         instrument=manifest.instrument,
         target=manifest.target,
+        title=definition.wording.title,
         horizon=manifest.horizon,
+        unit=manifest.target_unit,
+        format=definition.shown,
         feed=manifest.feed,
         champion=service.champion.ref,
         skill=service.skill,

@@ -15,7 +15,7 @@ def model_card(
 ) -> ModelCard:
     """The card of the champion in service."""
     champion = service.champion
-    manifest = champion.manifest
+    manifest, definition = champion.manifest, champion.definition
     return ModelCard(
         forecast=service.name,
         instrument=manifest.instrument,
@@ -24,6 +24,12 @@ def model_card(
         horizon=manifest.horizon,
         bars_a_year=champion.market.bars_a_year,
         unit=manifest.target_unit,
+        format=definition.shown,
+        outcome=definition.outcome,
+        wording=definition.wording,
+        baseline=manifest.baseline.family,
+        metric_titles=definition.titles,
+        reference=definition.reference(manifest.horizon),
         champion=champion.ref,
         published_at=champion.bundle.ref.published_at,
         params=manifest.params,

@@ -13,6 +13,8 @@ from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import LoadedBundle, Manifest
 from fx_assets.calendars import calendar
 from fx_assets.features.base import feature_set
+from fx_assets.targets import target_definition
+from fx_assets.targets.base import LARGEST
 from serving.http.problems import Problem
 from serving.http.responses import json_bytes
 from serving.schemas import ChampionRef, InputFact, Skill
@@ -29,22 +31,25 @@ class Champion:
         manifest = bundle.manifest
         self.bundle = bundle
         self.manifest = manifest
+        self.definition = target_definition(manifest.target)
         self.predictor = Predictor(bundle)
         self.market = calendar(manifest.calendar)
         self.features = feature_set(manifest.feature_set, self.market.bar)
         self.names = manifest.input_names
         self._known = frozenset(self.names)
         ranges = [manifest.input_ranges.get(name, (None, None)) for name in self.names]
-        self._least = np.array([-_LARGEST if low is None else low for low, _ in ranges])
-        self._greatest = np.array([_LARGEST if high is None else high for _, high in ranges])
+        self._least = np.array([-LARGEST if low is None else low for low, _ in ranges])
+        self._greatest = np.array([LARGEST if high is None else high for _, high in ranges])
         bounds = [
-            _POSSIBLE[manifest.target] if name in _OF_TARGETS else _ANY for name in self.names
+            self.definition.possible if name in _OF_TARGETS else (-LARGEST, LARGEST)
+            for name in self.names
         ]
         self._lowest, self._highest = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
         self.ref = ref_of(manifest)
         self.skill = _skill(manifest)
         self.ref_json = Raw(json_bytes(self.ref))
         self.skill_json = Raw(json_bytes(self.skill))
+        self.format_json = Raw(json_bytes(self.definition.shown))
 
     @property
     def version(self) -> int:
@@ -100,7 +105,7 @@ class Champion:
         row, column = (int(place[0]) for place in np.nonzero(wrong))
         name, value = self.names[column], float(inputs[row, column])
         least, most = self._lowest[column], self._highest[column]
-        limits = f"from {least:g} to {most:.4g}" if least > -_LARGEST else "a finite number"
+        limits = f"from {least:g} to {most:.4g}" if least > -LARGEST else "a finite number"
         raise Problem(
             409,
             "impossible-input",
@@ -119,7 +124,7 @@ class Champion:
         Problem
             409: the inputs lead there.
         """
-        least, most = _POSSIBLE[self.manifest.target]
+        least, most = self.definition.possible
         if least <= value <= most:
             return
         raise Problem(
@@ -188,12 +193,6 @@ def ref_of(manifest: Manifest) -> ChampionRef:
 
 _OF_TARGETS = frozenset({"baseline_mean", "last_target"})
 """Inputs that are outcomes, or means of them."""
-_LARGEST = float(np.finfo(np.float64).max)
-_ANY = (-_LARGEST, _LARGEST)
-_POSSIBLE: dict[str, tuple[float, float]] = {
-    "direction": (0.0, 1.0), "return": _ANY, "volatility": (0.0, _LARGEST),
-}  # fmt: skip
-"""What a target can be."""
 _UNITS = {
     "log_return": "log return of one bar; lag 0 is the newest",
     "baseline_mean": "mean of all targets known so far, in units of the target",

@@ -15,45 +15,18 @@ from prometheus_client import (
     Histogram,
 )
 
+from fx_assets.targets import target_definition
+
 if TYPE_CHECKING:
     from serving.queries.context import Live
     from serving.schemas import Data
     from serving.state.service import Service
     from serving.state.store import Store
 
-VALUES = {
-    "direction": (
-        0.05,
-        0.1,
-        0.2,
-        0.3,
-        0.4,
-        0.45,
-        0.475,
-        0.5,
-        0.525,
-        0.55,
-        0.6,
-        0.7,
-        0.8,
-        0.9,
-        0.95,
-    ),
-    "return": (-0.05, -0.02, -0.01, -0.005, -0.002, -0.001, 0.0, 0.001, 0.002, 0.005, 0.01, 0.02),
-    "volatility": (1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1),
-}
-"""Bounds of the histograms of predicted values, by kind of target."""
-
 PREDICTIONS = Counter("fx_predictions_total", "Predictions answered.", ["forecast", "version"])
 OUT_OF_RANGE = Counter(
     "fx_out_of_range_total", "Inputs outside of what training saw.", ["forecast", "feature"]
 )
-_VALUE = {
-    kind: Histogram(
-        f"fx_predicted_{kind}", f"Values predicted for a {kind}.", ["forecast"], buckets=bounds
-    )
-    for kind, bounds in VALUES.items()
-}
 
 
 def _gauge(name: str, text: str, labels: list[str]) -> Gauge:
@@ -113,7 +86,14 @@ def _predictions(forecast: str, version: int) -> Counter:
 
 @lru_cache(maxsize=512)
 def _values(forecast: str, kind: str) -> Histogram:
-    return _VALUE[kind].labels(forecast)
+    return _histogram(kind).labels(forecast)
+
+
+@lru_cache(maxsize=64)
+def _histogram(kind: str) -> Histogram:
+    buckets = target_definition(kind).buckets
+    about = f"Values predicted for a {kind}."
+    return Histogram(f"fx_predicted_{kind}", about, ["forecast"], buckets=buckets)
 
 
 def predicted(service: Service, value: float, out_of_range: list[str]) -> None:

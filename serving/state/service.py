@@ -12,6 +12,7 @@ import msgspec
 from fx_assets.bundles.predictor import Predicted
 from fx_assets.presentation.wording import caveat_of, sentence
 from fx_assets.tables import SERIES_COLUMN
+from fx_assets.targets import ValueFormat
 from serving.http.problems import Problem
 from serving.http.responses import json_bytes
 from serving.market import bar_day, data_facts, target_time
@@ -101,6 +102,7 @@ class Service:
             horizon=row["horizon"],
             bars_a_year=self.champion.market.bars_a_year,
             unit=manifest.target_unit,
+            format=self.champion.definition.shown,
             value=row["prediction"],
             interval=Interval(row["lower"], row["upper"], row["coverage"]),
             baseline=Baseline(row["baseline_name"], row["baseline"]),
@@ -164,6 +166,7 @@ class Service:
             horizon=manifest.horizon,
             bars_a_year=champion.market.bars_a_year,
             unit=manifest.target_unit,
+            format=cast("ValueFormat", champion.format_json),
             value=made.prediction,
             interval=Interval(made.lower, made.upper, champion.predictor.intervals.coverage),
             baseline=Baseline(manifest.baseline.family, made.baseline if has_baseline else None),

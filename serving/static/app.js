@@ -45,7 +45,7 @@ function drawList() {
           "a",
           { href: `#${row.forecast}`, "aria-current": row === present ? "page" : null },
           h("b", {}, words.pair(row.instrument)),
-          h("span", {}, `${row.target}, ${words.bars(row.horizon)}`),
+          h("span", {}, `${row.title}, ${words.bars(row.horizon)}`),
           h("i", { class: row.skill.demonstrated && !row.skill.caveat ? "good" : "plain" }, words.skillLabel(row.skill)),
         ),
       ),
@@ -76,7 +76,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
       "div",
       { class: "grid" },
       rollingSkill(details),
-      details.model.target === "direction" ? reliability(details) : realised(details, rows),
+      details.model.outcome === "binary" ? reliability(details) : realised(details, rows),
       scores(details),
       watching(details),
     ),
@@ -84,7 +84,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
     modelCard(details),
   );
   content.dataset.forecast = row.forecast;
-  document.title = `${words.pair(row.instrument)} ${row.target} · fx-assets`;
+  document.title = `${words.pair(row.instrument)} ${row.title} · fx-assets`;
   shown.start();
   spoken.textContent = `${row.forecast} is shown`;
   if (moveFocus) content.querySelector("h1").focus();

@@ -10,13 +10,15 @@ const clock = new Intl.DateTimeFormat("en-GB", {
 
 const DAYS_A_YEAR = 366;
 let barsAYear = 252;
+let model = null;
 
 export const date = (text) => day.format(new Date(text));
 export const moment = (text) => `${date(text)}, ${clock.format(new Date(text))} UTC`;
 
-/** Speak of the bars of this model's feed from now on. */
-export function follow(model) {
-  barsAYear = model.bars_a_year;
+/** Speak of this model's target and of the bars of its feed from now on. */
+export function follow(card) {
+  model = card;
+  barsAYear = card.bars_a_year;
 }
 const intraday = () => barsAYear > DAYS_A_YEAR;
 
@@ -57,41 +59,27 @@ export const pair = (instrument) =>
   /^[A-Z]{6}$/.test(instrument) ? `${instrument.slice(0, 3)}/${instrument.slice(3)}` : instrument;
 export const bars = (horizon) => (horizon === 1 ? "next bar" : `next ${horizon} bars`);
 
-/** Per cent a year of a variance over the horizon. */
-export const volatility = (variance, horizon) => Math.sqrt((variance * barsAYear) / horizon);
-
-/** How the values of a kind of forecast are shown: a share for people, and its text. */
-export function scale(target, horizon) {
-  if (target === "direction") {
-    return { share: (value) => value, text: (value) => percent(value) };
-  }
-  if (target === "return") {
-    return { share: (value) => value, text: (value) => signedPercent(value, 3) };
-  }
-  const share = (value) => volatility(value, horizon);
-  return { share, text: (value) => `${percent(share(value))} a year` };
+/** How values of the model's target are shown: the number on an axis, and its text. */
+export function scale() {
+  const { percent: hundredfold, digits, signed: plus, annualised } = model.format;
+  const share = (value) => (annualised ? Math.sqrt((value * barsAYear) / model.horizon) : value);
+  const number = plus ? signed : fixed;
+  const unit = `${hundredfold ? `${THIN}%` : ""}${annualised ? " a year" : ""}`;
+  return { share, text: (value) => number((hundredfold ? 100 : 1) * share(value), digits) + unit };
 }
 
-export function outcomeText(target, horizon, value) {
+export function outcomeText(value) {
   if (value === null || value === undefined) return "not known yet";
-  if (target === "direction") return value === 1 ? "up" : "not up";
-  return scale(target, horizon).text(value);
+  return model.wording.outcomes?.[value] ?? scale().text(value);
 }
 
-const FAMILIES = {
-  base_rate: "the share of ups so far",
-  zero: "no change",
-  expanding_mean: "the average variance so far",
-};
-export const meaning = (family) => FAMILIES[family] ?? "";
+/** A text with its fields in braces replaced, as a list of texts and elements. */
+export const fill = (text, fields) =>
+  text.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? fields[part] : part));
+export const over = (horizon) => `the ${bars(horizon)}`;
 
-const METRICS = {
-  brier: "Brier score", mse: "Mean squared error", qlike: "QLIKE loss", skill: "Skill",
-  log_loss: "Log loss", accuracy: "Accuracy", mcc: "Matthews corr.", roc_auc: "ROC AUC",
-  pr_auc: "PR AUC", rmse: "RMSE", mae: "MAE", r2_random_walk: "R² against no change",
-  log_correlation: "Correlation of logs",
-};
-export const metric = (name) => METRICS[name] ?? name;
+export const metric = (name) =>
+  name === "skill" ? { title: "Skill", unit: "share" } : (model.metric_titles[name] ?? { title: name, unit: "" });
 
 export const MODES = {
   live: "live", late: "late", backtest: "backtest",
@@ -113,13 +101,13 @@ export function skillWords(skill, champion, baseline, tried) {
   if (skill.demonstrated && skill.skill !== null) {
     return {
       label: caveat ? `Skill demonstrated, but ${caveat}` : "Skill demonstrated",
-      text: `Over ${rows}, its error (${metric(skill.metric)}) was ` +
+      text: `Over ${rows}, its error (${metric(skill.metric).title}) was ` +
         `${percent(skill.skill)} below that of the baseline${band}.`,
     };
   }
   if (champion === baseline) {
     const others = tried ? `None of the ${tried} recipes tried has beaten it on ${rows}.` : "";
-    const what = meaning(baseline) ? `, ${meaning(baseline)}` : "";
+    const what = model.wording.baseline ? `, ${model.wording.baseline}` : "";
     return {
       label: caveat ? `No skill demonstrated; ${caveat}` : "No skill demonstrated",
       text: `The champion is the baseline itself (${baseline}${what}). ${others}`,

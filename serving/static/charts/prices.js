@@ -7,7 +7,7 @@ import * as words from "../words.js";
 const at = (row) => words.place(row.day, row.event_time);
 const end = (latest) => words.place(latest.target_day, latest.target_time);
 const DAY = 86400;
-const HEIGHTS = { direction: [3, 2, 1], return: [3, 2], volatility: [3, 2] };
+const HEIGHTS = [3, 2, 1];
 
 /**
  * Draw into an element; returns `{ show(days), readout, remove() }`.
@@ -15,8 +15,8 @@ const HEIGHTS = { direction: [3, 2, 1], return: [3, 2], volatility: [3, 2] };
  * `onMove(row)` is called with what is under the cursor, or with null.
  */
 export function priceChart(element, { prices, backtest, issued }, { model, latest }, onMove) {
-  const { target, horizon } = model;
-  const { share } = words.scale(target, horizon);
+  const { share } = words.scale();
+  const scaled = (value) => (model.format.percent ? 100 : 1) * share(value);
   const chart = vendor.createChart(element, options());
   const times = prices.map(at);
   const rows = byTime(prices, backtest, issued);
@@ -28,16 +28,16 @@ export function priceChart(element, { prices, backtest, issued }, { model, lates
     priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits },
   });
   close.setData(pointsOf(prices, (row) => row.close));
-  if (latest && target === "return" && latest.data.close !== null) fan(line, latest);
+  if (latest && model.format.moves_close && latest.data.close !== null) fan(line, latest);
 
-  const inPercent = { priceFormat: { type: "custom", minMove: 0.0001, formatter: formatter(target) } };
-  const values = (list, column) => pointsOf(list, (row) => (row[column] === null ? null : 100 * share(row[column])));
-  if (target !== "direction") {
-    const outcome = target === "return"
+  const inPercent = { priceFormat: { type: "custom", minMove: 0.0001, formatter: formatter(model.format) } };
+  const values = (list, column) => pointsOf(list, (row) => (row[column] === null ? null : scaled(row[column])));
+  if (model.outcome !== "binary") {
+    const outcome = model.outcome === "real"
       ? chart.addSeries(vendor.HistogramSeries, { color: colour("outcome", 0.55), priceLineVisible: false, lastValueVisible: false, ...inPercent }, 1)
       : line("outcome", 1, { lineWidth: 1, ...inPercent });
     const known = [...rows.values()].filter((row) => row.outcome !== undefined);
-    outcome.setData(known.map((row) => ({ time: row.time, value: 100 * share(row.outcome) })));
+    outcome.setData(known.map((row) => ({ time: row.time, value: scaled(row.outcome) })));
   }
   line("backtest", 1, { lineWidth: 1, ...inPercent }).setData(values(backtest, "prediction"));
   line("baseline", 1, { lineWidth: 1, lineStyle: 1, ...inPercent }).setData(values(backtest, "baseline"));
@@ -45,8 +45,8 @@ export function priceChart(element, { prices, backtest, issued }, { model, lates
     const dots = line(mode, 1, { lineVisible: false, pointMarkersVisible: true, pointMarkersRadius: 2.5, ...inPercent });
     dots.setData(values(issued.filter((row) => row.mode === mode), "prediction"));
   }
-  if (target === "direction") hits(chart, times, rows);
-  chart.panes().forEach((pane, i) => pane.setStretchFactor(HEIGHTS[target][i] ?? 1));
+  if (model.outcome === "binary") hits(chart, times, rows);
+  chart.panes().forEach((pane, i) => pane.setStretchFactor(HEIGHTS[i] ?? 1));
   chart.subscribeCrosshairMove((event) => onMove(event.time ? (rows.get(event.time) ?? null) : null));
   const show = (days) => {
     if (days === null || !times.length) return chart.timeScale().fitContent();
@@ -87,9 +87,8 @@ function line_(name) {
   };
 }
 
-function formatter(target) {
-  const digits = target === "return" ? 2 : 1;
-  return (value) => words.percent(value / 100, digits);
+function formatter({ percent, digits }) {
+  return (value) => (percent ? words.percent(value / 100, Math.min(digits, 2)) : words.fixed(value, digits));
 }
 
 function pointsOf(rows, value) {
@@ -125,7 +124,7 @@ function fan(line, latest) {
   }
 }
 
-/** Directions: ups and downs, by whether the forecast was on that side of one half. */
+/** Ups and downs, or what else comes or not, by whether the forecast was on that side of one half. */
 function hits(chart, times, rows) {
   const series = chart.addSeries(
     vendor.HistogramSeries,

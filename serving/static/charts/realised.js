@@ -1,4 +1,4 @@
-// Returns and volatilities: what was forecast against what came, one dot a day, and their tenths.
+// Numbers: what was forecast against what came, one dot a day, and their tenths.
 
 import { card, h, svg } from "../dom.js";
 import * as words from "../words.js";
@@ -14,18 +14,19 @@ export function realised({ model }, { backtest, issued }) {
   if (past.length < LEAST_ROWS) {
     return card(title, {}, h("p", { class: "quiet" }, `It needs ${LEAST_ROWS} outcomes.`));
   }
-  const volatile = model.target === "volatility";
-  const { share } = words.scale(model.target, model.horizon);
+  const { share, text } = words.scale();
   const groups = tenths(past);
   const said = groups.map((group) => share(group.predicted));
-  const log = volatile;
+  const log = model.outcome === "positive";
   const floor = log ? Math.min(...said) / 8 : -Infinity;
   const at = (value) => Math.max(floor, share(value));
   const all = [...past, ...live];
   const limitsOf = (values) => (log ? padded(values.map(Math.log), 0.03).map(Math.exp) : padded(values));
   const axis = (values, wanted) => {
     const limits = limitsOf(values);
-    const marks = log ? decades(...limits) : ticks(...limits, wanted);
+    const steps = log ? decades(...limits) : [];
+    const marks = steps.length > 1 ? steps : ticks(...limits, wanted);
+    if (!model.format.percent) return { limits, ticks: marks, text: (value) => words.short(value, 3) };
     const digits = log ? 0 : Math.max(0, Math.min(3, 1 - Math.floor(Math.log10(100 * (limits[1] - limits[0])))));
     return { limits, ticks: marks, text: (value) => (value < 0.01 && log ? words.percent(value, 1) : words.percent(value, digits)) };
   };
@@ -35,7 +36,7 @@ export function realised({ model }, { backtest, issued }) {
   const flat = x.limits[1] - x.limits[0] === 0 || all.every((row) => row.prediction === all[0].prediction);
   const dots = (rows, kind, { x: px, y: py }) =>
     rows.map((row) => svg("circle", { class: `point ${kind}`, cx: px(at(row.prediction)), cy: py(at(row.outcome)), r: kind === "live" ? 3.5 : 2 }));
-  const unit = volatile ? "volatility a year" : "log return";
+  const unit = model.wording.axis;
   return card(
     title,
     {},
@@ -57,8 +58,8 @@ export function realised({ model }, { backtest, issued }) {
       data: {
         headings: ["Mean forecast", "Mean outcome", "Forecasts"],
         rows: groups.map((group) => [
-          words.scale(model.target, model.horizon).text(group.predicted),
-          words.scale(model.target, model.horizon).text(group.observed),
+          text(group.predicted),
+          text(group.observed),
           words.count(group.rows),
         ]),
       },

@@ -1,10 +1,10 @@
-// Directions: what happened when it said about this.
+// Probabilities: what happened when it said about this.
 
 import { card, h, svg } from "../dom.js";
 import * as words from "../words.js";
 import { padded, plot, ticks } from "./plot.js";
 
-export function reliability({ performance }) {
+export function reliability({ performance, model }) {
   const bins = performance.reliability;
   const title = "Reliability";
   if (!bins.length) return card(title, {}, h("p", { class: "quiet" }, "There is no backtest yet."));
@@ -15,7 +15,7 @@ export function reliability({ performance }) {
   return card(
     title,
     {},
-    h("p", { class: "quiet" }, `The share of ups among backtest forecasts of about the same probability, with its 95 % interval. On the line it means what it says; it said ${spread}.`),
+    h("p", { class: "quiet" }, `The ${model.wording.axis} among backtest forecasts of about the same probability, with its 95 % interval. On the line it means what it says; it said ${spread}.`),
     plot({
       label: `Reliability of ${bins.length} groups of forecasts; they said ${spread}`,
       axes: { x: { ...axis, title: "forecast" }, y: axis },
@@ -27,7 +27,7 @@ export function reliability({ performance }) {
         ]),
       ],
       data: {
-        headings: ["Forecast", "Share of ups", "95 % interval", "Forecasts"],
+        headings: ["Forecast", model.wording.axis, "95 % interval", "Forecasts"],
         rows: bins.map((bin) => [
           words.percent(bin.predicted), words.percent(bin.observed),
           `${words.percent(bin.lower)} to ${words.percent(bin.upper)}`, words.count(bin.rows),

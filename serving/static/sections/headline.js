@@ -7,7 +7,7 @@ export function headline({ latest, model, status }) {
   const title = h(
     "header",
     {},
-    h("h1", { tabindex: "-1" }, words.pair(model.instrument), h("span", {}, ` ${model.target}, ${words.bars(model.horizon)}`)),
+    h("h1", { tabindex: "-1" }, words.pair(model.instrument), h("span", {}, ` ${model.wording.title}, ${words.bars(model.horizon)}`)),
   );
   if (!latest) {
     return h(
@@ -24,65 +24,52 @@ export function headline({ latest, model, status }) {
     { class: "card headline", "aria-label": "Newest forecast" },
     title,
     notices(latest, status),
-    h("p", { class: "sentence" }, sentence(latest)),
+    h("p", { class: "sentence" }, sentence(latest, model)),
     span(latest),
-    h("p", {}, range(latest)),
+    h("p", {}, range(latest, model)),
     verdict(latest.skill, model),
     origin(latest),
   );
 }
 
-const shown = (latest, name, value) =>
-  datum(name, value, words.scale(latest.target, latest.horizon).text(value));
+const shown = (name, value) => datum(name, value, words.scale().text(value));
 
-function sentence(latest) {
-  const pair = words.pair(latest.instrument);
-  const when = h("time", { datetime: latest.target_time }, words.barOfWeek(latest.target_day, latest.target_time));
-  const close = latest.data.close;
-  const from = h("time", { datetime: latest.data.event_time }, words.bar(latest.data.day, latest.data.event_time));
-  if (latest.target === "direction") {
-    const level = close === null ? "its close" : datum("close", close, words.price(close));
-    return [
-      `${pair}: `, h("strong", {}, shown(latest, "value", latest.value)),
-      " chance of closing above ", level, " (", from, ") on ", when, ".",
-    ];
-  }
-  if (latest.target === "return") {
-    if (close === null) {
-      return [`${pair}: a change of `, h("strong", {}, shown(latest, "value", latest.value)), " is expected by ", when, "."];
-    }
-    return [
-      `${pair}: expected to close near `, h("strong", {}, words.price(close * Math.exp(latest.value))),
-      " on ", when, ", a change of ", shown(latest, "value", latest.value),
-      " from ", datum("close", close, words.price(close)), " (", from, ").",
-    ];
-  }
-  const over = latest.horizon === 1
-    ? ["on the next bar, ", when] : [`over the next ${latest.horizon} bars, up to `, when];
+function sentence(latest, { wording }) {
+  const { close, day, event_time: closed } = latest.data;
+  const text = close === null ? wording.headline_without_close || wording.headline : wording.headline;
+  const strong = (name, child) => (name === (text.includes("{level}") ? "level" : "value") ? h("strong", {}, child) : child);
   return [
-    `${pair}: volatility of `, h("strong", {}, shown(latest, "value", latest.value)),
-    " expected ", ...over, ".",
+    `${words.pair(latest.instrument)}: `,
+    ...words.fill(text, {
+      value: strong("value", shown("value", latest.value)),
+      level: strong("level", words.price(close * Math.exp(latest.value))),
+      close: close === null ? "its close" : datum("close", close, words.price(close)),
+      from: h("time", { datetime: closed }, words.bar(day, closed)),
+      when: h("time", { datetime: latest.target_time }, words.barOfWeek(latest.target_day, latest.target_time)),
+      over: words.over(latest.horizon),
+    }),
   ];
 }
 
-function range(latest) {
+function range(latest, { wording }) {
   const { lower, upper, coverage } = latest.interval;
-  const bounds = [shown(latest, "lower", lower), " to ", shown(latest, "upper", upper)];
-  const share = datum("coverage", coverage, words.percent(coverage, 0));
+  const close = latest.format.moves_close ? latest.data.close : null;
+  const levels = close === null
+    ? "" : ` (${words.price(close * Math.exp(lower))} to ${words.price(close * Math.exp(upper))})`;
   const baseline = latest.baseline.value === null ? [] : [
-    ` The baseline (${latest.baseline.name}) says `, shown(latest, "baseline", latest.baseline.value), ".",
+    ` The baseline (${latest.baseline.name}) says `, shown("baseline", latest.baseline.value), ".",
   ];
-  if (latest.target === "direction") {
-    return ["When it said about this before, the close was above in ", ...bounds, " of cases (", share, " interval).", ...baseline];
-  }
-  const level = latest.target === "return" && latest.data.close !== null
-    ? ` (${words.price(latest.data.close * Math.exp(lower))} to ${words.price(latest.data.close * Math.exp(upper))})` : "";
-  return [share, " interval: ", ...bounds, level, ".", ...baseline];
+  const fields = {
+    lower: shown("lower", lower),
+    upper: [shown("upper", upper), levels],
+    coverage: datum("coverage", coverage, words.percent(coverage, 0)),
+  };
+  return [...words.fill(wording.interval, fields), ...baseline];
 }
 
 /** The interval as a bar, with the forecast as a dot and the baseline as a tick. */
 function span(latest) {
-  const { share, text } = words.scale(latest.target, latest.horizon);
+  const { share, text } = words.scale();
   const { interval, baseline, value } = latest;
   const shares = [interval.lower, interval.upper, value, baseline.value ?? value].map(share);
   const [least, most] = [Math.min(...shares), Math.max(...shares)];

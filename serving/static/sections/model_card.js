@@ -12,7 +12,7 @@ export function modelCard({ model }) {
       "div",
       { class: "columns" },
       facts([
-        ["Champion", `${champion.name}${meaning(champion.family)}`],
+        ["Champion", `${champion.name}${champion.family === model.baseline ? `, the baseline: ${model.wording.baseline}` : ""}`],
         ["Version", datum("card-version", champion.version, champion.version)],
         ["Recipe", h("code", {}, champion.recipe)],
         ["Code version", h("code", {}, champion.code_version)],
@@ -23,6 +23,7 @@ export function modelCard({ model }) {
       facts([
         ["Feed", model.feed],
         ["Predicts", `${model.target} over ${model.horizon} bar${model.horizon === 1 ? "" : "s"}: ${model.unit}`],
+        ["Usual without work", `${model.reference.family} (${parameters(model.reference.params)})`],
         ["Feature set", model.feature_set],
         ["Caveat", model.skill.caveat],
         ["Training rows", datum("card-rows", training.rows, words.count(training.rows))],
@@ -50,11 +51,6 @@ export function modelCard({ model }) {
       ),
     ),
   );
-}
-
-function meaning(family) {
-  const words_ = words.meaning(family);
-  return words_ ? `, the baseline: ${words_}` : "";
 }
 
 function parameters(params) {

@@ -35,9 +35,9 @@ export function past(details, first) {
   });
   const draw = () => {
     chart?.remove();
-    chart = priceChart(canvas, found, details, (row) => tell(readout, row ?? chart?.newest, model));
+    chart = priceChart(canvas, found, details, (row) => tell(readout, row ?? chart?.newest));
     chart.show(range);
-    tell(readout, chart.newest, model);
+    tell(readout, chart.newest);
   };
   const choose = async (event, days) => {
     for (const other of event.currentTarget.parentElement.children) {
@@ -56,7 +56,7 @@ export function past(details, first) {
     h(
       "div",
       { class: "bar" },
-      legend(model.target, first.issued),
+      legend(model.outcome, first.issued),
       h(
         "div",
         { class: "ranges", role: "group", "aria-label": "Period shown" },
@@ -73,34 +73,29 @@ export function past(details, first) {
   return { element, start: draw, restyle: draw, stop: () => chart?.remove() };
 }
 
-function legend(target, issued) {
+function legend(outcome, issued) {
   const entries = [["ink-2", "close"], ["backtest", "backtest forecast"]];
   if (issued.some((row) => row.mode === "live")) entries.push(["live", "live forecast"]);
   if (issued.some((row) => row.mode === "late")) entries.push(["late", "issued late"]);
   entries.push(["baseline", "baseline"]);
-  if (target === "direction") entries.push(["agreed", "on the right side of ½"], ["missed", "on the wrong side"]);
+  if (outcome === "binary") entries.push(["agreed", "on the right side of ½"], ["missed", "on the wrong side"]);
   else entries.push(["outcome", "outcome"]);
   return h("ul", { class: "legend" }, entries.map(([name, text]) => h("li", { class: `key-${name}` }, text)));
 }
 
-function explained({ target, horizon }) {
-  const over = horizon === 1 ? "the next bar" : `the next ${horizon} bars`;
-  const what = {
-    direction: `the probability of a higher close over ${over}; below that, whether it went up or down`,
-    return: `the log return forecast for ${over}, and what it was`,
-    volatility: `the volatility forecast for ${over}, and what it was, in per cent a year`,
-  }[target];
+function explained({ wording, horizon }) {
+  const what = words.fill(wording.past, { over: words.over(horizon) }).join("");
   return `Top: the close. Below, at the bar at which it was made: ${what}. The backtest is of the present champion’s recipe, walking forward; live forecasts were issued before their outcome.`;
 }
 
-function tell(readout, row, { target, horizon }) {
+function tell(readout, row) {
   if (!row) return;
-  const { text } = words.scale(target, horizon);
+  const { text } = words.scale();
   const parts = [words.bar(row.day, row.event_time), `close ${words.price(row.close)}`];
   for (const mode of ["live", "late", "backtest"]) {
     if (row[mode]) parts.push(`${mode} ${text(row[mode].prediction)}`);
   }
-  parts.push(`outcome ${words.outcomeText(target, horizon, row.outcome)}`);
+  parts.push(`outcome ${words.outcomeText(row.outcome)}`);
   readout.textContent = parts.join(" · ");
 }
 
@@ -111,7 +106,7 @@ function rows({ name, model }, { issued, backtest }) {
       "details",
       { open: mode === "issued", "data-rows": mode },
       h("summary", {}, title),
-      list.length ? listing(model, title, list) : h("p", { class: "quiet" }, empty),
+      list.length ? listing(title, list) : h("p", { class: "quiet" }, empty),
       !hasKey() && list.length > 0 && h("p", {}, h("a", { href: file(mode), download: `${name}-${mode}.csv` }, "All of them as CSV")),
     );
   return [
@@ -120,8 +115,8 @@ function rows({ name, model }, { issued, backtest }) {
   ];
 }
 
-function listing({ target, horizon }, title, list) {
-  const { text } = words.scale(target, horizon);
+function listing(title, list) {
+  const { text } = words.scale();
   const value = (number) => (number === null ? null : h("data", { value: number }, text(number)));
   return table(
     title,
@@ -133,7 +128,7 @@ function listing({ target, horizon }, title, list) {
       value(row.prediction),
       row.lower === null ? null : `${text(row.lower)} to ${text(row.upper)}`,
       value(row.baseline),
-      h("data", { value: row.outcome ?? "" }, words.outcomeText(target, horizon, row.outcome)),
+      h("data", { value: row.outcome ?? "" }, words.outcomeText(row.outcome)),
     ]),
     { class: "numbers" },
   );

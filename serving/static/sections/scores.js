@@ -3,8 +3,6 @@
 import { card, datum, h, table } from "../dom.js";
 import * as words from "../words.js";
 
-const SHARES = new Set(["skill", "accuracy", "r2_random_walk"]);
-
 export function scores({ performance }) {
   const { backtest, live, live_rows: rows, coverage } = performance;
   return card(
@@ -26,7 +24,7 @@ function rowsOf(title, kind, measures) {
       `${title} scores`,
       ["Metric", "Value", "95 % interval", "Baseline"],
       measures.map((row) => [
-        words.metric(row.metric),
+        words.metric(row.metric).title,
         datum(`${kind}-${row.metric}`, row.value, text(row.metric, row.value)),
         row.lower === null ? "–" : `${text(row.metric, row.lower, 3)} to ${text(row.metric, row.upper, 3)}`,
         text(row.metric, row.baseline),
@@ -38,7 +36,7 @@ function rowsOf(title, kind, measures) {
 
 function text(metric, value, digits = 4) {
   if (value === null) return "–";
-  return SHARES.has(metric) ? words.percent(value, digits - 2) : words.short(value, digits);
+  return words.metric(metric).unit === "share" ? words.percent(value, digits - 2) : words.short(value, digits);
 }
 
 function coverageText({ nominal, backtest, live, live_rows: rows }) {

@@ -1,0 +1,74 @@
+"""Volatility: the variance of the next ``horizon`` bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx_assets.calendars import Frequency
+from fx_assets.targets.base import NONE, Floats, Positions, Reference
+from fx_assets.targets.outcomes import Positive
+from fx_assets.targets.plausible import Measure, least_qlike, log_correlation
+from fx_assets.targets.shown import ValueFormat, Wording
+
+
+class Volatility(Positive):
+    """The variance of the next ``horizon`` bars, the sum of their squared log returns."""
+
+    name = "volatility"
+    path = True
+
+    def labels(self, close: Floats, ends: Positions) -> Floats:
+        """Sums of squared log returns, one bar after the other."""
+        out = np.full(len(close), np.nan)
+        out[ends != NONE] = 0.0
+        squares = np.log(close[1:] / close[:-1]) ** 2
+        bars = np.where(ends != NONE, ends - np.arange(len(close)), 0)
+        for k in range(int(bars.max(initial=0))):
+            reach = len(close) - 1 - k
+            some = out[:reach]
+            np.add(some, squares[k:], out=some, where=bars[:reach] > k)
+        return out
+
+    def reference(self, horizon: int) -> Reference:
+        """Exponential smoothing with RiskMetrics' weights: of a day, and of a month."""
+        return Reference("ewma", {"decay": 0.94 if horizon == 1 else 0.97})
+
+    def plausible(self, frequency: Frequency, horizon: int) -> dict[Measure, float]:
+        """What the true variance itself would score."""
+        return {
+            "qlike": least_qlike(horizon),
+            "log_correlation": log_correlation(frequency, horizon),
+        }
+
+    def usual_candidates(self, bars_a_day: int) -> list[Any]:
+        """Exponential smoothing, and regressions on a bar, a day and a week."""
+        if bars_a_day == 1:
+            return ["ewma", "har"]
+        medium = min(bars_a_day, 100)
+        spans = {"medium": medium, "long": min(500, 7 * medium)}
+        return ["ewma", {"family": "har", "params": spans}]
+
+    @property
+    def unit(self) -> str:
+        """A variance."""
+        return "variance of log returns, summed over the horizon"
+
+    @property
+    def shown(self) -> ValueFormat:
+        """As volatility in per cent a year."""
+        return ValueFormat(digits=1, annualised=True)
+
+    @property
+    def wording(self) -> Wording:
+        """What people read."""
+        return Wording(
+            title="volatility",
+            called="variance",
+            headline="volatility of {value} expected over {over}, up to {when}.",
+            past="the volatility forecast for {over}, and what it was, in per cent a year",
+            axis="volatility a year",
+            scale="logarithm of the variance",
+            baseline="the average variance so far",
+        )
