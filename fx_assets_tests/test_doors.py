@@ -20,7 +20,7 @@ from fx_assets_tests.platform import TARGET, Platform, failures, forecast_spec
 from fx_assets_tests.worlds import random_walk
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
-FEATURES_CODE, FAMILY_CODE, _ = re.findall(
+FEATURES_CODE, FAMILY_CODE, *_ = re.findall(
     r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL
 )
 DECLARED = {

@@ -70,8 +70,8 @@ def build_model(
         what is allowed or missing.
     """
     found = model_class(family)
-    if not found.predicts(target):
-        able = sorted(name for name, other in FAMILIES.items() if other.predicts(target))
+    if not target.is_among(found.targets):
+        able = sorted(name for name, other in FAMILIES.items() if target.is_among(other.targets))
         raise SpecError(
             f"{family} does not predict {target.kind}.", remedy=f"Choose one of {', '.join(able)}."
         )
@@ -88,7 +88,7 @@ def build_model(
 def kinds_of(family: str) -> list[str]:
     """The kinds of target that a family predicts."""
     found = model_class(family)
-    return [kind for kind in TARGETS if found.predicts(TargetSpec(kind=kind))]
+    return [kind for kind in TARGETS if TargetSpec(kind=kind).is_among(found.targets)]
 
 
 @lru_cache(maxsize=256)

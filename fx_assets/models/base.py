@@ -161,11 +161,6 @@ class Model(ABC, Generic[P]):
         return {}
 
     @classmethod
-    def predicts(cls, target: TargetSpec) -> bool:
-        """Whether it predicts this kind of target."""
-        return target.kind in cls.targets or target.definition.outcome in cls.targets
-
-    @classmethod
     def input_columns(cls, feature_columns: Sequence[str] = ()) -> InputSpec:
         """What this family reads, given the columns of the feature set.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -65,6 +66,10 @@ class TargetSpec(Spec):
     def definition(self) -> TargetDefinition:
         """What the kind is: its loss, limits, labels and words."""
         return target_definition(self.kind)
+
+    def is_among(self, targets: Collection[str]) -> bool:
+        """Whether a family predicts it that states these kinds, or kinds of outcome."""
+        return self.kind in targets or self.definition.outcome in targets
 
     @property
     def baseline(self) -> str:
@@ -213,8 +218,10 @@ class ForecastSpec(Spec):
         if target is None:
             return value
         for candidate in value:
-            if not FAMILIES[candidate.family].predicts(target):
-                able = sorted(n for n, family in FAMILIES.items() if family.predicts(target))
+            if not target.is_among(FAMILIES[candidate.family].targets):
+                able = sorted(
+                    n for n, family in FAMILIES.items() if target.is_among(family.targets)
+                )
                 raise ValueError(
                     f"{candidate.family} does not predict {target.kind}; "
                     f"choose one of {', '.join(able)}"

@@ -154,9 +154,9 @@ class TargetDefinition(ABC):
         return {}
 
     @property
-    @abstractmethod
     def unit(self) -> str:
-        """Meaning and unit of a value."""
+        """Meaning and unit of a value; by default what it is called."""
+        return self.wording.called
 
     @property
     @abstractmethod

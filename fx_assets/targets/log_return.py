@@ -39,11 +39,6 @@ class LogReturn(Real):
         return ["historical_mean", "ridge"]
 
     @property
-    def unit(self) -> str:
-        """A log return."""
-        return "log return"
-
-    @property
     def shown(self) -> ValueFormat:
         """In per cent, with its sign; it says a level."""
         return ValueFormat(digits=3, signed=True, moves_close=True)

@@ -257,6 +257,11 @@ class Positive(TargetDefinition):
         }
 
     @property
+    def shown(self) -> ValueFormat:
+        """In per cent."""
+        return ValueFormat(digits=3)
+
+    @property
     def buckets(self) -> tuple[float, ...]:
         """By half orders of magnitude."""
         return (1e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 1e-1)
