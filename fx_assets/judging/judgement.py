@@ -1,0 +1,157 @@
+"""A verdict on an idea, with what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from fx_assets.evaluation.evidence import Evidence, pair
+from fx_assets.evaluation.metrics import measure
+from fx_assets.evaluation.promotion import decide, percent
+from fx_assets.evaluation.significance import diebold_mariano
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fx_assets.calendars import Frequency
+    from fx_assets.evaluation.study import Study
+
+Verdict = Literal["skill demonstrated", "no skill demonstrated", "too good: look for a leak"]
+
+
+@dataclass(frozen=True, repr=False)
+class Judgement:
+    """What an idea showed on rows that it had not seen, beside the baseline.
+
+    Parameters
+    ----------
+    candidate, forecast, baseline
+        Names.
+    verdict
+        As the promotion rule of the forecast sees it, had the idea been tried beside all others.
+    skill, lower, upper
+        Relative loss reduction against the baseline, and its 95 % block-bootstrap interval.
+    rows
+        Out-of-sample rows.
+    clark_west_p, needed_p
+        One-sided p-value against the baseline, and what it has to lie below: the significance
+        divided by the number tried.
+    diebold_mariano_p, against
+        One-sided p-value of a smaller loss than that of ``against``: the champion's, or the
+        baseline's where the champion claims no skill.
+    tried
+        Different ideas and recipes that have been judged on this series, this one included.
+    objections
+        What speaks against it; empty where skill is demonstrated.
+    predictions
+        Its rows: ``event_time``, ``prediction``, ``target``, ``baseline`` and more.
+    """
+
+    candidate: str
+    forecast: str
+    baseline: str
+    verdict: Verdict
+    skill: float
+    lower: float
+    upper: float
+    rows: int
+    clark_west_p: float
+    needed_p: float
+    diebold_mariano_p: float
+    against: str
+    tried: int
+    objections: tuple[str, ...]
+    predictions: pd.DataFrame = field(compare=False)
+
+    @property
+    def demonstrated(self) -> bool:
+        """Whether skill is demonstrated."""
+        return self.verdict == "skill demonstrated"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict and its figures, for people."""
+        said = (
+            f"{self.candidate} on {self.forecast}: {self.verdict}. Skill {percent(self.skill)} "
+            f"({100 * self.lower:+.2f} to {100 * self.upper:+.2f}) against {self.baseline} on "
+            f"{self.rows:,} rows; Clark–West p = {self.clark_west_p:.3g}, needed below "
+            f"{self.needed_p:.3g} with {self.tried} tried; Diebold–Mariano p = "
+            f"{self.diebold_mariano_p:.3g} against {self.against}."
+        )
+        return said if self.demonstrated else f"{said} Against it: {'; '.join(self.objections)}."
+
+    def __repr__(self) -> str:
+        return self.sentence
+
+
+def judged(
+    evidence: Evidence,
+    study: Study,
+    *,
+    baseline: Evidence,
+    champion: Evidence | None,
+    tried: int,
+    now: datetime,
+    data_as_of: datetime,
+    frequency: Frequency,
+) -> Judgement:
+    """Judge an idea's rows by the forecast's own promotion rule.
+
+    Parameters
+    ----------
+    evidence, baseline
+        Rows of the idea and of the baseline.
+    champion
+        Rows of the champion, where that is a model.
+    tried
+        How many recipes count, this one included.
+    """
+    spec = study.spec
+    item = Evidence(evidence.candidate, evidence.recipe, evidence.predictions, trials=tried)
+    if evidence.recipe == baseline.recipe:
+        item = Evidence(f"{evidence.candidate} again", "again", evidence.predictions, trials=tried)
+    decision = decide(spec, [], [baseline, item], now, data_as_of, frequency=frequency)[-1]
+    found = decision.statistics_of(item.candidate)
+    opponent = champion or baseline
+    paired = pair(spec.target, [baseline, item, *([champion] if champion else [])])
+    said = paired.said[item.recipe]
+    figures = measure(
+        paired.target,
+        said,
+        paired.baseline,
+        kind=spec.target.kind,
+        horizon=spec.target.horizon,
+    )
+    at = figures.names.index("skill")
+    better = diebold_mariano(
+        paired.loss(opponent.recipe), paired.loss(item.recipe), spec.target.horizon
+    )
+    objections = list(found.objections) if found else []
+    if champion is not None and better.p_value >= spec.promotion.significance:
+        objections.append(
+            f"Diebold–Mariano p = {better.p_value:.3g} against the champion, needed below "
+            f"{spec.promotion.significance:g}"
+        )
+    excess = found.excess if found else ()
+    verdict: Verdict = "no skill demonstrated" if objections else "skill demonstrated"
+    if excess:
+        verdict = "too good: look for a leak"
+        objections = [f"beyond what is plausible: {each.text}" for each in excess] + objections
+    return Judgement(
+        candidate=evidence.candidate,
+        forecast=spec.name,
+        baseline=baseline.candidate,
+        verdict=verdict,
+        skill=figures.columns["value"][at],
+        lower=figures.columns["lower"][at],
+        upper=figures.columns["upper"][at],
+        rows=paired.n,
+        clark_west_p=float(found.clark_west_p) if found and found.clark_west_p is not None else 1.0,
+        needed_p=decision.thresholds.clark_west_p,
+        diebold_mariano_p=better.p_value,
+        against=opponent.candidate,
+        tried=tried,
+        objections=tuple(objections),
+        predictions=evidence.predictions.reset_index(drop=True),
+    )
