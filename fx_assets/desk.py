@@ -5,7 +5,7 @@
 >>> desk.forecasts
 ['momentum']
 >>> bars = desk.prices("eurusd", as_of="2020-06-30")
->>> bars["close"].iloc[-1] > 0
+>>> bool((bars["available_at"] < "2020-07-01").all())
 True
 >>> def trend(past):
 ...     return 0.1 * past["log_return"].iloc[-5:].mean()
