@@ -16,7 +16,7 @@ from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.folds import Fold
 from fx_assets.evaluation.study import Study
 from fx_assets.judging.identity import identity_of
-from fx_assets.models.base import LIMITS, Model, model_inputs
+from fx_assets.models.base import Model, model_inputs
 from fx_assets.specs import CandidateSpec
 
 Floats = NDArray[np.float64]
@@ -142,7 +142,7 @@ def _rows(study: Study, fold: Fold, said: Any, name: str) -> pd.DataFrame:
         study.frame[carried]
         .iloc[fold.test]
         .assign(
-            prediction=np.clip(values, *LIMITS[study.spec.target.kind]),
+            prediction=np.clip(values, *study.spec.target.definition.limits),
             baseline=study.baseline[fold.test],
             candidate=name,
             fold=fold.index,
