@@ -1,13 +1,23 @@
 SHELL := /bin/bash
-PYTHON ?= python3
-VENV := .venv
+# The newest Python that the project runs on, on the path or of pyenv.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do \
+  for p in python$$v $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$v.*/bin/python$$v; do \
+    $$p -c '' 2>/dev/null && echo $$p && exit; done; done; echo python3)
+VENV ?= .venv
 BIN := $(VENV)/bin
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_DISABLE_TELEMETRY := yes
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
+# Where an environment forbids bytecode, each process of a test would compile the project again.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run universe dev serve test test-slow lint format bench bench-gate drill bench-serving bench-intraday lock clean
+# What is computed and how it is stored: the tests of a minute.
+QUICK := $(addprefix fx_assets_tests/,specs features evaluation models quality bundles series docs \
+  sources/test_http.py sources/test_ecb_bars.py lake/test_tables.py lake/test_bitemporal.py \
+  test_calendars.py test_tables.py test_cli.py test_definitions.py test_asset_graph.py)
+
+.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint format bench bench-gate drill bench-serving bench-intraday lock clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -20,8 +30,8 @@ define install
 endef
 
 $(VENV)/installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "fx-assets is pinned to Python 3.11, and $(PYTHON) is " + sys.version.split()[0] + ". Try: make run PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "The project runs on Python 3.11 to 3.13, and $(VENV) has " + sys.version.split()[0] + ". Remove the folder and name another: make run PYTHON=python3.11")'
 	@echo "Installing the pinned dependencies into $(VENV) ..."
 	$(call install,-r requirements.txt)
 	$(call install,-e .)
@@ -45,6 +55,19 @@ serve: $(VENV)/installed  ## Forecasts over REST, and a page, on port 8000
 
 test: $(VENV)/installed-dev  ## The tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+quick: $(VENV)/installed-dev  ## The tests of a minute: no graph, no server
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser and not daemon" $(QUICK)
+
+coverage: $(VENV)/installed-dev  ## The tests, and whether they reach as much of the code as pyproject.toml asks
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term:skip-covered
+
+snapshot: $(VENV)/installed-dev  ## Write what the asset graph and the pictures of the code are; look at the difference
+	@$(BIN)/python -m fx_assets_tests.asset_graph
+	@$(BIN)/python -m fx_assets_tests.dependencies
+
+docs: $(VENV)/installed-dev  ## The documentation as a site in site/, without a network; broken links fail
+	@$(BIN)/mkdocs build --quiet --clean
 
 test-slow: $(VENV)/installed-dev  ## What takes minutes: the packaged forecasts, judged from nothing, against pinned numbers
 	@$(BIN)/python -m pytest -m slow $(SLOW)

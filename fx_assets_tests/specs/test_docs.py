@@ -152,10 +152,10 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_every_page_is_linked_from_the_readme_or_from_the_table_of_sources() -> None:
+def test_every_page_is_linked_from_the_readme_or_from_a_table_of_pages() -> None:
     links = {
         (page.parent / (found[0] or found[1]).partition("#")[0]).resolve()
-        for page in (ROOT / "README.md", DOCS / "sources" / "README.md")
+        for page in (ROOT / "README.md", *DOCS.glob("*/README.md"))
         for found in LINK.findall(text(page))
     }
     assert [name(page) for page in PAGES[1:] if page not in links] == []
