@@ -57,7 +57,7 @@ def serve() -> int:
     }
     print(
         f"Dagster: http://127.0.0.1:{DAGSTER_PORT}   MLflow: http://127.0.0.1:{MLFLOW_PORT}   "
-        "forecasts: http://127.0.0.1:8000"
+        f"forecasts: http://127.0.0.1:{os.environ.get('FX_SERVING_PORT', '8000')}"
     )
     print("Stop with Ctrl-C.")
     running = {

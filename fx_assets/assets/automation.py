@@ -176,7 +176,7 @@ def new_prices_sensor(
 def _mend(
     store: "Lake", spec: ForecastSpec, feed: FeedSpec, job: str
 ) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run over the newest bar where stores do not agree, once for each such state."""
+    """Ask for a run over the newest bar where stores do not agree, once an hour for each state."""
     from fx_assets.stages.end_state import outcomes_wait
     from fx_assets.stages.reconcile import differences
 
@@ -190,7 +190,7 @@ def _mend(
     reason = "; ".join(wrong)
     return dg.RunRequest(
         job_name=job,
-        run_key=f"{newest}, {hashlib.sha256(reason.encode()).hexdigest()[:16]}",
+        run_key=f"{hashlib.sha256(reason.encode()).hexdigest()[:16]} at {clock.now():%Y-%m-%d %H}h",
         tags=range_tags(newest, newest) | {"reason": reason},
     )
 

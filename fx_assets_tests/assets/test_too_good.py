@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from fx_assets import clock
 from fx_assets.bundles.bundle import load
@@ -17,6 +18,7 @@ from fx_assets.calendars import calendar
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.presentation.wording import latest_row, sentence
+from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
 from fx_assets.stages.champion import read_decisions
@@ -143,6 +145,12 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
     assert (made.verdict, made.champion) == ("replace", "logistic_regression")
     assert made.acknowledgement == given
     manifest = load(platform.lake, "direction").manifest
+    tags = (
+        MlflowClient(Settings().mlflow_uri).get_model_version_by_alias("direction", "champion").tags
+    )
+    assert tags["failed_checks"] == "stale_close"
+    assert tags["caveat"] == manifest.skill["caveat"]
+    assert tags["decision"] == made.sentence
     assert manifest.failed_checks == ("stale_close",)
     assert FAILED in manifest.skill.caveat
     assert "acknowledged by ada" in manifest.skill.caveat

@@ -1,0 +1,154 @@
+"""The sensor sees stores that do not agree with the ledger, and the run that it asks for mends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import dagster as dg
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from fx_assets.bundles.bundle import champion_ref, load
+from fx_assets.bundles.copies import damage
+from fx_assets.lake import Lake
+from fx_assets.settings import Settings
+from fx_assets_tests.assets.conftest import TODAY
+from fx_assets_tests.lake.conftest import s3, s3_endpoint
+from fx_assets_tests.platform import Platform, failed_checks, failures, forecast_spec
+
+__all__ = ["s3", "s3_endpoint"]
+
+POINTER = "bundles/direction/champion.json"
+Damage = Callable[[Lake], None]
+
+
+def away(lake: Lake, path: str) -> None:
+    """Take a file of the lake away, wherever the lake is."""
+    if not lake.is_remote:
+        Path(lake.root, path).unlink()
+        return
+    bucket, _, prefix = lake.root.removeprefix("s3://").partition("/")
+    boto3.client("s3").delete_object(Bucket=bucket, Key=f"{prefix}/{path}")
+
+
+def flipped(lake: Lake, path: str) -> None:
+    content = bytearray(lake.read_blob(path))
+    content[len(content) // 2] ^= 1
+    lake.write_blob(path, bytes(content))
+
+
+def bundle(name: str) -> str:
+    return f"bundles/direction/1/{name}"
+
+
+def no_alias(_: Lake) -> None:
+    MlflowClient(Settings().mlflow_uri).delete_registered_model_alias("direction", "champion")
+
+
+DAMAGE: dict[str, tuple[Damage, str]] = {
+    "pointer away": (lambda lake: away(lake, POINTER), "points at v1 again"),
+    "pointer flipped": (lambda lake: flipped(lake, POINTER), "points at v1 again"),
+    "graph flipped": (lambda lake: flipped(lake, bundle("model.onnx")), "model.onnx was damaged"),
+    "graph away": (lambda lake: away(lake, bundle("model.onnx")), "model.onnx was damaged"),
+    "manifest away": (lambda lake: away(lake, bundle("manifest.json")), "manifest.json was"),
+    "golden flipped": (lambda lake: flipped(lake, bundle("golden.json")), "golden.json was"),
+    "alias gone": (no_alias, "they are set to v1"),
+}
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {
+        found.check_name: str(found.description) for found in result.get_asset_check_evaluations()
+    }
+
+
+def healthy(platform: Platform) -> None:
+    lake = platform.lake
+    assert champion_ref(lake, "direction").version == 1
+    assert not damage(lake, "direction", 1)
+    load(lake, "direction")
+    client = MlflowClient(Settings().mlflow_uri)
+    assert client.get_model_version_by_alias("direction", "champion").version
+    assert platform.sensor().skip_message == "Every known bar of EURUSD has its prediction."
+
+
+def asked(platform: Platform) -> dg.RunRequest:
+    request = platform.sensor()
+    assert isinstance(request, dg.RunRequest), request
+    return request
+
+
+def mended(platform: Platform, *damaged: str) -> None:
+    for name in damaged:
+        DAMAGE[name][0](platform.lake)
+    request = asked(platform)
+    assert request.job_name == "direction_predict"
+    result = platform.run_requested(request)
+    assert result.success, failures(result)
+    for name in damaged:
+        assert DAMAGE[name][1] in checks(result)["stores_agree"]
+    assert "stores_agree" not in failed_checks(result)
+    healthy(platform)
+
+
+@pytest.mark.parametrize("damaged", DAMAGE)
+def test_what_is_damaged_is_asked_for_by_the_sensor_and_mended_by_its_run(
+    platform: Platform, damaged: str
+) -> None:
+    healthy(platform)
+    mended(platform, damaged)
+
+
+def test_on_s3_damage_of_all_stores_at_once_is_mended(
+    new_folder: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    rates: pd.DataFrame,
+    s3: tuple[str, dict[str, str]],
+) -> None:
+    root, options = s3
+    platform = Platform(
+        new_folder(),
+        monkeypatch,
+        forecasts=[forecast_spec(candidates=["persistence"])],
+        environment={
+            "FX_ASSETS_LAKE": root,
+            **options,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+    )
+    platform.arrive(rates, TODAY)
+    for run in (platform.ingest, platform.retrain, lambda: platform.predict(TODAY)):
+        result = run()
+        assert result.success, failures(result)
+    healthy(platform)
+    mended(platform, "pointer flipped", "graph away", "golden flipped", "alias gone")
+
+
+def test_the_same_damage_is_mended_again_and_what_cannot_be_is_asked_for_once_an_hour(
+    platform: Platform,
+) -> None:
+    keys = []
+    for hour in (18, 20):
+        platform.travel(f"{TODAY}T{hour}:00:00+00:00")
+        away(platform.lake, POINTER)
+        keys.append(asked(platform).run_key)
+        mended(platform)
+    assert len(set(keys)) == 2
+
+    lake = platform.lake
+    away(lake, bundle("model.onnx"))
+    for path in lake.list_blobs("candidates/direction"):
+        if path.endswith(".onnx"):
+            away(lake, path)
+    request = asked(platform)
+    result = platform.run_requested(request)
+    said = failed_checks(result)["stores_agree"]
+    assert "The champion's bundle bundles/direction/1 is damaged (model.onnx" in said
+    assert "fx-assets run direction --retrain" in said
+    assert asked(platform).run_key == request.run_key, "Dagster runs no key twice"
+    platform.travel(f"{TODAY}T21:00:00+00:00")
+    assert asked(platform).run_key != request.run_key

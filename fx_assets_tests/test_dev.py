@@ -1,0 +1,85 @@
+"""``fx-assets dev`` starts everything, answers, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fx_assets_tests.homes import Home
+from fx_assets_tests.production.servers import free_port
+from fx_assets_tests.states.conftest import first_home, home
+
+__all__ = ["first_home", "home"]
+
+pytestmark = pytest.mark.slow
+SECONDS = 150
+
+
+def until(met: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + SECONDS
+    while not met():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def assets_of(dagster: str) -> set[str]:
+    """What the UI shows; nothing while the definitions load."""
+    asked = {"query": "{ assetNodes { assetKey { path } } }"}
+    answer = httpx.post(f"{dagster}/graphql", json=asked, timeout=60).json()
+    return {"/".join(node["assetKey"]["path"]) for node in answer["data"]["assetNodes"]}
+
+
+def members(group: int) -> list[str]:
+    """Commands of the processes of a group that are not zombies."""
+    found = []
+    for entry in os.listdir("/proc"):
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+        except (OSError, NotADirectoryError):
+            continue
+        if entry.isdecimal() and int(stat[2]) == group and stat[0] != "Z":
+            found.append(entry)
+    return found
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_dev_answers_at_each_address_that_it_prints_and_ends_with_all_its_processes(
+    home: Home, ended_by: signal.Signals
+) -> None:
+    ports = [free_port() for _ in range(3)]
+    names = ("FX_ASSETS_DAGSTER_PORT", "FX_ASSETS_MLFLOW_PORT", "FX_SERVING_PORT")
+    home.environment |= {name: str(port) for name, port in zip(names, ports, strict=True)}
+    process = home.start("dev")
+    try:
+        dagster, mlflow, forecasts = (f"http://127.0.0.1:{port}" for port in ports)
+        pages = (
+            f"{dagster}/server_info",
+            f"{mlflow}/health",
+            f"{forecasts}/v1/forecasts/up/latest",
+        )
+        for page in pages:
+            until(lambda page=page: answers(page) or process.poll() is not None, page)
+            assert process.poll() is None, process.communicate()
+        until(lambda: {"eur/prices", "up/predictions"} <= assets_of(dagster), "no assets are shown")
+        process.send_signal(ended_by)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+        for address in (dagster, mlflow, forecasts):
+            assert address in out
+        until(lambda: not members(process.pid), "processes are left")
+    finally:
+        if members(process.pid):
+            os.killpg(process.pid, signal.SIGKILL)
