@@ -61,7 +61,7 @@ def bring_universes_up_to_date(only: Sequence[str] = ()) -> int:
 def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
     if not runner.run(f"{spec.name}_discover", {}):
         return
-    if not is_behind(lake, spec):
+    if spec.source.kind == "ecb" and not is_behind(lake, spec, clock.now()):
         runner.up_to_date.append(spec.name)
         return
     keys = runner.instance.get_dynamic_partitions(_partitions(spec))

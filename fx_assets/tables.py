@@ -8,7 +8,7 @@ else: writers take keys and types from it, readers their joins.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
@@ -101,7 +101,8 @@ _SERIES = Column(
 )
 _EVENT = Column("event_time", INSTANT, "close of the bar that it is made from")
 _TARGET_TIME = Column("target_time", INSTANT, "close of the bar that it is about")
-_INSTRUMENT = Column("instrument", TEXT, "what is priced")
+INSTRUMENT_COLUMN = "instrument"
+_INSTRUMENT = Column(INSTRUMENT_COLUMN, TEXT, "what is priced")
 _KIND = Column("kind", TEXT, "direction, return or volatility")
 _HORIZON = Column("horizon", COUNT, "how far ahead", "bars")
 _RECIPE = Column("recipe", TEXT, "hash of the recipe")
@@ -598,6 +599,22 @@ PERFORMANCE = Table(
     newest=("measured_at",),
 )
 
+
+def _of_instruments(table: Table, row: str, *about: Column) -> Table:
+    """A table of a feed or forecast as a universe has it: with the instrument in every row."""
+    first = (_INSTRUMENT, *about)
+    names = [column.name for column in first]
+    others = (column for column in table.columns if column.name not in names)
+    return replace(
+        table,
+        owner="universe",
+        row=row,
+        columns=(*first, *others),
+        key=(*names, *(name for name in table.key if name not in names)),
+        about=(*names, *table.subject) if table.newest else (),
+    )
+
+
 INSTRUMENTS = Table(
     name="instruments",
     owner="universe",
@@ -628,39 +645,29 @@ MEMBERSHIP = Table(
     key=("instrument", "first_fixing", "member_from"),
     written="replaced",
 )
-UNIVERSE_RAW_PRICES = Table(
-    name="raw_prices",
-    owner="universe",
-    row="a bar of one instrument, or a revision of one",
-    columns=(_INSTRUMENT, *_BARS),
-    key=("instrument", "event_time", "available_at", "close"),
-    about=("instrument", "event_time"),
-    newest=RAW_PRICES.newest,
-)
-UNIVERSE_PRICES = Table(
-    name="prices",
-    owner="universe",
-    row="a bar of one instrument as known now",
-    columns=(
-        _INSTRUMENT,
-        *(c for c in _BARS if c.name in {"event_time", "available_at", "close", "source"}),
-    ),
-    key=("instrument", "event_time"),
-    written="replaced",
+UNIVERSE_RAW_PRICES = _of_instruments(RAW_PRICES, "a bar of one instrument, or a revision of one")
+UNIVERSE_PRICES = _of_instruments(PRICES, "a bar of one instrument as known now")
+UNIVERSE_READINGS = _of_instruments(READINGS, "a reading of an instrument that came into force")
+UNIVERSE_FILES = _of_instruments(FILES, "a file that was read for an instrument, or has changed")
+UNIVERSE_QUARANTINE = _of_instruments(QUARANTINE, "a row of an instrument that was kept out")
+UNIVERSE_QUALITY = _of_instruments(QUALITY, "one check of one ingestion of an instrument")
+UNIVERSE_SOURCES = _of_instruments(
+    SOURCES, "a payload that was read; without an instrument, the list of instruments"
 )
 UNIVERSE_BACKTEST = Table(
     name="backtest",
     owner="universe",
     row="an out-of-sample prediction of one recipe for one instrument",
     columns=(
+        _SERIES,
         _INSTRUMENT,
         _KIND,
         _HORIZON,
         *_WALKED,
         Column("batch", COUNT, "number of the run that computed it"),
     ),
-    key=("instrument", "kind", "horizon", "candidate", "event_time", "batch"),
-    about=("instrument", "kind", "horizon", "candidate", "event_time"),
+    key=(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time", "batch"),
+    about=(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time"),
     newest=("batch",),
 )
 SKILL = Table(
@@ -668,6 +675,7 @@ SKILL = Table(
     owner="universe",
     row="the verdict on one candidate for one instrument and target",
     columns=(
+        _SERIES,
         _INSTRUMENT,
         _KIND,
         _HORIZON,
@@ -694,39 +702,24 @@ SKILL = Table(
     key=("instrument", "kind", "horizon", "candidate"),
     written="replaced",
 )
-UNIVERSE_PREDICTIONS = Table(
-    name="predictions",
-    owner="universe",
-    row="an issued prediction for one instrument and target",
-    columns=(
-        Column("day", TEXT, "the market's day of the bar that it is made from"),
-        _INSTRUMENT,
-        _KIND,
-        _HORIZON,
-        Column("bars_a_year", COUNT, "about how many bars the feed has in a year"),
-        _EVENT,
-        Column("as_of_close", NUMBER, "that bar's close", "of the quote"),
-        Column("decision_time", INSTANT, "what was known by then was used"),
-        _TARGET_TIME,
-        Column("prediction", NUMBER, "what counts", "of the target"),
-        _BASELINE,
-        Column("baseline_name", TEXT, "the recipe that claims no skill"),
-        Column("champion", TEXT, "who said it"),
-        Column("candidate", TEXT, "the best candidate"),
-        Column("candidate_prediction", NUMBER, "what it says", "of the target"),
-        _RECIPE,
-        Column("champion_label_end", INSTANT, "when its last training label was known"),
-        Column("skill", NUMBER, "of the best candidate"),
-        Column("skill_lower", NUMBER, "of its 95 % interval"),
-        Column("skill_upper", NUMBER, "of its 95 % interval"),
-        Column("p_holm", NUMBER, "its p-value, corrected by Holm"),
-        Column("skill_demonstrated", YES, "whether it is more than luck"),
-        _CODE,
-        _MODE,
-        Column("issued_at", INSTANT, "when it was issued"),
-    ),
-    key=("instrument", "kind", "horizon", "event_time"),
+_PREDICTED = (
+    Column("candidate", TEXT, "the best candidate"),
+    Column("candidate_prediction", NUMBER, "what it says", "of the target"),
+    Column("p_holm", NUMBER, "its p-value, corrected by Holm"),
 )
+UNIVERSE_DECISIONS = _of_instruments(
+    DECISIONS, "a decision about the champion of one instrument and target", _KIND, _HORIZON
+)
+UNIVERSE_ACKNOWLEDGEMENTS = _of_instruments(
+    ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.row, _KIND, _HORIZON
+)
+UNIVERSE_PREDICTIONS = _of_instruments(
+    replace(PREDICTIONS, columns=(*PREDICTIONS.columns, *_PREDICTED)),
+    "an issued prediction for one instrument and target",
+    _KIND,
+    _HORIZON,
+)
+UNIVERSE_OUTCOMES = _of_instruments(OUTCOMES, OUTCOMES.row, _KIND, _HORIZON)
 
 ALERTS = Table(
     name="alerts",
@@ -776,9 +769,17 @@ CATALOGUE: tuple[Table, ...] = (
     MEMBERSHIP,
     UNIVERSE_RAW_PRICES,
     UNIVERSE_PRICES,
+    UNIVERSE_READINGS,
+    UNIVERSE_FILES,
+    UNIVERSE_QUARANTINE,
+    UNIVERSE_QUALITY,
+    UNIVERSE_SOURCES,
     UNIVERSE_BACKTEST,
     SKILL,
+    UNIVERSE_DECISIONS,
+    UNIVERSE_ACKNOWLEDGEMENTS,
     UNIVERSE_PREDICTIONS,
+    UNIVERSE_OUTCOMES,
     ALERTS,
 )
 FEED_TABLES = frozenset(table.name for table in CATALOGUE if table.owner == "feed")

@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,38 +16,24 @@ from fx_assets.assets.display import (
     markdown_table,
     table_metadata,
 )
-from fx_assets.errors import SourceError
 from fx_assets.lake import Lake
 from fx_assets.quality import CHECKS, Finding, GateReport
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
-from fx_assets.settings import Settings
-from fx_assets.sources import Batch, Provenance
-from fx_assets.sources.wanted import feed_start
+from fx_assets.sources import Provenance
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
-from fx_assets.stages.arrivals import Arrivals, arrivals, note_files, same_prices
-from fx_assets.stages.asking import (
-    Asked,
-    Span,
-    how_to_accept,
-    judged_spec,
-    refused_anew,
-    source_away,
-    what_is_asked,
-)
+from fx_assets.stages.arrivals import Arrivals, same_prices
+from fx_assets.stages.asking import Asked, Span, refused_anew
 from fx_assets.stages.due import longest_pause
-from fx_assets.stages.readings import pending_change, put_in_force, record_first
-from fx_assets.stages.references import sibling_references
-from fx_assets.stages.refusal import record_findings, require_gate, resolve_quarantine
-from fx_assets.tables import PRICES, RAW_PRICES, READING_COLUMN
+from fx_assets.stages.readings import pending_change
+from fx_assets.stages.refusal import require_gate
+from fx_assets.tables import PRICES, RAW_PRICES
 
 FALLBACK_CHECK = "live_source"
 HISTORY_CHECK = "history_stands"
 RAW_KEY = list(RAW_PRICES.key)
 _PARTS = {True: ("%Y", "Y"), False: ("%Y-%m", "M")}
 """How partitions are named, and pandas' period for them: of daily bars, and of intraday ones."""
-QUARANTINE_KEY = ["event_date", "column", "value", "reason"]
-_TICK = timedelta(microseconds=1)
 
 
 def freshness_policy(spec: FeedSpec) -> dg.FreshnessPolicy:
@@ -130,85 +114,37 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     def raw_prices(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
     ) -> Iterator[Any]:
-        from fx_assets.quality import inspect
-        from fx_assets.quality.overrides import overridden_findings
-        from fx_assets.sources import new_rows
+        from fx_assets.stages.ingest import ingest, settle
 
-        store, now, deployment = lake.open(), clock.now(), settings.get()
-        run_id = context.run.run_id
-        window = context.partition_time_window
-        record_first(store, spec, run_id)
-        stored = _stored_bars(store, spec, now)
-        asked = what_is_asked(
-            spec,
-            Span(window.start, window.end),
-            context.run.tags,
-            pending_change(store, spec),
-            now,
-            stored=bool(len(stored)),
+        store, now, run_id = lake.open(), clock.now(), context.run.run_id
+        window = Span(*context.partition_time_window[:2])
+        found = ingest(
+            spec, store, settings.get(), window, context.run.tags, now=now, run_id=run_id
         )
-        batch = _fetch(spec, deployment, asked, stored, window, now)
-        provenance = batch.provenance
-        bars = _taken_from(asked, stored, provenance, spec).of(batch.bars)
-        against = stored.iloc[:0] if asked.afresh else stored
-        taken = _without_contradictions(bars, against, provenance)
-        fresh = new_rows(against, taken, now)
-        others = sibling_references(store, spec, deployment.declared_folder) if len(fresh) else []
-        judging = (against, fresh, batch.rejected, judged_spec(spec, asked), spec.market, now)
-        report = _with_commands(inspect(*judging, others), spec, len(against))
-        overridden = overridden_findings(*judging, references=others)
-        accepted = new_rows(stored, report.accepted, now) if asked.afresh else report.accepted
-        brought = arrivals(stored, taken, accepted, spec.market)
-        _keep_quarantined(store, spec, report, run_id)
-        record_findings(
-            store,
-            spec.name,
-            report,
-            window=(asked.judged.start, asked.judged.end),
-            payload=provenance.sha256,
-            reading=spec.reading,
-            now=now,
-            run_id=run_id,
-            overridden=overridden,
-        )
-        refused = "; ".join(f"{f.check}: {f.message}" for f in report.findings if _refuses(f))
+        report, refused = found.report, found.refused
         if refused:
-            # Not the payload's: providers pack the same bars anew, and that is not news.
-            digest = hashlib.sha256(refused.encode()).hexdigest()
-            key = f"gate_failed:{spec.name}:{digest}"
-            tell(store, "gate_failed", spec.name, refused, run_id=run_id, key=key)
-        fetched = pd.DataFrame([provenance.model_dump()])
-        store.insert_new("sources", spec.name, fetched, ["provider", "sha256"], run_id=run_id)
-        if against.empty and report.passed and report.accepted.empty:
-            with _naming_the_change(spec, asked):
-                _refuse_nothing(spec, batch, report, asked.judged.start, min(asked.judged.end, now))
+            tell_refusal(store, spec.name, refused, run_id)
         yield dg.Output(
-            accepted.assign(**{READING_COLUMN: spec.reading}),
+            found.accepted,
             metadata={
-                **_provenance_metadata(provenance),
-                "bars_in_payload": len(bars),
-                "bars_known_from_others": len(bars) - len(taken),
-                "rows_added": len(accepted),
-                "bars_added": brought.added,
-                "bars_revised": brought.revised,
-                "bars_unchanged": brought.unchanged if report.passed else 0,
+                **provenance_metadata(found.batch.provenance),
+                "bars_in_payload": found.bars,
+                "bars_known_from_others": found.bars - found.brought.read,
+                "rows_added": len(found.accepted),
+                "bars_added": found.brought.added,
+                "bars_revised": found.brought.revised,
+                "bars_unchanged": found.brought.unchanged if report.passed else 0,
                 "rows_quarantined": len(report.quarantined),
                 "gate": dg.MetadataValue.md(_findings_table(report)),
-                **_why_no_bars(spec, bars, window.start, window.end, now),
+                **({"why_no_bars": found.why_no_bars} if found.why_no_bars else {}),
             },
         )
-        files = ""
-        if report.passed:
-            # The rows are committed: only now may they count.
-            put_in_force(store, spec, now, run_id)
-            if len(accepted):
-                resolve_quarantine(store, spec, now, run_id)
-            files = note_files(store, spec.name, batch.files, now, run_id)
-        yield from _check_results(report, {f.check: f for f in overridden})
-        yield _fallback_result(provenance)
-        yield _history_result(asked, brought, files)
-        if refused and asked.afresh and asked.change:
-            raise refused_anew(spec, asked.change, refused)
+        files = settle(spec, store, found, now, run_id)
+        yield from _check_results(report, {f.check: f for f in found.overridden})
+        yield fallback_result(found.batch.provenance)
+        yield _history_result(found.asked, found.brought, files)
+        if refused and found.asked.afresh and found.asked.change:
+            raise refused_anew(spec, found.asked.change, refused)
 
     return raw_prices
 
@@ -247,59 +183,13 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     return prices
 
 
-def _fetch(
-    spec: FeedSpec,
-    deployment: Settings,
-    asked: Asked,
-    stored: pd.DataFrame,
-    window: Any,
-    now: datetime,
-) -> Batch:
-    from fx_assets.sources import Wanted, fetch_bars, wanted_bars
-
-    if asked.again:
-        wanted = Wanted(((max(asked.span.start, feed_start(spec)), min(asked.span.end, now)),))
-    else:
-        have = pd.DatetimeIndex(stored["event_time"])
-        # A span is asked for without its beginning, and a bar may close on a partition's midnight.
-        wanted = wanted_bars(have, spec, (window.start - _TICK, window.end), now)
-    with _naming_the_change(spec, asked):
-        return fetch_bars(spec, deployment, now, deployment.cache_folder, wanted)
-
-
-@contextmanager
-def _naming_the_change(spec: FeedSpec, asked: Asked) -> Iterator[None]:
-    """Let a failure of the source say why the whole feed was read."""
-    try:
-        yield
-    except SourceError as error:
-        if asked.change is None:
-            raise
-        raise source_away(spec, asked.change, error) from error
-
-
-def _taken_from(asked: Asked, stored: pd.DataFrame, provenance: Provenance, spec: FeedSpec) -> Span:
-    """The bars that a run takes: no older ones of a stand-in that knows less than is stored."""
-    if asked.again or provenance.fallback_reason is None or stored.empty:
-        return asked.span
-    newest = spec.market.bar_day(stored["event_time"].iloc[-1].to_pydatetime())
-    return asked.judged if provenance.last_date < newest else asked.span
-
-
-def _with_commands(report: GateReport, spec: FeedSpec, stored: int) -> GateReport:
-    """The report whose refusal of many revisions says how they are accepted."""
-    told = [
-        replace(f, message=f"{f.message} {how_to_accept(spec, f.count, stored)}")
-        if f.check == "revisions" and _refuses(f)
-        else f
-        for f in report.findings
-    ]
-    return replace(report, findings=tuple(told))
-
-
-def _keep_quarantined(store: Lake, spec: FeedSpec, report: GateReport, run_id: str) -> None:
-    if len(report.quarantined):
-        store.insert_new("quarantine", spec.name, report.quarantined, QUARANTINE_KEY, run_id=run_id)
+def tell_refusal(store: Lake, subject: str, refused: str, run_id: str) -> None:
+    """Alert that a batch was refused; the same reasons again are the same alert."""
+    # Not the payload's hash: providers pack the same bars anew, and that is not news.
+    digest = hashlib.sha256(refused.encode()).hexdigest()
+    tell(
+        store, "gate_failed", subject, refused, run_id=run_id, key=f"gate_failed:{subject}:{digest}"
+    )
 
 
 def _agree_outside(store: Lake, spec: FeedSpec, window: Span, known: pd.DataFrame) -> bool:
@@ -313,33 +203,8 @@ def _agree_outside(store: Lake, spec: FeedSpec, window: Span, known: pd.DataFram
     return same_prices(*outside)
 
 
-def _stored_bars(store: Lake, spec: FeedSpec, now: datetime) -> pd.DataFrame:
-    from fx_assets.lake import as_known_at
-
-    exists = store.exists("raw_prices", spec.name)
-    raw = store.bars_of(spec.name, spec.reading) if exists else pd.DataFrame()
-    return as_known_at(raw.reindex(columns=list(BAR_DTYPES)).astype(BAR_DTYPES), now)
-
-
-def _without_contradictions(
-    bars: pd.DataFrame, stored: pd.DataFrame, provenance: Provenance
-) -> pd.DataFrame:
-    """The bars of a batch, of a stand-in without those that are stored from another provider.
-
-    Providers differ a little: a stand-in fills gaps, and revises only what it brought itself.
-    """
-    if provenance.fallback_reason is None:
-        return bars
-    sources = stored.set_index("event_time")["source"].reindex(bars["event_time"]).to_numpy()
-    mine = pd.isna(sources) | (sources == bars["source"].to_numpy())
-    return bars[mine].reset_index(drop=True)
-
-
-def _refuses(finding: Finding) -> bool:
-    return finding.severity == "block" and not finding.passed
-
-
-def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:
+def provenance_metadata(provenance: Provenance) -> dict[str, Any]:
+    """Where a payload came from, for the UI."""
     return {
         "provider": provenance.provider,
         "payload": provenance.url,
@@ -347,45 +212,6 @@ def _provenance_metadata(provenance: Provenance) -> dict[str, Any]:
         "payload_last_date": str(provenance.last_date),
         **({"notes": provenance.notes} if provenance.notes else {}),
     }
-
-
-def _refuse_nothing(
-    spec: FeedSpec, batch: Batch, report: GateReport, start: datetime, end: datetime
-) -> None:
-    """Stop a first load without bars, where bars are due: nothing could come of it.
-
-    Raises
-    ------
-    SourceError
-        The provider has none of the bars, or the gate keeps all of them out.
-    """
-    first = max(start, feed_start(spec))
-    due = len(spec.market.closes(first.date(), end.date())) if first < end else 0
-    if not due:
-        return
-    provenance = batch.provenance
-    kept_out = len(report.quarantined)
-    said = f" {provenance.notes}" if provenance.notes else ""
-    others = len(batch.bars) - kept_out
-    what = f"; {kept_out:,} rows went to quarantine" if kept_out else ""
-    what += f"; it has {others:,} bars of other times" if others > 0 else ""
-    span = f"from {first:%Y-%m-%d} to {end:%Y-%m-%d}"
-    raise SourceError(
-        f"The first load of {spec.name} found no bars: {provenance.provider} ({provenance.url}) "
-        f"has none of the {due:,} that are due {span}{what}.{said}",
-        remedy=f"Correct the source or the start ({spec.start}) of {spec.name}, or wait until the "
-        "provider has bars; then run it again.",
-    )
-
-
-def _why_no_bars(
-    spec: FeedSpec, bars: pd.DataFrame, start: datetime, end: datetime, now: datetime
-) -> dict[str, Any]:
-    if len(bars):
-        return {}
-    due = len(spec.market.closes(start.date(), min(end, now).date())) if start < now else 0
-    reason = f"the payload has none of {due} bars" if due else "no bar is due yet"
-    return {"why_no_bars": reason}
 
 
 def _check_results(report: GateReport, overridden: dict[str, Finding]) -> list[dg.AssetCheckResult]:
@@ -412,7 +238,8 @@ def _described(finding: Finding, strict: Finding | None) -> str:
     return f"It would have refused these bars, and is {how} in the feed: {strict.message}"
 
 
-def _fallback_result(provenance: Provenance) -> dg.AssetCheckResult:
+def fallback_result(provenance: Provenance) -> dg.AssetCheckResult:
+    """Whether the live provider answered."""
     live = provenance.fallback_reason is None
     return dg.AssetCheckResult(
         check_name=FALLBACK_CHECK,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import dagster as dg
 
+from fx_assets import clock
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.runs import AssetJob, asset_job, in_progress, schedule_status, sensor_status
 from fx_assets.assets.universe_prices import instrument_partitions
+from fx_assets.calendars import instant_of, moment
 from fx_assets.lake import Lake
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
@@ -37,9 +41,9 @@ def discover_schedule(spec: UniverseSpec, job: AssetJob) -> dg.ScheduleDefinitio
     return dg.ScheduleDefinition(
         name=f"{spec.name}_discover",
         job=job,
-        cron_schedule=spec.ingest_cron,
+        cron_schedule=spec.cron,
         execution_timezone=str(spec.market.timezone),
-        default_status=schedule_status(),
+        default_status=schedule_status(on=spec.automatic),
         description="Looks for new fixings, and new instruments, after publication.",
     )
 
@@ -51,7 +55,7 @@ def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDe
         name=f"{spec.name}_follows_instruments",
         job=job,
         minimum_interval_seconds=Settings().sensor_seconds,
-        default_status=sensor_status(),
+        default_status=sensor_status(on=spec.automatic),
         description="Brings the universe up to date when the source has new fixings.",
     )
     def sensor(
@@ -62,19 +66,26 @@ def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDe
         keys = context.instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
         if version is None or not keys:
             return dg.SkipReason("The source has not been looked at yet.")
-        if not is_behind(store, spec):
+        now = clock.now()
+        if not is_behind(store, spec, now):
             return dg.SkipReason("Every known fixing has its predictions.")
         if in_progress(context.instance, job.name):
             return dg.SkipReason("The universe is being brought up to date already.")
-        return dg.RunRequest(
-            run_key=f"instruments version {version}", tags=range_tags(keys[0], keys[-1])
-        )
+        run_key = f"instruments version {version}"
+        if spec.source.kind != "ecb":
+            # The list does not tell of new bars, so a late provider is asked once an hour.
+            run_key += f", {now:%Y-%m-%d %H} h"
+        return dg.RunRequest(run_key=run_key, tags=range_tags(keys[0], keys[-1]))
 
     return sensor
 
 
-def is_behind(store: Lake, spec: UniverseSpec) -> bool:
-    """Whether the source has a fixing, or an instrument, that the prices or predictions lack."""
+def is_behind(store: Lake, spec: UniverseSpec, now: datetime) -> bool:
+    """Whether there is a bar, or an instrument, that the prices or predictions lack.
+
+    The ECB's list says how many fixings there are; of other sources the calendar tells which bar
+    should have been published.
+    """
     found = store.read("instruments", spec.name)
     if not (store.exists("prices", spec.name) and store.exists("predictions", spec.name)):
         return True
@@ -84,5 +95,11 @@ def is_behind(store: Lake, spec: UniverseSpec) -> bool:
         return True
     if len(counts) < len(found):
         return True
+    newest = prices["event_time"].max()
+    if spec.source.kind != "ecb":
+        closes = spec.market.closes(spec.market.day_of(newest), spec.market.day_of(now))
+        due = closes[spec.market.published(closes) <= moment(now)]
+        if len(due) and instant_of(due[-1]) > newest:
+            return True
     predicted = store.read("predictions", spec.name, columns=["event_time"])["event_time"]
-    return bool(predicted.max() < prices["event_time"].max()) if len(predicted) else True
+    return bool(predicted.max() < newest) if len(predicted) else True

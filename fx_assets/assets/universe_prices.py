@@ -1,27 +1,24 @@
 """From one download to the prices of every instrument of a universe."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping
 
 import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import content_version, markdown_table
-from fx_assets.assets.prices import QUARANTINE_KEY
-from fx_assets.errors import SourceError
-from fx_assets.lake import Lake, as_known_at
+from fx_assets.assets.prices import (
+    FALLBACK_CHECK,
+    fallback_result,
+    provenance_metadata,
+    tell_refusal,
+)
 from fx_assets.resources import LakeResource, SettingsResource
-from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.tables import UNIVERSE_SOURCES
 
-RAW_KEY = ["instrument", "event_time", "available_at", "close"]
-PRICE_COLUMNS = ["event_time", "available_at", "close", "source"]
 GATE_CHECK = "every_instrument_passed_the_gate"
-LIVE_CHECK = "live_source"
 
 
 def instrument_partitions(spec: UniverseSpec) -> dg.DynamicPartitionsDefinition:
@@ -43,7 +40,7 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", spec.source.kind},
         check_specs=[
             dg.AssetCheckSpec(
-                LIVE_CHECK,
+                FALLBACK_CHECK,
                 asset=dg.AssetKey([spec.name, "instruments"]),
                 description="The list came from the live provider.",
             )
@@ -52,49 +49,36 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
     def instruments(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
     ) -> dg.MaterializeResult:
-        from fx_assets.sources.ecb import EcbClient
-        from fx_assets.sources.ecb_universe import instruments as list_instruments
-        from fx_assets.sources.ecb_universe import provenance
+        from fx_assets.sources.listing import listed
 
-        deployment = settings.get()
-        client = EcbClient(deployment, deployment.cache_folder)
-        payload = client.fetch(fallback=spec.source.fallback)
-        found = list_instruments(payload, spec, clock.now())
+        found, origin = listed(spec, settings.get(), clock.now())
         partitions = instrument_partitions(spec)
         known = set(context.instance.get_dynamic_partitions(str(partitions.name)))
         new = [name for name in found["instrument"] if name not in known]
         context.instance.add_dynamic_partitions(str(partitions.name), new)
-        store, origin = lake.open(), provenance(payload)
-        run_id = context.run.run_id
-        store.insert_new(
-            "sources",
-            spec.name,
-            pd.DataFrame([origin.model_dump()]),
-            ["provider", "sha256"],
-            run_id=run_id,
-        )
+        store, run_id = lake.open(), context.run.run_id
+        if origin is not None:
+            rows = pd.DataFrame([origin.model_dump()]).assign(instrument="")
+            keys = list(UNIVERSE_SOURCES.key)
+            store.insert_new("sources", spec.name, rows, keys, run_id=run_id)
         commit = store.replace("instruments", spec.name, found, run_id=run_id)
+        shown = [name for name in found if found[name].astype(bool).any()]
         return dg.MaterializeResult(
             data_version=content_version(found),
             metadata={
                 "dagster/row_count": len(found),
                 "new_instruments": ", ".join(new) or "none",
                 "delta_version": commit.version,
-                "provider": origin.provider,
-                "payload": origin.url,
-                "payload_sha256": origin.sha256,
-                "payload_last_date": str(origin.last_date),
+                **(provenance_metadata(origin) if origin else {}),
                 "instruments": dg.MetadataValue.md(
-                    markdown_table(list(found.columns), found.to_numpy().tolist())
+                    markdown_table(shown, found[shown].to_numpy().tolist())
                 ),
             },
             check_results=[
-                dg.AssetCheckResult(
-                    check_name=LIVE_CHECK,
-                    passed=origin.fallback_reason is None,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=f"{origin.provider}, last date {origin.last_date}. "
-                    + (origin.fallback_reason or ""),
+                fallback_result(origin)
+                if origin
+                else dg.AssetCheckResult(
+                    check_name=FALLBACK_CHECK, passed=True, description="As it is declared."
                 )
             ],
         )
@@ -127,43 +111,39 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     def raw_prices(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
     ) -> dg.MaterializeResult:
-        from fx_assets.sources.ecb import EcbClient
+        from fx_assets.stages.panel import ingest_panel
 
-        deployment, store, run_id = settings.get(), lake.open(), context.run.run_id
-        client = EcbClient(deployment, deployment.cache_folder)
-        payload = client.fetch(fallback=spec.source.fallback)
-        judged = [_judge(spec, payload, *pair) for pair in _stored(store, spec, context)]
-        with store.deferred_views():
-            accepted = _stack([batch.accepted for batch in judged])
-            commit = store.insert_new("raw_prices", spec.name, accepted, RAW_KEY, run_id=run_id)
-            quarantined = _stack([batch.quarantined for batch in judged])
-            if len(quarantined):
-                keys = ["instrument", *QUARANTINE_KEY]
-                store.insert_new("quarantine", spec.name, quarantined, keys, run_id=run_id)
-            findings = _stack([batch.findings for batch in judged])
-            if len(findings):
-                store.append("quality", spec.name, findings, run_id=run_id)
-        refused = [batch for batch in judged if batch.refusal]
-        for batch in refused:
-            alarm = f"gate_failed:{spec.name}:{batch.instrument}:{payload.sha256}"
-            sentence = f"{batch.instrument}: {batch.refusal}"
-            tell(store, "gate_failed", spec.name, sentence, run_id=run_id, key=alarm)
+        store, now, run_id = lake.open(), clock.now(), context.run.run_id
+        there = set(store.read("instruments", spec.name)["instrument"])
+        chosen = [name for name in context.partition_keys if name in there]
+        made = ingest_panel(
+            spec, store, settings.get(), chosen, context.run.tags, now=now, run_id=run_id
+        )
+        for instrument, found in made.found.items():
+            if found.refused:
+                tell_refusal(store, f"{spec.name}/{instrument}", found.refused, run_id)
+        providers = Counter(f.batch.provenance.provider for f in made.found.values())
+        overridden = {
+            name: ", ".join(finding.check for finding in found.overridden)
+            for name, found in made.found.items()
+            if found.overridden
+        }
         return dg.MaterializeResult(
             metadata={
-                "instruments": len(judged),
-                "rows_added": commit.rows,
-                "rows_quarantined": len(quarantined),
-                "delta_version": commit.version,
-                "provider": payload.provider,
-                "payload_sha256": payload.sha256,
+                "instruments": len(chosen),
+                "rows_added": made.rows,
+                "bars_revised": sum(f.brought.revised for f in made.found.values()),
+                "rows_quarantined": made.quarantined,
+                "delta_version": store.version("raw_prices", spec.name) or 0,
+                "providers": ", ".join(f"{name} {n}" for name, n in sorted(providers.items())),
+                "failed_lowered_checks": _listed(overridden) or "none",
             },
             check_results=[
                 dg.AssetCheckResult(
                     check_name=GATE_CHECK,
-                    passed=not refused,
+                    passed=not made.failed,
                     severity=dg.AssetCheckSeverity.WARN,
-                    description="; ".join(f"{b.instrument}: {b.refusal}" for b in refused)
-                    or f"All {len(judged)} passed.",
+                    description=_listed(made.failed) or f"All {len(chosen)} passed.",
                 )
             ],
         )
@@ -185,21 +165,20 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        store, now, chosen = lake.open(), clock.now(), set(context.partition_keys)
-        raw = store.read("raw_prices", spec.name)
-        known = [
-            as_known_at(rows, now)
-            for name, rows in raw[raw["instrument"].isin(chosen)].groupby("instrument")
-        ]
-        table = _stack(known)[["instrument", *PRICE_COLUMNS]]
+        from fx_assets.lake.panel import replace_instruments
+        from fx_assets.stages.panel import panel_prices
+
+        store, chosen = lake.open(), set(context.partition_keys)
+        table, held = panel_prices(spec, store, sorted(chosen), clock.now())
         commits = replace_instruments(
-            store, "prices", spec.name, table, chosen, run_id=context.run.run_id
+            store, "prices", spec.name, table, chosen - set(held), run_id=context.run.run_id
         )
         return dg.MaterializeResult(
             metadata={
                 "rows": len(table),
                 "commits": commits,
                 "delta_version": store.version("prices", spec.name) or 0,
+                "held_back": _listed(held) or "none",
                 "last_bar": f"{table['event_time'].max():%Y-%m-%d %H:%M} UTC",
             },
         )
@@ -207,94 +186,5 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     return prices
 
 
-def replace_instruments(
-    store: Lake, table: str, name: str, frame: pd.DataFrame, instruments: Iterable[str], run_id: str
-) -> int:
-    """Make the frame the content of these instruments' rows; other instruments stay as they are.
-
-    Each range of names without another instrument in between is one commit: all instruments are
-    one, and so is a single one.
-
-    Returns
-    -------
-    int
-        Commits; none where the rows were there already.
-    """
-    chosen = set(instruments)
-    present: set[str] = set()
-    if store.exists(table, name):
-        present = set(store.read(table, name, columns=["instrument"])["instrument"])
-    ordered = frame.sort_values(["instrument", "event_time"], ignore_index=True)
-    commits = 0
-    for ours, group in groupby(sorted(present | chosen), key=chosen.__contains__):
-        if not ours:
-            continue
-        names = list(group)
-        commits += store.replace_where(
-            table,
-            name,
-            ordered[ordered["instrument"].isin(names)],
-            column="instrument",
-            start=names[0],
-            end=f"{names[-1]} ",
-            run_id=run_id,
-        ).committed
-    return commits
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """What came of one instrument's new bars; ``refusal`` says why they were not accepted."""
-
-    instrument: str
-    accepted: pd.DataFrame
-    quarantined: pd.DataFrame
-    findings: pd.DataFrame
-    refusal: str
-
-
-def _judge(spec: UniverseSpec, payload: Any, instrument: str, stored: pd.DataFrame) -> _Batch:
-    from fx_assets.quality import inspect
-    from fx_assets.sources import new_rows
-    from fx_assets.sources.ecb_universe import instrument_bars
-
-    now = clock.now()
-    try:
-        parsed = instrument_bars(payload, spec, instrument, now)
-    except SourceError as error:
-        return _Batch(instrument, stored.iloc[:0], pd.DataFrame(), pd.DataFrame(), error.message)
-    fresh = new_rows(stored, parsed.bars, now)
-    if fresh.empty and parsed.rejected.empty:
-        return _Batch(
-            instrument, fresh.assign(instrument=instrument), pd.DataFrame(), pd.DataFrame(), ""
-        )
-    report = inspect(stored, fresh, parsed.rejected, spec.feed(instrument), spec.market, now)
-    failed = [finding for finding in report.findings if not finding.passed]
-    findings = pd.DataFrame([finding.as_row() for finding in failed])
-    return _Batch(
-        instrument,
-        report.accepted.assign(instrument=instrument),
-        report.quarantined.assign(instrument=instrument),
-        findings.assign(
-            instrument=instrument, checked_at=pd.Timestamp(now), payload=payload.sha256
-        ),
-        "; ".join(f"{f.check}: {f.message}" for f in failed if f.severity == "block"),
-    )
-
-
-def _stored(
-    store: Lake, spec: UniverseSpec, context: dg.AssetExecutionContext
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each instrument of the run with its bars as known now."""
-    raw = store.read_or_empty("raw_prices", spec.name)
-    raw = raw.reindex(columns=["instrument", *BAR_DTYPES]).astype(BAR_DTYPES)
-    parts = dict(iter(raw.groupby("instrument")))
-    for name in context.partition_keys:
-        rows = parts.get(name, raw.iloc[:0])[list(BAR_DTYPES)]
-        yield name, as_known_at(rows, clock.now())
-
-
-def _stack(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """The frames that have rows, below each other; without any, the first."""
-    filled = [frame for frame in frames if len(frame)]
-    return pd.concat(filled, ignore_index=True) if filled else frames[0]
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

@@ -91,7 +91,7 @@ def candidate_mistakes(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterator
     if isinstance(spec, FeedSpec):
         yield from _feed_mistakes(spec)
     elif isinstance(spec, UniverseSpec):
-        yield from _features(spec.features, spec.feed(spec.instrument("XXX")))
+        yield from _features(spec.features, spec.example)
         for position, target in enumerate(spec.targets):
             for mistake in _candidates(spec.forecast("any", target)):
                 yield Mistake(("targets", position, *mistake.loc), mistake.message)

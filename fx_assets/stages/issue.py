@@ -24,7 +24,7 @@ from fx_assets.evaluation.live import first_live_day
 from fx_assets.features import labelled_frame
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.specs.series import series_of
+from fx_assets.specs.series import Series, series_of
 from fx_assets.stages.champion import read_decisions
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import PREDICTIONS, RAW_PRICES, SERIES_COLUMN
@@ -254,21 +254,9 @@ class _Issuer:
         made = predictor.newest(frame)
         self.newest = Inputs(bundle, made.inputs)
         failed = tuple(sorted({*self.overrides, *decision.failed_checks, *manifest.failed_checks}))
-        event_time = newest["event_time"].to_pydatetime()
-        target_time = self.market.next_close(event_time, spec.target.horizon)
         raw = RAW_PRICES.name
         return {
-            SERIES_COLUMN: self.series.id,
-            "day": self.market.bar_day(event_time).isoformat(),
-            "instrument": self.feed.instrument,
-            "kind": spec.target.kind,
-            "horizon": spec.target.horizon,
-            "bars_a_year": self.market.bars_a_year,
-            "event_time": newest["event_time"],
-            "as_of_close": float(newest["close"]),
-            "decision_time": pd.Timestamp(decided),
-            "target_time": pd.Timestamp(target_time),
-            "target_day": self.market.bar_day(target_time).isoformat(),
+            **about_bar(self.series, newest, decided, self.market, self.now),
             "prediction": made.prediction,
             "lower": made.lower,
             "upper": made.upper,
@@ -295,9 +283,38 @@ class _Issuer:
             "table_versions": json.dumps(
                 {f"{raw}/{self.feed.name}": self.store.version(raw, self.feed.name)}
             ),
-            "mode": "live" if self.now < target_time else "late",
-            "issued_at": pd.Timestamp(self.now),
         }
+
+
+def about_bar(
+    series: Series, newest: pd.Series[Any], decided: datetime, market: Calendar, now: datetime
+) -> dict[str, Any]:
+    """What a prediction's row says of the bar that it is made from, and of the one ahead.
+
+    Parameters
+    ----------
+    newest
+        The row of a labelled frame that is predicted from.
+    decided
+        The moment by which all that is used was known (UTC).
+    """
+    event_time = newest["event_time"].to_pydatetime()
+    target_time = market.next_close(event_time, series.horizon)
+    return {
+        SERIES_COLUMN: series.id,
+        "day": market.bar_day(event_time).isoformat(),
+        "instrument": series.instrument,
+        "kind": series.kind,
+        "horizon": series.horizon,
+        "bars_a_year": market.bars_a_year,
+        "event_time": newest["event_time"],
+        "as_of_close": float(newest["close"]),
+        "decision_time": pd.Timestamp(decided),
+        "target_time": pd.Timestamp(target_time),
+        "target_day": market.bar_day(target_time).isoformat(),
+        "mode": "live" if now < target_time else "late",
+        "issued_at": pd.Timestamp(now),
+    }
 
 
 class _Frames:
