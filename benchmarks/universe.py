@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,10 @@ from fx_assets.calendars import calendar
 from fx_assets.components.declared import declared
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import skill_table
+from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
+from fx_assets.lake import Lake
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.stages.universe_newest import newest_predictions
+from fx_assets.stages.panel_issue import decide_panel, issue_panel
 
 FIRST, LAST = "2010-01-04", "2022-12-30"
 LOAD = """
@@ -50,7 +52,7 @@ def simulated(spec: UniverseSpec, instruments: int, bars: int, seed: int) -> pd.
         [
             pd.DataFrame(
                 {
-                    "instrument": f"{spec.source.base}{i:03}",
+                    "instrument": spec.instrument(currency(i)),
                     "event_time": times,
                     "available_at": known,
                     "close": prices[:, i],
@@ -60,6 +62,11 @@ def simulated(spec: UniverseSpec, instruments: int, bars: int, seed: int) -> pd.
         ],
         ignore_index=True,
     )
+
+
+def currency(number: int) -> str:
+    """Three letters that no currency has."""
+    return f"X{chr(65 + number // 26)}{chr(65 + number % 26)}"
 
 
 def cpu_seconds() -> float:
@@ -74,10 +81,17 @@ def run(spec: UniverseSpec, prices: pd.DataFrame) -> tuple[list[float], pd.DataF
     members = membership(prices, spec.membership, spec.market)
     rows = walk_universe(spec, prices, members, pd.DataFrame())
     marks.append(time.perf_counter())
-    skill = skill_table(spec, rows, members, spec.market)
+    judged = judgeable_rows(spec, rows, members, spec.market)
+    skill = skill_of(spec, judged)
     marks.append(time.perf_counter())
     newest = prices["available_at"].max().to_pydatetime()
-    newest_predictions(spec, prices, members, skill, prices["event_time"].max(), newest)
+    with TemporaryDirectory() as folder:
+        lake = Lake(folder)
+        tables = {"prices": prices, "universe": members, "backtest": rows, "skill": skill}
+        for name, table in tables.items():
+            lake.replace(name, spec.name, table)
+        decide_panel(spec, lake, skill, judged, newest)
+        issue_panel(spec, lake, sorted(prices["instrument"].unique()), newest)
     marks.append(time.perf_counter())
     assert walk_universe(spec, prices, members, rows).empty
     marks.append(time.perf_counter())

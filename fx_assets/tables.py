@@ -710,9 +710,7 @@ _PREDICTED = (
 UNIVERSE_DECISIONS = _of_instruments(
     DECISIONS, "a decision about the champion of one instrument and target", _KIND, _HORIZON
 )
-UNIVERSE_ACKNOWLEDGEMENTS = _of_instruments(
-    ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.row, _KIND, _HORIZON
-)
+UNIVERSE_ACKNOWLEDGEMENTS = _of_instruments(ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.row, _KIND, _HORIZON)
 UNIVERSE_PREDICTIONS = _of_instruments(
     replace(PREDICTIONS, columns=(*PREDICTIONS.columns, *_PREDICTED)),
     "an issued prediction for one instrument and target",

@@ -40,6 +40,7 @@ def build_universe(spec: UniverseSpec) -> list[dg.AssetsDefinition]:
         build_backtest(spec),
         build_skill(spec),
         build_predictions(spec),
+        build_outcomes(spec),
     ]
 
 
@@ -104,7 +105,7 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
         prices = _of(store.read("prices", spec.name), chosen)
         stored = pd.DataFrame()
         if store.exists("backtest", spec.name):
-            stored = store.read("backtest", spec.name, columns=CACHE_COLUMNS)
+            stored = store.read_known("backtest", spec.name, CACHE_COLUMNS)
 
         def progress(done: int, total: int) -> None:
             context.log.info(f"instrument {done} of {total}")
@@ -140,13 +141,21 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", "statsmodels"},
     )
     def skill(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.evaluation.universe_skill import SKILL_COLUMNS, best_candidates, skill_table
+        from fx_assets.evaluation.universe_skill import (
+            SKILL_COLUMNS,
+            best_candidates,
+            judgeable_rows,
+            skill_of,
+        )
         from fx_assets.presentation.universe_figure import skill_figure
+        from fx_assets.stages.panel_issue import decide_panel
 
-        store = lake.open()
-        rows = store.read("backtest", spec.name, columns=SKILL_COLUMNS)
-        table = skill_table(spec, rows, store.read(TABLE, spec.name), spec.market)
-        commit = store.replace("skill", spec.name, table, run_id=context.run.run_id)
+        store, run_id = lake.open(), context.run.run_id
+        rows = store.read_known("backtest", spec.name, SKILL_COLUMNS)
+        judged = judgeable_rows(spec, rows, store.read(TABLE, spec.name), spec.market)
+        table = skill_of(spec, judged)
+        commit = store.replace("skill", spec.name, table, run_id=run_id)
+        decisions = decide_panel(spec, store, table, judged, clock.now(), run_id)
         tests = int(table["tests"].max()) if len(table) else 0
         return dg.MaterializeResult(
             data_version=content_version(table),
@@ -163,6 +172,8 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
                     )
                     for (kind, horizon), part in best_candidates(table).groupby(["kind", "horizon"])
                 },
+                "decisions": "; ".join(d.sentence for d in decisions[:20]) or "nothing changed",
+                "held_back": sum(bool(d.suspicions) for d in decisions),
                 "skill": dg.MetadataValue.md(skill_markdown(table)),
                 "plot": image(skill_figure(best_candidates(table))),
             },
@@ -191,31 +202,51 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.stages.universe_newest import NEWEST_KEY, newest_predictions
+        from fx_assets.stages.panel_issue import issue_panel
 
-        store, now = lake.open(), clock.now()
-        prices = store.read("prices", spec.name)
-        made = newest_predictions(
-            spec,
-            _of(prices, context.partition_keys),
-            store.read(TABLE, spec.name),
-            store.read("skill", spec.name),
-            prices["event_time"].max(),
-            now,
-        )
-        commit = store.insert_new(
-            "predictions", spec.name, made, NEWEST_KEY, run_id=context.run.run_id
-        )
+        store, run_id = lake.open(), context.run.run_id
+        made = issue_panel(spec, store, context.partition_keys, clock.now(), run_id)
         return dg.MaterializeResult(
             metadata={
                 "instruments": made["instrument"].nunique(),
-                "issued": commit.rows,
-                "delta_version": commit.version,
+                "issued": len(made),
+                "delta_version": store.version("predictions", spec.name) or 0,
                 "newest": dg.MetadataValue.md(_newest_table(made)),
             },
         )
 
     return predictions
+
+
+def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
+    """The asset of scored predictions; a revised truth adds a row."""
+
+    @dg.asset(
+        key=[spec.name, "outcomes"],
+        deps=[[spec.name, "prices"], [spec.name, "predictions"]],
+        group_name=spec.name,
+        description=(
+            "Each issued prediction beside what happened, its loss and the baseline's. "
+            "Live predictions are scored apart from those issued after the fact."
+        ),
+        owners=spec.owners,
+        kinds={"python", "deltalake"},
+        partitions_def=instrument_partitions(spec),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def outcomes(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.stages.panel_issue import score_panel
+
+        store, run_id = lake.open(), context.run.run_id
+        added = score_panel(spec, store, context.partition_keys, run_id)
+        return dg.MaterializeResult(
+            metadata={
+                "rows_added": len(added),
+                "delta_version": store.version("outcomes", spec.name) or 0,
+            },
+        )
+
+    return outcomes
 
 
 def skill_markdown(table: pd.DataFrame) -> str:
@@ -243,7 +274,8 @@ def _skill_cells(row: dict[Any, Any]) -> list[str]:
 
 
 def _newest_table(made: pd.DataFrame) -> str:
-    columns = ["instrument", "day", "kind", "horizon", "prediction", "baseline", "champion", "mode"]
+    columns = ["instrument", "day", "kind", "horizon", "prediction", "lower", "upper", "baseline"]
+    columns += ["champion", "mode"]
     return markdown_table(columns, made[columns].to_numpy().tolist())
 
 

@@ -62,7 +62,7 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
             keys = list(UNIVERSE_SOURCES.key)
             store.insert_new("sources", spec.name, rows, keys, run_id=run_id)
         commit = store.replace("instruments", spec.name, found, run_id=run_id)
-        shown = [name for name in found if found[name].astype(bool).any()]
+        shown = [str(name) for name in found if found[name].astype(bool).any()]
         return dg.MaterializeResult(
             data_version=content_version(found),
             metadata={

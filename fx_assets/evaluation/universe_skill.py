@@ -85,7 +85,11 @@ def skill_table(
         ``skill_demonstrated``: ``p_holm`` is below ``significance``, and the skill at least
         ``min_skill``. ``suspicious``: a figure is beyond what is plausible at the frequency.
     """
-    judgeable = judgeable_rows(spec, backtest, members, market)
+    return skill_of(spec, judgeable_rows(spec, backtest, members, market))
+
+
+def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
+    """As :func:`skill_table`, of the rows that are judged, sorted by event time."""
     rows = [
         _judged(spec, table)
         for _, table in judgeable.groupby(["instrument", "kind", "horizon", "candidate"])

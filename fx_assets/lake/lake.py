@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -123,6 +123,16 @@ class Lake:
     def read_or_empty(self, table: str, name: str) -> pd.DataFrame:
         """The rows of the newest version, or a frame without columns if there is no such table."""
         return self.read(table, name) if self.exists(table, name) else pd.DataFrame()
+
+    def read_known(self, table: str, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Those of these columns that the table has; a frame without columns if there is none.
+
+        Columns were added over time.
+        """
+        if not self.exists(table, name):
+            return pd.DataFrame()
+        there = set(schema_of(self._store.require(table, name)).names)
+        return self.read(table, name, columns=[c for c in columns if c in there])
 
     def append(
         self,

@@ -111,7 +111,7 @@ def _decide_champion(
         lost=lost,
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
-    decisions = [_explained(d, study, own, ledger) for d in decisions]
+    decisions = [explained(d, study, own, ledger) for d in decisions]
     decisions = with_overrides(decisions, standing_overrides(store, feed, now))
     publisher = _Publisher(study, own, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
@@ -146,10 +146,18 @@ def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> li
     ]
 
 
-def _explained(
-    decision: Decision, study: Study, own: SeriesTables, ledger: Sequence[Decision]
+def explained(
+    decision: Decision,
+    study: Study,
+    own: SeriesTables,
+    ledger: Sequence[Decision],
+    *,
+    subject: str = "",
 ) -> Decision:
-    """A decision that suspects a candidate, with what the probes say of the first of them."""
+    """A decision that suspects a candidate, with what the probes say of the first of them.
+
+    ``subject`` is what a person names to acknowledge it; the forecast unless it is given.
+    """
     if not decision.suspicions:
         return decision
     spec, feed, frame = own.spec, own.feed, study.frame
@@ -164,7 +172,8 @@ def _explained(
         whole = len(bars) == len(frame)
         known = likely_causes(study, candidate, bars, feed.market) if whole else ()
     first = first.model_copy(update={"causes": known})
-    command = f"fx-assets acknowledge {spec.name} --candidate {first.candidate} --reason '...'"
+    subject = subject or spec.name
+    command = f"fx-assets acknowledge {subject} --candidate {first.candidate} --reason '...'"
     return decision.model_copy(
         update={
             "suspicions": (first, *others),

@@ -240,7 +240,8 @@ def _without_contradictions(
         return bars
     sources = stored.set_index("event_time")["source"].reindex(bars["event_time"]).to_numpy()
     mine = pd.isna(sources) | (sources == bars["source"].to_numpy())
-    return bars[mine].reset_index(drop=True)
+    kept: pd.DataFrame = bars[mine].reset_index(drop=True)
+    return kept
 
 
 def _refusal_stands(store: Lake, spec: FeedSpec) -> bool:

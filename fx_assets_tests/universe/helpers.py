@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import skill_table
+from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of, skill_table
+from fx_assets.lake import Lake
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.panel_issue import decide_panel, issue_panel
 from fx_assets_tests import worlds
 
 
@@ -45,6 +48,31 @@ def judged(spec: UniverseSpec, bars: dict[str, pd.DataFrame]) -> pd.DataFrame:
     members = membership(prices, spec.membership, spec.market)
     rows = walk_universe(spec, prices, members, pd.DataFrame())
     return skill_table(spec, rows, members, spec.market)
+
+
+def coin(number: int, first: str = "A") -> str:
+    """A made-up currency against the euro."""
+    return f"EUR{first}{chr(65 + number // 26)}{chr(65 + number % 26)}"
+
+
+def issued(
+    folder: Path,
+    spec: UniverseSpec,
+    prices: pd.DataFrame,
+    rows: pd.DataFrame,
+    now: datetime,
+    **verdict: object,
+) -> pd.DataFrame:
+    """What is said of the newest bars, from walk-forward rows; ``verdict`` changes the skill."""
+    lake, market = Lake(str(folder)), spec.market
+    members = membership(prices, spec.membership, market)
+    judged = judgeable_rows(spec, rows, members, market)
+    skill = skill_of(spec, judged).assign(**verdict)
+    tables = {"prices": prices, "universe": members, "backtest": rows, "skill": skill}
+    for name, table in tables.items():
+        lake.replace(name, spec.name, table)
+    decide_panel(spec, lake, skill, judged, now)
+    return issue_panel(spec, lake, sorted(prices["instrument"].unique()), now)
 
 
 def moment(day: str) -> datetime:

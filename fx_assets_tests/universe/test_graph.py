@@ -15,7 +15,10 @@ from fx_assets_tests.universe.helpers import moment
 
 NAME = SPEC.name
 LEFT = ("EUROLD", "left")
-ASSETS = ("instruments", "raw_prices", "prices", "universe", "backtest", "skill", "predictions")
+ASSETS = (
+    *("instruments", "raw_prices", "prices", "universe", "backtest", "skill", "predictions"),
+    "outcomes",
+)
 
 
 def test_the_first_evening_runs_from_a_download_to_predictions(first_evening: Started) -> None:

@@ -12,7 +12,7 @@ import pytest
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import best_candidates, skill_table
 from fx_assets_tests import worlds
-from fx_assets_tests.universe.helpers import judged, prices_of, universe, with_gaps
+from fx_assets_tests.universe.helpers import coin, judged, prices_of, universe, with_gaps
 
 SPEC = universe()
 PATIENT = universe(
@@ -37,7 +37,7 @@ def null_rows(instruments: int, rows: int, seed: int) -> pd.DataFrame:
     tables = []
     target = SPEC.targets[0]
     for i in range(instruments):
-        name = f"EUR{i:03}"
+        name = coin(i)
         recipe = SPEC.forecast(name, target).recipe_hash(target.candidates[0])
         tables.append(
             pd.DataFrame(
@@ -60,11 +60,9 @@ def null_rows(instruments: int, rows: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def everybody() -> pd.DataFrame:
-    """Memberships of ``EUR000`` and so on over all rows of :func:`null_rows`."""
+    """Memberships of made-up currencies over all rows of :func:`null_rows`."""
     bars = worlds.random_walk(1000, 1)
-    return membership(
-        prices_of({f"EUR{i:03}": bars for i in range(20)}), SPEC.membership, SPEC.market
-    )
+    return membership(prices_of({coin(i): bars for i in range(20)}), SPEC.membership, SPEC.market)
 
 
 @pytest.fixture
@@ -92,9 +90,9 @@ def test_without_a_signal_few_worlds_have_any_corrected_claim(everybody: pd.Data
 
 def test_exactly_the_planted_signals_are_found_among_twelve() -> None:
     n = 1900
-    bars = {f"EUR{i:03}": worlds.random_walk(n, 100 + i) for i in range(8)}
-    directions = {f"EURD{i:02}": worlds.planted_direction(n, i, strength=0.4) for i in range(2)}
-    volatilities = {f"EURV{i:02}": _clustered(n, i) for i in range(2)}
+    bars = {coin(i): worlds.random_walk(n, 100 + i) for i in range(8)}
+    directions = {coin(i, "D"): worlds.planted_direction(n, i, strength=0.4) for i in range(2)}
+    volatilities = {coin(i, "V"): _clustered(n, i) for i in range(2)}
     table = judged(PATIENT, bars | directions | volatilities)
     found = table[table["skill_demonstrated"]].groupby("kind")["instrument"].apply(set)
     assert found["direction"] == set(directions)

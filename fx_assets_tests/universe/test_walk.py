@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from fx_assets.evaluation.intervals import fit_intervals
 from fx_assets.evaluation.universe import CACHE_COLUMNS, current_rows, walk_universe
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import skill_table
-from fx_assets.stages.universe_newest import newest_predictions
-from fx_assets_tests.universe.helpers import moment, prices_of, universe, walk
+from fx_assets_tests.universe.helpers import coin, issued, moment, prices_of, universe, walk
 
 SPEC = universe(targets=[{"kind": "volatility", "candidates": ["ewma", "log_har"]}], workers=1)
 N = 900
@@ -67,7 +68,7 @@ def test_a_revision_that_is_taken_back_leaves_the_rows_as_they_were(
 
 def test_the_rows_do_not_depend_on_how_many_processes_computed_them() -> None:
     spec = universe(targets=[{"kind": "volatility", "candidates": ["ewma"]}], workers=2)
-    prices = prices_of({f"EUR{i:03}": walk(700, i) for i in range(4)})
+    prices = prices_of({coin(i): walk(700, i) for i in range(4)})
     table = membership(prices, spec.membership, spec.market)
     spread = walk_universe(spec, prices, table, pd.DataFrame())
     alone = walk_universe(spec.model_copy(update={"workers": 1}), prices, table, pd.DataFrame())
@@ -80,31 +81,43 @@ def test_instruments_that_were_never_members_are_not_walked_forward(prices: pd.D
 
 
 def test_without_skill_the_baseline_predicts_and_the_candidate_is_shown_beside_it(
-    prices: pd.DataFrame, stored: pd.DataFrame
+    prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
-    table = membership(prices, SPEC.membership, SPEC.market)
-    skill = skill_table(SPEC, stored, table, SPEC.market)
-    newest, now = prices["event_time"].max(), prices["available_at"].max().to_pydatetime()
-    made = newest_predictions(SPEC, prices, table, skill, newest, now)
+    now = prices["available_at"].max().to_pydatetime()
+    made = issued(tmp_path / "none", SPEC, prices, stored, now)
     assert made["instrument"].tolist() == ["EURAAA", "EURBBB"]
     assert (made["prediction"] == made["baseline"]).all()
     assert (made["champion"] == "expanding_mean").all()
     assert (made["candidate_prediction"] != made["baseline"]).all()
     assert (made["mode"] == "live").all()
-    shown = newest_predictions(
-        SPEC, prices, table, skill.assign(skill_demonstrated=True), newest, moment("2030-01-02")
+    shown = issued(
+        tmp_path / "some", SPEC, prices, stored, moment("2030-01-02"), skill_demonstrated=True
     )
     assert (shown["prediction"] == shown["candidate_prediction"]).all()
     assert (shown["champion"] == shown["candidate"]).all()
     assert (shown["mode"] == "late").all()
 
 
+def test_every_prediction_has_its_interval_and_its_series(
+    prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
+) -> None:
+    now = prices["available_at"].max().to_pydatetime()
+    made = issued(tmp_path, SPEC, prices, stored, now).set_index("instrument")
+    assert (made["lower"] < made["prediction"]).all()
+    assert (made["prediction"] < made["upper"]).all()
+    assert (made["coverage"] == 0.9).all()
+    for name in made.index:
+        assert made.loc[name, "series"] == SPEC.series(name, SPEC.targets[0]).id
+        rows = stored[(stored["instrument"] == name) & (stored["candidate"] == "ewma")]
+        learned = fit_intervals(rows.assign(prediction=rows["baseline"]), "volatility", 0.9)
+        bounds = learned.interval(made.loc[name, "prediction"])
+        assert bounds == (made.loc[name, "lower"], made.loc[name, "upper"])
+
+
 def test_a_member_without_the_newest_fixing_is_not_predicted(
-    prices: pd.DataFrame, stored: pd.DataFrame
+    prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
     last = prices["event_time"].max()
     missed = prices[(prices["instrument"] == "EURAAA") | (prices["event_time"] < last)]
-    table = membership(missed, SPEC.membership, SPEC.market)
-    skill = skill_table(SPEC, stored, table, SPEC.market)
-    made = newest_predictions(SPEC, missed, table, skill, last, moment("2030-01-02"))
+    made = issued(tmp_path, SPEC, missed, stored, moment("2030-01-02"))
     assert made["instrument"].tolist() == ["EURAAA"]

@@ -1,0 +1,205 @@
+"""Who predicts each instrument of a universe: the ledger of verdicts of one family of tests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import pandas as pd
+
+from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
+from fx_assets.evaluation.evidence import Evidence
+from fx_assets.evaluation.judged import covering, judged_rows
+from fx_assets.evaluation.plausible import plausible_limits
+from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
+from fx_assets.evaluation.universe_skill import excess_of
+from fx_assets.specs import ForecastSpec
+from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.tables import SERIES_COLUMN
+
+Row = dict[str, Any]
+
+
+def decide_family(
+    spec: UniverseSpec,
+    skill: pd.DataFrame,
+    judged: pd.DataFrame,
+    ledgers: Mapping[str, Sequence[Decision]],
+    acknowledgements: Sequence[Acknowledgement],
+    now: datetime,
+) -> dict[str, Decision]:
+    """The decisions that change who predicts, or what is held back; by series.
+
+    A candidate predicts whose skill the table demonstrates, the best of several; elsewhere the
+    baseline does. One whose figures are beyond what is plausible is held back until somebody has
+    acknowledged them.
+
+    Parameters
+    ----------
+    skill
+        From :func:`fx_assets.evaluation.universe_skill.skill_table`.
+    judged
+        The rows that it is of, sorted by event time.
+    ledgers
+        The decisions so far by series, oldest first.
+    acknowledgements
+        Of any series.
+    """
+    rows = dict(iter(judged.groupby([SERIES_COLUMN, "candidate"])))
+    decided = {}
+    for (instrument, kind, horizon), table in skill.groupby(["instrument", "kind", "horizon"]):
+        target = next(t for t in spec.targets if (t.kind, t.horizon) == (kind, horizon))
+        forecast = spec.forecast(str(instrument), target)
+        series = str(table[SERIES_COLUMN].iloc[0])
+        ledger = ledgers.get(series, ())
+        mine = {name: rows[series, name] for name in table["candidate"]}
+        made = _decide(spec, target, forecast, series, table, mine, ledger, acknowledgements, now)
+        if not ledger or _differs(ledger[-1], made):
+            decided[series] = made
+    return decided
+
+
+def _decide(
+    spec: UniverseSpec,
+    target: UniverseTarget,
+    forecast: ForecastSpec,
+    series: str,
+    table: pd.DataFrame,
+    rows: Mapping[str, pd.DataFrame],
+    ledger: Sequence[Decision],
+    acknowledgements: Sequence[Acknowledgement],
+    now: datetime,
+) -> Decision:
+    ordered = table.sort_values("skill", ascending=False, kind="stable")
+    verdicts = cast("list[Row]", ordered.to_dict("records"))
+    suspicions: list[Suspicion] = []
+    accepted: dict[str, Acknowledgement] = {}
+    able: list[Row] = []
+    excess = {row["candidate"]: excess_of(spec, rows[row["candidate"]]) for row in verdicts}
+    for row in verdicts:
+        name = row["candidate"]
+        if not row["skill_demonstrated"]:
+            continue
+        if excess[name]:
+            item = Evidence(name, row["recipe"], rows[name])
+            word = covering(acknowledgements, item, series)
+            if word is None:
+                judged = judged_rows(item, series)
+                suspicions.append(
+                    Suspicion(
+                        candidate=name, recipe=row["recipe"], excess=excess[name], judged=judged
+                    )
+                )
+                continue
+            accepted[name] = word
+        able.append(row)
+    baseline = forecast.baseline
+    best = able[0] if able else None
+    champion = best["candidate"] if best else baseline.name
+    recipe = best["recipe"] if best else forecast.recipe_hash(baseline)
+    last = ledger[-1] if ledger else None
+    verdict = _verdict(last, recipe, baseline_recipe=forecast.recipe_hash(baseline))
+    publishes = verdict != "keep"
+    shown = best or verdicts[0]
+    walked = rows[shown["candidate"]]
+    known = walked["label_available_at"].max().to_pydatetime()
+    return Decision(
+        forecast=spec.name,
+        series=series,
+        sequence=len(ledger),
+        decided_at=now,
+        data_as_of=known,
+        verdict=verdict,
+        champion=champion,
+        recipe=recipe,
+        champion_before=last.champion if last else None,
+        recipe_before=last.recipe if last else None,
+        label_end=known,
+        published_at=now if publishes or last is None else last.published_at,
+        version=((last.version or 0) if last else 0) + publishes,
+        challenger=next((r["candidate"] for r in verdicts if r["candidate"] != champion), None),
+        looked=True,
+        starts_cool_down=False,
+        recipes_seen=tuple(forecast.recipe_hash(c) for c in forecast.candidates),
+        trials=int(shown["tests"]),
+        rows=int(shown["n"]),
+        first_row=shown["first_row"].to_pydatetime(),
+        last_row=shown["last_row"].to_pydatetime(),
+        row_hash=judged_rows(Evidence(champion, recipe, walked), series).row_hash,
+        statistics=tuple(_statistics(row, excess[row["candidate"]]) for row in verdicts),
+        thresholds=Thresholds(
+            min_rows=spec.min_rows,
+            min_skill=spec.min_skill,
+            clark_west_p=spec.significance,
+            diebold_mariano_p=spec.significance,
+            refresh_max_degradation=0.0,
+            demotion_rows=0,
+            refresh_rows=0,
+            plausible=plausible_limits(
+                spec.suspicion, target.kind, target.horizon, spec.frequency
+            ).shown,
+        ),
+        suspicions=tuple(suspicions),
+        acknowledgement=accepted.get(champion),
+        sentence=_sentence(spec, champion, best, verdicts[0], suspicions),
+    )
+
+
+def _verdict(last: Decision | None, recipe: str, baseline_recipe: str) -> Verdict:
+    if last is None:
+        return "bootstrap"
+    if last.recipe == recipe:
+        return "keep"
+    return "demote" if recipe == baseline_recipe else "replace"
+
+
+def _differs(last: Decision, made: Decision) -> bool:
+    """Whether a decision says something that the one before does not."""
+    told = [
+        (d.recipe, [(s.candidate, s.recipe) for s in d.suspicions], d.acknowledgement is None)
+        for d in (last, made)
+    ]
+    return told[0] != told[1]
+
+
+def _statistics(row: Row, excess: tuple[Any, ...]) -> CandidateStatistics:
+    return CandidateStatistics(
+        candidate=row["candidate"],
+        recipe=row["recipe"],
+        loss=row["loss"],
+        skill=row["skill"],
+        trailing_skill=row["skill"],
+        clark_west_p=_known(row["p_clark_west"]),
+        diebold_mariano_p=_known(row["p_diebold_mariano"]),
+        excess=excess,
+    )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _sentence(
+    spec: UniverseSpec,
+    champion: str,
+    best: Row | None,
+    first: Row,
+    suspicions: Sequence[Suspicion],
+) -> str:
+    tests = f"Holm's correction for {int(first['tests'])} tests"
+    if best is not None:
+        text = (
+            f"{champion} predicts: skill {best['skill']:+.2%} on {int(best['n']):,} rows, "
+            f"p = {best['p_holm']:.2g} after {tests}."
+        )
+    elif math.isnan(first["p_value"]):
+        text = f"{champion} predicts: {int(first['n']):,} rows are fewer than {spec.min_rows}."
+    else:
+        text = (
+            f"{champion} predicts: the best candidate, {first['candidate']}, has skill "
+            f"{first['skill']:+.2%} and p = {first['p_holm']:.2g} after {tests}."
+        )
+    held = [f"{found.candidate} is held back: {found.figures}" for found in suspicions]
+    return " ".join([text, *(f"{told}. Too good: look for a leak." for told in held)])
