@@ -16,7 +16,6 @@ from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.decision import Decision, caveat_text, ledger_table, read_ledger
 from fx_assets.evaluation.family import decide_family
 from fx_assets.evaluation.intervals import ewma_volatility, fit_intervals
-from fx_assets.evaluation.losses import LOSS_NAMES
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.universe import adopted, between, current_rows, one_thread
@@ -42,6 +41,7 @@ from fx_assets.tables import (
     PRICES,
     RAW_PRICES,
     SERIES_COLUMN,
+    SKILL,
     UNIVERSE_OUTCOMES,
     UNIVERSE_PREDICTIONS,
 )
@@ -154,7 +154,7 @@ def issue_panel(
     newest = prices["event_time"].max()
     in_now = set(members(known, now)) & set(instruments)
     held = held_back(spec, panel, sorted(in_now))
-    best = best_candidates(store.read("skill", spec.name))
+    best = best_candidates(store.read(SKILL.name, spec.name))
     walked = _walked(spec, store, in_now)
     versions = {f"{RAW_PRICES.name}/{spec.name}": store.version(RAW_PRICES.name, spec.name)}
     made: list[dict[str, Any]] = []
@@ -275,7 +275,7 @@ def _row(
         "recipe": fitted.recipe if shown else spec.recipe_hash(spec.baseline),
         "champion_decided_at": pd.Timestamp(decision.decided_at if decision else now),
         "champion_label_end": fitted.label_end,
-        "score_name": LOSS_NAMES[spec.target.kind],
+        "score_name": spec.target.definition.loss_name,
         "score": verdict["loss"] if shown else verdict["baseline_loss"],
         "baseline_score": verdict["baseline_loss"],
         "score_rows": int(verdict["n"]),
