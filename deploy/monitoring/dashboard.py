@@ -31,6 +31,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
+from fx_assets.doors import TARGETS
+
 FILE = Path(__file__).with_name("dashboard.json")
 SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")
 OF = '{job=~"$job",forecast=~"$forecast"}'
@@ -290,7 +292,7 @@ def _predictions() -> list[timeseries.Panel | table.Panel]:
                 span=8,
                 least=None,
             )
-            for kind in ("direction", "return", "volatility")
+            for kind in TARGETS
         ),
         table.Panel()
         .title("Inputs outside of what training saw")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fx_assets.doors import FAMILIES, FEATURE_SETS, Door
+from fx_assets.doors import FAMILIES, FEATURE_SETS, TARGETS, Door
 from fx_assets.errors import SpecError
-from fx_assets.testing import families, features
+from fx_assets.testing import families, features, targets
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Verdict:
 SUITES: dict[str, tuple[Door, Callable[[str], list[Any]], list[Callable[[Any], None]]]] = {
     "model family": (FAMILIES, families.cases_of, families.CHECKS),
     "feature set": (FEATURE_SETS, features.cases_of, features.CHECKS),
+    "kind of target": (TARGETS, targets.cases_of, targets.CHECKS),
 }
 
 

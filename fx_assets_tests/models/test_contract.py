@@ -47,7 +47,7 @@ def test_any_row_is_predicted_alike_by_object_and_graph(
     prediction = fitted(case).predict(row)
     require_legal(case, prediction)
     found = OnnxModel(exported(case)).predict(row)
-    assert difference(case.target.kind, prediction, found) <= fitted(case).onnx_tolerance
+    assert difference(case.target.definition, prediction, found) <= fitted(case).onnx_tolerance
 
 
 @every_case

@@ -10,6 +10,7 @@ from fx_assets.errors import RegistryError, SpecError
 from fx_assets.models import build_model
 from fx_assets.models.onnx_predict import OnnxModel, difference, parity
 from fx_assets.specs import TargetSpec
+from fx_assets.targets import target_definition
 from fx_assets.testing.families import FEATURE_NAMES, TEST, FamilyCase, exported, fitted
 from fx_assets_tests.models.cases import CASES
 
@@ -47,9 +48,9 @@ def test_parity_finds_a_graph_of_another_fit():
 
 def test_parity_is_relative_for_variances_and_infinite_for_nan():
     small, off = np.array([1e-6, 2e-6]), np.array([1.1e-6, 2e-6])
-    assert difference("volatility", small, off) == pytest.approx(0.1)
-    assert difference("return", small, off) == pytest.approx(1e-7)
-    assert difference("return", small, np.array([np.nan, 2e-6])) == np.inf
+    assert difference(target_definition("volatility"), small, off) == pytest.approx(0.1)
+    assert difference(target_definition("return"), small, off) == pytest.approx(1e-7)
+    assert difference(target_definition("return"), small, np.array([np.nan, 2e-6])) == np.inf
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

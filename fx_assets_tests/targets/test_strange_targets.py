@@ -19,10 +19,12 @@ from fx_assets.lake import Lake
 from fx_assets.models import code_version, kinds_of
 from fx_assets.specs import TargetSpec
 from fx_assets.targets import target_definition
+from fx_assets.testing import prove
 from fx_assets_tests.platform import Platform, failures, forecast_spec
 from fx_assets_tests.serving.server_process import serving, until
 from fx_assets_tests.serving.small_lake import bundle
 
+OURS = ("direction", "return", "volatility")
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"
 (BIG_RISE,) = (
     code
@@ -85,7 +87,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def test_our_own_kinds_come_through_the_door() -> None:
-    assert {"direction", "return", "volatility"} <= set(TARGETS)
+    assert set(OURS) <= set(TARGETS)
     assert all(TARGETS[name].name == name for name in TARGETS)
     assert TARGETS.origin("volatility") == "fx-assets"
 
@@ -175,6 +177,52 @@ def test_what_a_strange_kinds_labels_reach_is_part_of_the_identity_of_what_is_co
     changed = identities()
     assert changed[1] != before[1]
     assert changed[::2] == before[::2]
+
+
+def test_strange_kinds_are_proved(plugins: Callable[..., None]) -> None:
+    verdicts = [verdict for kind in ("big_rise", "move", *OURS) for verdict in prove(kind)]
+    assert len(verdicts) > 100
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+
+
+LATE = """def labels(self, close, ends):
+        later = np.where(ends > 0, np.minimum(ends + 1, len(close) - 1), ends)
+        return super().labels(close, later)
+
+    def between(self, now, then):"""
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "sentence", "found"),
+    [
+        (
+            "return np.square(np.asarray(actual) - np.asarray(expected))",
+            "return np.abs(np.asarray(actual) - np.asarray(expected))",
+            "the expected outcome has the least loss",
+            "less than the mean",
+        ),
+        (
+            "def between(self, now, then):",
+            LATE,
+            "no label knows a close beyond its end",
+            "with other closes after its end",
+        ),
+        (
+            "np.abs(np.log(then / now))",
+            "np.log(then / now)",
+            "labels are outcomes and are unknown where they do not end",
+            "cannot be an outcome",
+        ),
+        ("{value}", "{wert}", "a person can read it", "wert"),
+    ],
+)
+def test_a_kind_that_breaks_the_contract_is_told_which_sentence_does_not_hold(
+    ours: str, theirs: str, sentence: str, found: str, plugins: Callable[..., None]
+) -> None:
+    assert ours in MOVE
+    plugins(move=MOVE.replace(ours, theirs))
+    failed = {verdict.check: verdict.found for verdict in prove("move") if not verdict.holds}
+    assert found in failed[sentence]
 
 
 def test_a_bundle_of_a_kind_that_is_not_installed_is_refused_by_name(tmp_path: Path) -> None:
