@@ -73,8 +73,11 @@ class Home:
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def new(cls, folder: Path, registry: Path) -> Home:
-        """A home with declarations, bars and an empty registry, in which nothing has been run."""
+    def new(cls, folder: Path, registry: Path | None = None) -> Home:
+        """A home with declarations and bars, in which nothing has been run.
+
+        ``registry`` is an empty one to begin with; without it the first run makes one.
+        """
         for path, text in {
             "defs/feeds/eur/defs.yaml": FEED,
             "defs/forecasts/up/defs.yaml": FORECAST,
@@ -83,8 +86,9 @@ class Home:
         }.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text)
-        (folder / "data").mkdir()
-        shutil.copy(registry, folder / "data" / "mlflow.db")
+        if registry is not None:
+            (folder / "data").mkdir()
+            shutil.copy(registry, folder / "data" / "mlflow.db")
         return cls(folder)
 
     def copy_to(self, folder: Path) -> Home:
@@ -119,6 +123,12 @@ class Home:
             text=True,
             start_new_session=True,
         )
+
+    def call(self, *arguments: str) -> Answer:
+        """Run a command to its end in a process of its own."""
+        process = self.start(*arguments)
+        out, err = process.communicate()
+        return Answer(process.returncode, out, err)
 
     def run(self, *arguments: str) -> Answer:
         """Run a command to its end in this process, which spares it seconds of imports."""

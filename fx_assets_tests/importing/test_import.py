@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from fx_assets import clock
@@ -19,7 +18,7 @@ from fx_assets.importing.command import import_files
 from fx_assets.importing.first_forecast import propose
 from fx_assets.importing.flags import add_arguments
 from fx_assets.settings import Settings
-from fx_assets.sources import fetch_bars
+from fx_assets.sources import Batch, fetch_bars
 from fx_assets.specs.files import Declared
 from fx_assets_tests.importing.exports import EXPORTS, Export, made, soiled
 from fx_assets_tests.sources.files import world
@@ -45,7 +44,7 @@ def put(home: Path, text: str | bytes, name: str = "EURUSD.csv") -> str:
     return str(file)
 
 
-def read_back(name: str) -> tuple[Declared, pd.DataFrame]:
+def read_back(name: str) -> tuple[Declared, Batch]:
     """What ``fx-assets check`` accepts, and the bars of a feed."""
     found = declared()
     batch = fetch_bars(found.feeds[name], Settings(), clock.now())

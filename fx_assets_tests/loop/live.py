@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +58,7 @@ class Live:
     log: Path
     clock: Clock
 
-    def runs(self, job: str) -> list[dg.DagsterRun]:
+    def runs(self, job: str) -> Sequence[dg.DagsterRun]:
         """The runs of a job, oldest first."""
         return self.instance.get_runs(dg.RunsFilter(job_name=job), ascending=True)
 

@@ -29,7 +29,8 @@ WORLDS = 20
 
 def interval(trials: int, probability: float) -> tuple[int, int]:
     """Where a binomial count lies with 99 %."""
-    return tuple(int(q) for q in binom.ppf([0.005, 0.995], trials, probability))
+    low, high = binom.ppf([0.005, 0.995], trials, probability)
+    return int(low), int(high)
 
 
 @pytest.mark.parametrize("returns", [garch_returns, shuffled_ecb_returns])

@@ -66,15 +66,17 @@ def production(tmp_path_factory: pytest.TempPathFactory, database: Postgres, sto
 @pytest.fixture(scope="module")
 def said(production: Home) -> str:
     """What the first run in production said."""
-    return production.run("run").succeeded().said
+    return production.call("run").succeeded().said
 
 
 def predictions(said: str) -> list[str]:
     return [line for line in said.splitlines() if "P(up)" in line or "prediction" in line]
 
 
-def test_production_says_what_a_laptop_says(said: str, tmp_path: Path) -> None:
-    laptop = Home.new(tmp_path / "laptop").run("run").succeeded().said
+def test_production_says_what_a_laptop_says(
+    said: str, tmp_path: Path, empty_registry: Path
+) -> None:
+    laptop = Home.new(tmp_path / "laptop", empty_registry).run("run").succeeded().said
     assert predictions(said)
     assert predictions(said) == predictions(laptop)
 

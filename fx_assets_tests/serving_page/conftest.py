@@ -176,18 +176,18 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | settings)
         context.set_default_timeout(10_000)
         one = Visit(context.new_page(), site)
-        one.page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and one.problems.append(said.text),
-        )
+
+        def said(message: Any) -> None:
+            if message.type in ("error", "warning"):
+                one.problems.append(message.text)
+
+        def asked(request: Any) -> None:
+            if not request.url.startswith((site.url, "data:", "blob:")):
+                one.problems.append(f"left the server: {request.url}")
+
+        one.page.on("console", said)
         one.page.on("pageerror", lambda error: one.problems.append(str(error)))
-        one.page.on(
-            "request",
-            lambda asked: (
-                asked.url.startswith((site.url, "data:", "blob:"))
-                or one.problems.append(f"left the server: {asked.url}")
-            ),
-        )
+        one.page.on("request", asked)
         visits.append(one)
         return one
 

@@ -113,7 +113,7 @@ def test_a_candle_becomes_the_bar_that_closes_where_it_ends(exchange: Exchange, 
     for close in hours[[0, 250, -1]]:
         opened = int(close.timestamp()) - 3600
         expected = exchange.candle(opened, 3600)
-        found = bars.loc[close, ["open", "high", "low", "close", "volume"]].to_numpy(float)
+        found = np.asarray(bars.loc[close, ["open", "high", "low", "close", "volume"]], float)
         assert found == pytest.approx(expected, abs=0.05 if name == "kraken" else 1e-9)
     assert bars["volume"]["2024-03-01 06:00Z"] == 0
     assert (bars["source"] == f"ccxt-{name}").all()
