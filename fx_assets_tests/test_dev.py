@@ -17,7 +17,7 @@ from fx_assets_tests.states.conftest import first_home, home
 
 __all__ = ["first_home", "home"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SECONDS = 150
 
 
