@@ -31,8 +31,8 @@ class Door(Mapping[str, Any]):
     Parameters
     ----------
     group
-        The group of entry points. A class in a plug-in folder belongs to it if it has a ``name`` of
-        its own and its attribute ``door`` is the group.
+        The group of entry points. A class or function in a plug-in folder belongs to it if it has a
+        ``name`` of its own and its attribute ``door`` is the group.
     what
         What its plug-ins are called in messages.
     """
@@ -89,6 +89,9 @@ class Door(Mapping[str, Any]):
 FAMILIES = Door("fx_assets.families", "model family")
 FEATURE_SETS = Door("fx_assets.feature_sets", "feature set")
 TARGETS = Door("fx_assets.targets", "kind of target")
+SOURCES = Door("fx_assets.sources", "source")
+CALENDARS = Door("fx_assets.calendars", "calendar")
+CHECKS = Door("fx_assets.checks", "check of the gate")
 
 
 def broken_plugins() -> list[str]:
@@ -145,7 +148,7 @@ def _itself(plugin: Any) -> Any:
 
 def _is_plugin(value: Any, group: str, module: ModuleType) -> bool:
     return (
-        inspect.isclass(value)
+        (inspect.isclass(value) or inspect.isfunction(value))
         and getattr(value, "door", None) == group
         and value.__module__ == module.__name__
         and "name" in vars(value)

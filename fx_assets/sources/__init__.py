@@ -1,7 +1,8 @@
 """Where bars come from: one file a provider, payload in, bars out.
 
-A provider is a module named after its ``kind`` with a function
-``fetch(feed, source, settings, now, cache_dir, wanted) -> Batch``.
+A provider of ours is a module with a function
+``fetch(feed, source, settings, now, cache_dir, wanted) -> Batch``, which its spec names. Other
+people's are classes (:class:`SourcePlugin`), found through the door of sources.
 """
 
 from __future__ import annotations
@@ -18,11 +19,22 @@ import pandas as pd
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, ParsedBars, Provenance, Wanted
+from fx_assets.sources.plugin import Ask, SourcePlugin
 from fx_assets.sources.revisions import new_rows
 from fx_assets.sources.wanted import feed_start, wanted_bars
 from fx_assets.specs import FeedSpec, Source
 
-__all__ = ["Batch", "ParsedBars", "Provenance", "Wanted", "fetch_bars", "new_rows", "wanted_bars"]
+__all__ = [
+    "Ask",
+    "Batch",
+    "ParsedBars",
+    "Provenance",
+    "SourcePlugin",
+    "Wanted",
+    "fetch_bars",
+    "new_rows",
+    "wanted_bars",
+]
 
 
 def fetch_bars(
@@ -53,8 +65,11 @@ def fetch_bars(
         wanted = Wanted(((feed_start(feed), now),))
 
     def ask(source: Source, spans: Wanted) -> Batch:
-        provider = import_module(f"{__name__}.{source.kind}")
-        answer: Batch = provider.fetch(feed, source, settings, now, cache_dir, spans)
+        if isinstance(source, SourcePlugin):
+            return source.fetch(feed, settings, now, cache_dir, spans)
+        module, _, function = source.provider.partition(":")
+        provider = getattr(import_module(module), function)
+        answer: Batch = provider(feed, source, settings, now, cache_dir, spans)
         return answer
 
     failures: list[SourceError] = []

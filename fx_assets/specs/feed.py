@@ -28,10 +28,9 @@ from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.sources import (
     EVERY_FREQUENCY,
-    FREQUENCIES,
-    PUBLICATION_DELAYS,
     DayClose,
     Source,
+    source_class,
 )
 from fx_assets.specs.watching import FreshnessRule
 
@@ -264,7 +263,8 @@ class FeedSpec(Spec):
         source = value.get("source")
         kind = source.get("kind") if isinstance(source, dict) else getattr(source, "kind", None)
         delay = value.get("delay_minutes")
-        late = delay if isinstance(delay, int | float) else PUBLICATION_DELAYS.get(str(kind), 0)
+        usual = getattr(source_class(kind), "publication_delay", 0)
+        late = delay if isinstance(delay, int | float) else usual
         weekdays = is_calendar(str(market)) and rests_at_weekends(str(market))
         return {**value, "ingest_cron": _cron_after(str(day_close), late, weekdays=weekdays)}
 
@@ -297,13 +297,12 @@ class FeedSpec(Spec):
         if self.frequency != "1d" and self.day_close:
             raise ValueError(f"day_close is for daily bars, and these are of {self.frequency}")
         for source in (self.source, *self.failover):
-            able = FREQUENCIES.get(source.kind, EVERY_FREQUENCY)
+            able = source.frequencies
             if self.frequency not in able:
                 raise ValueError(
                     f"{source.kind} has no bars of {self.frequency}; it has {', '.join(able)}"
                 )
-            fixing = source.kind in {"ecb", "frankfurter"}
-            if fixing and self.calendar != "target":
+            if source.fixing and self.calendar != "target":
                 raise ValueError(f"{source.kind} has fixings of TARGET days: use calendar: target")
             if source.instrument != self.source.instrument:
                 raise ValueError(
@@ -361,4 +360,4 @@ class FeedSpec(Spec):
     def _delay(self) -> float:
         if self.delay_minutes is not None:
             return self.delay_minutes
-        return PUBLICATION_DELAYS.get(self.source.kind, 0)
+        return self.source.publication_delay

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 from datetime import time, timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PositiveFloat,
+    SerializeAsAny,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from fx_assets.calendars import Frequency
+from fx_assets.doors import SOURCES
 from fx_assets.specs.base import Currency, Spec
 
 Instrument = Annotated[
@@ -74,9 +86,27 @@ def _day_close(value: str) -> str:
 DayClose = Annotated[str, AfterValidator(_day_close)]
 
 
-class SourceSpec(Spec):
-    """What every source shares: which of its settings decide what its bars mean."""
+FIXING = frozenset({"close"})
+OHLCV = frozenset({"open", "high", "low", "close", "volume"})
+PRICE_CAP_VOLUME = frozenset({"close", "volume", "market_cap"})
 
+
+class SourceSpec(Spec):
+    """What every source states: what its bars have, and which of its settings decide their meaning.
+
+    A source has ``kind`` and ``instrument``, as fields or properties.
+    """
+
+    provider: ClassVar[str] = ""
+    """``module:function`` that fetches its bars; sources that are plug-ins have ``fetch``."""
+    bar_columns: ClassVar[frozenset[str] | None] = OHLCV
+    """The prices and volumes that its bars have; ``None`` where only what is read tells."""
+    frequencies: ClassVar[tuple[Frequency, ...]] = EVERY_FREQUENCY
+    """The frequencies that it has."""
+    publication_delay: ClassVar[float] = 0
+    """Minutes from a bar's close until the source shows it."""
+    fixing: ClassVar[bool] = False
+    """Whether it has fixings of TARGET days."""
     whereabouts: ClassVar[frozenset[str]] = frozenset()
     """Settings that say where bars lie or what may stand in for them, not what they mean."""
 
@@ -100,6 +130,10 @@ class EcbSource(SourceSpec):
     cross of two euro rates of the same fixing.
     """
 
+    provider: ClassVar[str] = "fx_assets.sources.ecb:fetch"
+    bar_columns: ClassVar[frozenset[str] | None] = FIXING
+    frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
+    fixing: ClassVar[bool] = True
     whereabouts: ClassVar[frozenset[str]] = frozenset({"fallback"})
     kind: Literal["ecb"]
     base: Currency = "EUR"
@@ -120,6 +154,10 @@ class EcbSource(SourceSpec):
 class FrankfurterSource(SourceSpec):
     """The ECB's reference rates as the Frankfurter API serves them; needs no key."""
 
+    provider: ClassVar[str] = "fx_assets.sources.frankfurter:fetch"
+    bar_columns: ClassVar[frozenset[str] | None] = FIXING
+    frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
+    fixing: ClassVar[bool] = True
     kind: Literal["frankfurter"]
     base: Currency = "EUR"
     quote: Currency
@@ -137,6 +175,7 @@ class FrankfurterSource(SourceSpec):
 class TwelveDataSource(SourceSpec):
     """Bars from Twelve Data; needs the key in ``FX_ASSETS_TWELVE_DATA_KEY``."""
 
+    provider: ClassVar[str] = "fx_assets.sources.twelve_data:fetch"
     kind: Literal["twelve_data"]
     symbol: str = Field(pattern=r"^[A-Z0-9.:]+(/[A-Z0-9]+)?$", description="Such as EUR/USD.")
 
@@ -148,10 +187,15 @@ class TwelveDataSource(SourceSpec):
 class CoinGeckoSource(SourceSpec):
     """Price, market capitalisation and volume of a coin from CoinGecko.
 
-    The free tier reaches back 365 days. A key, where there is one, is in
-    ``FX_ASSETS_COINGECKO_KEY``.
+    The last completed UTC day is available 35 minutes after midnight (API documentation of
+    ``/coins/{id}/market_chart``). The free tier reaches back 365 days. A key, where there is one,
+    is in ``FX_ASSETS_COINGECKO_KEY``.
     """
 
+    provider: ClassVar[str] = "fx_assets.sources.coingecko:fetch"
+    bar_columns: ClassVar[frozenset[str] | None] = PRICE_CAP_VOLUME
+    frequencies: ClassVar[tuple[Frequency, ...]] = ("1h", "1d")
+    publication_delay: ClassVar[float] = 35
     kind: Literal["coingecko"]
     coin: str = Field(pattern=r"^[a-z0-9-]+$", description="CoinGecko's id, such as bitcoin.")
     currency: str = Field(default="usd", pattern=r"^[a-z]{3,5}$")
@@ -164,6 +208,8 @@ class CryptoCompareSource(SourceSpec):
     A key, where there is one, is in ``FX_ASSETS_CRYPTOCOMPARE_KEY``.
     """
 
+    provider: ClassVar[str] = "fx_assets.sources.cryptocompare:fetch"
+    frequencies: ClassVar[tuple[Frequency, ...]] = ("1min", "1h", "1d")
     kind: Literal["cryptocompare"]
     pair: str = Field(pattern=r"^[A-Z0-9]+-[A-Z0-9]+$", description="Such as BTC-USD.")
     market: str = Field(default="cadli", pattern=r"^[a-z0-9_]+$")
@@ -177,6 +223,7 @@ class CryptoCompareSource(SourceSpec):
 class CcxtSource(SourceSpec):
     """OHLCV candles of an exchange through ccxt; public candles need no key."""
 
+    provider: ClassVar[str] = "fx_assets.sources.ccxt:fetch"
     kind: Literal["ccxt"]
     exchange: str = Field(pattern=r"^[a-z0-9]+$", description="ccxt's id, such as binance.")
     symbol: str = Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+)?$", description="BTC/USDT.")
@@ -205,6 +252,8 @@ FileColumn = Literal[
 class FilesSource(SourceSpec):
     """CSV and Parquet files, local or on S3."""
 
+    provider: ClassVar[str] = "fx_assets.sources.files:fetch"
+    bar_columns: ClassVar[frozenset[str] | None] = None
     whereabouts: ClassVar[frozenset[str]] = frozenset({"path"})
     kind: Literal["files"]
     path: str = Field(min_length=1)
@@ -245,6 +294,8 @@ class SimulatedSource(SourceSpec):
     Log returns follow a GARCH(1,1) with Student-t innovations and no predictable mean.
     """
 
+    provider: ClassVar[str] = "fx_assets.sources.simulated:fetch"
+    bar_columns: ClassVar[frozenset[str] | None] = OHLCV | {"market_cap"}
     kind: Literal["simulated"]
     seed: int = 0
     instrument: Instrument = "SIMULATED"
@@ -254,7 +305,7 @@ class SimulatedSource(SourceSpec):
     """Standard deviation of a year's log return."""
 
 
-Source = Annotated[
+OurSource = Annotated[
     EcbSource
     | FrankfurterSource
     | TwelveDataSource
@@ -265,39 +316,61 @@ Source = Annotated[
     | SimulatedSource,
     Field(discriminator="kind"),
 ]
-
-_COLUMNS: dict[str, frozenset[str]] = {
-    "ecb": frozenset({"close"}),
-    "frankfurter": frozenset({"close"}),
-    "coingecko": frozenset({"close", "volume", "market_cap"}),
-    "twelve_data": frozenset({"open", "high", "low", "close", "volume"}),
-    "cryptocompare": frozenset({"open", "high", "low", "close", "volume"}),
-    "ccxt": frozenset({"open", "high", "low", "close", "volume"}),
-    "simulated": frozenset({"open", "high", "low", "close", "volume", "market_cap"}),
+OURS: dict[str, type[SourceSpec]] = {
+    "ecb": EcbSource,
+    "frankfurter": FrankfurterSource,
+    "twelve_data": TwelveDataSource,
+    "coingecko": CoinGeckoSource,
+    "cryptocompare": CryptoCompareSource,
+    "ccxt": CcxtSource,
+    "files": FilesSource,
+    "simulated": SimulatedSource,
 }
 
 
-def columns_of(source: Source) -> frozenset[str] | None:
+def source_class(kind: object) -> type[SourceSpec] | None:
+    """The class of a kind of source, ours or a plug-in's; ``None`` where there is none."""
+    if not isinstance(kind, str):
+        return None
+    if kind not in OURS and kind not in SOURCES:
+        return None
+    return OURS[kind] if kind in OURS else SOURCES[kind]
+
+
+def _through_the_door(value: Any, ours: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, SourceSpec) and not isinstance(value, tuple(OURS.values())):
+        return value
+    kind = value.get("kind") if isinstance(value, dict) else None
+    found = None if kind in OURS else source_class(kind)
+    if found is not None:
+        return found.model_validate(value)
+    if isinstance(kind, str) and kind not in OURS:
+        able = ", ".join(map(repr, sorted({*OURS, *SOURCES})))
+        raise ValueError(f"no source {kind!r}; choose one of {able}")
+    return ours(value)
+
+
+class _OneOfSources:
+    """Lets editors and ``dg check`` know the settings of plug-ins."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        others = [SOURCES[name] for name in SOURCES if name not in OURS]
+        theirs = [handler(other.__pydantic_core_schema__) for other in others]
+        return {"anyOf": [handler(schema), *theirs]} if theirs else handler(schema)
+
+
+Source = Annotated[SerializeAsAny[OurSource], WrapValidator(_through_the_door), _OneOfSources]
+"""A source of ours, told apart by ``kind``, or one that came in through the door."""
+
+
+def columns_of(source: SourceSpec) -> frozenset[str] | None:
     """The prices and volumes that a source's bars have; ``None`` where only its files tell."""
     if isinstance(source, FilesSource) and source.format == "coingecko":
-        return _COLUMNS["coingecko"]
-    return _COLUMNS.get(source.kind)
-
-
-FREQUENCIES: dict[str, tuple[Frequency, ...]] = {
-    "ecb": ("1d",),
-    "frankfurter": ("1d",),
-    "coingecko": ("1h", "1d"),
-    "cryptocompare": ("1min", "1h", "1d"),
-}
-"""The frequencies that a provider has, where it has not all of them."""
-
-PUBLICATION_DELAYS: dict[str, PositiveInt] = {"coingecko": 35}
-"""Minutes from a bar's close until the provider shows it, where that is not at once.
-
-CoinGecko: the last completed UTC day is available 35 minutes after midnight (API documentation of
-``/coins/{id}/market_chart``).
-"""
+        return PRICE_CAP_VOLUME
+    return source.bar_columns
 
 
 def _letters(symbol: str) -> str:

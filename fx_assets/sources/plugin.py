@@ -1,0 +1,176 @@
+"""A source of one's own: one class that says where bars come from and what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from fx_assets.calendars import Calendar, Frequency, instant_of, moment
+from fx_assets.doors import SOURCES
+from fx_assets.errors import FxAssetsError, SourceError
+from fx_assets.settings import Settings
+from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.specs import FeedSpec
+from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.specs.sources import SourceSpec
+
+LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a run asks a source for.
+
+    Parameters
+    ----------
+    feed, market, frequency
+        The feed, its calendar, and the length of its bars.
+    now
+        The clock's time (UTC).
+    wanted
+        Which bars; more may be returned.
+    cache_folder
+        Where payloads may be kept, or ``None``.
+    """
+
+    feed: FeedSpec
+    settings: Settings
+    now: datetime
+    cache_folder: Path | None
+    wanted: Wanted
+
+    @property
+    def market(self) -> Calendar:
+        return self.feed.market
+
+    @property
+    def frequency(self) -> Frequency:
+        return self.feed.frequency
+
+
+class SourcePlugin(SourceSpec):
+    """Base of other people's sources. Its fields are the settings in YAML, below ``source:``.
+
+    A class states ``name`` and the same as ``kind: Literal[...]``, its bars' ``bar_columns``,
+    ``frequencies`` and ``publication_delay``, the ``libraries`` that it needs, in ``secrets`` the
+    environment variables with keys, and has a field or property ``instrument``.
+    """
+
+    door: ClassVar[str] = SOURCES.group
+    name: ClassVar[str]
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions that it needs."""
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Environment variables whose values no message and no table may show."""
+
+    @abstractmethod
+    def bars(self, ask: Ask) -> pd.DataFrame:
+        """The wanted bars, or more, in any order.
+
+        Returns
+        -------
+        DataFrame
+            ``event_time``, when each bar closes (UTC), and the columns in ``bar_columns``.
+
+        Raises
+        ------
+        Exception
+            Anything; it becomes a ``SourceError`` that shows no secret.
+        """
+
+    def secret(self, variable: str) -> str:
+        """A key from the environment.
+
+        Raises
+        ------
+        SourceError
+            It is not set.
+        """
+        value = os.environ.get(variable, "").strip()
+        if not value:
+            raise SourceError(
+                f"{self.name} needs a key, and {variable} is not set.",
+                remedy=f"Set {variable}, in the environment or in .env.",
+            )
+        return value
+
+    def fetch(
+        self,
+        feed: FeedSpec,
+        settings: Settings,
+        now: datetime,
+        cache_dir: Path | None,
+        wanted: Wanted,
+    ) -> Batch:
+        """The bars as a batch, without those that the clock says are unfinished.
+
+        Raises
+        ------
+        SourceError
+            They cannot be had, or are no bars.
+        """
+        try:
+            table = self.bars(Ask(feed, settings, now, cache_dir, wanted))
+            bars, _ = price_bars(
+                _checked(table, self), feed.market, source=self.name, payload="", now=now
+            )
+        except FxAssetsError as error:
+            raise SourceError(
+                self._clean(error.message), remedy=self._clean(error.remedy)
+            ) from None
+        except Exception as error:
+            # Not chained: the cause's text may hold a key.
+            raise SourceError(
+                f"{self.name} failed: {type(error).__name__}: {self._clean(str(error))}",
+                remedy=f"Look at the settings of {feed.name}, and at the code of the source.",
+            ) from None
+        inside = pd.Series(False, index=bars.index)
+        for after, until in wanted.spans:
+            inside |= (bars["event_time"] > after) & (bars["event_time"] <= until)
+        bars = bars[inside].reset_index(drop=True)
+        prices = pd.util.hash_pandas_object(bars.drop(columns=["ingested_at", "payload"]))
+        sha256 = hashlib.sha256(prices.to_numpy().tobytes()).hexdigest()
+        newest = bars["event_time"].max() if len(bars) else wanted.first
+        return Batch(
+            bars=bars.assign(payload=sha256).astype(BAR_DTYPES),
+            rejected=rejected_rows([], source=self.name, ingested_at=now),
+            provenance=Provenance(
+                provider=self.name,
+                url=f"plugin://{self.name}",
+                sha256=sha256,
+                last_date=feed.market.bar_day(instant_of(moment(newest))),
+                fetched_at=now,
+            ),
+        )
+
+    def _clean(self, text: str) -> str:
+        """A text on one line without the value of any secret."""
+        for variable in self.secrets:
+            value = os.environ.get(variable, "").strip()
+            text = text.replace(value, f"({variable})") if value else text
+        text = " ".join(text.split())
+        return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+
+
+def _checked(table: pd.DataFrame, source: SourcePlugin) -> pd.DataFrame:
+    if not isinstance(table, pd.DataFrame) or "event_time" not in table or "close" not in table:
+        columns = list(table) if isinstance(table, pd.DataFrame) else type(table).__name__
+        raise SourceError(
+            f"{source.name} returns {columns}, not a table with event_time and close.",
+            remedy="Return a DataFrame with event_time and the columns in bar_columns.",
+        )
+    times = pd.DatetimeIndex(table["event_time"])
+    if times.tz is None:
+        raise SourceError(
+            f"{source.name} returns event times without a zone.",
+            remedy='Make them UTC, such as pd.to_datetime(..., unit="s", utc=True).',
+        )
+    known = [name for name in BAR_DTYPES if name in {"event_time", *(source.bar_columns or table)}]
+    return table[[name for name in known if name in table]].reset_index(drop=True)
