@@ -19,7 +19,7 @@ import pandas as pd
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, ParsedBars, Provenance, Wanted
-from fx_assets.sources.plugin import Ask, SourcePlugin
+from fx_assets.sources.plugin import Ask, SourcePlugin, Tryout
 from fx_assets.sources.revisions import new_rows
 from fx_assets.sources.wanted import feed_start, wanted_bars
 from fx_assets.specs import FeedSpec, Source
@@ -30,6 +30,7 @@ __all__ = [
     "ParsedBars",
     "Provenance",
     "SourcePlugin",
+    "Tryout",
     "Wanted",
     "fetch_bars",
     "new_rows",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -55,6 +57,25 @@ class Ask:
         return self.feed.frequency
 
 
+@dataclass(frozen=True)
+class Tryout:
+    """How a source can be tried without its vendor.
+
+    Parameters
+    ----------
+    settings
+        What stands below ``source:`` in YAML, without ``kind``.
+    environment
+        Variables to set, keys included.
+    fail
+        Makes the vendor fail from then on.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    fail: Callable[[], None] | None = None
+
+
 class SourcePlugin(SourceSpec):
     """Base of other people's sources. Its fields are the settings in YAML, below ``source:``.
 
@@ -84,6 +105,21 @@ class SourcePlugin(SourceSpec):
         Exception
             Anything; it becomes a ``SourceError`` that shows no secret.
         """
+
+    @classmethod
+    def tryout(cls, truth: pd.DataFrame, folder: Path) -> AbstractContextManager[Tryout]:
+        """Stand in for the vendor with given bars, so that ``fx-assets prove`` can try the source.
+
+        Parameters
+        ----------
+        truth
+            Bars with ``event_time`` (UTC) and every price and volume; the last one is unfinished.
+        folder
+            An empty folder, for files.
+        """
+        raise NotImplementedError(
+            f"{cls.__name__} has no tryout: write one, docs/plugins.md says how"
+        )
 
     def secret(self, variable: str) -> str:
         """A key from the environment.

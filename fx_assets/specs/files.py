@@ -16,6 +16,7 @@ from fx_assets.errors import SpecError
 from fx_assets.specs.base import Spec
 from fx_assets.specs.feed import FeedSpec
 from fx_assets.specs.forecast import ForecastSpec
+from fx_assets.specs.sources import source_class
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.specs.yaml_files import Document, Problem, read_documents
 
@@ -242,7 +243,9 @@ def _describe(
         loc = _without_tags(document.value, tagged)
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
-            message = _unknown("setting", loc[-1], _settings_at(spec_type, tagged[:-1]))
+            theirs = _source_at(document.value, loc[:-1])
+            allowed = sorted(theirs) if theirs else _settings_at(spec_type, tagged[:-1])
+            message = _unknown("setting", loc[-1], allowed)
         elif not isinstance(detail["input"], dict | list):
             message += f" (found {detail['input']!r})"
         yield document.problem(("attributes", *loc), f"{_dotted(loc)}: {message}")
@@ -256,6 +259,18 @@ def _unknown(what: str, value: object, allowed: Sequence[str]) -> str:
     close = get_close_matches(str(value), allowed, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"no {what} {value!r}.{hint} Allowed: {', '.join(allowed) or 'none is declared'}."
+
+
+def _source_at(document: Any, loc: Sequence[int | str]) -> list[str]:
+    """The settings of the source that is declared at a place; empty where none is."""
+    value = document.get("attributes")
+    for key in loc:
+        try:
+            value = value[key]
+        except (KeyError, IndexError, TypeError):
+            return []
+    found = source_class(value.get("kind")) if isinstance(value, dict) else None
+    return [] if found is None else list(found.model_fields)
 
 
 def _settings_at(spec_type: type[Spec], loc: Sequence[int | str]) -> list[str]:

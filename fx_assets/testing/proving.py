@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fx_assets.doors import FAMILIES, FEATURE_SETS, TARGETS, Door
+from fx_assets.doors import FAMILIES, FEATURE_SETS, SOURCES, TARGETS, Door
 from fx_assets.errors import SpecError
-from fx_assets.testing import families, features, targets
+from fx_assets.testing import families, features, sources, targets
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ SUITES: dict[str, tuple[Door, Callable[[str], list[Any]], list[Callable[[Any], N
     "model family": (FAMILIES, families.cases_of, families.CHECKS),
     "feature set": (FEATURE_SETS, features.cases_of, features.CHECKS),
     "kind of target": (TARGETS, targets.cases_of, targets.CHECKS),
+    "source": (SOURCES, sources.cases_of, sources.CHECKS),
 }
 
 

@@ -1,0 +1,324 @@
+"""What every source must do, each check a sentence about one source and one length of bars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+
+from fx_assets.calendars import Frequency, instant_of
+from fx_assets.doors import SOURCES
+from fx_assets.errors import SourceError
+from fx_assets.settings import Settings
+from fx_assets.sources import Batch, SourcePlugin, Tryout, Wanted, fetch_bars
+from fx_assets.specs import FeedSpec
+from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.specs.sources import SourceSpec, columns_of, source_class
+from fx_assets.testing.markets import bars_of_market, market
+from fx_assets.testing.require import ContractError, require
+
+BARS: Final = 2600
+"""More than vendors give in one page."""
+PRICES: Final = ("open", "high", "low", "close", "volume", "market_cap")
+CHECKS: Final[list[Callable[[SourceCase], None]]] = []
+"""The checks in the order in which they are run; a check's name is what it states."""
+
+
+@dataclass(frozen=True)
+class SourceCase:
+    """A source and a length of bars."""
+
+    name: str
+    frequency: Frequency
+
+    @property
+    def source_class(self) -> type[SourceSpec]:
+        """The class of the source."""
+        found = source_class(self.name)
+        require(found is not None, f"no source is called {self.name}")
+        assert found is not None  # noqa: S101
+        return found
+
+    @property
+    def calendar(self) -> str:
+        """A calendar that the source has."""
+        if self.source_class.fixing:
+            return "target"
+        return "24x5" if self.frequency == "1d" else "24x7"
+
+    def truth(self) -> pd.DataFrame:
+        """Bars of its world; the last is unfinished when it is asked."""
+        name = self.calendar
+        grid = market(self.frequency, "24x5" if name == "target" else name)
+        return bars_of_market(grid, BARS, seed=5)
+
+    @contextmanager
+    def tried(self) -> Iterator[Trial]:
+        """The source, with somebody who stands in for its vendor."""
+        truth = self.truth()
+        with (
+            TemporaryDirectory() as folder,
+            _tryout(self.source_class, truth, Path(folder)) as tryout,
+            mock.patch.dict(os.environ, tryout.environment),
+        ):
+            yield Trial(self, truth, tryout, Path(folder))
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.frequency}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A source that can be asked."""
+
+    case: SourceCase
+    truth: pd.DataFrame
+    tryout: Tryout
+    folder: Path
+
+    @property
+    def feed(self) -> FeedSpec:
+        """A feed of the source."""
+        start = self.truth["event_time"].iloc[0] - pd.Timedelta(3, "D")
+        return FeedSpec.model_validate(
+            {
+                "name": "proved",
+                "source": {"kind": self.case.name, **self.tryout.settings},
+                "frequency": self.case.frequency,
+                "calendar": self.case.calendar,
+                "start": start.date(),
+                "delay_minutes": 0,
+            }
+            if not self.case.source_class.fixing
+            else {
+                "name": "proved",
+                "source": {"kind": self.case.name, **self.tryout.settings},
+                "start": start.date(),
+            }
+        )
+
+    @property
+    def now(self) -> datetime:
+        """A moment within the last bar."""
+        last, before = (self.truth["event_time"].iloc[i] for i in (-1, -2))
+        moment: datetime = (before + (last - before) / 2).to_pydatetime()
+        return moment
+
+    def ask(self, first: int = 0, last: int = BARS - 1) -> Batch:
+        """The bars from one place of the truth to another."""
+        times = self.truth["event_time"]
+        bar = timedelta(microseconds=1)
+        span = (times.iloc[first].to_pydatetime() - bar, min(times.iloc[last], self.now))
+        settings = Settings(home=self.folder, http_attempts=1, http_backoff_seconds=0.01)
+        wanted = Wanted(((span[0], pd.Timestamp(span[1]).to_pydatetime()),))
+        return fetch_bars(self.feed, settings, self.now, None, wanted)
+
+    def within(self, batch: Batch, first: int = 0, last: int = BARS - 1) -> pd.DataFrame:
+        """The bars of a batch that were asked for; a source may return more."""
+        times = self.truth["event_time"]
+        held = batch.bars[batch.bars["event_time"].between(times.iloc[first], times.iloc[last])]
+        return held.reset_index(drop=True)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that nobody may see."""
+        names = getattr(self.case.source_class, "secrets", ())
+        return [value for name in names if (value := os.environ.get(name, ""))]
+
+
+def cases_of(name: str) -> list[SourceCase]:
+    """A source with its shortest and its longest bars."""
+    able = SOURCES[name].frequencies
+    return [SourceCase(name, each) for each in dict.fromkeys((able[-1], able[0]))]
+
+
+@contextmanager
+def _tryout(kind: type[SourceSpec], truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
+    if issubclass(kind, SourcePlugin):
+        with kind.tryout(truth, folder) as tryout:
+            yield tryout
+        return
+    ours = _OURS.get(kind.__name__)
+    if ours is None:
+        raise ContractError(
+            "its vendor is played by fx_assets.testing.vendors, and the suites of this repository "
+            "try it there"
+        )
+    yield ours(truth, folder)
+
+
+def _files(truth: pd.DataFrame, folder: Path) -> Tryout:
+    file = folder / "bars.csv"
+    times = truth["event_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    truth[["open", "high", "low", "close", "volume"]].assign(time=times).to_csv(file, index=False)
+
+    def fail() -> None:
+        file.write_text("<html>Sign in</html>")
+
+    settings = {"path": str(file), "instrument": "PROVED", "stamp": "close"}
+    return Tryout(settings, fail=fail)
+
+
+def _simulated(truth: pd.DataFrame, folder: Path) -> Tryout:  # noqa: ARG001
+    return Tryout({"seed": 3})
+
+
+_OURS: Final[dict[str, Callable[[pd.DataFrame, Path], Tryout]]] = {
+    "FilesSource": _files,
+    "SimulatedSource": _simulated,
+}
+
+
+def _check(check: Callable[[SourceCase], None]) -> Callable[[SourceCase], None]:
+    CHECKS.append(check)
+    return check
+
+
+@_check
+def it_says_what_it_is(case: SourceCase) -> None:
+    """Name, columns, frequencies, instrument and documentation are stated."""
+    kind = case.source_class
+    require(bool((kind.__doc__ or "").strip()), "the class has no docstring")
+    require("kind" in kind.model_fields, 'it has no field kind: Literal["..."]')
+    columns = kind.bar_columns
+    unknown = set(columns or ()) - set(PRICES)
+    require(not unknown, f"bar_columns has {sorted(unknown)}, which no bar has")
+    require(columns is None or "close" in columns, "bar_columns lacks close")
+    with case.tried() as trial:
+        source = trial.feed.source
+        require(source.kind == case.name, f"kind is {source.kind!r}")
+        require(source.instrument.isalnum(), f"the instrument is {source.instrument!r}")
+
+
+@_check
+def every_bar_comes_once_and_as_it_was(case: SourceCase) -> None:
+    """Paging: whatever a page holds, the bars are whole, in order, and have their values."""
+    with case.tried() as trial:
+        found = trial.within(trial.ask())
+        times = found["event_time"]
+        require(times.is_monotonic_increasing, "bars are not in order of event_time")
+        require(times.is_unique, f"a bar comes twice: {times[times.duplicated()].head(1).tolist()}")
+        if case.name == "simulated":
+            return
+        expected = trial.truth.iloc[:-1]
+        missing = expected["event_time"][~expected["event_time"].isin(times)]
+        require(
+            missing.empty, f"{len(missing)} bars are missing, the first {missing.head(1).tolist()}"
+        )
+        have = expected.merge(found, on="event_time", suffixes=("", "_found"))
+        for name in sorted(columns_of(trial.feed.source) or {"close"}):
+            off = ~np.isclose(have[name], have[f"{name}_found"], rtol=1e-9, equal_nan=True)
+            row = int(np.argmax(off))
+            said, was = have[f"{name}_found"][row], have[name][row]
+            when = have["event_time"][row]
+            require(not off.any(), f"{name} of the bar of {when} is {said!r}, and was {was!r}")
+
+
+@_check
+def a_part_that_is_asked_for_alone_is_the_same(case: SourceCase) -> None:
+    """What is fetched tomorrow fits to what was fetched today."""
+    first, last = 700, 1900
+    with case.tried() as trial:
+        part = trial.within(trial.ask(first, last), first, last)
+        whole = trial.within(trial.ask(), first, last)
+        require(len(part) == len(whole), f"{len(part)} bars alone, {len(whole)} within all")
+        for name in ("event_time", "available_at", *PRICES):
+            same = (part[name] == whole[name]) | (part[name].isna() & whole[name].isna())
+            require(bool(same.all()), f"{name} differs in {int((~same).sum())} bars")
+
+
+@_check
+def two_fetches_agree_to_the_last_bit(case: SourceCase) -> None:
+    """Determinism, the hash of what was read included."""
+    with case.tried() as trial:
+        a, b = trial.ask(), trial.ask()
+        require(a.bars.equals(b.bars), "the bars differ")
+        require(a.provenance.sha256 == b.provenance.sha256, "the hashes of what was read differ")
+
+
+@_check
+def no_unfinished_bar_is_returned(case: SourceCase) -> None:
+    """What the clock says is not over is no bar."""
+    with case.tried() as trial:
+        times = trial.ask().bars["event_time"]
+        late = times[times > pd.Timestamp(trial.now)]
+        require(late.empty, f"a bar closes at {late.tolist()[:1]}, and it is {trial.now}")
+        newest = times.max()
+        require(newest == trial.truth["event_time"].iloc[-2], f"the newest bar is of {newest}")
+
+
+@_check
+def a_bar_is_known_when_the_calendar_says(case: SourceCase) -> None:
+    """``available_at`` is never before the close."""
+    with case.tried() as trial:
+        bars = trial.ask().bars
+        require({*BAR_DTYPES} == {*bars}, f"columns are {list(bars)}")
+        for event_time, available in zip(
+            bars["event_time"].head(50), bars["available_at"].head(50), strict=True
+        ):
+            moment = instant_of(np.datetime64(event_time.tz_localize(None)))
+            due = trial.feed.market.publication(moment)
+            require(available >= event_time, f"the bar of {event_time} is known before its close")
+            require(available == pd.Timestamp(due), f"{event_time} is known at {available}")
+
+
+@_check
+def bars_have_the_columns_that_are_stated(case: SourceCase) -> None:
+    """No more and no less than ``bar_columns``."""
+    with case.tried() as trial:
+        bars = trial.ask().bars
+        stated = columns_of(trial.feed.source)
+        for name in PRICES if stated is not None else ():
+            empty = bool(bars[name].isna().all())
+            require(
+                empty == (name not in (stated or ())), f"{name} is {'empty' if empty else 'there'}"
+            )
+        require(bool(bars["close"].notna().all()), "a bar has no close")
+        require(bool((bars["source"] != "").all()), "a bar does not say where it comes from")
+
+
+@_check
+def a_failure_is_told_with_what_to_do(case: SourceCase) -> None:
+    """Errors are of one kind, and show no key."""
+    with case.tried() as trial:
+        if trial.tryout.fail is None:
+            return
+        trial.tryout.fail()
+        try:
+            trial.ask()
+        except SourceError as error:
+            require(bool(error.remedy), f"nothing says what to do: {error}")
+            _require_hidden(trial, str(error))
+        else:
+            raise ContractError("a vendor that fails is not noticed")
+
+
+@_check
+def no_key_is_shown(case: SourceCase) -> None:
+    """Neither in rows nor in where they came from; and without one it is said which to set."""
+    with case.tried() as trial:
+        batch = trial.ask()
+        _require_hidden(trial, batch.provenance.model_dump_json())
+        _require_hidden(trial, " ".join({*batch.bars["source"], *batch.bars["payload"]}))
+        names: tuple[str, ...] = getattr(case.source_class, "secrets", ())
+        for name in names:
+            with mock.patch.dict(os.environ):
+                os.environ.pop(name, None)
+                try:
+                    trial.ask()
+                except SourceError as error:
+                    require(name in str(error), f"without {name}: {error}")
+
+
+def _require_hidden(trial: Trial, text: Any) -> None:
+    shown = [value for value in trial.secrets if value in str(text)]
+    require(not shown, "a key is shown")

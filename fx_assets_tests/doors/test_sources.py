@@ -1,0 +1,117 @@
+"""A source of a stranger is declared, proved and read; one that is wrong is told why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from fx_assets.cli import main
+from fx_assets.errors import SourceError, SpecError
+from fx_assets.settings import Settings
+from fx_assets.sources import fetch_bars
+from fx_assets.specs import FeedSpec
+from fx_assets.specs.files import load_declared
+from fx_assets.testing import prove
+
+PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
+(CODE,) = (
+    text for text in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "SourcePlugin" in text
+)
+FEED = {"name": "ours", "source": {"kind": "house", "file": "bars.csv"}, "calendar": "24x5"}
+
+
+def broken(found: str) -> list[str]:
+    return [verdict.check for verdict in prove(found) if not verdict.holds]
+
+
+def test_the_documentations_source_is_proved(
+    plugin: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin(CODE)
+    assert main(["prove", "house"]) == 0
+    said = capsys.readouterr().out
+    assert "source house" in said
+    assert "Proved" in said
+
+
+def test_it_is_declared_with_its_own_settings_and_read(
+    plugin: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin(CODE)
+    monkeypatch.setenv("HOUSE_KEY", "k-1")
+    (tmp_path / "bars.csv").write_text("time,close\n2024-01-02T22:00Z,1.1\n2024-01-03T22:00Z,1.2\n")
+    feed = FeedSpec.model_validate({**FEED, "start": "2024-01-01"})
+    assert feed.source.model_dump() == {"kind": "house", "file": "bars.csv", "instrument": "HOUSE"}
+    assert feed.reading == FeedSpec.model_validate(feed.model_dump()).reading
+    now = datetime(2024, 1, 3, 12, tzinfo=UTC)
+    batch = fetch_bars(feed, Settings(home=tmp_path), now)
+    assert batch.bars["close"].tolist() == [1.1]
+    assert set(batch.bars["source"]) == {"house"}
+
+
+def test_a_setting_that_it_does_not_have_is_told_with_those_that_it_has(
+    plugin: Callable[[str], Path], tmp_path: Path
+) -> None:
+    plugin(CODE)
+    (tmp_path / "defs").mkdir()
+    (tmp_path / "defs" / "defs.yaml").write_text(
+        "type: fx_assets.components.PriceFeed\nattributes:\n  name: ours\n  calendar: 24x5\n"
+        "  source: {kind: house, flie: bars.csv}\n"
+    )
+    with pytest.raises(SpecError, match=r"no setting 'flie'\. Did you mean 'file'"):
+        load_declared(tmp_path / "defs")
+
+
+def test_a_kind_that_nobody_offers_and_a_frequency_that_it_lacks_are_refused(
+    plugin: Callable[[str], Path],
+) -> None:
+    plugin(CODE)
+    with pytest.raises(ValidationError, match=r"no source 'houze'.*'house'"):
+        FeedSpec.model_validate({**FEED, "source": {"kind": "houze"}})
+    with pytest.raises(ValidationError, match="house has no bars of 1min; it has 1h, 1d"):
+        FeedSpec.model_validate({**FEED, "frequency": "1min"})
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        ("return table", "return table.iloc[:1000]", "every bar comes once and as it was"),
+        ("return table", "return table.iloc[::-1].tail(900)", "every bar comes once and as it was"),
+        ("return table", 'return table.assign(close=table["high"])', "every bar comes once"),
+        ("utc=True)", "utc=True) - pd.Timedelta(1, 'h')", "every bar comes once and as it was"),
+        ('"close"})', '"close", "turnover"})', "it says what it is"),
+    ],
+)
+def test_a_fault_in_a_source_is_found(
+    right: str, wrong: str, check: str, plugin: Callable[[str], Path]
+) -> None:
+    assert right in CODE
+    plugin(CODE.replace(right, wrong))
+    assert any(check in each for each in broken("house"))
+
+
+def test_a_key_in_an_error_is_blanked_out(
+    plugin: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin(CODE.replace("table = pd", 'raise RuntimeError(f"no {key}")\n        table = pd'))
+    monkeypatch.setenv("HOUSE_KEY", "sesame")
+    feed = FeedSpec.model_validate({**FEED, "start": "2024-01-01"})
+    with pytest.raises(SourceError, match=r"house failed: RuntimeError: no \(HOUSE_KEY\)") as told:
+        fetch_bars(feed, Settings(home=tmp_path), datetime(2024, 1, 3, tzinfo=UTC))
+    assert told.value.__cause__ is None
+    monkeypatch.delenv("HOUSE_KEY")
+    with pytest.raises(SourceError, match="HOUSE_KEY is not set"):
+        fetch_bars(feed, Settings(home=tmp_path), datetime(2024, 1, 3, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("name", ["simulated", "files"])
+def test_ours_keep_the_contract(name: str) -> None:
+    from fx_assets.testing.sources import CHECKS, SourceCase
+
+    for check in CHECKS:
+        check(SourceCase(name, "1d"))
