@@ -10,11 +10,6 @@ from pydantic import BaseModel, ConfigDict
 from fx_assets.specs.forecast import TargetKind
 
 FOLDER = "universes"
-UNITS: dict[str, str] = {
-    "direction": "probability that the close is above",
-    "return": "log return",
-    "volatility": "variance of log returns, summed over the horizon",
-}
 
 
 class _Json(BaseModel):

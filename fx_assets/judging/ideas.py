@@ -99,7 +99,7 @@ def _of_estimator(estimator: Any, study: Study) -> Callable[[Fold], Any]:
     def said(fold: Fold) -> Any:
         own = copy.deepcopy(estimator)
         own.fit(matrix[fold.train], study.target[fold.train])
-        if study.spec.target.kind == "direction" and hasattr(own, "predict_proba"):
+        if study.spec.target.definition.outcome == "binary" and hasattr(own, "predict_proba"):
             return np.asarray(own.predict_proba(matrix[fold.test]))[:, -1]
         return own.predict(matrix[fold.test])
 

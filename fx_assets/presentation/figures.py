@@ -38,18 +38,20 @@ def to_png(figure: Figure) -> bytes:
     return target.getvalue()
 
 
-def reliability_figure(bins: pd.DataFrame) -> bytes:
-    """Predicted probability against the observed share of ups.
+def reliability_figure(bins: pd.DataFrame, called: str = "P(up)") -> bytes:
+    """Predicted probability against the observed share of ups, or of what else comes or not.
 
     Parameters
     ----------
     bins : DataFrame
         What ``evaluation.metrics.reliability`` returns: ``n``, ``predicted``, ``observed``,
         ``lower`` and ``upper``. The number below each point is the bin's ``n``.
+    called
+        What the probability is called.
     """
-    figure, axes = _canvas("Reliability of P(up)")
-    axes.set_xlabel("predicted P(up), mean of the bin")
-    axes.set_ylabel("observed share of ups")
+    figure, axes = _canvas(f"Reliability of {called}")
+    axes.set_xlabel(f"predicted {called}, mean of the bin")
+    axes.set_ylabel("observed share")
     if bins.empty:
         return _nothing(figure, axes)
     x, y, low, high = (bins[c].to_numpy(float) for c in ("predicted", "observed", "lower", "upper"))

@@ -323,10 +323,12 @@ def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -
             cumulative_loss_difference(predictions, kind), fitted.candidate.name
         )
     }
-    outcome = study.spec.target.definition.outcome
-    if outcome == "binary":
-        plots["reliability"] = figures.reliability_figure(reliability(predictions))
-    if outcome == "positive":
+    definition = study.spec.target.definition
+    if definition.outcome == "binary":
+        plots["reliability"] = figures.reliability_figure(
+            reliability(predictions), definition.wording.called
+        )
+    if definition.shown.annualised:
         plots["predicted_and_realised"] = figures.volatility_figure(predictions)
     importance = fitted.model.feature_importance(study.columns)
     if importance:

@@ -159,6 +159,7 @@ class Real(TargetDefinition):
         """What the metrics are called."""
         unit = self.wording.axis
         return {
+            self.loss_name: Metric("Mean loss"),
             "mse": Metric("Mean squared error", f"squared {unit}"),
             "rmse": Metric("RMSE", unit),
             "mae": Metric("MAE", unit),
@@ -250,6 +251,7 @@ class Positive(TargetDefinition):
     def titles(self) -> dict[str, Metric]:
         """What the metrics are called."""
         return {
+            self.loss_name: Metric("Mean loss"),
             "qlike": Metric("QLIKE loss"),
             "rmse": Metric("RMSE", self.unit),
             "mae": Metric("MAE", self.unit),

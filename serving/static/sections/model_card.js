@@ -12,7 +12,7 @@ export function modelCard({ model }) {
       "div",
       { class: "columns" },
       facts([
-        ["Champion", `${champion.name}${champion.family === model.baseline ? `, the baseline: ${model.wording.baseline}` : ""}`],
+        ["Champion", `${champion.name}${champion.family === model.baseline ? baseline(model.wording) : ""}`],
         ["Version", datum("card-version", champion.version, champion.version)],
         ["Recipe", h("code", {}, champion.recipe)],
         ["Code version", h("code", {}, champion.code_version)],
@@ -52,6 +52,8 @@ export function modelCard({ model }) {
     ),
   );
 }
+
+const baseline = ({ baseline: says }) => `, the baseline${says ? `: ${says}` : ""}`;
 
 function parameters(params) {
   const all = Object.entries(params);
