@@ -71,7 +71,9 @@ def versions_in_use(lake: Lake) -> Mapping[str, set[int]]:
         if path.endswith(file)
     ]
     for path in records:
-        for table, version in json.loads(lake.read_blob(path))["table_versions"].items():
+        record = json.loads(lake.read_blob(path))
+        facts = record.get("facts", record)  # a draft's are nested, a manifest's are not
+        for table, version in facts["table_versions"].items():
             found[table].add(int(version))
     decided = [
         entry.timestamp

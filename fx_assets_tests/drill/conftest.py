@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ SHORT = Drill(
 )
 
 
+FOUND = "found.pickle"
+
+
 @dataclass
 class Drilled:
     """A short drill, and the folder that it left."""
@@ -37,8 +41,14 @@ class Drilled:
 
 
 @pytest.fixture(scope="session")
-def drilled(new_folder: Callable[[], Path]) -> Drilled:
+def drilled(once: Callable[[str, Callable[[Path], None]], Path], empty_registry: Path) -> Drilled:
     """A drill of seven days with three faults; tests read it and leave it as it is."""
-    folder = new_folder()
-    found = live(SHORT, folder)
+
+    def drill(folder: Path) -> None:
+        (folder / "data").mkdir()
+        shutil.copy(empty_registry, folder / "data" / "mlflow.db")
+        (folder / FOUND).write_bytes(pickle.dumps(live(SHORT, folder)))
+
+    folder = once("drilled", drill)
+    found = pickle.loads((folder / FOUND).read_bytes())  # noqa: S301
     return Drilled(found, folder, found.ended)
