@@ -21,6 +21,7 @@ from fx_assets.evaluation.intervals import IntervalModel, fit_intervals
 from fx_assets.features import feature_set, labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.models.onnx_predict import OnnxModel, difference
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
@@ -127,7 +128,8 @@ class ServedLake:
         self.promote(1)
         decision = self._decision(1)
         self.lake.append(DECISIONS.name, FORECAST, ledger_table([decision]))
-        issued = issue_days([self.day], self.spec, FEED, self.lake, self.now)  # type: ignore[list-item]
+        own = SeriesTables(self.lake, self.spec, FEED)
+        issued = issue_days([self.day], own, self.now)  # type: ignore[list-item]
         self.lake.append(PREDICTIONS.name, FORECAST, issued.new_rows)
 
     def _bundle(self, version: int) -> Bundle:

@@ -8,9 +8,9 @@ from fx_assets import clock
 from fx_assets.components.declared import declared
 from fx_assets.errors import SpecError
 from fx_assets.lake import Lake
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.stages.acknowledgements import acknowledge
-from fx_assets.stages.champion import read_decisions
 
 
 def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | None) -> int:
@@ -29,10 +29,9 @@ def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | Non
             remedy=f"Declared are: {', '.join(sorted(forecasts))}.",
         )
     store = Lake.from_settings(Settings())
+    own = SeriesTables(store, forecasts[forecast], found.feed_of(forecast))
     given = acknowledge(
-        store,
-        forecasts[forecast],
-        read_decisions(store, forecasts[forecast], found.feed_of(forecast)),
+        own,
         candidate,
         reason=reason,
         by=by or _user(),

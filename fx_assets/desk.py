@@ -28,7 +28,6 @@ from fx_assets.settings import Settings, load_env_file
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fx_assets.evaluation.decision import Decision
     from fx_assets.evaluation.evidence import Evidence
     from fx_assets.evaluation.study import Study
     from fx_assets.explaining.explanations import KeptExplanation
@@ -201,7 +200,7 @@ class Desk:
         study, tables = self.study(spec, as_of=as_of), self._tables(spec)
         item = evidence_of(candidate, study, name)
         baseline = evidence_of(spec.baseline, study)
-        ledger = self._decisions(spec, feed)
+        ledger = tables.ledger()
         recipes = {recipe for decision in ledger for recipe in decision.recipes_seen}
         tried = count_tried(self.lake, tables.series.id, recipes, item.recipe)
         known = study.frame[["available_at", "label_available_at"]].max().max().to_pydatetime()
@@ -263,12 +262,7 @@ class Desk:
         """Every decision about the champion, oldest first, one row each with its sentence."""
         from fx_assets.evaluation.decision import ledger_table
 
-        return ledger_table(self._decisions(*self._spec(forecast)))
-
-    def _decisions(self, spec: ForecastSpec, feed: FeedSpec) -> list[Decision]:
-        from fx_assets.stages.champion import read_decisions
-
-        return read_decisions(self.lake, spec, feed)
+        return ledger_table(self._tables(forecast).ledger())
 
     def _champion(self, study: Study, baseline: Evidence, recipe: str) -> Evidence | None:
         from fx_assets.judging.ideas import evidence_of

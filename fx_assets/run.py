@@ -66,12 +66,13 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
             feed = declared.feeds[spec.feed]
             told = len(runner.failures)
             with runner.keeping(spec.name):
-                _reconcile(runner, lake, spec, feed)
-                _update(runner, lake, spec, feed, force_retrain)
+                _reconcile(runner, SeriesTables(lake, spec, feed))
+                _update(runner, SeriesTables(lake, spec, feed), force_retrain)
             with runner.keeping(spec.name):
-                left = _reconcile(runner, lake, spec, feed)
+                own = SeriesTables(lake, spec, feed)
+                left = _reconcile(runner, own)
                 runner.failures += [f"{spec.name}: {text}" for text in left]
-                missing = unpredicted(lake, spec, feed, clock.now())
+                missing = unpredicted(own, clock.now())
                 if missing and len(runner.failures) == told:
                     runner.failures.append(missing)
         with runner.keeping("views"):
@@ -108,34 +109,33 @@ def show() -> int:
     return 1 if failures else 0
 
 
-def _reconcile(runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> list[str]:
+def _reconcile(runner: Runner, own: SeriesTables) -> list[str]:
     """Mend what does not agree with the ledger; returns what could not be mended."""
-    done = reconcile(spec, feed, lake, unopened_registry())
+    done = reconcile(own, unopened_registry())
     for text in done.mended:
-        runner.console.print(f"mended  {spec.name}: {text}", markup=False)
+        runner.console.print(f"mended  {own.forecast}: {text}", markup=False)
     return done.left
 
 
-def _update(
-    runner: Runner, lake: Lake, spec: ForecastSpec, feed: FeedSpec, force_retrain: bool
-) -> None:
-    if not lake.exists(PRICES.name, feed.name):
-        runner.failures.append(f"{spec.name}: there are no prices of {feed.name} to predict from")
+def _update(runner: Runner, own: SeriesTables, force_retrain: bool) -> None:
+    name, feed = own.forecast, own.feed.name
+    if not own.store.exists(PRICES.name, feed):
+        runner.failures.append(f"{name}: there are no prices of {feed} to predict from")
         return
-    reason = "asked for" if force_retrain else retrain_reason(lake, spec, feed)
-    if reason and not runner.run(f"{spec.name}_retrain", {"reason": reason}):
+    reason = "asked for" if force_retrain else retrain_reason(own)
+    if reason and not runner.run(f"{name}_retrain", {"reason": reason}):
         return
-    days = days_to_predict(lake, spec, feed, clock.now())
-    behind = features_are_behind(lake, spec, feed) or outcomes_wait(lake, spec, feed)
+    days = days_to_predict(own, clock.now())
+    behind = features_are_behind(own) or outcomes_wait(own)
     if not days and not reason and not behind:
-        runner.up_to_date.append(spec.name)
+        runner.up_to_date.append(name)
         return
     if not days:
-        newest = day_to_refresh(lake, spec, feed)
+        newest = day_to_refresh(own)
         if newest is None:
             return
         days = [newest]
-    runner.run(f"{spec.name}_predict", range_tags(days[0].isoformat(), days[-1].isoformat()))
+    runner.run(f"{name}_predict", range_tags(days[0].isoformat(), days[-1].isoformat()))
 
 
 def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
@@ -167,10 +167,11 @@ def _in_order(declared: Declared) -> list[ForecastSpec]:
 
 
 def _row(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> tuple[str, ...]:
-    issued = SeriesTables(lake, spec, feed).read(PREDICTIONS)
+    own = SeriesTables(lake, spec, feed)
+    issued = own.read(PREDICTIONS)
     row = latest_row(issued, spec)
     if issued.empty:
-        why = why_none(lake, spec, feed, clock.now())
+        why = why_none(own, clock.now())
         row = tuple(f"{text}: {why}" if text == "none yet" else text for text in row)
     return row
 

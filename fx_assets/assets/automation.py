@@ -25,7 +25,7 @@ from fx_assets.stages.due import days_to_predict, retrain_reason
 from fx_assets.tables import DECISIONS, FEATURES, OUTCOMES, PREDICTIONS, PRICES, RAW_PRICES
 
 if TYPE_CHECKING:
-    from fx_assets.lake import Lake
+    pass
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -113,7 +113,8 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         if in_progress(context.instance, job.name):
             return dg.SkipReason("Candidates are being judged already.")
-        reason = retrain_reason(store, spec, feed, context.scheduled_execution_time)
+        own = SeriesTables(store, spec, feed)
+        reason = retrain_reason(own, context.scheduled_execution_time)
         if reason is None:
             return dg.SkipReason("Nothing new since the last decision.")
         return dg.RunRequest(
@@ -160,9 +161,9 @@ def new_prices_sensor(
             )
         if in_progress(context.instance, predict.name):
             return dg.SkipReason("The newest bars are being predicted from.")
-        days = days_to_predict(store, spec, feed, clock.now())
+        days = days_to_predict(own, clock.now())
         if not days:
-            return _mend(store, spec, feed, predict.name)
+            return _mend(own, predict.name)
         first, last = days[0].isoformat(), days[-1].isoformat()
         return dg.RunRequest(
             job_name=predict.name,
@@ -173,17 +174,15 @@ def new_prices_sensor(
     return sensor
 
 
-def _mend(
-    store: "Lake", spec: ForecastSpec, feed: FeedSpec, job: str
-) -> dg.RunRequest | dg.SkipReason:
+def _mend(own: SeriesTables, job: str) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run over the newest bar where stores do not agree, once an hour for each state."""
     from fx_assets.stages.end_state import outcomes_wait
     from fx_assets.stages.reconcile import differences
 
-    wrong = differences(spec, feed, store, unopened_registry())
-    if outcomes_wait(store, spec, feed):
+    feed, wrong = own.feed, differences(own, unopened_registry())
+    if outcomes_wait(own):
         wrong.append("outcomes are known that are not in their table")
-    issued = SeriesTables(store, spec, feed).read(PREDICTIONS)
+    issued = own.read(PREDICTIONS)
     if not wrong or issued.empty:
         return dg.SkipReason(f"Every known bar of {feed.instrument} has its prediction.")
     newest = feed.market.bar_day(issued["event_time"].max()).isoformat()

@@ -50,10 +50,11 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
         ],
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.look import look_at
 
         store, run_id = lake.open(), context.run.run_id
-        seen = look_at(spec, feed, store, clock.now(), run_id)
+        seen = look_at(SeriesTables(store, spec, feed), clock.now(), run_id)
         results = check_results(seen)
         for result in results:
             if not result.passed:

@@ -133,13 +133,13 @@ def prediction_freshness_sensor(
             feed=_judge_feed(context.instance, store, feed, now),
             has_champion=not own.read(DECISIONS).empty,
             now=now,
-            live_from=live_from(store, spec, feed),
+            live_from=live_from(own),
             rule=rule,
             failed=newest_failure(context.instance, job.name),
         )
 
         def overdue() -> Range:
-            days = days_to_predict(store, spec, feed, now)
+            days = days_to_predict(own, now)
             return (days[0].isoformat(), days[-1].isoformat()) if days else None
 
         return _act(context, store, verdict, job, overdue)

@@ -87,14 +87,16 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         from fx_assets.presentation.wording import sentence
+        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.issue import issue_days
         from fx_assets.stages.reconcile import reconcile
 
         store = lake.open()
         require_bars(store, feed)
-        agreed = reconcile(spec, feed, store, unopened_registry())
+        own = SeriesTables(store, spec, feed)
+        agreed = reconcile(own, unopened_registry())
         days = [date.fromisoformat(day) for day in context.partition_keys]
-        issued = issue_days(days, spec, feed, store, clock.now())
+        issued = issue_days(days, own, clock.now())
         yield dg.Output(
             issued.new_rows,
             metadata={

@@ -62,7 +62,7 @@ def monitor_sensor(
         batch += f", {len(own.read(DECISIONS))} decisions, series {own.series.id}"
         if context.cursor == batch:
             return dg.SkipReason(f"Looked at already: {batch}.")
-        if in_progress(context.instance, predict.name) or features_are_behind(store, spec, feed):
+        if in_progress(context.instance, predict.name) or features_are_behind(own):
             return dg.SkipReason("The newest bars are being predicted from.")
         request = dg.RunRequest(run_key=batch, tags={"reason": batch})
         return dg.SensorResult(run_requests=[request], cursor=batch)

@@ -12,6 +12,7 @@ import pandas as pd
 from fx_assets import tables
 from fx_assets.bundles.records import pointer_path
 from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.evaluation.decision import Decision, read_ledger
 from fx_assets.series.rows import ASKED, About, Decided, SeriesRows
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
@@ -53,6 +54,15 @@ class SeriesTables:
             told = pd.MultiIndex.from_frame(own[subject])
             adopted = adopted[~pd.MultiIndex.from_frame(adopted[subject]).isin(told)]
         return pd.concat([adopted, own], ignore_index=True)
+
+    def bars(self, columns: list[str] | None = None) -> pd.DataFrame:
+        """The feed's bars as known now, some columns or all."""
+        return self.store.read(tables.PRICES.name, self.feed.name, columns=columns)
+
+    def ledger(self) -> list[Decision]:
+        """The decisions about the series, oldest first; empty before the first."""
+        table = self.read(tables.DECISIONS)
+        return [] if table.empty else read_ledger(table)
 
     def newest(self, table: Table) -> pd.DataFrame:
         """Of rows about the same thing the newest, in the order of what they are about."""

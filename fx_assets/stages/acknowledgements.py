@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pandas as pd
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
-from fx_assets.specs import ForecastSpec
+from fx_assets.series.tables import SeriesTables
 from fx_assets.tables import ACKNOWLEDGEMENTS
 
 if TYPE_CHECKING:
@@ -29,9 +28,7 @@ def read_acknowledgements(store: Lake, forecast: str) -> list[Acknowledgement]:
 
 
 def acknowledge(
-    store: Lake,
-    spec: ForecastSpec,
-    ledger: Sequence[Decision],
+    own: SeriesTables,
     candidate: str,
     *,
     reason: str,
@@ -53,9 +50,9 @@ def acknowledge(
             f"The reason is {reason!r}: it stays in the ledger, for those who come after.",
             remedy="Say what you looked at, and why the result is real.",
         )
-    decision, found = _held(ledger, spec, candidate)
+    decision, found = _held(own, candidate)
     given = Acknowledgement(
-        forecast=spec.name,
+        forecast=own.forecast,
         candidate=candidate,
         recipe=found.recipe,
         judged=found.judged,
@@ -81,17 +78,15 @@ def acknowledge(
         "record": given.model_dump_json(),
     }
     table = pd.DataFrame([row]).astype(ACKNOWLEDGEMENTS.dtypes)
-    store.insert_new(ACKNOWLEDGEMENTS.name, spec.name, table, list(ACKNOWLEDGEMENTS.key))
+    own.store.insert_new(ACKNOWLEDGEMENTS.name, own.forecast, table, list(ACKNOWLEDGEMENTS.key))
     return given
 
 
-def _held(
-    ledger: Sequence[Decision], spec: ForecastSpec, candidate: str
-) -> tuple[Decision, Suspicion]:
+def _held(own: SeriesTables, candidate: str) -> tuple[Decision, Suspicion]:
     """The newest decision that suspects a candidate as it is declared, and what it says."""
-    declared = {c.name: spec.recipe_hash(c) for c in spec.all_candidates}
+    declared = {c.name: own.spec.recipe_hash(c) for c in own.spec.all_candidates}
     waiting: dict[str, tuple[Decision, Suspicion]] = {}
-    for decision in ledger:
+    for decision in own.ledger():
         for found in decision.suspicions:
             if declared.get(found.candidate) == found.recipe:
                 waiting[found.candidate] = (decision, found)
@@ -99,7 +94,7 @@ def _held(
         return waiting[candidate]
     names = ", ".join(sorted(waiting))
     raise RegistryError(
-        f"{spec.name}: nothing of {candidate} is held back for being too good.",
+        f"{own.forecast}: nothing of {candidate} is held back for being too good.",
         remedy=f"Held back are: {names}."
         if names
         else "There is nothing to acknowledge; decisions say so when there is.",

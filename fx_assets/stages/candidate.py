@@ -31,7 +31,7 @@ from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.presentation import figures
 from fx_assets.registry.records import CandidateRun, LoggedModel
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import CandidateSpec, ForecastSpec
+from fx_assets.specs import CandidateSpec
 from fx_assets.specs.base import Record
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
@@ -148,11 +148,11 @@ def try_candidate(
     )
 
 
-def without_draft(store: Lake, spec: ForecastSpec) -> str | None:
+def without_draft(own: SeriesTables) -> str | None:
     """A candidate whose draft is missing, so that it could not be published, or ``None``."""
-    stored = set(store.list_blobs(f"candidates/{spec.name}/"))
-    names = (candidate.name for candidate in spec.all_candidates)
-    return next((name for name in names if _draft_path(spec.name, name) not in stored), None)
+    stored = set(own.store.list_blobs(f"candidates/{own.forecast}/"))
+    names = (candidate.name for candidate in own.spec.all_candidates)
+    return next((name for name in names if _draft_path(own.forecast, name) not in stored), None)
 
 
 def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:

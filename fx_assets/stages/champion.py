@@ -22,7 +22,7 @@ from fx_assets.bundles.copies import keep_copies, restored
 from fx_assets.bundles.records import SkillFacts, pointer_path
 from fx_assets.calendars import DAY, moment
 from fx_assets.errors import RegistryError
-from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, read_ledger
+from fx_assets.evaluation.decision import Decision, failed_text, ledger_table
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.promotion import decide
 from fx_assets.evaluation.study import Study
@@ -38,7 +38,6 @@ from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import DECISIONS, PRICES
 
 if TYPE_CHECKING:
-    from fx_assets.lake import Lake
     from fx_assets.registry.runs import ModelRegistry
 
 FRESH_WITHIN_BARS = 5
@@ -53,16 +52,6 @@ class Decided:
     decisions: list[Decision]
     ledger: list[Decision]
     mlflow_path: str
-
-
-def read_decisions(store: Lake, spec: ForecastSpec, feed: FeedSpec) -> list[Decision]:
-    """The ledger of what the forecast is about, oldest first; empty before the first decision."""
-    return _ledger(SeriesTables(store, spec, feed))
-
-
-def _ledger(own: SeriesTables) -> list[Decision]:
-    table = own.read(DECISIONS)
-    return [] if table.empty else read_ledger(table)
 
 
 def decide_champion(
@@ -93,7 +82,7 @@ def _decide_champion(
     study: Study, own: SeriesTables, registry: ModelRegistry, run_id: str, now: datetime
 ) -> Decided:
     spec, feed, store = own.spec, own.feed, own.store
-    ledger = _ledger(own)
+    ledger = own.ledger()
     evidence = [_evidence(candidate, study, ledger) for candidate in spec.all_candidates]
     data_as_of = study.frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS

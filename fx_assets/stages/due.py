@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,13 +11,11 @@ import pandas as pd
 from fx_assets import clock
 from fx_assets.calendars import calendar
 from fx_assets.errors import NoChampionError
-from fx_assets.evaluation.decision import Decision, active_champion, read_ledger, stand_ins
+from fx_assets.evaluation.decision import Decision, active_champion, stand_ins
 from fx_assets.evaluation.live import first_live_day, predictable_from
 from fx_assets.models import code_version
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.cron import last_tick
-from fx_assets.specs.series import series_of
 from fx_assets.tables import (
     ACKNOWLEDGEMENTS,
     DECISIONS,
@@ -28,9 +25,6 @@ from fx_assets.tables import (
     SCORES,
     SERIES_COLUMN,
 )
-
-if TYPE_CHECKING:
-    from fx_assets.lake import Lake
 
 FIRST_YEAR, LAST_YEAR = 2020, 2027
 """Years in which the longest pause of a calendar is looked for; weekdays of holidays come round."""
@@ -45,53 +39,46 @@ def longest_pause(key: str) -> timedelta:
     return longest
 
 
-def days_to_predict(lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime) -> list[date]:
+def days_to_predict(own: SeriesTables, now: datetime) -> list[date]:
     """Days that have a known bar without an issued prediction, oldest first.
 
     Only bars that the first champion could have predicted from: earlier ones would be refused.
     What counts is when a bar was first known; a revision makes no new bar of it. Nor bars whose
     champion is lost for good, with none that could stand in: asking again would not help.
     """
-    own = SeriesTables(lake, spec, feed)
-    ledger = _ledger(own)
-    start, since = first_live_day(spec, ledger, feed.market), predictable_from(ledger)
-    if start is None or since is None or not lake.exists(PRICES.name, feed.name):
+    market, ledger = own.feed.market, own.ledger()
+    start, since = first_live_day(own.spec, ledger, market), predictable_from(ledger)
+    if start is None or since is None or not own.store.exists(PRICES.name, own.feed.name):
         return []
-    bars = lake.read(PRICES.name, feed.name, columns=["event_time"])["event_time"]
-    first_known = _first_known(lake, feed)
+    bars = own.bars(["event_time"])["event_time"]
+    first_known = _first_known(own)
     known = first_known[first_known.index.isin(bars) & (first_known >= since)]
     times = pd.DatetimeIndex(known.index[known <= now])
     issued = own.read(PREDICTIONS)
     if len(issued):
         times = times[~times.isin(issued["event_time"])]
-    times = _answerable(lake, spec, feed, ledger, times)
-    days = feed.market.day_index(times).unique()
+    days = market.day_index(_answerable(own, ledger, times)).unique()
     return sorted(day for day in days.date if day >= start)
 
 
-def day_to_refresh(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | None:
+def day_to_refresh(own: SeriesTables) -> date | None:
     """The newest bar's day, for a run that has nothing new to predict; ``None`` if it has none."""
-    bars = lake.read(PRICES.name, feed.name, columns=["event_time"])["event_time"]
-    ledger = _ledger(SeriesTables(lake, spec, feed))
-    start, since = first_live_day(spec, ledger, feed.market), predictable_from(ledger)
+    market, ledger = own.feed.market, own.ledger()
+    bars = own.bars(["event_time"])["event_time"]
+    start, since = first_live_day(own.spec, ledger, market), predictable_from(ledger)
     if start is None or since is None or bars.empty:
         return None
-    day = feed.market.bar_day(bars.max())
-    return day if day >= start and feed.market.publication(bars.max()) >= since else None
+    day = market.bar_day(bars.max())
+    return day if day >= start and market.publication(bars.max()) >= since else None
 
 
-def live_from(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> date | None:
+def live_from(own: SeriesTables) -> date | None:
     """The first day that is predicted, or ``None`` before the first decision."""
-    return first_live_day(spec, _ledger(SeriesTables(lake, spec, feed)), feed.market)
-
-
-def _ledger(own: SeriesTables) -> list[Decision]:
-    table = own.read(DECISIONS)
-    return [] if table.empty else read_ledger(table)
+    return first_live_day(own.spec, own.ledger(), own.feed.market)
 
 
 def _answerable(
-    lake: Lake, spec: ForecastSpec, feed: FeedSpec, ledger: list[Decision], times: pd.DatetimeIndex
+    own: SeriesTables, ledger: list[Decision], times: pd.DatetimeIndex
 ) -> pd.DatetimeIndex:
     from fx_assets.bundles.copies import restored
 
@@ -99,7 +86,7 @@ def _answerable(
 
     def able(version: int) -> bool:
         if version not in whole:
-            whole[version] = restored(lake, spec.name, version)
+            whole[version] = restored(own.store, own.forecast, version)
         return whole[version]
 
     def answered(decided: datetime) -> bool:
@@ -109,41 +96,38 @@ def _answerable(
             return True
         return any(able(int(d.version or 0)) for d in stand_ins(ledger, decision, decided))
 
-    moments = (feed.market.publication(time) for time in times.to_pydatetime())
+    moments = (own.feed.market.publication(time) for time in times.to_pydatetime())
     return times[np.array([answered(moment) for moment in moments], dtype=bool)]
 
 
-def _first_known(lake: Lake, feed: FeedSpec) -> pd.Series:
+def _first_known(own: SeriesTables) -> pd.Series:
     """When each bar was first known, by event time."""
-    raw = lake.bars_of(feed.name, feed.reading)
+    raw = own.store.bars_of(own.feed.name, own.feed.reading)
     first: pd.Series = raw.groupby("event_time")["available_at"].min()
     return first
 
 
-def features_are_behind(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> bool:
+def features_are_behind(own: SeriesTables) -> bool:
     """Whether the prices hold bars, or revisions of bars, that the features have not seen."""
     columns = ["event_time", "close"]
-    seen = lake.read_or_empty(FEATURES.name, spec.name)
+    seen = own.store.read_or_empty(FEATURES.name, own.forecast)
     if seen.empty:
         return True
-    if SERIES_COLUMN in seen and (seen[SERIES_COLUMN] != series_of(spec, feed).id).any():
+    if SERIES_COLUMN in seen and (seen[SERIES_COLUMN] != own.series.id).any():
         return True
-    return not _equal(seen[columns], lake.read(PRICES.name, feed.name)[columns])
+    return not _equal(seen[columns], own.bars(columns))
 
 
-def retrain_reason(
-    lake: Lake, spec: ForecastSpec, feed: FeedSpec, now: datetime | None = None
-) -> str | None:
+def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None:
     """Why the candidates have to be judged again, or ``None``.
 
     ``retrain_cron`` says when new bars are one; ``now`` is the clock's time unless it is given.
     """
     from fx_assets.stages.candidate import without_draft
 
-    own = SeriesTables(lake, spec, feed)
-    decisions = own.read(DECISIONS)
+    spec, market, decisions = own.spec, own.feed.market, own.read(DECISIONS)
     if decisions.empty:
-        before = lake.exists(DECISIONS.name, spec.name)
+        before = own.store.exists(DECISIONS.name, spec.name)
         return f"now about {own.series.sentence}" if before else "there is no champion yet"
     if not own.in_service():
         return f"again about {own.series.sentence}"
@@ -159,14 +143,14 @@ def retrain_reason(
     new = said[said["acknowledged_at"] > decisions["decided_at"].max()] if len(said) else said
     if len(new):
         return f"{new['candidate'].iloc[-1]} was acknowledged"
-    missing = without_draft(lake, spec)
+    missing = without_draft(own)
     if missing is not None:
         return f"the draft of {missing} is missing"
-    prices = lake.read(PRICES.name, feed.name)
+    prices = own.bars(["event_time", "available_at"])
     known = prices["available_at"] <= decisions["data_as_of"].max()
-    tick = last_tick(spec.retrain_cron, now or clock.now(), feed.market.timezone)
+    tick = last_tick(spec.retrain_cron, now or clock.now(), market.timezone)
     if not known.all() and decisions["decided_at"].max() < tick:
-        last = feed.market.label(prices["event_time"][known].max())
+        last = market.label(prices["event_time"][known].max())
         return f"the last decision knew bars until {last} only"
     return None
 

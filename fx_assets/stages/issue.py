@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,14 +23,10 @@ from fx_assets.evaluation.decision import Decision, active_champion, caveat_text
 from fx_assets.evaluation.live import first_live_day
 from fx_assets.features import labelled_frame
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.specs.series import Series, series_of
-from fx_assets.stages.champion import read_decisions
+from fx_assets.specs import ForecastSpec
+from fx_assets.specs.series import Series
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import PREDICTIONS, RAW_PRICES, SERIES_COLUMN
-
-if TYPE_CHECKING:
-    from fx_assets.lake import Lake
 
 ISSUED_ONLY = frozenset({"issued_at", "mode", "table_versions", "failed_checks", "caveat"})
 """What a row says of the moment at which it was issued; all else can be made again."""
@@ -64,9 +60,7 @@ class Issued:
     """What ``latest`` was made of."""
 
 
-def issue_days(
-    days: Sequence[date], spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime
-) -> Issued:
+def issue_days(days: Sequence[date], own: SeriesTables, now: datetime) -> Issued:
     """Issue one prediction for each known bar of these days.
 
     A bar that was predicted from before is again, to compare; its row stays as it was issued.
@@ -78,10 +72,10 @@ def issue_days(
         No day had a bar to predict from, and at least one was refused: it lies before the first
         live day, or no champion existed that had not seen the outcome.
     """
-    existing = SeriesTables(store, spec, feed).read(PREDICTIONS)
+    feed, existing = own.feed, own.read(PREDICTIONS)
     records = cast("list[dict[str, Any]]", existing.to_dict("records"))
     before = {row["event_time"]: row for row in records}
-    issuer = _Issuer(spec, feed, store, now)
+    issuer = _Issuer(own, now)
     made: list[dict[str, Any]] = []
     issued = Issued(new_rows=pd.DataFrame(), latest=None)
     refusals: list[NoChampionError] = []
@@ -141,14 +135,13 @@ def issue_days(
 class _Issuer:
     """Makes the rows of one forecast; reads each table and each bundle once."""
 
-    def __init__(self, spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime) -> None:
-        self.spec, self.feed, self.store, self.now = spec, feed, store, now
-        self.market = feed.market
-        self.series = series_of(spec, feed)
+    def __init__(self, own: SeriesTables, now: datetime) -> None:
+        spec, feed, store = self.spec, self.feed, self.store = own.spec, own.feed, own.store
+        self.now, self.market, self.series = now, feed.market, own.series
         self.raw = store.bars_of(feed.name, feed.reading)
         self.days = self.market.day_index(pd.DatetimeIndex(self.raw["event_time"]))
         self.known_from = self.raw.groupby("event_time")["available_at"].min()
-        self.ledger = read_decisions(store, spec, feed)
+        self.ledger = own.ledger()
         self.live_from = first_live_day(spec, self.ledger, self.market)
         self.overrides = standing_overrides(store, feed, now)
         self.newest: Inputs | None = None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from fx_assets.errors import NoChampionError
-from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import (
     BACKTEST,
     DRIFT,
@@ -17,13 +16,13 @@ from fx_assets.tables import (
     OUTCOMES,
     PERFORMANCE,
     PREDICTIONS,
-    PRICES,
 )
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
     from fx_assets.monitoring.drift import DriftReport
     from fx_assets.monitoring.performance import Performance
+    from fx_assets.series.tables import SeriesTables
 
 SAID = ["event_time", "prediction", "baseline"]
 
@@ -37,9 +36,7 @@ class Look:
     page: str
 
 
-def look_at(
-    spec: ForecastSpec, feed: FeedSpec, store: Lake, now: datetime, run_id: str = ""
-) -> Look:
+def look_at(own: SeriesTables, now: datetime, run_id: str = "") -> Look:
     """Judge the newest rows and outcomes, and store numbers and page.
 
     Raises
@@ -61,10 +58,8 @@ def look_at(
     from fx_assets.monitoring.monitored import monitored_frame
     from fx_assets.monitoring.performance import performance_report
     from fx_assets.presentation.ledger import reigns
-    from fx_assets.series.tables import SeriesTables
-    from fx_assets.stages.champion import read_decisions
 
-    own, ledger = SeriesTables(store, spec, feed), read_decisions(store, spec, feed)
+    spec, feed, store, ledger = own.spec, own.feed, own.store, own.ledger()
     if not ledger:
         raise NoChampionError(
             f"{spec.name} has no champion yet for {own.series.sentence}.",
@@ -74,7 +69,7 @@ def look_at(
     stored = _in_order(store.read(FEATURES.name, spec.name))
     own.require(stored)
     # What came after the stored rows is for the next run to add, and no fault of theirs.
-    known = _in_order(store.read(PRICES.name, feed.name))
+    known = _in_order(own.bars())
     known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
     again = labelled_frame(known, spec, feed.market)
     past = own.newest(BACKTEST)

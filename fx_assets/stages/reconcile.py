@@ -39,9 +39,7 @@ from fx_assets.explaining.explain import (
 )
 from fx_assets.models import model_class, model_inputs
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.aliases import disagreement, name_aliases
-from fx_assets.stages.champion import read_decisions
 from fx_assets.tables import DECISIONS, FEATURES
 
 if TYPE_CHECKING:
@@ -58,50 +56,44 @@ class Reconciled:
     """What could not be mended: why, and what to do."""
 
 
-def differences(
-    spec: ForecastSpec, feed: FeedSpec, store: Lake, registry: ModelRegistry
-) -> list[str]:
+def differences(own: SeriesTables, registry: ModelRegistry) -> list[str]:
     """What does not agree with the ledger, in words; nothing is changed and MLflow not imported."""
-    own = SeriesTables(store, spec, feed)
-    ledger = _in_force(own, spec, feed)
+    store, forecast, ledger = own.store, own.forecast, _in_force(own)
     if not ledger:
         return []
     latest, version = ledger[-1], int(ledger[-1].version or 0)
-    wrong = damage(store, spec.name, version)
-    found = [f"{folder(spec.name, version)}/{name}: {what}" for name, what in wrong.items()]
+    wrong = damage(store, forecast, version)
+    found = [f"{folder(forecast, version)}/{name}: {what}" for name, what in wrong.items()]
     if MANIFEST_FILE in wrong:
         return found
-    found += filter(None, [_pointer(store, spec.name, version)])
-    if BACKGROUND_FILE not in copies_of(store, spec.name, version):
+    found += filter(None, [_pointer(store, forecast, version)])
+    if BACKGROUND_FILE not in copies_of(store, forecast, version):
         found.append(f"v{version} has no background for explanations, or no copy of it")
-    manifest = _manifest(store, spec.name, version)
+    manifest = _manifest(store, forecast, version)
     uris = registry.tracking_uri, registry.shown_uri
     return found + list(filter(None, [disagreement(store, *uris, latest, manifest)]))
 
 
-def reconcile(
-    spec: ForecastSpec, feed: FeedSpec, store: Lake, registry: ModelRegistry
-) -> Reconciled:
+def reconcile(own: SeriesTables, registry: ModelRegistry) -> Reconciled:
     """Make bundle, copies, pointer, background and aliases agree with the ledger.
 
     What cannot be mended is told, and keeps nothing else from being mended.
     """
-    done = Reconciled()
-    with store.lock(f"decisions-{spec.name}"):
-        own = SeriesTables(store, spec, feed)
-        ledger = _in_force(own, spec, feed)
+    done, store, forecast = Reconciled(), own.store, own.forecast
+    with store.lock(f"decisions-{forecast}"):
+        ledger = _in_force(own)
         if not ledger:
             return done
         latest = ledger[-1]
         version = int(latest.version or 0)
-        _make_whole(store, spec.name, version, done)
+        _make_whole(store, forecast, version, done)
         versions = {int(decision.version or 0) for decision in ledger}
-        for uncopied in without_copies(store, spec.name, versions):
-            keep_copies(store, spec.name, uncopied)
+        for uncopied in without_copies(store, forecast, versions):
+            keep_copies(store, forecast, uncopied)
         if done.left:
             return done
-        _move_pointer(store, spec.name, version, done)
-        _keep_background(store, spec.name, version, done)
+        _move_pointer(store, forecast, version, done)
+        _keep_background(store, forecast, version, done)
         _name_aliases(own, registry, latest, done)
     return done
 
@@ -126,15 +118,15 @@ def _copy_background(store: Lake, forecast: str, version: int) -> None:
     keep_copy(store, forecast, version, BACKGROUND_FILE, data)
 
 
-def _in_force(own: SeriesTables, spec: ForecastSpec, feed: FeedSpec) -> list[Decision]:
+def _in_force(own: SeriesTables) -> list[Decision]:
     """The ledger of the declared series; empty while the last decision was about another one.
 
     A retrain is due then, and will decide.
     """
-    ledger = read_decisions(own.store, spec, feed)
+    ledger = own.ledger()
     if not ledger:
         return []
-    every = own.store.read(DECISIONS.name, spec.name, columns=["decided_at"])["decided_at"]
+    every = own.store.read(DECISIONS.name, own.forecast, columns=["decided_at"])["decided_at"]
     return ledger if every.max() <= pd.Timestamp(ledger[-1].decided_at) else []
 
 

@@ -13,6 +13,7 @@ import pytest
 from fx_assets.assets.automation import RANGE_END, RANGE_START
 from fx_assets.assets.prices import RAW_KEY
 from fx_assets.calendars import calendar
+from fx_assets.series.tables import SeriesTables
 from fx_assets.stages.due import retrain_reason
 from fx_assets_tests.assets.conftest import TODAY
 from fx_assets_tests.platform import Platform, evening, failed_checks, failures
@@ -105,7 +106,7 @@ def test_new_bars_are_judged_once_the_setting_says_so(
 
     def reason(after: str) -> str | None:
         now = (tick + pd.Timedelta(after)).to_pydatetime()
-        return retrain_reason(platform.lake, spec, platform.feeds[0], now)
+        return retrain_reason(SeriesTables(platform.lake, spec, platform.feeds[0]), now)
 
     assert reason("-1s") is None
     assert "knew bars until 2018-03-28 only" in str(reason("0s"))

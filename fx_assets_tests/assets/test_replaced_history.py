@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from fx_assets.assets.automation import range_tags
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.asking import ACCEPT_TAG, ALL, RELOAD_TAG
@@ -100,7 +101,7 @@ def test_a_replaced_history_is_refused_with_a_remedy_and_is_then_judged_as_at_a_
     platform.feeds[:] = [feed(edition=2)]
     platform.reload()
     must(platform.ingest())
-    assert retrain_reason(platform.lake, platform.forecasts[0], platform.feeds[0])
+    assert retrain_reason(SeriesTables(platform.lake, platform.forecasts[0], platform.feeds[0]))
     must(platform.retrain())
     must(platform.predict(THURSDAY))
     series = series_of(platform.forecasts[0], platform.feeds[0]).id

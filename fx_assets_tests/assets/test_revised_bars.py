@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.lake import Lake, as_known_at
+from fx_assets.series.tables import SeriesTables
 from fx_assets.sources import new_rows
 from fx_assets.stages.due import days_to_predict
 from fx_assets.stages.issue import issue_days
@@ -142,9 +143,13 @@ def test_every_bar_first_known_after_the_first_champions_data_is_predicted_exact
         stored = as_known_at(lake.read("raw_prices", "eurusd"), now)
         lake.append("raw_prices", "eurusd", new_rows(stored, batch.astype(history.dtypes), now))
         lake.replace("prices", "eurusd", as_known_at(lake.read("raw_prices", "eurusd"), now))
-        asked = days_to_predict(lake, spec, feed, now)
-        lake.append("predictions", "direction", issue_days(asked, spec, feed, lake, now).new_rows)
-        assert days_to_predict(lake, spec, feed, now) == []
+        asked = days_to_predict(SeriesTables(lake, spec, feed), now)
+        lake.append(
+            "predictions",
+            "direction",
+            issue_days(asked, SeriesTables(lake, spec, feed), now).new_rows,
+        )
+        assert days_to_predict(SeriesTables(lake, spec, feed), now) == []
     issued = lake.read("predictions", "direction")
     awake = [number for number in range(8) if number not in slept]
     assert sorted(issued["day"]) == [str(day) for day in days[: max(awake) + 1]]

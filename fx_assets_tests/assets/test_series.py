@@ -16,7 +16,6 @@ from fx_assets.presentation.wording import latest_row
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.candidate import load_draft
-from fx_assets.stages.champion import read_decisions
 from fx_assets.stages.due import days_to_predict, retrain_reason
 from fx_assets.stages.look import look_at
 from fx_assets.tables import (
@@ -95,9 +94,9 @@ def test_a_forecast_that_moves_to_another_feed_and_back_keeps_two_ledgers(
         platform.arrive(TWO_RATES, day)
         must(*(platform.ingest(feed=name) for name in ("usd", "gbp")))
         spec, bars = declared(platform)
-        if retrain_reason(platform.lake, spec, bars):
+        if retrain_reason(SeriesTables(platform.lake, spec, bars)):
             must(platform.retrain("moved"))
-        asked = days_to_predict(platform.lake, spec, bars, clock.now())
+        asked = days_to_predict(SeriesTables(platform.lake, spec, bars), clock.now())
         must(platform.predict(asked[0], asked[-1], "moved"))
         series.append(own(platform).series.id)
     assert series[0] == series[3] != series[1] == series[2]
@@ -143,18 +142,18 @@ def test_another_target_says_nothing_until_it_has_a_champion_of_its_own(
 
     assert latest_row(after.read(PREDICTIONS), spec)[4] == "none yet"
     assert all(after.read(table).empty for table in SAID)
-    assert days_to_predict(platform.lake, spec, feed, clock.now()) == []
-    assert str(spec.target.horizon) in str(retrain_reason(platform.lake, spec, feed))
+    assert days_to_predict(SeriesTables(platform.lake, spec, feed), clock.now()) == []
+    assert str(spec.target.horizon) in str(retrain_reason(SeriesTables(platform.lake, spec, feed)))
     asked = platform.sensor()
     assert getattr(asked, "job_name", None) == "direction_retrain"
     with pytest.raises(NoChampionError, match=r"no champion yet for"):
-        look_at(spec, feed, platform.lake, clock.now())
+        look_at(SeriesTables(platform.lake, spec, feed), clock.now())
     with pytest.raises(RegistryError, match="has not been tried yet on"):
         load_draft(after, spec.baseline.name if spec.target.kind == "direction" else "persistence")
 
     must(platform.run_requested(asked), platform.predict("2018-03-28"))
-    assert retrain_reason(platform.lake, spec, feed) is None
-    ledger = read_decisions(platform.lake, spec, feed)
+    assert retrain_reason(SeriesTables(platform.lake, spec, feed)) is None
+    ledger = SeriesTables(platform.lake, spec, feed).ledger()
     assert [decision.sequence for decision in ledger] == list(range(len(ledger)))
     assert ledger[0].verdict == "bootstrap"
     manifest = load(platform.lake, "direction").manifest
@@ -176,7 +175,7 @@ def test_a_renamed_instrument_publishes_nothing_under_its_new_name(platform: Pla
     after = own(platform)
     assert latest_row(after.read(PREDICTIONS), spec)[1:5] == ("", "", "", "none yet")
     assert all(after.read(table).empty for table in SAID)
-    assert retrain_reason(platform.lake, spec, feed) is not None
+    assert retrain_reason(SeriesTables(platform.lake, spec, feed)) is not None
     assert not after.in_service()
 
 
@@ -197,7 +196,7 @@ def test_moving_back_puts_the_former_champion_in_service_again(platform: Platfor
     must(platform.run_requested(asked))
     assert champion_ref(platform.lake, "direction").version == version
     pd.testing.assert_frame_equal(own(platform).read(DECISIONS)[: len(ledger)], ledger)
-    assert retrain_reason(platform.lake, *declared(platform)) is None
+    assert retrain_reason(SeriesTables(platform.lake, *declared(platform))) is None
 
 
 def test_a_look_at_one_series_leaves_the_looks_at_another_alone(
@@ -226,8 +225,8 @@ def test_an_unchanged_forecast_goes_on_where_the_code_before_left_it(
     spec, feed = declared(upgraded)
     before = {t.name: upgraded.lake.read(t.name, "direction") for t in SAID}
     version = champion_ref(upgraded.lake, "direction").version
-    assert retrain_reason(upgraded.lake, spec, feed) is None
-    assert days_to_predict(upgraded.lake, spec, feed, clock.now()) == []
+    assert retrain_reason(SeriesTables(upgraded.lake, spec, feed)) is None
+    assert days_to_predict(SeriesTables(upgraded.lake, spec, feed), clock.now()) == []
     assert own(upgraded).in_service()
     assert latest_row(own(upgraded).read(PREDICTIONS), spec)[4] != "none yet"
 
@@ -244,7 +243,7 @@ def test_an_unchanged_forecast_goes_on_where_the_code_before_left_it(
         assert set(rows["series"].dropna()) <= {own(upgraded).series.id}
     assert len(own(upgraded).read(PREDICTIONS)) == len(before["predictions"]) + 1
     assert len(own(upgraded).read(OUTCOMES)) == 1
-    ledger = read_decisions(lake, spec, feed)
+    ledger = SeriesTables(lake, spec, feed).ledger()
     assert [decision.sequence for decision in ledger] == list(range(len(ledger)))
     assert ledger[-1].verdict in {"keep", "refresh"}
     assert champion_ref(lake, "direction").version in {version, version + 1}
@@ -263,7 +262,7 @@ def test_rows_of_the_code_before_are_not_adopted_by_another_target(
 ) -> None:
     declare(upgraded, **change)
     assert all(own(upgraded).read(table).empty for table in SAID)
-    assert retrain_reason(upgraded.lake, *declared(upgraded)) is not None
+    assert retrain_reason(SeriesTables(upgraded.lake, *declared(upgraded))) is not None
     assert not own(upgraded).in_service()
 
 

@@ -18,10 +18,10 @@ from fx_assets.calendars import calendar
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.presentation.wording import latest_row, sentence
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
-from fx_assets.stages.champion import read_decisions
 from fx_assets.stages.due import retrain_reason
 from fx_assets_tests.platform import Platform, failed_checks, failures, forecast_spec
 
@@ -94,7 +94,7 @@ def started(
 
 
 def ledger_of(platform: Platform) -> list[Decision]:
-    return read_decisions(platform.lake, platform.forecasts[0], platform.feeds[0])
+    return SeriesTables(platform.lake, platform.forecasts[0], platform.feeds[0]).ledger()
 
 
 def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forgotten(
@@ -118,25 +118,24 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
     assert held.sentence in failed_checks(result)["plausible"]
 
     spec, eurusd = platform.forecasts[0], platform.feeds[0]
-    assert retrain_reason(platform.lake, spec, eurusd) is None
-    ledger = ledger_of(platform)
+    assert retrain_reason(SeriesTables(platform.lake, spec, eurusd)) is None
+    own = SeriesTables(platform.lake, spec, eurusd)
     for candidate, reason in (("persistence", "I looked at it"), ("logistic_regression", "fine")):
         with pytest.raises(RegistryError):
-            acknowledge(
-                platform.lake, spec, ledger, candidate, reason=reason, by="ada", now=clock.now()
-            )
+            acknowledge(own, candidate, reason=reason, by="ada", now=clock.now())
     platform.travel(f"{today}T23:10:00+00:00")
     given = acknowledge(
-        platform.lake,
-        spec,
-        ledger,
+        own,
         "logistic_regression",
         reason="compared with the broker's own ticks",
         by="ada",
         now=clock.now(),
     )
     assert read_acknowledgements(platform.lake, "direction") == [given]
-    assert retrain_reason(platform.lake, spec, eurusd) == "logistic_regression was acknowledged"
+    assert (
+        retrain_reason(SeriesTables(platform.lake, spec, eurusd))
+        == "logistic_regression was acknowledged"
+    )
     platform.travel(f"{today}T23:20:00+00:00")
     result = platform.retrain()
     assert result.success, failures(result)

@@ -15,6 +15,7 @@ from fx_assets.bundles.bundle import load, point_to
 from fx_assets.bundles.records import GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.lake import Lake
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs.files import load_declared
 from fx_assets.specs.series import series_of
@@ -77,7 +78,9 @@ def test_a_kept_champion_issues_what_it_says_of_itself(
     decision = load(lake, forecast).manifest.decision
     own = decision.model_copy(update={"series": series_of(spec, feed).id})
     lake.append("decisions", forecast, ledger_table([own]))
-    issued = issue_days([MONDAY], spec, feed, lake, datetime(2026, 11, 2, 18, tzinfo=UTC))
+    issued = issue_days(
+        [MONDAY], SeriesTables(lake, spec, feed), datetime(2026, 11, 2, 18, tzinfo=UTC)
+    )
     (row,) = issued.new_rows.to_dict("records")
     told, skill = written["skill"]["loss"], written["skill"]["skill"]
     assert (row["score_name"], row["score"]) == (told["metric"], told["value"])

@@ -17,11 +17,11 @@ from scipy.stats import binomtest
 
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.losses import loss_for
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import PACKAGED_DECLARATIONS, Settings
 from fx_assets.sources import Wanted, fetch_bars
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import load_declared
-from fx_assets.stages.champion import read_decisions
 from fx_assets_tests.exchanges import Exchange
 from fx_assets_tests.platform import Platform, failed_checks, failures
 
@@ -132,7 +132,7 @@ def must(*results: Any) -> Any:
 def last_decision(platform: Platform, forecast: str) -> Decision:
     spec = next(one for one in platform.forecasts if one.name == forecast)
     feed = next(one for one in platform.feeds if one.name == spec.feed)
-    return read_decisions(platform.lake, spec, feed)[-1]
+    return SeriesTables(platform.lake, spec, feed).ledger()[-1]
 
 
 def backtest(platform: Platform, forecast: str, candidate: str) -> pd.DataFrame:

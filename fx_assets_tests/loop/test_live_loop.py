@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from fx_assets.bundles.bundle import load
+from fx_assets.series.tables import SeriesTables
 from fx_assets.sources.ecb import forget
 from fx_assets.specs.files import load_declared
 from fx_assets.stages.issue import issue_days
@@ -131,7 +132,7 @@ def _issued_evening_by_evening(platform: Platform, first: date, last: date) -> N
     """Live predictions of past evenings, without forty runs that each would take half a second."""
     (feed,), (spec,), lake = platform.feeds, platform.forecasts, platform.lake
     for day in TARGET.open_days(first, last)[:-1]:
-        issued = issue_days([day], spec, feed, lake, evening(day))
+        issued = issue_days([day], SeriesTables(lake, spec, feed), evening(day))
         assert set(issued.new_rows["mode"]) == {"live"}
         lake.insert_new("predictions", spec.name, issued.new_rows, ["event_time"])
 

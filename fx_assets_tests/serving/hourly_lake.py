@@ -164,7 +164,7 @@ def _fill(
     )
     own.insert(DECISIONS, ledger_table([decision]))
     days = [date(2026, 10, 29), date(2026, 10, 30)]
-    issued = issue_days(days, forecast, FEED, lake, NOW).new_rows
+    issued = issue_days(days, SeriesTables(lake, forecast, FEED), NOW).new_rows
     issued = issued[issued["event_time"] >= FIRST].sort_values("event_time", ignore_index=True)
     late = issued.index < LATE
     issued["mode"] = np.where(late, "late", "live")

@@ -14,6 +14,7 @@ from fx_assets.calendars import calendar
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.features import feature_set
 from fx_assets.lake import Lake
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
@@ -110,6 +111,11 @@ def bundle(version: int, bias: float = 0.45) -> Bundle:
     return Bundle(facts, linear_graph(WEIGHTS, bias), Golden.of(rows, outputs))
 
 
+def own(lake: Lake) -> SeriesTables:
+    """The tables of the forecast in a lake."""
+    return SeriesTables(lake, SPEC, FEED)
+
+
 def make(root: Path, *, issue: bool = True) -> Lake:
     """A lake with prices, one champion and the forecast of the newest day."""
     return make_in(Lake(str(root)), issue=issue)
@@ -125,6 +131,6 @@ def make_in(lake: Lake, *, issue: bool = True) -> Lake:
     lake.append("decisions", "direction", ledger_table([decision(1)]))
     if issue:
         now = datetime(2026, 10, 30, 16, tzinfo=UTC)
-        issued = issue_days([LAST], SPEC, FEED, lake, now)
+        issued = issue_days([LAST], own(lake), now)
         lake.append("predictions", "direction", issued.new_rows)
     return lake

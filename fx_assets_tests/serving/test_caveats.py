@@ -21,7 +21,7 @@ def test_bars_that_failed_a_lowered_check_are_named_by_every_answer(
 ) -> None:
     lake = small_lake.make(tmp_path / "lake", issue=False)
     now = small_lake.TARGET.available_at(small_lake.LAST)
-    rows = issue_days([small_lake.LAST], small_lake.SPEC, small_lake.FEED, lake, now).new_rows
+    rows = issue_days([small_lake.LAST], small_lake.own(lake), now).new_rows
     assert list(rows["failed_checks"]) == list(rows["caveat"]) == [""]
     lake.append("predictions", "direction", rows.assign(failed_checks="stale_close", caveat=CAVEAT))
     with serving(tmp_path / "lake", tmp_path / "home") as running:
@@ -52,7 +52,7 @@ def test_bars_that_failed_a_lowered_check_are_named_by_every_answer(
 def test_rows_of_before_the_column_existed_have_no_caveat(tmp_path: Path) -> None:
     lake = small_lake.make(tmp_path / "lake", issue=False)
     now = small_lake.TARGET.available_at(small_lake.LAST)
-    rows = issue_days([small_lake.LAST], small_lake.SPEC, small_lake.FEED, lake, now).new_rows
+    rows = issue_days([small_lake.LAST], small_lake.own(lake), now).new_rows
     lake.append("predictions", "direction", rows.drop(columns=["failed_checks", "caveat"]))
     with serving(tmp_path / "lake", tmp_path / "home") as running:
         until(lambda: running.client.get(f"{FORECAST}/latest").status_code == 200)

@@ -16,6 +16,7 @@ from fx_assets.calendars import Calendar
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.lake import Lake
 from fx_assets.presentation.wording import latest_row, target_text
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
@@ -106,7 +107,7 @@ def fill(lake: Lake, name: str) -> None:
     )  # fmt: skip
     lake.append("decisions", name, ledger_table([made]))
     now = known[-1].to_pydatetime() + timedelta(minutes=1)
-    issued = issue_days([last], spec(name), feed(name), lake, now)
+    issued = issue_days([last], SeriesTables(lake, spec(name), feed(name)), now)
     lake.append("predictions", name, issued.new_rows)
 
 

@@ -31,7 +31,7 @@ def explained(lake: Lake) -> Explanation:
     """Issue the newest two days as a run does; the newest is explained and kept."""
     now = datetime(2026, 10, 30, 16, tzinfo=UTC)
     days = [BEFORE, small_lake.LAST]
-    issued = issue_days(days, small_lake.SPEC, small_lake.FEED, lake, now)
+    issued = issue_days(days, small_lake.own(lake), now)
     lake.append("predictions", "direction", issued.new_rows)
     assert issued.newest is not None
     assert issued.latest is not None

@@ -13,6 +13,7 @@ import pytest
 
 from fx_assets.bundles.bundle import Bundle, point_to, store_bundle
 from fx_assets.evaluation.decision import ledger_table
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
 from fx_assets_tests.serving import small_lake
@@ -50,7 +51,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     )
     lake.append("decisions", "direction", ledger_table([decided]))
     now = datetime(2026, 10, 30, 17, tzinfo=UTC)
-    issued = issue_days([small_lake.LAST], WEEK, small_lake.FEED, lake, now)
+    issued = issue_days([small_lake.LAST], SeriesTables(lake, WEEK, small_lake.FEED), now)
     lake.append("predictions", "direction", issued.new_rows)
     with serving(root, tmp_path_factory.mktemp("server")) as running:
         until(lambda: running.client.get(f"{BASE}/latest").status_code == 200)

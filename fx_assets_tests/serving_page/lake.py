@@ -145,7 +145,7 @@ def _issue(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame, first: int) -
     """Issue each day once its bar is known; the first ones only a month later."""
     moments = pd.DatetimeIndex(bars["event_time"][first:])
     days = [TARGET.day_of(moment.to_pydatetime()) for moment in moments]
-    issued = issue_days(days, forecast, FEED, lake, NOW).new_rows
+    issued = issue_days(days, SeriesTables(lake, forecast, FEED), NOW).new_rows
     late = issued.index < LATE
     issued["mode"] = np.where(late, "late", "live")
     delays = pd.to_timedelta(np.where(late, 30, 0), unit="D") + pd.Timedelta(minutes=1)

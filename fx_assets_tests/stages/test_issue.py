@@ -11,6 +11,7 @@ import pytest
 from fx_assets.bundles.bundle import Bundle, point_to, store_bundle
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.lake import Lake
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
@@ -59,7 +60,7 @@ def _issued(
     lake.append("decisions", spec.name, ledger_table([decision]))
     days = sorted({feed.market.bar_day(at) for at in bars["event_time"].iloc[1 - since :]})
     now = bars["available_at"].iloc[-1].to_pydatetime()
-    return issue_days(days, spec, feed, lake, now).new_rows
+    return issue_days(days, SeriesTables(lake, spec, feed), now).new_rows
 
 
 def _is_so_many_bars_later(rows: pd.DataFrame, bars: pd.DataFrame, horizon: int) -> None:
