@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability
 from fx_assets.evaluation.study import FittedCandidate, Study
 from fx_assets.evaluation.tuning import Tuning
 from fx_assets.features import feature_set
+from fx_assets.models.base import InputSpec
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.presentation import figures
 from fx_assets.registry.records import CandidateRun, LoggedModel
@@ -172,10 +173,11 @@ def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
             remedy=f"Materialize {forecast}/models/{candidate}.",
         )
     try:
-        draft = Draft.model_validate_json(store.read_blob(path))
-    except ValidationError as error:
+        written = json.loads(store.read_blob(path))
+        draft = Draft.model_validate(written if "facts" in written else _lifted(own, written))
+    except (ValidationError, ValueError, LookupError) as error:
         raise RegistryError(
-            f"{path} is not a draft: {error.error_count()} values are wrong or missing.",
+            f"{path} is not a draft: {error}",
             remedy=f"Materialize {forecast}/models/{candidate} again.",
         ) from error
     if draft.facts.series != own.series.id:
@@ -263,22 +265,11 @@ def _facts(
     ranges = zip(np.nanmin(seen, axis=0).tolist(), np.nanmax(seen, axis=0).tolist(), strict=True)
     features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
     return FittedFacts(
-        forecast=spec.name,
-        feed=feed.name,
-        calendar=feed.market.key,
-        instrument=feed.instrument,
+        **_declared(own, candidate),
         series=own.series.id,
-        target=spec.target.kind,
-        horizon=spec.target.horizon,
-        target_unit=spec.target.definition.unit,
-        baseline=BaselineFacts(family=spec.baseline.family),
-        candidate=candidate.name,
-        family=candidate.family,
-        params=candidate.params,
         recipe=fitted.recipe,
         seed=fitted.seed,
         code_version=models.code_version(candidate.family, spec.target.kind),
-        feature_set=spec.features,
         columns=inputs.reads.columns,
         window=inputs.reads.window,
         input_names=inputs.reads.names,
@@ -298,6 +289,36 @@ def _facts(
         parity=parity,
         tolerance=fitted.model.onnx_tolerance,
     )
+
+
+def _declared(own: SeriesTables, candidate: CandidateSpec) -> dict[str, Any]:
+    """The facts of a candidate that its declaration gives."""
+    spec, feed = own.spec, own.feed
+    return {
+        "forecast": spec.name,
+        "feed": feed.name,
+        "calendar": feed.market.key,
+        "instrument": feed.instrument,
+        "target": spec.target.kind,
+        "horizon": spec.target.horizon,
+        "target_unit": spec.target.definition.unit,
+        "baseline": BaselineFacts(family=spec.baseline.family),
+        "candidate": candidate.name,
+        "family": candidate.family,
+        "params": candidate.params,
+        "feature_set": spec.features,
+    }
+
+
+def _lifted(own: SeriesTables, written: dict[str, Any]) -> dict[str, Any]:
+    """A draft from what lakes of 0.1 hold: one level, without what is declared."""
+    (candidate,) = (c for c in own.spec.all_candidates if c.name == written["candidate"])
+    reads = InputSpec(tuple(written["columns"]), written["window"])
+    known = not written.get("series") and own.rows.knows(written["recipe"])
+    told = {"series": own.series.id} if known else {}
+    logged = {name: written[f"mlflow_{name}"] for name in ("run_id", "experiment_id", "model_id")}
+    facts = {**_declared(own, candidate), **written, **told, "input_names": reads.names}
+    return {**written, "facts": facts, "logged": {"forecast": own.forecast, **logged}}
 
 
 def _volatility(study: Study) -> pd.Series[float]:
