@@ -37,11 +37,6 @@ class Aimed(Protocol):
         ...
 
 
-def annualised_volatility(variance: float, horizon: int, bars_a_year: int = BARS_A_YEAR) -> float:
-    """Per cent a year of a variance over ``horizon`` bars."""
-    return 100 * math.sqrt(variance * bars_a_year / horizon)
-
-
 def as_of_text(row: Mapping[str, Any]) -> str:
     """The bar that a prediction was made from: its day, or of an intraday bar its close."""
     return str(row["day"]) if _bars_a_year(row) <= DAYS else f"{row['event_time']:%Y-%m-%d %H:%M}"

@@ -5,11 +5,6 @@ from __future__ import annotations
 from urllib.parse import quote
 
 
-def experiment_path(experiment_id: str) -> str:
-    """Path of an experiment's page, below the address of MLflow's UI."""
-    return f"#/experiments/{experiment_id}"
-
-
 def run_path(experiment_id: str, run_id: str) -> str:
     """Path of a run's page, below the address of MLflow's UI."""
     return f"#/experiments/{experiment_id}/runs/{run_id}"

@@ -40,9 +40,6 @@ def _zone(value: str) -> str:
     return value
 
 
-ZoneName = Annotated[str, AfterValidator(_zone)]
-
-
 def shifted_zone(value: str) -> tuple[ZoneInfo, timedelta]:
     """A zone and how far its clocks are moved: ``America/New_York+7`` is what many brokers use.
 

@@ -208,7 +208,7 @@ class _Publisher:
     def __init__(
         self, study: Study, own: SeriesTables, registry: ModelRegistry, run_id: str
     ) -> None:
-        self.study, self.own, self.spec, self.feed = study, own, own.spec, own.feed
+        self.study, self.own, self.spec = study, own, own.spec
         self.store, self.registry, self.run_id = own.store, registry, run_id
 
     def publish(self, decisions: Sequence[Decision], version: int | None) -> list[Decision]:

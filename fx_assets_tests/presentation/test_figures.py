@@ -124,4 +124,3 @@ def test_links_lead_to_mlflows_pages() -> None:
     )
     assert links.model_path("eurusd_direction", 4) == "#/models/eurusd_direction/versions/4"
     assert links.model_path("eurusd_direction") == "#/models/eurusd_direction"
-    assert links.experiment_path("3") == "#/experiments/3"

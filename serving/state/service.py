@@ -14,7 +14,6 @@ from fx_assets.presentation.wording import caveat_of, sentence
 from fx_assets.tables import SERIES_COLUMN
 from fx_assets.targets import ValueFormat
 from serving.http.problems import Problem
-from serving.http.responses import json_bytes
 from serving.market import bar_day, data_facts, target_time
 from serving.queries.context import Context, Drift, Live
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
@@ -190,8 +189,3 @@ def _failed_checks(row: Mapping[str, Any]) -> list[str]:
 
 
 _SUPPLIED: Mode = "supplied"
-
-
-def encode_many(forecasts: list[Forecast]) -> bytes:
-    """Answers of a batch."""
-    return json_bytes({"forecasts": forecasts})
