@@ -26,6 +26,7 @@ from fx_assets.run import WAITING
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.tables import MEMBERSHIP, PREDICTIONS, SKILL
 from fx_assets.targets import target_definition
 
 COLUMNS = ("instrument", "state", "last fixing", "target", "says", "baseline", "skill", "p Holm")
@@ -70,7 +71,7 @@ def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
         return
     if not runner.run(f"{spec.name}_update", range_tags(keys[0], keys[-1])):
         return
-    if lake.read_or_empty("predictions", spec.name).empty:
+    if lake.read_or_empty(PREDICTIONS.name, spec.name).empty:
         runner.failures.append(
             f"{spec.name} has no prediction; see its members in its table universe"
         )
@@ -78,11 +79,11 @@ def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
 
 def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
     """Print the newest predictions of every member, and how many tests found skill."""
-    issued = lake.read_or_empty("predictions", spec.name)
+    issued = lake.read_or_empty(PREDICTIONS.name, spec.name)
     if issued.empty:
         console.print(f"{spec.name} has no predictions yet.")
         return
-    in_now = members(lake.read("universe", spec.name), clock.now())
+    in_now = members(lake.read(MEMBERSHIP.name, spec.name), clock.now())
     newest = (
         issued[issued["instrument"].isin(in_now)]
         .sort_values("issued_at", kind="stable")
@@ -125,7 +126,7 @@ def _said(row: dict[Any, Any], value: float) -> str:
 
 def _without_forecast(lake: Lake, spec: UniverseSpec, shown: set[str]) -> list[tuple[str, ...]]:
     """A line for each instrument that is pegged, too young, or gone."""
-    table = lake.read("universe", spec.name).sort_values("first_fixing", kind="stable")
+    table = lake.read(MEMBERSHIP.name, spec.name).sort_values("first_fixing", kind="stable")
     lines: list[tuple[str, ...]] = []
     for row in table.drop_duplicates("instrument", keep="last").to_dict("records"):
         if row["instrument"] in shown:
@@ -141,7 +142,7 @@ def _without_forecast(lake: Lake, spec: UniverseSpec, shown: set[str]) -> list[t
 
 
 def _summary(lake: Lake, spec: UniverseSpec) -> str:
-    skill = lake.read("skill", spec.name)
+    skill = lake.read(SKILL.name, spec.name)
     tests = int(skill["tests"].max()) if len(skill) else 0
     parts = [
         f"{kind} {horizon}: {int(table['skill_demonstrated'].sum())} of {len(table)} instruments"

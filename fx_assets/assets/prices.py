@@ -62,7 +62,7 @@ def partitions_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]
     All again where the feed has to be read anew.
     """
     first = pd.Timestamp(spec.start)
-    if lake.exists("raw_prices", spec.name) and pending_change(lake, spec) is None:
+    if lake.exists(RAW_PRICES.name, spec.name) and pending_change(lake, spec) is None:
         stored = lake.bars_of(spec.name, spec.reading)
         if len(stored):
             first = stored["event_time"].max().tz_localize(None)
@@ -78,7 +78,7 @@ def partitions_of(spec: FeedSpec, first: pd.Timestamp, last: pd.Timestamp) -> li
 
 def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     """The asset that fetches bars, judges them, and appends what is new."""
-    key = dg.AssetKey([spec.name, "raw_prices"])
+    key = dg.AssetKey([spec.name, RAW_PRICES.name])
 
     @dg.asset(
         key=key,
@@ -153,8 +153,8 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     """The asset of accepted bars as they are known now."""
 
     @dg.asset(
-        key=[spec.name, "prices"],
-        deps=[[spec.name, "raw_prices"]],
+        key=[spec.name, PRICES.name],
+        deps=[[spec.name, RAW_PRICES.name]],
         group_name=spec.name,
         description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
@@ -173,7 +173,7 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         window = Span(*context.partition_time_window[:2])
         bars = window.of(known)
         if not _agree_outside(store, spec, window, known):
-            store.replace("prices", spec.name, known, run_id=context.run.run_id)
+            store.replace(PRICES.name, spec.name, known, run_id=context.run.run_id)
         return dg.MaterializeResult(
             value=bars,
             data_version=content_version(bars),
@@ -194,7 +194,7 @@ def tell_refusal(store: Lake, subject: str, refused: str, run_id: str) -> None:
 
 def _agree_outside(store: Lake, spec: FeedSpec, window: Span, known: pd.DataFrame) -> bool:
     """Whether the stored prices outside of a window are as known: a run may have brought others."""
-    stored = store.read_or_empty("prices", spec.name).reindex(columns=list(BAR_DTYPES))
+    stored = store.read_or_empty(PRICES.name, spec.name).reindex(columns=list(BAR_DTYPES))
     stored = stored.astype(BAR_DTYPES).sort_values("event_time", ignore_index=True)
     outside = [
         bars[(bars["event_time"] < window.start) | (bars["event_time"] >= window.end)]

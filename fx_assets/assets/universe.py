@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.display import content_version, image, markdown_table
+from fx_assets.assets.display import content_version, image, markdown_table, table_metadata
 from fx_assets.assets.universe_prices import (
     build_instruments,
     build_prices,
@@ -17,8 +17,18 @@ from fx_assets.assets.universe_prices import (
 from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.due import longest_pause
+from fx_assets.tables import (
+    BACKTEST,
+    MEMBERSHIP,
+    OUTCOMES,
+    PREDICTIONS,
+    PRICES,
+    SKILL,
+    UNIVERSE_BACKTEST,
+    UNIVERSE_OUTCOMES,
+    UNIVERSE_PREDICTIONS,
+)
 
-TABLE = "universe"
 GRACE = timedelta(hours=2)
 """After a publication, until its predictions are late."""
 P_COLUMNS = {
@@ -49,8 +59,8 @@ def build_members(spec: UniverseSpec) -> dg.AssetsDefinition:
     rule = spec.membership
 
     @dg.asset(
-        key=[spec.name, TABLE],
-        deps=[[spec.name, "prices"]],
+        key=[spec.name, MEMBERSHIP.name],
+        deps=[[spec.name, PRICES.name]],
         group_name=spec.name,
         description=(
             f"Who was a member, and when: from fixing {rule.min_history} on, until "
@@ -58,13 +68,14 @@ def build_members(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
+        metadata=table_metadata(MEMBERSHIP, spec.name, spec.name),
     )
     def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe_members import members, membership
 
         store = lake.open()
-        table = membership(store.read("prices", spec.name), rule, spec.market)
-        commit = store.replace(TABLE, spec.name, table, run_id=context.run.run_id)
+        table = membership(store.read(PRICES.name, spec.name), rule, spec.market)
+        commit = store.replace(MEMBERSHIP.name, spec.name, table, run_id=context.run.run_id)
         now = clock.now()
         free, everyone = members(table, now), members(table, now, pegged=True)
         return dg.MaterializeResult(
@@ -86,8 +97,8 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
     candidates = ", ".join(c.name for target in spec.targets for c in target.candidates)
 
     @dg.asset(
-        key=[spec.name, "backtest"],
-        deps=[[spec.name, "prices"], [spec.name, TABLE]],
+        key=[spec.name, BACKTEST.name],
+        deps=[[spec.name, PRICES.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
         description=(
             f"Out-of-sample predictions by {candidates}, a fit every "
@@ -95,6 +106,7 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", "scikitlearn"},
+        metadata=table_metadata(UNIVERSE_BACKTEST, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -102,18 +114,18 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
         from fx_assets.evaluation.universe import CACHE_COLUMNS, walk_universe
 
         store, chosen = lake.open(), list(context.partition_keys)
-        prices = _of(store.read("prices", spec.name), chosen)
+        prices = _of(store.read(PRICES.name, spec.name), chosen)
         stored = pd.DataFrame()
-        if store.exists("backtest", spec.name):
-            stored = store.read_known("backtest", spec.name, CACHE_COLUMNS)
+        if store.exists(BACKTEST.name, spec.name):
+            stored = store.read_known(BACKTEST.name, spec.name, CACHE_COLUMNS)
 
         def progress(done: int, total: int) -> None:
             context.log.info(f"instrument {done} of {total}")
 
         rows = walk_universe(
-            spec, prices, store.read(TABLE, spec.name), _of(stored, chosen), progress
+            spec, prices, store.read(MEMBERSHIP.name, spec.name), _of(stored, chosen), progress
         )
-        commit = store.append("backtest", spec.name, rows, run_id=context.run.run_id)
+        commit = store.append(BACKTEST.name, spec.name, rows, run_id=context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 "instruments": len(chosen),
@@ -129,8 +141,8 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of verdicts: skill with p-values corrected for every test in the table."""
 
     @dg.asset(
-        key=[spec.name, "skill"],
-        deps=[[spec.name, "backtest"], [spec.name, TABLE]],
+        key=[spec.name, SKILL.name],
+        deps=[[spec.name, BACKTEST.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
         description=(
             "Skill of every candidate for every instrument and target against the baseline, on the "
@@ -139,6 +151,7 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", "statsmodels"},
+        metadata=table_metadata(SKILL, spec.name, spec.name),
     )
     def skill(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe_skill import (
@@ -151,10 +164,10 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
         from fx_assets.stages.panel_issue import decide_panel
 
         store, run_id = lake.open(), context.run.run_id
-        rows = store.read_known("backtest", spec.name, SKILL_COLUMNS)
-        judged = judgeable_rows(spec, rows, store.read(TABLE, spec.name), spec.market)
+        rows = store.read_known(BACKTEST.name, spec.name, SKILL_COLUMNS)
+        judged = judgeable_rows(spec, rows, store.read(MEMBERSHIP.name, spec.name), spec.market)
         table = skill_of(spec, judged)
-        commit = store.replace("skill", spec.name, table, run_id=run_id)
+        commit = store.replace(SKILL.name, spec.name, table, run_id=run_id)
         decisions = decide_panel(spec, store, table, judged, clock.now(), run_id)
         tests = int(table["tests"].max()) if len(table) else 0
         return dg.MaterializeResult(
@@ -186,8 +199,8 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of issued predictions; a row, once issued, never changes."""
 
     @dg.asset(
-        key=[spec.name, "predictions"],
-        deps=[[spec.name, "prices"], [spec.name, "skill"], [spec.name, TABLE]],
+        key=[spec.name, PREDICTIONS.name],
+        deps=[[spec.name, PRICES.name], [spec.name, SKILL.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
         description=(
             "What is said of the bar to come for every member: by the best candidate where its "
@@ -198,6 +211,7 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
+        metadata=table_metadata(UNIVERSE_PREDICTIONS, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -210,7 +224,7 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
             metadata={
                 "instruments": made["instrument"].nunique(),
                 "issued": len(made),
-                "delta_version": store.version("predictions", spec.name) or 0,
+                "delta_version": store.version(PREDICTIONS.name, spec.name) or 0,
                 "newest": dg.MetadataValue.md(_newest_table(made)),
             },
         )
@@ -222,8 +236,8 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of scored predictions; a revised truth adds a row."""
 
     @dg.asset(
-        key=[spec.name, "outcomes"],
-        deps=[[spec.name, "prices"], [spec.name, "predictions"]],
+        key=[spec.name, OUTCOMES.name],
+        deps=[[spec.name, PRICES.name], [spec.name, PREDICTIONS.name]],
         group_name=spec.name,
         description=(
             "Each issued prediction beside what happened, its loss and the baseline's. "
@@ -231,6 +245,7 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
+        metadata=table_metadata(UNIVERSE_OUTCOMES, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -242,7 +257,7 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "rows_added": len(added),
-                "delta_version": store.version("outcomes", spec.name) or 0,
+                "delta_version": store.version(OUTCOMES.name, spec.name) or 0,
             },
         )
 

@@ -15,13 +15,14 @@ from fx_assets.lake import Lake
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.tables import INSTRUMENTS, PREDICTIONS, PRICES
 
 
 def discover_job(spec: UniverseSpec) -> AssetJob:
     """Look which instruments the source has, and up to which day."""
     return asset_job(
         f"{spec.name}_discover",
-        selection=dg.AssetSelection.assets([spec.name, "instruments"]),
+        selection=dg.AssetSelection.assets([spec.name, INSTRUMENTS.name]),
         description="Look which instruments the source has, and up to which day.",
     )
 
@@ -31,7 +32,7 @@ def update_job(spec: UniverseSpec) -> AssetJob:
     everything = dg.AssetSelection.groups(spec.name)
     return asset_job(
         f"{spec.name}_update",
-        selection=everything - dg.AssetSelection.assets([spec.name, "instruments"]),
+        selection=everything - dg.AssetSelection.assets([spec.name, INSTRUMENTS.name]),
         description="Fetch, judge, walk forward, test and predict every instrument in one run.",
     )
 
@@ -62,7 +63,7 @@ def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDe
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
         store = lake.open()
-        version = store.version("instruments", spec.name)
+        version = store.version(INSTRUMENTS.name, spec.name)
         keys = context.instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
         if version is None or not keys:
             return dg.SkipReason("The source has not been looked at yet.")
@@ -86,10 +87,10 @@ def is_behind(store: Lake, spec: UniverseSpec, now: datetime) -> bool:
     The ECB's list says how many fixings there are; of other sources the calendar tells which bar
     should have been published.
     """
-    found = store.read("instruments", spec.name)
-    if not (store.exists("prices", spec.name) and store.exists("predictions", spec.name)):
+    found = store.read(INSTRUMENTS.name, spec.name)
+    if not (store.exists(PRICES.name, spec.name) and store.exists(PREDICTIONS.name, spec.name)):
         return True
-    prices = store.read("prices", spec.name, columns=["instrument", "event_time"])
+    prices = store.read(PRICES.name, spec.name, columns=["instrument", "event_time"])
     counts = prices.groupby("instrument").size()
     if found.set_index("instrument")["fixings"].gt(counts.reindex(found["instrument"])).any():
         return True
@@ -101,5 +102,5 @@ def is_behind(store: Lake, spec: UniverseSpec, now: datetime) -> bool:
         due = closes[spec.market.published(closes) <= moment(now)]
         if len(due) and instant_of(due[-1]) > newest:
             return True
-    predicted = store.read("predictions", spec.name, columns=["event_time"])["event_time"]
+    predicted = store.read(PREDICTIONS.name, spec.name, columns=["event_time"])["event_time"]
     return bool(predicted.max() < newest) if len(predicted) else True

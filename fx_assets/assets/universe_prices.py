@@ -7,7 +7,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.display import content_version, markdown_table
+from fx_assets.assets.display import content_version, markdown_table, table_metadata
 from fx_assets.assets.prices import (
     FALLBACK_CHECK,
     fallback_result,
@@ -16,7 +16,15 @@ from fx_assets.assets.prices import (
 )
 from fx_assets.resources import LakeResource, SettingsResource
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.tables import UNIVERSE_SOURCES
+from fx_assets.tables import (
+    INSTRUMENTS,
+    PRICES,
+    RAW_PRICES,
+    SOURCES,
+    UNIVERSE_PRICES,
+    UNIVERSE_RAW_PRICES,
+    UNIVERSE_SOURCES,
+)
 
 GATE_CHECK = "every_instrument_passed_the_gate"
 
@@ -30,7 +38,7 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset that knows which instruments there are, and keeps the partitions equal to them."""
 
     @dg.asset(
-        key=[spec.name, "instruments"],
+        key=[spec.name, INSTRUMENTS.name],
         group_name=spec.name,
         description=(
             f"{spec.description} Every instrument that the source has, or has had; a new one "
@@ -38,10 +46,11 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", spec.source.kind},
+        metadata=table_metadata(INSTRUMENTS, spec.name, spec.name),
         check_specs=[
             dg.AssetCheckSpec(
                 FALLBACK_CHECK,
-                asset=dg.AssetKey([spec.name, "instruments"]),
+                asset=dg.AssetKey([spec.name, INSTRUMENTS.name]),
                 description="The list came from the live provider.",
             )
         ],
@@ -60,8 +69,8 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
         if origin is not None:
             rows = pd.DataFrame([origin.model_dump()]).assign(instrument="")
             keys = list(UNIVERSE_SOURCES.key)
-            store.insert_new("sources", spec.name, rows, keys, run_id=run_id)
-        commit = store.replace("instruments", spec.name, found, run_id=run_id)
+            store.insert_new(SOURCES.name, spec.name, rows, keys, run_id=run_id)
+        commit = store.replace(INSTRUMENTS.name, spec.name, found, run_id=run_id)
         shown = [str(name) for name in found if found[name].astype(bool).any()]
         return dg.MaterializeResult(
             data_version=content_version(found),
@@ -88,11 +97,11 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset that judges each instrument's new bars alone, and appends those that pass."""
-    key = dg.AssetKey([spec.name, "raw_prices"])
+    key = dg.AssetKey([spec.name, RAW_PRICES.name])
 
     @dg.asset(
         key=key,
-        deps=[[spec.name, "instruments"]],
+        deps=[[spec.name, INSTRUMENTS.name]],
         group_name=spec.name,
         description=(
             f"{spec.description} Append-only and bitemporal: a revision adds a row, it never "
@@ -100,6 +109,7 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", spec.source.kind},
+        metadata=table_metadata(UNIVERSE_RAW_PRICES, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=[
@@ -114,7 +124,7 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         from fx_assets.stages.panel import ingest_panel
 
         store, now, run_id = lake.open(), clock.now(), context.run.run_id
-        there = set(store.read("instruments", spec.name)["instrument"])
+        there = set(store.read(INSTRUMENTS.name, spec.name)["instrument"])
         chosen = [name for name in context.partition_keys if name in there]
         made = ingest_panel(
             spec, store, settings.get(), chosen, context.run.tags, now=now, run_id=run_id
@@ -134,7 +144,7 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "rows_added": made.rows,
                 "bars_revised": sum(f.brought.revised for f in made.found.values()),
                 "rows_quarantined": made.quarantined,
-                "delta_version": store.version("raw_prices", spec.name) or 0,
+                "delta_version": store.version(RAW_PRICES.name, spec.name) or 0,
                 "providers": ", ".join(f"{name} {n}" for name, n in sorted(providers.items())),
                 "failed_lowered_checks": _listed(overridden) or "none",
             },
@@ -155,12 +165,13 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of accepted bars as they are known now."""
 
     @dg.asset(
-        key=[spec.name, "prices"],
-        deps=[[spec.name, "raw_prices"]],
+        key=[spec.name, PRICES.name],
+        deps=[[spec.name, RAW_PRICES.name]],
         group_name=spec.name,
         description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
         kinds={"python", "deltalake"},
+        metadata=table_metadata(UNIVERSE_PRICES, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -177,7 +188,7 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
             metadata={
                 "rows": len(table),
                 "commits": commits,
-                "delta_version": store.version("prices", spec.name) or 0,
+                "delta_version": store.version(PRICES.name, spec.name) or 0,
                 "held_back": _listed(held) or "none",
                 "last_bar": f"{table['event_time'].max():%Y-%m-%d %H:%M} UTC",
             },

@@ -29,7 +29,7 @@ from fx_assets.stages.asking import (
 from fx_assets.stages.readings import pending_change, put_in_force, record_first
 from fx_assets.stages.references import sibling_references
 from fx_assets.stages.refusal import record_findings, require_gate, resolve_quarantine
-from fx_assets.tables import QUARANTINE, READING_COLUMN, SOURCES
+from fx_assets.tables import QUARANTINE, RAW_PRICES, READING_COLUMN, SOURCES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -224,7 +224,7 @@ def _keep_quarantined(store: Lake, spec: FeedSpec, report: GateReport, run_id: s
 def _stored_bars(store: Lake, spec: FeedSpec, now: datetime) -> pd.DataFrame:
     from fx_assets.lake import as_known_at
 
-    exists = store.exists("raw_prices", spec.name)
+    exists = store.exists(RAW_PRICES.name, spec.name)
     raw = store.bars_of(spec.name, spec.reading) if exists else pd.DataFrame()
     return as_known_at(raw.reindex(columns=list(BAR_DTYPES)).astype(BAR_DTYPES), now)
 
