@@ -17,7 +17,7 @@ from fx_assets.assets.display import (
     table_metadata,
 )
 from fx_assets.lake import Lake
-from fx_assets.quality import CHECKS, Finding, GateReport
+from fx_assets.quality import Finding, GateReport, checks_of
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
 from fx_assets.sources import Provenance
 from fx_assets.specs import FeedSpec
@@ -101,7 +101,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         check_specs=[
             *(
                 dg.AssetCheckSpec(name, asset=key, description=meaning, blocking=True)
-                for name, meaning in CHECKS.items()
+                for name, meaning in checks_of(spec).items()
             ),
             dg.AssetCheckSpec(
                 FALLBACK_CHECK, asset=key, description="Bars came from the live provider."

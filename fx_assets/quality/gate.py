@@ -13,6 +13,7 @@ from fx_assets.quality.date_checks import date_errors
 from fx_assets.quality.evidence import Evidence, Outcome
 from fx_assets.quality.missing import missing_days
 from fx_assets.quality.ohlc_checks import ohlc_consistency, stale_close
+from fx_assets.quality.own import meaning_of, own_finding
 from fx_assets.quality.packaged import ITSELF, packaged_reference
 from fx_assets.quality.path_checks import jumps, revisions, zero_returns
 from fx_assets.quality.range_checks import price_ranges, wide_bars
@@ -56,6 +57,12 @@ CHECKS: dict[str, str] = {
     "references": "Other histories of the instrument say the same.",
 }
 """Each check of the gate and what it asserts; a check is a field of ``GateSpec``."""
+
+
+def checks_of(spec: FeedSpec) -> dict[str, str]:
+    """Each check of a feed and what it asserts, those of plug-ins last."""
+    return CHECKS | {name: meaning_of(name) for name in spec.gate.own}
+
 
 UNUSABLE: frozenset[str] = frozenset(ROW_REASONS) - {"closed_days"}
 """Checks whose rows go to quarantine whatever the severity: no table can hold them. Those of
@@ -158,7 +165,13 @@ def inspect(
             fresh = np.isin(times, outcome.blamed) & (checks == "")
             checks[fresh], reasons[fresh] = name, outcome.reason
             kept_out |= fresh
-    ordered = tuple(findings[name] for name in CHECKS)
+    for name, rule in gate.own.items():
+        findings[name], outcome = own_finding(name, rule, evidence)
+        if not findings[name].passed and findings[name].severity == "block":
+            fresh = np.isin(times, outcome.blamed) & (checks == "")
+            checks[fresh], reasons[fresh] = name, outcome.reason
+            kept_out |= fresh
+    ordered = tuple(findings[name] for name in checks_of(spec))
     blocking = [f for f in ordered if not f.passed and f.severity == "block"]
     quarantined = [rejected, _as_rejected(batch, kept_out, calendar, checks, reasons)]
     if blocking:
@@ -189,8 +202,8 @@ def _refuse_schema(
     problem: str, batch: pd.DataFrame, rejected: pd.DataFrame, gate: GateSpec
 ) -> GateReport:
     findings = []
-    for name in CHECKS:
-        rule: CheckRule = getattr(gate, name)
+    for name in (*CHECKS, *gate.own):
+        rule: CheckRule = gate.own.get(name) or getattr(gate, name)
         first = name == "schema_and_types"
         findings.append(
             Finding(

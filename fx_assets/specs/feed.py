@@ -24,6 +24,7 @@ from fx_assets.calendars import (
     is_calendar,
     rests_at_weekends,
 )
+from fx_assets.doors import CHECKS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.sources import (
@@ -125,12 +126,26 @@ class GateSpec(Spec):
     references: CheckRule = _rule("block", 0.25)
     """By how much returns may correlate more closely with the next or last return of another
     history of the instrument than with that of the same day."""
+    own: dict[Name, CheckRule] = Field(
+        default={}, description="Checks of plug-ins that are to look at these bars, by name."
+    )
     confirmed: list[Confirmed] = Field(
         default=[], description="Bars an operator has examined and found right, by day and close."
     )
     known_bad: list[date] = Field(
         default=[], description="Days an operator has examined; their bars go to quarantine."
     )
+
+    @field_validator("own")
+    @classmethod
+    def _known_checks(cls, value: dict[str, CheckRule]) -> dict[str, CheckRule]:
+        for name in value:
+            if name in cls.model_fields:
+                raise ValueError(f"{name} is a check of every gate; write it beside own, not below")
+            if name not in CHECKS:
+                theirs = [known for known in CHECKS if known not in cls.model_fields]
+                raise ValueError(f"no check {name!r}; plug-ins offer {', '.join(theirs) or 'none'}")
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,61 @@
+"""A check of a stranger looks at bars, refuses what it finds, and is proved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from fx_assets.quality import checks_of
+from fx_assets.specs import GateSpec
+from fx_assets.testing import prove
+from fx_assets.testing.checks import CheckCase
+
+PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
+(CODE,) = (
+    text for text in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "GateCheck" in text
+)
+
+
+def broken(name: str) -> set[str]:
+    return {verdict.check for verdict in prove(name) if not verdict.holds}
+
+
+def test_the_documentations_check_is_proved_and_refuses_what_it_finds(
+    plugin: Callable[[str], Path],
+) -> None:
+    plugin(CODE)
+    assert broken("round_closes") == set()
+    case = CheckCase("round_closes", "1d")
+    assert checks_of(case.feed)["round_closes"].startswith("Closes are not whole numbers")
+    spoilt = case.plugin.planted(case.world())
+    found = case.found_in(spoilt)
+    assert (found.severity, found.passed, found.count) == ("block", False, 5)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        ("% 1 == 0", "> 0", "clean bars pass"),
+        ("% 1 == 0", "< 0", "what is planted is found"),
+        ("        rows =", "        evidence.stored.iloc[0]\n        rows =", "a first load"),
+    ],
+)
+def test_a_fault_in_a_check_is_found(
+    right: str, wrong: str, check: str, plugin: Callable[[str], Path]
+) -> None:
+    plugin(CODE.replace(right, wrong, 1))
+    assert any(each.startswith(check) for each in broken("round_closes"))
+
+
+def test_a_check_that_nobody_offers_is_refused_with_those_that_are(
+    plugin: Callable[[str], Path],
+) -> None:
+    plugin(CODE)
+    with pytest.raises(ValidationError, match="no check 'round_close'; plug-ins offer"):
+        GateSpec.model_validate({"own": {"round_close": {}}})
+    with pytest.raises(ValidationError, match="write it beside own"):
+        GateSpec.model_validate({"own": {"jumps": {}}})
