@@ -53,7 +53,7 @@ class Door(Mapping[str, Any]):
             broken = "".join(f" {failure}" for failure in broken_plugins())
             raise SpecError(
                 f"There is no {self.what} {name!r}.{broken}",
-                remedy=f"Choose one of {', '.join(self)}.",
+                remedy=f"Choose one of {self.choices}.",
             )
         offer = offers[name]
         try:
@@ -73,6 +73,11 @@ class Door(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._offers())
+
+    @property
+    def choices(self) -> str:
+        """The names for a message; none of them means that our own metadata is of older code."""
+        return ", ".join(self) or "none: install fx-assets again, as make run does"
 
     def origin(self, name: str) -> str:
         """The package, or the file of the plug-in folder, that offers a name."""

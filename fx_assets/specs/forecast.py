@@ -59,7 +59,7 @@ class TargetSpec(Spec):
     @classmethod
     def _known_kind(cls, value: str) -> str:
         if value not in TARGETS:
-            raise ValueError(f"no kind of target {value!r}; choose one of {', '.join(TARGETS)}")
+            raise ValueError(f"no kind of target {value!r}; choose one of {TARGETS.choices}")
         return value
 
     @property

@@ -13,7 +13,7 @@ import pytest
 
 from fx_assets import code_identity, doors
 from fx_assets.bundles.bundle import publish
-from fx_assets.doors import TARGETS
+from fx_assets.doors import TARGETS, Door
 from fx_assets.errors import RegistryError, SpecError
 from fx_assets.lake import Lake
 from fx_assets.models import code_version, kinds_of
@@ -97,6 +97,11 @@ def test_a_kind_that_is_none_is_refused_with_those_that_are() -> None:
         TargetSpec(kind="level")
     with pytest.raises(SpecError, match="no kind of target 'level'"):
         target_definition("level")
+
+
+def test_where_no_kind_is_installed_the_remedy_is_to_install_again() -> None:
+    with pytest.raises(SpecError, match="install fx-assets again"):
+        Door("fx_assets.no_such_group", "kind of target")["direction"]
 
 
 def test_strange_kinds_are_declared_judged_issued_scored_and_served(
