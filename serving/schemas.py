@@ -160,10 +160,69 @@ class ForecastSummary(Struct):
     series: SeriesId = None
 
 
+class UniverseTarget(Struct):
+    """What is predicted of every member of a universe."""
+
+    target: Kind
+    horizon: Annotated[int, Meta(description="Bars ahead.")]
+    unit: str
+    baseline: str
+    title: str
+    format: ValueFormat
+
+
+class UniverseSummary(Struct):
+    """A forecast of many instruments."""
+
+    forecast: str
+    description: str
+    bars_a_year: int
+    targets: list[UniverseTarget]
+    instruments: list[str]
+
+
+class Said(Struct, kw_only=True):
+    """The newest prediction of a target of an instrument."""
+
+    instrument: str
+    target: Kind
+    horizon: Annotated[int, Meta(description="Bars ahead.")]
+    event_time: Instant
+    day: Day
+    target_day: Annotated[str, Meta(description="The market's day of the predicted bar.")]
+    mode: Mode
+    value: float
+    lower: float | None
+    upper: float | None
+    baseline: float | None
+    champion: str
+    demonstrated: Annotated[bool, Meta(description="Whether its skill is more than luck.")]
+
+
+class InstrumentState(Struct):
+    """An instrument of a universe."""
+
+    instrument: str
+    state: Annotated[str, Meta(description="member, pegged, left or young.")]
+
+
+class Instruments(Struct, kw_only=True):
+    """The instruments of a universe, and what is said of them."""
+
+    forecast: str
+    bars_a_year: int
+    targets: list[UniverseTarget]
+    instruments: list[InstrumentState]
+    said: Annotated[list[Said], Meta(description="The newest prediction of each.")]
+
+
 class ForecastList(Struct):
     """Every forecast that is served."""
 
     forecasts: list[ForecastSummary]
+    universes: Annotated[
+        list[UniverseSummary], Meta(description="Forecasts of many instruments, judged together.")
+    ] = []
 
 
 class Features(Struct, forbid_unknown_fields=True):

@@ -5,26 +5,21 @@ Needs neither pandas nor MLflow.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-
+from fx_assets.bundles.records import Manifest
+from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
 
 FOLDER = "universes"
 
 
-class _Json(BaseModel):
-    # Unknown keys are legal: a server of the old code reads what the new code writes.
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-
-class PanelTarget(_Json):
+class PanelTarget(Record):
     """Something that is predicted of every member."""
 
     kind: TargetKind
     horizon: int
     """Bars ahead."""
+    unit: str
     baseline: str
-    candidates: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -32,19 +27,19 @@ class PanelTarget(_Json):
         return f"target={self.kind}&horizon={self.horizon}"
 
 
-class PanelInstrument(_Json):
+class PanelInstrument(Record):
     """An instrument of a universe."""
 
     instrument: str
     feed: str
     """What it would be called as a feed of its own."""
     state: str
-    """``member``, ``pegged``, ``left``, or ``young``."""
+    """``member``, ``pegged``, ``left`` or ``young``."""
     series: tuple[str, ...]
     """The identity of each target, in the universe's order."""
 
 
-class UniverseFacts(_Json):
+class UniverseFacts(Record):
     """What is served under a universe's name."""
 
     forecast: str
@@ -63,3 +58,9 @@ class UniverseFacts(_Json):
 def universe_path(name: str) -> str:
     """Where a universe's facts lie in the lake."""
     return f"{FOLDER}/{name}.json"
+
+
+class Member(Manifest):
+    """One target of one instrument, as if it were a forecast whose champion is published."""
+
+    baseline_predicts: bool = True

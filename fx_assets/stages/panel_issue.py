@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from fx_assets.bundles.universes import (
+    PanelInstrument,
+    PanelTarget,
+    UniverseFacts,
+    universe_path,
+)
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.decision import Decision, caveat_text, ledger_table, read_ledger
 from fx_assets.evaluation.family import decide_family
@@ -181,9 +187,50 @@ def issue_panel(
                 member.own.insert(PREDICTIONS, table.astype(UNIVERSE_PREDICTIONS.dtypes), run_id)
                 made.append(row)
     panel.commit(run_id)
+    publish_facts(spec, store, known, now)
     return pd.DataFrame(made, columns=list(UNIVERSE_PREDICTIONS.names)).astype(
         UNIVERSE_PREDICTIONS.dtypes
     )
+
+
+def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: datetime) -> None:
+    """Write what is served under the universe's name, where it has changed.
+
+    Parameters
+    ----------
+    known
+        The table of memberships.
+    """
+    everyone, free = members(known, now, pegged=True), members(known, now)
+    judged = set(known["instrument"][known["member_from"].notna()])
+    instruments = []
+    for name in sorted(known["instrument"].unique()):
+        state = "left" if name in judged else "young"
+        if name in everyone:
+            state = "member" if name in free else "pegged"
+        series = tuple(spec.series(name, target).id for target in spec.targets)
+        feed = spec.feed(name).name
+        instruments.append(PanelInstrument(instrument=name, feed=feed, state=state, series=series))
+    facts = UniverseFacts(
+        forecast=spec.name,
+        description=spec.description,
+        calendar=spec.market.key,
+        feature_set=spec.features,
+        coverage=spec.coverage,
+        targets=tuple(
+            PanelTarget(
+                kind=target.kind,
+                horizon=target.horizon,
+                unit=target.target.definition.unit,
+                baseline=target.baseline,
+            )
+            for target in spec.targets
+        ),
+        instruments=tuple(instruments),
+    )
+    path, content = universe_path(spec.name), facts.model_dump_json().encode()
+    if not store.blob_exists(path) or store.read_blob(path) != content:
+        store.write_blob(path, content)
 
 
 def score_panel(

@@ -54,9 +54,10 @@ def _show(answer: Any, options: argparse.Namespace) -> None:
 
 
 def _latest(api: Api, options: argparse.Namespace) -> Any:
+    chosen = _member(options)
     names = options.forecast or [row["forecast"] for row in api.get("/v1/forecasts")["forecasts"]]
     if options.forecast:
-        return [api.get(f"/v1/forecasts/{name}/latest") for name in names]
+        return [api.get(f"/v1/forecasts/{name}/latest", chosen) for name in names]
     answers = []
     for name in names:
         try:
@@ -70,7 +71,24 @@ def _latest(api: Api, options: argparse.Namespace) -> Any:
 
 def _history(api: Api, options: argparse.Namespace) -> Any:
     days = {"start": options.start, "to": options.to}
-    return api.pages(options.forecast, options.mode, options.limit, **days, series=options.series)
+    return api.pages(
+        options.forecast,
+        options.mode,
+        options.limit,
+        **days,
+        series=options.series,
+        member=_member(options),
+    )
+
+
+def _instruments(api: Api, options: argparse.Namespace) -> Any:
+    return api.get(f"/v1/forecasts/{options.forecast}/instruments")
+
+
+def _member(options: argparse.Namespace) -> dict[str, Any]:
+    """Which instrument and target of a universe is asked for."""
+    given = {name: getattr(options, name) for name in ("instrument", "target", "horizon")}
+    return {name: value for name, value in given.items() if value}
 
 
 def _why(api: Api, options: argparse.Namespace) -> Any:
@@ -78,7 +96,7 @@ def _why(api: Api, options: argparse.Namespace) -> Any:
 
 
 def _champions(api: Api, options: argparse.Namespace) -> Any:
-    reigns = api.champions(options.forecast, options.series)
+    reigns = api.champions(options.forecast, options.series, member=_member(options))
     return {"forecast": options.forecast, "reigns": reigns}
 
 
@@ -103,14 +121,18 @@ def _parser() -> argparse.ArgumentParser:
     shared.add_argument("--json", action="store_true", help="JSON on a terminal too")
     earlier = argparse.ArgumentParser(add_help=False)
     earlier.add_argument("--series", help="an earlier one, as GET .../series lists them")
+    member = argparse.ArgumentParser(add_help=False)
+    member.add_argument("--instrument", help="of a forecast of many, such as EURUSD")
+    member.add_argument("--target", help="of a forecast of several targets")
+    member.add_argument("--horizon", type=_positive, help="of a forecast of several horizons")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    latest = commands.add_parser("latest", parents=[shared], help="the newest forecasts")
+    latest = commands.add_parser("latest", parents=[shared, member], help="the newest forecasts")
     latest.add_argument("forecast", nargs="*", help="names; all of them if none is given")
     latest.set_defaults(ask=_latest)
 
     history = commands.add_parser(
-        "history", parents=[shared, earlier], help="forecasts and outcomes"
+        "history", parents=[shared, earlier, member], help="forecasts and outcomes"
     )
     history.add_argument("forecast")
     history.add_argument("--mode", choices=["issued", "live", "late", "backtest"], default="issued")
@@ -125,10 +147,16 @@ def _parser() -> argparse.ArgumentParser:
     why.set_defaults(ask=_why)
 
     champions = commands.add_parser(
-        "champions", parents=[shared, earlier], help="who was champion, and why"
+        "champions", parents=[shared, earlier, member], help="who was champion, and why"
     )
     champions.add_argument("forecast")
     champions.set_defaults(ask=_champions)
+
+    instruments = commands.add_parser(
+        "instruments", parents=[shared], help="the instruments of a universe, and what is said"
+    )
+    instruments.add_argument("forecast")
+    instruments.set_defaults(ask=_instruments)
 
     predict = commands.add_parser("predict", parents=[shared], help="predict from your own data")
     predict.add_argument("forecast")

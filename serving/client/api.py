@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from types import TracebackType
 from typing import Any, Self
@@ -84,13 +85,21 @@ class Api:
             answer = self.get(f"{path}/issued/explanation", {"date": day.isoformat()})
         return answer
 
-    def champions(self, forecast: str, series: str | None = None) -> list[dict[str, Any]]:
+    def champions(
+        self,
+        forecast: str,
+        series: str | None = None,
+        member: Mapping[str, str | int] | None = None,
+    ) -> list[dict[str, Any]]:
         """Who was champion when, why, and on which evidence; the present one first.
 
-        Of an earlier series where one is named.
+        Of an earlier series where one is named; ``member`` is which instrument, target and horizon
+        of a universe.
         """
         path = f"/v1/forecasts/{forecast}/champions"
-        reigns: list[dict[str, Any]] = self.get(path, _given(series=series))["reigns"]
+        reigns: list[dict[str, Any]] = self.get(path, _given(series=series) | dict(member or {}))[
+            "reigns"
+        ]
         return reigns
 
     def series(self, forecast: str) -> list[dict[str, Any]]:
@@ -122,13 +131,17 @@ class Api:
         start: date | None = None,
         to: date | None = None,
         series: str | None = None,
+        member: Mapping[str, str | int] | None = None,
     ) -> dict[str, Any]:
-        """The history as one answer, with at most ``limit`` rows; of an earlier series if asked."""
+        """The history as one answer, with at most ``limit`` rows; of an earlier series if asked.
+
+        ``member`` is which instrument, target and horizon of a universe.
+        """
         rows: list[dict[str, Any]] = []
         days = {"from": start, "to": to}
-        parameters: dict[str, Any] | None = {"mode": mode, "limit": min(limit, PAGE)} | _given(
-            series=series, **{name: day.isoformat() for name, day in days.items() if day}
-        )
+        given = _given(series=series, **{n: day.isoformat() for n, day in days.items() if day})
+        given |= {"mode": mode, "limit": min(limit, PAGE), **(member or {})}
+        parameters: dict[str, Any] | None = given
         path: str | None = f"/v1/forecasts/{forecast}/history"
         page: dict[str, Any] = {}
         while path and len(rows) < limit:

@@ -19,6 +19,9 @@ def show(command: str, answer: Any) -> None:
     if command == "history":
         console.print(_history(answer))
         return
+    if command == "instruments":
+        console.print(_instruments(answer))
+        return
     if command == "why":
         console.print(_contributions(answer))
         console.print(answer["sentence"], style="yellow", markup=False)
@@ -52,6 +55,27 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
             _skill(row["skill"]),
             end_section=True,
         )
+    return table
+
+
+def _instruments(answer: dict[str, Any]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("instrument", "state", "target", "for", "value", "interval", "by"):
+        table.add_column(name)
+    formats = {(one["target"], one["horizon"]): one["format"] for one in answer["targets"]}
+    said: dict[str, list[dict[str, Any]]] = {}
+    for row in answer["said"]:
+        said.setdefault(row["instrument"], []).append(row)
+    for one in answer["instruments"]:
+        for row in said.get(one["instrument"], [None]):
+            cells = [""] * 5
+            if row is not None:
+                shown = formats[row["target"], row["horizon"]]
+                units = row | {"bars_a_year": answer["bars_a_year"], "format": shown}
+                low, high = (_text(units, row[bound]) for bound in ("lower", "upper"))
+                cells = [f"{row['target']} {row['horizon']}", row["target_day"]]
+                cells += [_text(units, row["value"]), f"{low} to {high}", row["champion"]]
+            table.add_row(one["instrument"], one["state"], *cells)
     return table
 
 

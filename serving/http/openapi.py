@@ -16,6 +16,7 @@ NAME = r"^[a-z][a-z0-9_]{0,59}$"
 REF = "#/components/schemas/{name}"
 REASONS = {
     304: "Not changed since the ETag that was sent.",
+    400: "Of many instruments, or targets, none is chosen.",
     401: "No valid API key, where keys are asked for.",
     403: "The key lacks the scope.",
     404: "There is no such forecast, or no such row.",

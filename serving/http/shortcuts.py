@@ -34,6 +34,11 @@ class Shortcuts:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Shortcut] = {}
+        self._others: Callable[[str], bool] = lambda _name: False
+
+    def unless(self, others: Callable[[str], bool]) -> None:
+        """Leave the forecasts of these names to the framework's routes."""
+        self._others = others
 
     def add(self, method: str, rest: str, handler: Handler) -> Callable[..., Awaitable[Raw]]:
         """Answer ``{PREFIX}{forecast}/{rest}``; returns the endpoint for FastAPI's route."""
@@ -53,7 +58,9 @@ class Shortcuts:
             return None
         name, _, rest = path[len(PREFIX) :].partition("/")
         shortcut = self._known.get((method, rest))
-        return (shortcut, name) if shortcut is not None and name else None
+        if shortcut is None or not name or self._others(name):
+            return None
+        return shortcut, name
 
 
 def content_type(headers: Headers) -> str:

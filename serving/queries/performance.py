@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from fx_assets.bundles.records import Manifest
+from fx_assets.bundles.universes import Member
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.metrics import measure, reliability_bins
 from fx_assets.evaluation.rolling_skill import rolling_skill
@@ -30,7 +31,11 @@ def performance(
     return Performance(
         forecast=manifest.forecast,
         champion=champion,
-        backtest=backtest_measures(reader, manifest),
+        backtest=(
+            _of_member(reader, manifest)
+            if isinstance(manifest, Member)
+            else backtest_measures(reader, manifest)
+        ),
         live=live,
         live_rows=live_rows,
         window=window,
@@ -102,13 +107,30 @@ def _live(reader: Reader, manifest: Manifest) -> tuple[list[Measure], int, float
         numbers(table, name)[rows] for name in ("target", "prediction", "baseline")
     )
     held = float(np.mean(inside)) if target_definition(kind).interval.of_outcomes else None
+    return _measures(target, said, reference, kind, horizon), len(rows), held
+
+
+def _measures(
+    target: np.ndarray, said: np.ndarray, reference: np.ndarray, kind: str, horizon: int
+) -> list[Measure]:
+    """Every metric; none where the rows are too few."""
     try:
         found = measure(target, said, reference, kind=kind, horizon=horizon)
     except NotEnoughDataError:
-        return [], len(rows), held
+        return []
     columns = (found.columns[c] for c in ("value", "lower", "upper", "baseline_value"))
-    measures = [
-        Measure(name, finite(value), finite(low), finite(high), len(rows), finite(base))
+    return [
+        Measure(name, finite(value), finite(low), finite(high), found.n, finite(base))
         for name, value, low, high, base in zip(found.names, *columns, strict=True)
     ]
-    return measures, len(rows), held
+
+
+def _of_member(reader: Reader, manifest: Manifest) -> list[Measure]:
+    """Scores of the walk-forward rows: a universe keeps no table of them."""
+    table = backtest_rows(reader, manifest)
+    if table is None:
+        return []
+    target, said, reference = (
+        numbers(table, name) for name in ("target", "prediction", "baseline")
+    )
+    return _measures(target, said, reference, manifest.target, manifest.horizon)

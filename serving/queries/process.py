@@ -8,6 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fx_assets.bundles.universes import Member
 from serving.processes import pandas_free
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def prepare() -> None:
     from serving.queries import (
         earlier,  # noqa: F401
         history,  # noqa: F401
+        members,  # noqa: F401
         newest,  # noqa: F401
         performance,  # noqa: F401
         watched,  # noqa: F401
@@ -31,7 +33,12 @@ def prepare() -> None:
 def run(root: str, patience: float | None, make: str, arguments: Sequence[object]) -> Any:
     """Make ``make(reader, *arguments)`` with a reader of the lake, kept for the next call."""
     module, _, name = make.partition(":")
-    return getattr(import_module(module), name)(_reader(root, patience), *arguments)
+    reader = _reader(root, patience)
+    if arguments and isinstance(arguments[0], Member):
+        from serving.queries.members import MemberReader
+
+        reader = MemberReader(reader, arguments[0])
+    return getattr(import_module(module), name)(reader, *arguments)
 
 
 @cache

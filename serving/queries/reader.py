@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from fx_assets.bundles.records import pointer_path
+from fx_assets.bundles.universes import universe_path
 from fx_assets.errors import LakeError
 from fx_assets.lake.location import Location
 from fx_assets.lake.stamps import table_stamp
@@ -126,7 +127,8 @@ class Tables:
         return stamps
 
     def _require(self, forecast: str) -> None:
-        if not self._files.blob_exists(pointer_path(forecast)):
+        places = (pointer_path(forecast), universe_path(forecast))
+        if not any(map(self._files.blob_exists, places)):
             raise LakeError(
                 f"The lake at {self._location.label} holds no champion of {forecast}, which is "
                 "served from a copy: the storage is away, or another one is in its place.",

@@ -6,17 +6,32 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from fx_assets.tables import DECISIONS, DRIFT, SCORES
+from fx_assets.bundles.universes import PanelTarget, UniverseFacts
+from fx_assets.calendars import calendar
+from fx_assets.tables import DECISIONS, DRIFT, PREDICTIONS, SCORES
+from fx_assets.targets import target_definition
 from serving.http.openapi import described
+from serving.http.problems import Problem
 from serving.http.responses import Raw, json_answer, json_bytes
 from serving.http.shortcuts import Headers
 from serving.queries.reader import sources
 from serving.routes.caching import conditional, matches
-from serving.routes.parameters import IsoDate, Name
+from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
 from serving.routes.reasons import in_force
-from serving.schemas import Forecast, ForecastList, ForecastSummary, ModelCard, Status
+from serving.schemas import (
+    Forecast,
+    ForecastList,
+    ForecastSummary,
+    Instruments,
+    InstrumentState,
+    ModelCard,
+    Status,
+    UniverseSummary,
+    UniverseTarget,
+)
 from serving.state import metrics
 from serving.state.cards import model_card
 from serving.state.server import Server
@@ -36,15 +51,19 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(ForecastList, problems=(503,), cached=True),
     )
     async def list_forecasts(request: Request) -> Raw:
-        services = server.store.any()
+        universes = [_universe(facts) for facts in server.store.universes.values()]
+        services = server.store.services if universes else server.store.any()
         now = server.now()
         rows = [_summary(service, now) for service in services.values()]
-        body = json_bytes(ForecastList(rows))
+        listed = ForecastList(rows, universes)
+        if not services:
+            return _json(listed)
+        body = json_bytes(listed)
         for row in rows:
             if row.data is not None:
                 row.data.age_seconds = 0.0
         soonest = min(services.values(), key=lambda service: _next_bar(service, now))
-        return conditional(request, server, soonest, body, identity=rows)
+        return conditional(request, server, soonest, body, identity=listed)
 
     def latest(forecast: str, headers: Headers, _body: bytes) -> Raw:
         ready = server.latest(forecast)
@@ -54,13 +73,64 @@ def add(routes: APIRouter, server: Server) -> None:
             return ready.unchanged
         return ready.response
 
+    fast = server.shortcuts.add("GET", "latest", latest)
+
+    async def newest(
+        forecast: Name,
+        request: Request,
+        choice: Chosen = NO_CHOICE,
+    ) -> Raw:
+        if forecast not in server.store.universes and not choice.made:
+            return await fast(request)
+        service = await server.find(forecast, choice)
+        answer = service.latest(server.now())
+        same = msgspec.structs.replace(
+            answer, data=msgspec.structs.replace(answer.data, age_seconds=0.0)
+        )
+        return conditional(request, server, service, answer, identity=same)
+
     routes.get(
         "/v1/forecasts/{forecast}/latest",
         summary="The newest forecast, as it was issued",
         tags=TAGS,
         response_class=Response,
-        **described(Forecast, problems=(404, 503), cached=True, named=True),
-    )(server.shortcuts.add("GET", "latest", latest))
+        **described(Forecast, problems=(400, 404, 503), cached=True),
+    )(newest)
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/instruments",
+        summary="The instruments of a universe, and what is said of them",
+        tags=TAGS,
+        response_class=Response,
+        **described(Instruments, problems=(404, 503)),
+    )
+    async def instruments(forecast: Name) -> Raw:
+        facts = server.store.universes.get(forecast)
+        if facts is None:
+            service = server.store.get(forecast)
+            raise Problem(
+                404,
+                "of-one-instrument",
+                f"{forecast} is of {service.champion.manifest.instrument} alone.",
+                field="forecast",
+                value=forecast,
+                remedy=f"Ask /v1/forecasts/{forecast}/latest.",
+            )
+        told = await server.tables.derive(
+            forecast, sources(forecast, PREDICTIONS), "serving.queries.members:said", facts
+        )
+        summary = _universe(facts)
+        return _json(
+            Instruments(
+                forecast=forecast,
+                bars_a_year=summary.bars_a_year,
+                targets=summary.targets,
+                instruments=[
+                    InstrumentState(one.instrument, one.state) for one in facts.instruments
+                ],
+                said=told,
+            )
+        )
 
     @routes.get(
         "/v1/forecasts/{forecast}/issued",
@@ -74,8 +144,9 @@ def add(routes: APIRouter, server: Server) -> None:
         forecast: Name,
         date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
         hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
+        choice: Chosen = NO_CHOICE,
     ) -> Raw:
-        service = server.store.get(forecast)
+        service = await server.find(forecast, choice)
         end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
         row = await in_force(server, service, end)
         answer = service.issued(row, server.now())
@@ -128,6 +199,28 @@ def add(routes: APIRouter, server: Server) -> None:
 
 def _json(value: object) -> Raw:
     return json_answer(value, {"cache-control": "no-cache"})
+
+
+def _universe(facts: UniverseFacts) -> UniverseSummary:
+    return UniverseSummary(
+        forecast=facts.forecast,
+        description=facts.description,
+        bars_a_year=calendar(facts.calendar).bars_a_year,
+        targets=[_target(one) for one in facts.targets],
+        instruments=[one.instrument for one in facts.instruments],
+    )
+
+
+def _target(one: PanelTarget) -> UniverseTarget:
+    definition = target_definition(one.kind)
+    return UniverseTarget(
+        target=one.kind,
+        horizon=one.horizon,
+        unit=one.unit,
+        baseline=one.baseline,
+        title=definition.wording.title,
+        format=definition.shown,
+    )
 
 
 def _summary(service: Service, now: datetime) -> ForecastSummary:

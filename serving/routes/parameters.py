@@ -6,11 +6,35 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator
 
 from serving.http.openapi import NAME
+from serving.state.members import Choice
 
+
+def chosen(
+    instrument: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[A-Za-z0-9]{1,20}$",
+            description="Of a forecast of many instruments: which, such as EURUSD.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        Query(pattern=NAME, description="Which of its targets, where it has several."),
+    ] = None,
+    horizon: Annotated[
+        int | None, Query(ge=1, description="Which of its horizons, in bars.")
+    ] = None,
+) -> Choice:
+    """Which member of a universe is asked for."""
+    return Choice(instrument, target, horizon)
+
+
+Chosen = Annotated[Choice, Depends(chosen)]
+NO_CHOICE = Choice()
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 Name = Annotated[

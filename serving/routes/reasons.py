@@ -18,7 +18,7 @@ from serving.http.responses import Raw
 from serving.queries.reader import sources
 from serving.queries.windows import microseconds
 from serving.routes.caching import conditional
-from serving.routes.parameters import IsoDate, Name
+from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
 from serving.routes.series import OfSeries, asked_for
 from serving.schemas import Champions, Explanation
 from serving.state.server import Server
@@ -70,10 +70,12 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Who was champion when, why, and on which evidence",
         tags=TAGS,
         response_class=Response,
-        **described(Champions, problems=(404, 422, 503), cached=True),
+        **described(Champions, problems=(400, 404, 422, 503), cached=True),
     )
-    async def champions(forecast: Name, request: Request, series: OfSeries = None) -> Raw:
-        service = server.store.get(forecast)
+    async def champions(
+        forecast: Name, request: Request, series: OfSeries = None, choice: Chosen = NO_CHOICE
+    ) -> Raw:
+        service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
         reigns = await server.tables.derive(
             forecast,

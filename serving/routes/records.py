@@ -18,7 +18,17 @@ from serving.queries.formats import CONTENT_TYPES, CSV, PARQUET, Form, chosen_fo
 from serving.queries.reader import sources
 from serving.queries.windows import Window
 from serving.routes.caching import conditional
-from serving.routes.parameters import Before, Format, From, Limit, Name, To, as_utc
+from serving.routes.parameters import (
+    NO_CHOICE,
+    Before,
+    Chosen,
+    Format,
+    From,
+    Limit,
+    Name,
+    To,
+    as_utc,
+)
 from serving.routes.series import OfSeries, asked_for
 from serving.schemas import History, Performance, Prices
 from serving.state.champions import ref_of
@@ -43,7 +53,7 @@ def add(routes: APIRouter, server: Server) -> None:
         description="Issued predictions, or the champion's walk-forward backtest; never both.",
         tags=TAGS,
         response_class=Response,
-        **described(History, problems=(404, 409, 422, 503), other=FILES, cached=True),
+        **described(History, problems=(400, 404, 409, 422, 503), other=FILES, cached=True),
     )
     async def history(
         forecast: Name,
@@ -58,8 +68,9 @@ def add(routes: APIRouter, server: Server) -> None:
         limit: Limit = 250,
         format: Format = "json",
         series: OfSeries = None,
+        choice: Chosen = NO_CHOICE,
     ) -> Raw:
-        service = server.store.get(forecast)
+        service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
         window = _window(start, to, before, limit)
         read = (BACKTEST,) if mode == "backtest" else (PREDICTIONS, OUTCOMES)
@@ -92,7 +103,7 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="How good it was: rolling skill, scores, reliability, coverage",
         tags=TAGS,
         response_class=Response,
-        **described(Performance, problems=(404, 422, 503), cached=True),
+        **described(Performance, problems=(400, 404, 422, 503), cached=True),
     )
     async def measured(
         forecast: Name,
@@ -101,8 +112,9 @@ def add(routes: APIRouter, server: Server) -> None:
             int, Query(ge=60, le=2000, description="Outcomes that a rolling value looks back on.")
         ] = 250,
         series: OfSeries = None,
+        choice: Chosen = NO_CHOICE,
     ) -> Raw:
-        service = server.store.get(forecast)
+        service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
         answer = await server.tables.derive(
             forecast,
@@ -120,7 +132,7 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Bars, with features, newest first",
         tags=TAGS,
         response_class=Response,
-        **described(Prices, problems=(404, 409, 422, 503), other=FILES, cached=True),
+        **described(Prices, problems=(400, 404, 409, 422, 503), other=FILES, cached=True),
     )
     async def prices(
         forecast: Name,
@@ -133,13 +145,14 @@ def add(routes: APIRouter, server: Server) -> None:
         before: Before = None,
         limit: Limit = 250,
         format: Format = "json",
+        choice: Chosen = NO_CHOICE,
     ) -> Raw:
-        service = server.store.get(forecast)
+        service = await server.find(forecast, choice)
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
         page = await server.tables.derive(
             forecast,
-            [(FEATURES.name, forecast), (PRICES.name, service.feed)],
+            [(FEATURES.name, forecast), *_prices_of(server, service)],
             "serving.queries.history:price_page",
             service.champion.manifest,
             features,
@@ -153,6 +166,12 @@ def add(routes: APIRouter, server: Server) -> None:
             told = {"rows": spliced(body), "next": following, "series": service.series}
             body = json_bytes({**names, **told})
         return _page(request, server, service, body, form, following)
+
+
+def _prices_of(server: Server, service: Service) -> list[tuple[str, str]]:
+    """The table of a service's bars: a universe's are in one."""
+    name = service.name if service.name in server.store.universes else service.feed
+    return [(PRICES.name, name)]
 
 
 def _window(start: date | None, to: date | None, before: datetime | None, limit: int) -> Window:

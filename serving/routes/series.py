@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.bundles.records import Manifest
+from fx_assets.bundles.universes import Member
 from fx_assets.tables import PREDICTIONS
 from serving.http.openapi import described
 from serving.http.problems import Problem
@@ -74,7 +75,8 @@ async def asked_for(server: Server, service: Service, series: str | None) -> Man
     present = service.champion.manifest
     if series is None or series == present.series:
         return present
-    found = (await _bundles(server, service)).get(series)
+    of_member = isinstance(present, Member)
+    found = None if of_member else (await _bundles(server, service)).get(series)
     if found is None:
         raise Problem(
             404,

@@ -16,6 +16,7 @@ from serving.queries.reader import Tables
 from serving.schemas import Data
 from serving.settings import Settings
 from serving.state import metrics
+from serving.state.members import Choice, member_service
 from serving.state.service import Service
 from serving.state.store import Store
 
@@ -66,6 +67,7 @@ class Server:
         self.visibility = "private" if private else "public"
         self._latest: dict[str, Latest] = {}
         self.store.listen(self._refresh)
+        self.shortcuts.unless(lambda name: name in self.store.universes)
 
     def latest(self, name: str) -> Latest:
         """The newest forecast, finished.
@@ -79,6 +81,34 @@ class Server:
         if ready is not None:
             return ready
         return Latest(self.store.get(name), self.now(), self.visibility)
+
+    async def find(self, name: str, choice: Choice) -> Service:
+        """The forecast of that name, or of a universe the member that is chosen.
+
+        Raises
+        ------
+        Problem
+            There is no such forecast, instrument or target, or the choice is not complete.
+        """
+        facts = self.store.universes.get(name)
+        if facts is not None:
+            return await member_service(self.tables, facts, choice)
+        service = self.store.get(name)
+        manifest = service.champion.manifest
+        own = Choice(manifest.instrument, manifest.target, manifest.horizon)
+        given = (choice.instrument, choice.target, choice.horizon)
+        about = (own.instrument, own.target, own.horizon)
+        for field, asked, mine in zip(Choice.__dataclass_fields__, given, about, strict=True):
+            if asked not in (None, mine):
+                raise Problem(
+                    404,
+                    f"no-such-{field}",
+                    f"{name} has {field}={mine} only.",
+                    field=field,
+                    value=asked,
+                    remedy=f"Leave {field} out, or give {mine}.",
+                )
+        return service
 
     def now(self) -> datetime:
         """The platform's clock."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.records import pointer_path
+from fx_assets.bundles.universes import UniverseFacts
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
@@ -20,6 +21,7 @@ from serving.queries.reader import Tables, sources
 from serving.settings import Settings
 from serving.state.champions import Champion
 from serving.state.declared import Declarations
+from serving.state.members import read_universes
 from serving.state.service import Service
 from serving.state.snapshot import Snapshot
 from serving.state.trials import Copy, Trial, TrialError
@@ -48,6 +50,8 @@ class Store:
         """Forecasts without any usable champion, and why."""
         self.foreign: Mapping[str, str] = {}
         """Forecasts whose published champion is of another series than the declared one."""
+        self.universes: Mapping[str, UniverseFacts] = {}
+        """Forecasts of many instruments, which have no bundles."""
         self.looks = 0
         self._settings = settings
         self._services: Mapping[str, Service] = {}
@@ -136,7 +140,17 @@ class Store:
                 "as it was.",
                 headers={"retry-after": "5"},
             )
-        if not self.services:
+        if name in self.universes:
+            return Problem(
+                404,
+                "of-many-instruments",
+                f"{name} is of many instruments, and has no model of its own to be asked.",
+                field="forecast",
+                value=name,
+                remedy=f"Ask /v1/forecasts/{name}/latest, history, performance, prices or "
+                "champions with instrument=; /instruments lists them.",
+            )
+        if not self.services and not self.universes:
             return self._empty()
         if name in self._declarations.series:
             return Problem(
@@ -154,7 +168,7 @@ class Store:
             f"There is no forecast {shortened(name)!r}.",
             field="forecast",
             value=name,
-            remedy=f"Choose one of {', '.join(sorted(self.services))}.",
+            remedy=f"Choose one of {', '.join(sorted({*self.services, *self.universes}))}.",
         )
 
     def _empty(self) -> Problem:
@@ -216,7 +230,9 @@ class Store:
         present = {**self._services, **self.services}
         try:
             names = set(self._files.folders("bundles"))
-            self.lake_problem = None if names else _nothing_there(self._label)
+            self.universes = read_universes(self._files, self.universes)
+            nothing = not (names or self.universes)
+            self.lake_problem = _nothing_there(self._label) if nothing else None
         except (FxAssetsError, OSError) as error:
             names, self.lake_problem = set(), _text(error)
         refused: dict[str, str] = {}

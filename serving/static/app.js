@@ -10,6 +10,7 @@ import { headline } from "./sections/headline.js";
 import { modelCard } from "./sections/model_card.js";
 import { past } from "./sections/past.js";
 import { scores } from "./sections/scores.js";
+import { universe } from "./sections/universe.js";
 import { watching } from "./sections/watching.js";
 import * as words from "./words.js";
 
@@ -20,6 +21,7 @@ const content = document.getElementById("content");
 const list = document.getElementById("forecasts");
 const spoken = document.getElementById("spoken");
 let known = [];
+let universes = [];
 let shown = null;
 let turn = 0;
 
@@ -31,7 +33,12 @@ function state(name, ...children) {
 
 const chosen = () => {
   const wanted = decodeURIComponent(location.hash.slice(1));
-  return known.find((row) => row.forecast === wanted) ?? known[0];
+  return [...known, ...universes].find((row) => row.forecast === wanted) ?? known[0] ?? universes[0];
+};
+
+const read = async () => {
+  const answer = await get("v1/forecasts");
+  return [answer.forecasts, answer.universes ?? []];
 };
 
 function drawList() {
@@ -50,6 +57,18 @@ function drawList() {
         ),
       ),
     ),
+    ...universes.map((row) =>
+      h(
+        "li",
+        {},
+        h(
+          "a",
+          { href: `#${row.forecast}`, "aria-current": row === present ? "page" : null },
+          h("b", {}, row.forecast),
+          h("span", {}, `${row.instruments.length} instruments`),
+        ),
+      ),
+    ),
   );
 }
 
@@ -61,6 +80,18 @@ async function show({ moveFocus = false, quietly = false } = {}) {
   if (!quietly) {
     state("loading", h("p", { class: "card quiet" }, `Loading ${row.forecast} …`));
     spoken.textContent = `Loading ${row.forecast}`;
+  }
+  if (universes.includes(row)) {
+    const element = await universe(row);
+    if (mine !== turn) return;
+    shown?.stop();
+    shown = null;
+    state("ready", element);
+    content.dataset.forecast = row.forecast;
+    document.title = `${row.forecast} · fx-assets`;
+    spoken.textContent = `${row.forecast} is shown`;
+    if (moveFocus) content.querySelector("h1").focus();
+    return;
   }
   const [details, rows] = await Promise.all([forecast(row.forecast), records(row.forecast, FIRST_ROWS)]);
   if (mine !== turn) return;
@@ -132,7 +163,7 @@ const guarded = (act) => (...given) => act(...given).catch(failed);
 
 const start = guarded(async () => {
   state("loading");
-  known = (await get("v1/forecasts")).forecasts;
+  [known, universes] = await read();
   await show();
 });
 
@@ -147,9 +178,9 @@ async function lookAgain() {
     return;
   }
   try {
-    const present = (await get("v1/forecasts")).forecasts;
-    const moved = signature(present) !== signature(known);
-    known = present;
+    const [present, panels] = await read();
+    const moved = signature([present, panels]) !== signature([known, universes]);
+    [known, universes] = [present, panels];
     if (moved) await show({ quietly: true });
   } catch (error) {
     spoken.textContent = `The newest state could not be read: ${error.message}`;

@@ -59,10 +59,10 @@ export const pair = (instrument) =>
   /^[A-Z]{6}$/.test(instrument) ? `${instrument.slice(0, 3)}/${instrument.slice(3)}` : instrument;
 export const bars = (horizon) => (horizon === 1 ? "next bar" : `next ${horizon} bars`);
 
-/** How values of the model's target are shown: the number on an axis, and its text. */
-export function scale() {
-  const { percent: hundredfold, digits, signed: plus, annualised } = model.format;
-  const share = (value) => (annualised ? Math.sqrt((value * barsAYear) / model.horizon) : value);
+/** How values of a target, or else the model's, are shown: the number on an axis, and its text. */
+export function scale(of = model, year = barsAYear) {
+  const { percent: hundredfold, digits, signed: plus, annualised } = of.format;
+  const share = (value) => (annualised ? Math.sqrt((value * year) / of.horizon) : value);
   const number = plus ? signed : fixed;
   const unit = `${hundredfold ? `${THIN}%` : ""}${annualised ? " a year" : ""}`;
   return { share, text: (value) => number((hundredfold ? 100 : 1) * share(value), digits) + unit };

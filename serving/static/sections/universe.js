@@ -1,0 +1,110 @@
+// A forecast of many instruments: a list that can be searched, and what is known of one of them.
+
+import { get } from "../api.js";
+import { card, datum, h, table } from "../dom.js";
+import * as words from "../words.js";
+
+const ROWS = 30;
+
+const member = (row) => ({ instrument: row.instrument, target: row.target, horizon: row.horizon });
+
+/** A value as people read it, by the format that the API gives for its target. */
+const said = (universe, answer, row, value) =>
+  value === null || value === undefined
+    ? "–"
+    : words.scale({ format: universe.format(row), horizon: row.horizon }, answer.bars_a_year).text(value);
+
+/** What there is of a universe, and the element that shows it. */
+export async function universe(summary) {
+  const base = `v1/forecasts/${encodeURIComponent(summary.forecast)}`;
+  const answer = await get(`${base}/instruments`);
+  const formats = new Map(answer.targets.map((one) => [`${one.target} ${one.horizon}`, one]));
+  const shown = {
+    format: (row) => formats.get(`${row.target} ${row.horizon}`).format,
+    title: (row) => formats.get(`${row.target} ${row.horizon}`).title,
+  };
+  const details = h("div", { "aria-live": "polite" });
+  const open = async (row) => {
+    const [latest, history] = await Promise.all([
+      get(`${base}/latest`, member(row)),
+      get(`${base}/history`, { ...member(row), limit: ROWS }),
+    ]);
+    details.replaceChildren(one(shown, answer, row, latest, history));
+    details.querySelector("h2").scrollIntoView({ block: "nearest" });
+  };
+  const rows = answer.said.map((row) => line(shown, answer, row, open));
+  const waiting = answer.instruments
+    .filter((one) => !answer.said.some((row) => row.instrument === one.instrument))
+    .map((one) => [one.instrument, one.state, null, null, null, null]);
+  const list = table(
+    "Newest predictions by instrument",
+    ["instrument", "target", "for", "value", "interval", "by"],
+    [...rows, ...waiting],
+    { class: "universe" },
+  );
+  const count = h("p", { class: "quiet", role: "status" });
+  const search = h("input", {
+    id: "instrument-search",
+    type: "search",
+    autocomplete: "off",
+    oninput: () => filter(),
+  });
+  const filter = () => {
+    const wanted = search.value.trim().toUpperCase();
+    const lines = [...list.querySelectorAll("tbody tr")];
+    lines.forEach((each) => (each.hidden = !each.textContent.toUpperCase().includes(wanted)));
+    count.textContent = `${lines.filter((each) => !each.hidden).length} of ${lines.length} rows`;
+  };
+  filter();
+  return h(
+    "div",
+    {},
+    h(
+      "section",
+      { class: "card headline" },
+      h("h1", { tabindex: "-1" }, summary.forecast),
+      h("p", { class: "sentence" }, summary.description),
+    ),
+    card(
+      "Instruments",
+      {},
+      h("p", {}, h("label", { for: "instrument-search" }, "Search "), search),
+      count,
+      list,
+    ),
+    details,
+  );
+}
+
+function line(shown, answer, row, open) {
+  const value = (name) => said(shown, answer, row, row[name]);
+  return [
+    h("button", { type: "button", class: "button", onclick: () => open(row) }, row.instrument),
+    `${shown.title(row)}, ${words.bars(row.horizon)}`,
+    row.target_day,
+    datum("value", row.value, value("value")),
+    `${value("lower")} to ${value("upper")}`,
+    row.demonstrated ? `${row.champion}, skill demonstrated` : row.champion,
+  ];
+}
+
+function one(shown, answer, row, latest, history) {
+  const value = (found) => said(shown, answer, row, found);
+  return card(
+    `${row.instrument}: ${shown.title(row)}, ${words.bars(row.horizon)}`,
+    {},
+    h("p", { class: "sentence" }, latest.sentence),
+    table(
+      "Issued predictions and what came of them, newest first",
+      ["for", "mode", "said", "interval", "baseline", "came"],
+      history.rows.map((each) => [
+        each.target_day,
+        each.mode,
+        value(each.prediction),
+        `${value(each.lower)} to ${value(each.upper)}`,
+        value(each.baseline),
+        value(each.outcome),
+      ]),
+    ),
+  );
+}
