@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from fx_assets.bundles.predictor import Predicted
+from fx_assets.bundles.universes import Member
 from fx_assets.presentation.wording import caveat_of, sentence
 from fx_assets.tables import SERIES_COLUMN
 from fx_assets.targets import ValueFormat
@@ -92,7 +93,8 @@ class Service:
         """A row of the ``predictions`` table as an answer."""
         manifest = self.champion.manifest
         version = int(str(row["champion_version"]).removeprefix("v"))
-        same = version == manifest.version
+        # A member's model is fitted anew at every bar.
+        same = version == manifest.version and not isinstance(manifest, Member)
         day = bar_day(manifest.calendar, row["target_time"])
         return Forecast(
             forecast=self.name,

@@ -1,0 +1,191 @@
+"""A universe over files: declared by names of files, ingested by the one chain, and served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets_tests import worlds
+from fx_assets_tests.platform import failed_checks, failures
+from fx_assets_tests.serving.server_process import serving, until
+from fx_assets_tests.universe.conftest import UniversePlatform
+from fx_assets_tests.universe.helpers import universe
+
+NAMES = ("AAAUSD", "BBBUSD", "CCCUSD")
+HOURS = 1000
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SPEC = universe(
+    name="desk",
+    source={"kind": "files", "path": "bars/{lower}.csv", "timezone": "UTC", "stamp": "close"},
+    calendar="24x7",
+    frequency="1h",
+    features="ohlc",
+    start="2024-01-01",
+    membership={"min_history": 500, "max_missed": 10, "peg_window": 60},
+    targets=[{"kind": "volatility", "candidates": ["ewma"]}],
+    walk_forward={"first_test": "2024-01-01", "min_train": 150, "refit_every": 200},
+    min_rows=250,
+)
+
+
+class Desk(UniversePlatform):
+    """The universe of the files."""
+
+    spec: UniverseSpec = SPEC
+
+    def write(self, hours: int, **spoiled: str) -> datetime:
+        """The files up to an hour, which becomes the present; some of them as these texts."""
+        folder = self.folder / "bars"
+        folder.mkdir(exist_ok=True)
+        for seed, name in enumerate(NAMES):
+            closes = worlds.random_walk(HOURS + 50, seed)["close"][:hours]
+            opens = closes.shift(fill_value=1.0)
+            wicks = np.random.default_rng(seed).uniform(1, 1.002, (2, HOURS + 50))[:, :hours]
+            prices = {
+                "open": opens,
+                "high": np.maximum(opens, closes) * wicks[0],
+                "low": np.minimum(opens, closes) / wicks[1],
+                "close": closes,
+            }
+            times = [START + timedelta(hours=i + 1) for i in range(hours)]
+            bars = pd.DataFrame({"time": times, **prices}).round(6)
+            bars["time"] = bars["time"].dt.strftime("%Y-%m-%d %H:%M:%S")
+            text = spoiled.get(name) or bars.to_csv(index=False)
+            (folder / f"{name.lower()}.csv").write_text(text)
+        now = START + timedelta(hours=hours, minutes=5)
+        self.travel(now)
+        return now
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Two hours, two runs, and in the second one file that nobody can read."""
+    with pytest.MonkeyPatch.context() as patch:
+        desk = Desk(tmp_path_factory.mktemp("desk"), patch, [], [])
+        desk.write(HOURS)
+        assert desk.discover().success
+        first = desk.update()
+        assert first.success, failures(first)
+        desk.write(HOURS + 1, CCCUSD="no table at all")
+        second = desk.update()
+        assert second.success, failures(second)
+        said = failed_checks(second)["every_instrument_passed_the_gate"]
+        assert said.startswith("CCCUSD: ")
+        assert "AAAUSD" not in said
+        yield desk
+
+
+def test_files_are_instruments_and_rows_say_their_series(desk: Desk) -> None:
+    assert desk.partitions == list(NAMES)
+    lake = desk.lake
+    for table in ("backtest", "skill", "predictions", "outcomes"):
+        rows = lake.read(table, SPEC.name)
+        for name in NAMES:
+            assert set(rows["series"][rows["instrument"] == name]) == {
+                SPEC.series(name, SPEC.targets[0]).id
+            } or (name, table) == ("CCCUSD", "outcomes")
+    assert set(lake.read("readings", SPEC.name)["instrument"]) == set(NAMES)
+    assert set(lake.read("files", SPEC.name)["instrument"]) == set(NAMES)
+
+
+def test_a_bad_file_holds_no_other_back_and_outcomes_are_scored_once(desk: Desk) -> None:
+    issued = desk.lake.read("predictions", SPEC.name)
+    assert issued.groupby("instrument").size().to_dict() == {"AAAUSD": 2, "BBBUSD": 2, "CCCUSD": 1}
+    assert (issued["lower"] < issued["prediction"]).all()
+    assert (issued["prediction"] < issued["upper"]).all()
+    outcomes = desk.lake.read("outcomes", SPEC.name)
+    assert sorted(outcomes["instrument"]) == ["AAAUSD", "BBBUSD"]
+    assert (outcomes["mode"] == "live").all()
+    assert outcomes["inside_interval"].notna().all()
+
+
+def test_one_instrument_alone_and_all_together_give_the_same_rows(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Desk(tmp_path, monkeypatch, [], [])
+    other.write(HOURS)
+    other.discover()
+    for name in NAMES:
+        tables = ("raw_prices", "prices")
+        assert other.materialize(*(f"{SPEC.name}/{t}" for t in tables), first=name).success
+    assert other.materialize(f"{SPEC.name}/universe").success
+    for name in NAMES:
+        assert other.materialize(f"{SPEC.name}/backtest", first=name).success
+    order = ["instrument", "event_time"]
+    for table in ("prices", "backtest"):
+        alone, together = (
+            lake.read(table, SPEC.name).drop(columns=["batch"], errors="ignore")
+            for lake in (other.lake, desk.lake)
+        )
+        known = together[together["event_time"] <= alone["event_time"].max()]
+        known = known[known["target"].notna()] if table == "backtest" else known
+        alone = alone[list(known)].merge(known[order], on=order)
+        pd.testing.assert_frame_equal(
+            alone.drop(columns="ingested_at", errors="ignore").sort_values(
+                order, ignore_index=True
+            ),
+            known.drop(columns="ingested_at", errors="ignore").sort_values(
+                order, ignore_index=True
+            ),
+        )
+
+
+def test_it_is_served_by_instrument_with_intervals_and_outcomes(desk: Desk) -> None:
+    now = (START + timedelta(hours=HOURS + 1, minutes=5)).isoformat()
+    with serving(desk.lake.root, desk.folder / "served", now=now) as running:
+        api, base = running.client, "/v1/forecasts/desk"
+        until(lambda: bool(api.get("/v1/forecasts").json().get("universes")))
+        listed = api.get("/v1/forecasts").json()
+        assert listed["forecasts"] == []
+        assert listed["universes"][0]["instruments"] == list(NAMES)
+        latest = api.get(f"{base}/latest", params={"instrument": "AAAUSD"})
+        assert latest.status_code == 200, latest.text
+        answer = latest.json()
+        issued = desk.lake.read("predictions", SPEC.name).sort_values("event_time")
+        row = issued[issued["instrument"] == "AAAUSD"].iloc[-1]
+        assert answer["value"] == row["prediction"]
+        assert answer["interval"] == {
+            "lower": row["lower"], "upper": row["upper"], "coverage": 0.9
+        }  # fmt: skip
+        again = api.get(
+            f"{base}/latest",
+            params={"instrument": "AAAUSD"},
+            headers={"if-none-match": latest.headers["etag"]},
+        )
+        assert again.status_code == 304
+        history = api.get(f"{base}/history", params={"instrument": "AAAUSD"}).json()["rows"]
+        assert [each["outcome"] is None for each in history] == [True, False]
+        assert history[1]["inside_interval"] in (True, False)
+        past = api.get(f"{base}/history", params={"instrument": "AAAUSD", "mode": "backtest"})
+        assert {each["champion"] for each in past.json()["rows"]} == {row["champion"]}
+        found = api.get(f"{base}/performance", params={"instrument": "BBBUSD"}).json()
+        assert found["live_rows"] == 1
+        assert found["backtest"][0]["metric"] == "qlike"
+        reigns = api.get(f"{base}/champions", params={"instrument": "AAAUSD"}).json()["reigns"]
+        assert reigns[0]["champion"] == row["champion"]
+        told = api.get(f"{base}/instruments").json()
+        assert [one["instrument"] for one in told["said"]] == list(NAMES)
+        _refuses(api.get(f"{base}/latest"), 400, "which-instrument", "AAAUSD, BBBUSD, CCCUSD")
+        _refuses(
+            api.get(f"{base}/latest", params={"instrument": "NOPE"}),
+            404, "no-such-instrument", "AAAUSD, BBBUSD, CCCUSD",
+        )  # fmt: skip
+        _refuses(
+            api.get(f"{base}/history", params={"instrument": "AAAUSD", "target": "return"}),
+            404, "no-such-target", "target=volatility&horizon=1",
+        )  # fmt: skip
+        _refuses(api.get(f"{base}/model"), 404, "of-many-instruments", "/instruments")
+
+
+def _refuses(response: httpx.Response, status: int, kind: str, remedy: str) -> None:
+    problem = response.json()
+    assert response.status_code == status
+    assert problem["type"].endswith(f":{kind}")
+    assert remedy in problem["remedy"]
