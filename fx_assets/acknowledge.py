@@ -7,14 +7,25 @@ from getpass import getuser
 from fx_assets import clock
 from fx_assets.components.declared import declared
 from fx_assets.errors import SpecError
+from fx_assets.evaluation.suspicion import Acknowledgement
 from fx_assets.lake import Lake
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.stages.acknowledgements import acknowledge
+from fx_assets.stages.panel_issue import acknowledge_member
 
 
-def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | None) -> int:
+def acknowledge_result(
+    forecast: str,
+    candidate: str,
+    reason: str,
+    by: str | None,
+    *,
+    instrument: str | None = None,
+) -> int:
     """Record it and say what follows; returns the exit code.
+
+    ``instrument`` is which of a universe's the result is of.
 
     Raises
     ------
@@ -22,27 +33,36 @@ def acknowledge_result(forecast: str, candidate: str, reason: str, by: str | Non
         There is no such forecast, or nothing of the candidate is held.
     """
     found = declared()
+    who, now, store = by or _user(), clock.now(), Lake.from_settings(Settings())
+    if forecast in found.universes:
+        given = acknowledge_member(
+            found.universes[forecast], store, instrument, candidate, reason=reason, by=who, now=now
+        )
+        return _told(given, f"{forecast}/{instrument}", f"fx-assets universe {forecast}")
     forecasts = found.forecasts
     if forecast not in forecasts:
         raise SpecError(
             f"No forecast is called {forecast}.",
-            remedy=f"Declared are: {', '.join(sorted(forecasts))}.",
+            remedy=f"Declared are: {', '.join(sorted([*forecasts, *found.universes]))}.",
         )
-    store = Lake.from_settings(Settings())
     own = SeriesTables(store, forecasts[forecast], found.feed_of(forecast))
     given = acknowledge(
         own,
         candidate,
         reason=reason,
-        by=by or _user(),
-        now=clock.now(),
+        by=who,
+        now=now,
     )
+    return _told(given, forecast, f"fx-assets run {forecast}")
+
+
+def _told(given: Acknowledgement, subject: str, command: str) -> int:
     figures = ", ".join(found.text for found in given.excess)
-    print(f"{forecast}/{candidate}, {figures}, {given.text}")
+    print(f"{subject}/{given.candidate}, {figures}, {given.text}")
     print(
         f"It covers recipe {given.recipe} on {given.judged.rows:,} rows until "
         f"{given.judged.last_row:%Y-%m-%d}, and on rows that follow them.\n"
-        f"The next decision may promote it: fx-assets run {forecast}"
+        f"The next decision may promote it: {command}"
     )
     return 0
 

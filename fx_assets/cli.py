@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     acknowledge = commands.add_parser("acknowledge", help="say that a held result is real")
     acknowledge.add_argument("forecast", metavar="FORECAST")
     acknowledge.add_argument("--candidate", required=True, help="whose result it is")
+    acknowledge.add_argument("--instrument", help="of a universe, such as EURUSD")
     acknowledge.add_argument("--reason", required=True, help="what you looked at; it is kept")
     acknowledge.add_argument("--by", default=None, help="your name (default: the user's)")
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
@@ -135,12 +136,29 @@ def _execute(options: argparse.Namespace) -> int:
     if options.command == "acknowledge":
         from fx_assets.acknowledge import acknowledge_result
 
-        return acknowledge_result(options.forecast, options.candidate, options.reason, options.by)
+        return acknowledge_result(
+            options.forecast,
+            options.candidate,
+            options.reason,
+            options.by,
+            instrument=options.instrument,
+        )
     from fx_assets.run import bring_up_to_date, show
 
     if options.command == "show":
         return show()
-    return bring_up_to_date(options.forecasts, force_retrain=options.retrain)
+    from fx_assets.components.declared import declared
+
+    panels = [name for name in options.forecasts if name in declared().universes]
+    others = [name for name in options.forecasts if name not in panels]
+    code = 0
+    if panels:
+        from fx_assets.run_universe import bring_universes_up_to_date
+
+        code = bring_universes_up_to_date(panels)
+    if others or not panels:
+        code = bring_up_to_date(others, force_retrain=options.retrain) or code
+    return code
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import dagster as dg
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,7 @@ from rich.table import Table
 from fx_assets import clock
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.universe_automation import is_behind
-from fx_assets.assets.universe_prices import instrument_partitions
+from fx_assets.assets.universe_prices import FAILED, NONE_FAILED, instrument_partitions
 from fx_assets.components.declared import declared
 from fx_assets.errors import SpecError
 from fx_assets.evaluation.universe_members import members
@@ -26,7 +27,7 @@ from fx_assets.run import WAITING
 from fx_assets.runner import Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.tables import MEMBERSHIP, PREDICTIONS, SKILL
+from fx_assets.tables import MEMBERSHIP, PREDICTIONS, RAW_PRICES, SKILL
 from fx_assets.targets import target_definition
 
 COLUMNS = ("instrument", "state", "last fixing", "target", "says", "baseline", "skill", "p Holm")
@@ -71,6 +72,13 @@ def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
         return
     if not runner.run(f"{spec.name}_update", range_tags(keys[0], keys[-1])):
         return
+    failed = runner.instance.get_latest_materialization_event(
+        dg.AssetKey([spec.name, RAW_PRICES.name])
+    )
+    made = failed.asset_materialization if failed else None
+    told = made.metadata.get(FAILED) if made else None
+    if told is not None and told.value != NONE_FAILED:
+        runner.failures.append(f"{spec.name}, instruments without new bars: {told.value}")
     if lake.read_or_empty(PREDICTIONS.name, spec.name).empty:
         runner.failures.append(
             f"{spec.name} has no prediction; see its members in its table universe"

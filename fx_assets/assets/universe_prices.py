@@ -26,6 +26,8 @@ from fx_assets.tables import (
     UNIVERSE_SOURCES,
 )
 
+FAILED, NONE_FAILED = "failed_instruments", "none"
+"""Metadata of the bars: whose source failed, or whose batch was refused, with the reasons."""
 GATE_CHECK = "every_instrument_passed_the_gate"
 
 
@@ -146,6 +148,7 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "rows_quarantined": made.quarantined,
                 "delta_version": store.version(RAW_PRICES.name, spec.name) or 0,
                 "providers": ", ".join(f"{name} {n}" for name, n in sorted(providers.items())),
+                FAILED: _listed(made.failed) or NONE_FAILED,
                 "failed_lowered_checks": _listed(overridden) or "none",
             },
             check_results=[

@@ -18,12 +18,13 @@ from fx_assets.bundles.universes import (
     UniverseFacts,
     universe_path,
 )
-from fx_assets.errors import NotEnoughDataError
+from fx_assets.errors import NotEnoughDataError, RegistryError
 from fx_assets.evaluation.decision import Decision, caveat_text, ledger_table, read_ledger
 from fx_assets.evaluation.family import decide_family
 from fx_assets.evaluation.intervals import ewma_volatility, fit_intervals
 from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.evaluation.study import Study
+from fx_assets.evaluation.suspicion import Acknowledgement
 from fx_assets.evaluation.universe import adopted, between, current_rows, one_thread
 from fx_assets.evaluation.universe_members import histories, members
 from fx_assets.evaluation.universe_skill import best_candidates
@@ -33,7 +34,7 @@ from fx_assets.models import code_version
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
-from fx_assets.stages.acknowledgements import read_acknowledgements
+from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
 from fx_assets.stages.champion import explained, with_overrides
 from fx_assets.stages.issue import about_bar
 from fx_assets.stages.overrides import standing_overrides
@@ -137,6 +138,44 @@ def _explained(
     study = Study(member.forecast, frame, workers=1)
     subject = f"{spec.name} --instrument {member.instrument}"
     return explained(decision, study, member.own, ledger, subject=subject)
+
+
+def acknowledge_member(
+    spec: UniverseSpec,
+    store: Lake,
+    instrument: str | None,
+    candidate: str,
+    *,
+    reason: str,
+    by: str,
+    now: datetime,
+) -> Acknowledgement:
+    """As :func:`fx_assets.stages.acknowledgements.acknowledge`, of an instrument of a universe.
+
+    Raises
+    ------
+    RegistryError
+        No such instrument is held back, or the reason says nothing.
+    """
+    panel = Panel(store, spec.name)
+    known = sorted(store.read(MEMBERSHIP.name, spec.name)["instrument"].unique())
+    if instrument is None or instrument not in known:
+        raise RegistryError(
+            f"{spec.name} has no instrument {instrument!r}."
+            if instrument
+            else f"{spec.name} is of many instruments: say which.",
+            remedy=f"Give --instrument, one of {', '.join(known)}.",
+        )
+    asked = list(each_member(spec, panel, [instrument]))
+    held = [
+        m for m in asked if any(s.candidate == candidate for d in m.ledger for s in d.suspicions)
+    ]
+    member = (held or asked)[0]
+    given = acknowledge(
+        member.store, member.forecast, member.ledger, candidate, reason=reason, by=by, now=now
+    )
+    panel.commit()
+    return given
 
 
 def issue_panel(

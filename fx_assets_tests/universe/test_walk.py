@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.errors import RegistryError
+from fx_assets.evaluation.decision import read_ledger
 from fx_assets.evaluation.intervals import fit_intervals
 from fx_assets.evaluation.universe import CACHE_COLUMNS, current_rows, walk_universe
 from fx_assets.evaluation.universe_members import membership
+from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
+from fx_assets.lake import Lake
+from fx_assets.specs.suspicion import SuspicionRule
+from fx_assets.stages.panel_issue import acknowledge_member, decide_panel
 from fx_assets_tests.universe.helpers import coin, issued, moment, prices_of, universe, walk
 
 SPEC = universe(targets=[{"kind": "volatility", "candidates": ["ewma", "log_har"]}], workers=1)
@@ -121,3 +129,31 @@ def test_a_member_without_the_newest_fixing_is_not_predicted(
     missed = prices[(prices["instrument"] == "EURAAA") | (prices["event_time"] < last)]
     made = issued(tmp_path, SPEC, missed, stored, moment("2030-01-02"))
     assert made["instrument"].tolist() == ["EURAAA"]
+
+
+def test_a_result_that_is_too_good_is_held_back_until_somebody_vouches_for_it(
+    prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
+) -> None:
+    wary = SPEC.model_copy(update={"suspicion": SuspicionRule(log_correlation=1e-6)})
+    now = prices["available_at"].max().to_pydatetime()
+    rows = stored.copy()
+    noise = np.random.default_rng(0).lognormal(0, 0.1, len(rows))
+    rows["prediction"] = np.maximum(rows["target"], 1e-9) * noise
+    held = issued(tmp_path, wary, prices, rows, now)
+    assert (held["champion"] == "expanding_mean").all()
+    lake = Lake(str(tmp_path))
+    ledger = read_ledger(lake.read("decisions", SPEC.name))
+    assert len(ledger) == 2
+    assert all("Too good: look for a leak" in decision.sentence for decision in ledger)
+    assert all("--instrument EUR" in decision.sentence for decision in ledger)
+    best = ledger[0].suspicions[0].candidate
+    with pytest.raises(RegistryError, match="say which"):
+        acknowledge_member(wary, lake, None, best, reason="I looked at it", by="me", now=now)
+    acknowledge_member(wary, lake, "EURAAA", best, reason="I looked at it", by="me", now=now)
+    later = now + timedelta(minutes=1)
+    judged = judgeable_rows(wary, rows, lake.read("universe", SPEC.name), wary.market)
+    (made,) = decide_panel(wary, lake, skill_of(wary, judged), judged, later)
+    assert (made.verdict, made.champion) == ("replace", best)
+    assert made.acknowledgement is not None
+    assert made.acknowledgement.by == "me"
+    assert "I looked at it" in made.caveat
