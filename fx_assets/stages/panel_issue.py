@@ -171,9 +171,7 @@ def acknowledge_member(
         m for m in asked if any(s.candidate == candidate for d in m.ledger for s in d.suspicions)
     ]
     member = (held or asked)[0]
-    given = acknowledge(
-        member.store, member.forecast, member.ledger, candidate, reason=reason, by=by, now=now
-    )
+    given = acknowledge(member.own, candidate, reason=reason, by=by, now=now)
     panel.commit()
     return given
 
