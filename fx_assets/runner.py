@@ -83,9 +83,14 @@ class Runner:
         except SpecError:
             raise
         except FxAssetsError as error:
-            self.failures.append(f"{what}: {error}")
+            self._keep(what, str(error))
         except Exception as error:
-            self.failures.append(f"{what}: {explained(error)}")
+            self._keep(what, explained(error))
+
+    def _keep(self, what: str, reason: str) -> None:
+        """A reason that several parts of a run meet is told once."""
+        if not any(told.endswith(f": {reason}") for told in self.failures):
+            self.failures.append(f"{what}: {reason}")
 
     def print_failures(self) -> None:
         for failure in self.failures:

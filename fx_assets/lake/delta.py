@@ -319,6 +319,18 @@ class DeltaStore:
         kept: dict[str, DeltaTable] = self._local.tables
         return kept
 
+    def require_readable(self, table: str, name: str, error: Exception) -> None:
+        """Raise what is wrong with a local table that a reader of its files has met.
+
+        Raises
+        ------
+        LakeError
+            One of its files is damaged or missing.
+        """
+        if not self.location.is_remote and damaged_file(Path(self.location.table_uri(table, name))):
+            self.read(table, name)
+            raise self._error(table, name, "could not be read", error) from error
+
     def _error(self, table: str, name: str, what: str, error: Exception) -> LakeError:
         said = first_line(self.location.redact(error))
         where = f"{table}/{name} at {self.location.root} {what}"

@@ -308,7 +308,7 @@ class Lake:
         Raises
         ------
         LakeError
-            The file cannot be written.
+            The file cannot be written, or a table cannot be read.
         """
         stale = self.stale_views()
         if self.duckdb_file is None or not stale:
@@ -316,6 +316,9 @@ class Lake:
         try:
             self._write_stale(stale)
         except Exception as error:
+            for table in sorted(stale):
+                for name in self.names(table):
+                    self._store.require_readable(table, name, error)
             raise LakeError(
                 f"The views in {self.duckdb_file} are not up to date: {described(error)}.",
                 remedy="See that the file can be written, or move it away: it is made again.",

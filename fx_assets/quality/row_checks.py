@@ -126,12 +126,12 @@ def row_finding(
         why = dict.fromkeys(row_reasons(name, calendar, bar_times(batch.iloc[rows])))
         said = "; ".join(why) or row_reason(name, calendar)
         message = f"{count} rows ({said}): {listed(texts, count)}."
-        if name == "closed_days":
-            message += " To keep them out and go on, set closed_days.severity: warn."
     texts = texts[:KEPT_EXAMPLES]
     severity = rule.severity
     if name == "closed_days" and _harmless(batch, calendar, mask):
         severity = "warn"
+    if name == "closed_days" and severity == "block" and texts:
+        message += " To keep them out and go on, set closed_days.severity: warn."
     return Finding(name, severity, count <= limit, count, limit, message, tuple(texts))
 
 

@@ -64,3 +64,14 @@ def test_a_damaged_file_is_named_by_who_would_write_as_well(tmp_path: Path) -> N
     file = _truncated_rows(tmp_path / "lake" / "predictions" / "up")
     with pytest.raises(LakeError, match=f"its file {file.name} is damaged"):
         Lake(str(tmp_path / "lake")).insert_new("predictions", "up", ROWS, ["event_time"])
+
+
+def test_views_over_a_damaged_file_name_it_with_its_remedy(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"), tmp_path / "fx.duckdb")
+    lake.append("predictions", "up", ROWS)
+    file = _truncated_rows(tmp_path / "lake" / "predictions" / "up")
+    (tmp_path / "fx.duckdb").unlink()
+    with pytest.raises(LakeError, match=f"its file {file.name} is damaged") as refusal:
+        Lake(str(tmp_path / "lake"), tmp_path / "fx.duckdb").refresh_stale_views()
+    assert "Put " in str(refusal.value)
+    assert "See that the file can be written" not in str(refusal.value)

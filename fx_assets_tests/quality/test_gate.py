@@ -176,6 +176,7 @@ def test_a_bar_of_a_closed_day_is_kept_out_and_many_of_them_refuse_the_batch(rec
     assert len(one.accepted) == len(recent)
     assert one.quarantined["check"].tolist() == ["closed_days"]
     assert (one.finding("closed_days").severity, one.finding("closed_days").count) == ("warn", 1)
+    assert "closed_days.severity: warn" not in one.finding("closed_days").message
     weekends = [d for d in pd.date_range("2024-03-02", "2024-12-31").date if d.weekday() == 5]
     extra = bars_from_closes(weekends[:9], np.full(9, 1.1))
     beside = judge(pd.concat([recent, extra], ignore_index=True))
@@ -183,6 +184,7 @@ def test_a_bar_of_a_closed_day_is_kept_out_and_many_of_them_refuse_the_batch(rec
     assert beside.finding("closed_days").count == 9
     a_day_late = relabel(recent, [day + timedelta(days=1) for day in days_of(recent)])
     assert "closed_days" in failed(judge(a_day_late))
+    assert "closed_days.severity: warn" in judge(a_day_late).finding("closed_days").message
     assert not judge(a_day_late).passed
     alone = judge(extra.iloc[:2], recent)
     assert alone.passed

@@ -104,6 +104,15 @@ def test_a_forecast_whose_first_live_day_is_to_come_says_so_and_is_no_failure(
     assert f"prediction: none yet: {why}" in answer.out
 
 
+def test_a_damaged_table_is_told_once_with_what_to_do(home: Home) -> None:
+    (file,) = (home.folder / "data/lake/predictions/up").glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:100])
+    said = home.run("run").failed().said
+    assert said.count("FAILED") == 1
+    assert said.count(f"its file {file.name} is damaged or missing") == 1
+    assert "Put " in said
+
+
 def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(new_home: Home) -> None:
     process = new_home.start("run")
     lake = new_home.folder / "data" / "lake"
