@@ -11,12 +11,12 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -137,7 +137,7 @@ def _offers(group: str, what: str, folder: str) -> dict[str, _Offer]:
 
 
 def _offered(group: str, folder: str) -> Iterator[tuple[str, _Offer]]:
-    for point in entry_points(group=group):
+    for point in _points(group):
         package = point.module if point.dist is None else point.dist.name
         yield point.name, _Offer(package, point.value, point.load)
     for module in _modules(folder)[0] if folder else ():
@@ -145,6 +145,17 @@ def _offered(group: str, folder: str) -> Iterator[tuple[str, _Offer]]:
             if _is_plugin(plugin, group, module):
                 place = f"{module.__name__}:{plugin.__name__}"
                 yield plugin.name, _Offer(str(module.__file__), place, partial(_itself, plugin))
+
+
+def _points(group: str) -> Iterable[EntryPoint]:
+    """Of every package; a checkout may keep facts of an older build beside those installed."""
+    found: dict[tuple[str, str], EntryPoint] = {}
+    for distribution in distributions():
+        points = [point for point in distribution.entry_points if point.group == group]
+        package = distribution.name if points else ""
+        for point in points:
+            found.setdefault((package, point.name), point)
+    return found.values()
 
 
 def _itself(plugin: Any) -> Any:

@@ -99,6 +99,20 @@ def test_a_kind_that_is_none_is_refused_with_those_that_are() -> None:
         target_definition("level")
 
 
+def test_facts_of_an_older_build_in_a_checkout_hide_no_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = tmp_path / "fx_assets.egg-info"
+    facts.mkdir()
+    (facts / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: fx-assets\nVersion: 0.0\n")
+    (facts / "entry_points.txt").write_text("[fx_assets.families]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _forget()
+    assert set(OURS) <= set(TARGETS)
+    monkeypatch.undo()
+    _forget()
+
+
 def test_where_no_kind_is_installed_the_remedy_is_to_install_again() -> None:
     with pytest.raises(SpecError, match="install fx-assets again"):
         Door("fx_assets.no_such_group", "kind of target")["direction"]
