@@ -114,12 +114,23 @@ def _until_clear(
                 + "\n".join(f"  {line}" for line in telling.asked(looked.questions)),
                 remedy="Give the flags that fit, all at once. Nothing was written.",
             )
+        before = dict(looked.settings)
         for question in looked.questions:
+            if _settled(question.setting, before, looked.settings):
+                continue
             settings = _answered(question, looked, say, ask)
             looked = replace(looked, settings=settings)
     raise SpecError(
         "The files still leave questions open.", remedy="Give the answers as flags; see --help."
     )
+
+
+def _settled(setting: str, before: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether an answer to another question has answered this one, too."""
+    by_format = settings.get("source.format") != before.get("source.format")
+    if by_format and setting in ("source.timezone", "source.stamp", "source.columns"):
+        return True
+    return settings.get(setting) != before.get(setting)
 
 
 def _answered(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from fx_assets.errors import SourceError, SpecError
+from fx_assets.errors import FxAssetsError, SourceError, SpecError
 from fx_assets.importing import fred
 from fx_assets.importing.days import calendar_question
 from fx_assets.importing.flags import flag_for
@@ -82,6 +82,7 @@ def look(settings: Mapping[str, Any], deployment: Settings, now: datetime) -> Lo
         message, remedy = inspection.problems[0]
         Asked(asked).raise_if_any(SourceError(message, remedy=remedy))
     if {question.setting for question in asked} - {"source.instrument"}:
+        asked += _of_days(known, asked, deployment, now)
         return Looked(known, inspection, tuple(asked), tuple(notes))
     if not inspection.bars:
         raise SourceError(
@@ -140,6 +141,28 @@ def _all_questions(known: Mapping[str, Any], inspection: Inspection, home: Path)
     later = _inspected(_with_option(known, asked[0].options[0]), home).questions
     settings = {question.setting for question in asked}
     return [*asked, *(question for question in later if question.setting not in settings)]
+
+
+def _of_days(
+    known: Mapping[str, Any], asked: list[Question], deployment: Settings, now: datetime
+) -> tuple[Question, ...]:
+    """What will be asked about the days once all else is answered as is likeliest."""
+    settings = dict(known)
+    for question in asked:
+        if question.options:
+            settings = _with_option(settings, question.options[0])
+    if "calendar" in known or settings == known:
+        return ()
+    try:
+        found = _inspected(settings, deployment.home)
+        if found.problems or not found.bars or found.attributes.get("frequency") != "1d":
+            return ()
+        if {question.setting for question in found.questions} - {"source.instrument"}:
+            return ()
+        feed = _feed(_nameless(found.attributes))
+        return calendar_question(feed, fetch_bars(feed, deployment, now).bars)
+    except FxAssetsError:
+        return ()
 
 
 def _judged(feed: FeedSpec, batch: Batch, now: datetime) -> GateReport:

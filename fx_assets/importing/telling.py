@@ -29,6 +29,9 @@ def found(inspection: Inspection) -> Iterator[str]:
         yield f"  {file.name}"
         columns = ", ".join(f"{ours}: {theirs}" for ours, theirs in file.columns.items())
         yield f"    format      {file.format}; columns {columns}"
+        unread = [name for name in file.header if name not in file.columns.values()]
+        if unread:
+            yield f"    not read    {', '.join(unread)}"
         yield f"    times       {file.times}, from {file.first!r} to {file.last!r}"
         yield f"    zone        {file.zone or 'the file does not say'}"
         yield f"    a time is   {_meaning(file)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from fx_assets.calendars import DAY
@@ -21,24 +23,40 @@ AWAY = 0.03
 BY_CHANCE, AGAIN_BY_CHANCE = 4.0, 2.5
 """How many times the longest run that chance would make a run has to be."""
 FEWEST_AGAIN = 5
+FEWEST_COPIED, FEWEST_WITH_VOLUME = 4, 2
+"""Whole bars in a row that come again by no chance: of prices alone, and with their volumes."""
+VOLUMES_THAT_TELL = 100
+BODY = 0.2
+"""Share of a bar's range between open and close beyond which it cannot come twice in a row."""
+EARLIER = 5
+"""How many times shorter a standstill is that warns."""
 AROUND = 250
 
 
 def stuck_prices(evidence: Evidence) -> Outcome:
-    """Longest run of closes that stand still, or repeat those of a day or a week before.
+    """Longest run of closes that stand still, or of bars that repeat earlier ones.
 
     Judged by how often closes repeat otherwise: pegs, quiet nights and holidays pass. A standstill
-    that ends where it began, or of a price that hardly moves around it, is a peg's.
+    that ends where it began, or of a price that hardly moves around it, is a peg's. One of a fifth
+    of the limit is a warning, unless nothing was traded, and so is a bar that comes twice in a row.
     """
     path, limit = evidence.path, evidence.limit("stuck_prices")
     found = [run for run in _standing(path, int(limit)) if _suspicious(path, *run)]
-    again = _again(path)
+    copied, twice = _copied(path)
     certain = evidence.confirmed
-    runs = [
-        (begin, end)
-        for begin, end in (*found, *again)
-        if path.new[begin:end].any() and not certain[begin - 1 : end].any()
-    ]
+
+    def new(found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        return [
+            (begin, end)
+            for begin, end in dict.fromkeys(found)
+            if path.new[begin:end].any() and not certain[max(begin - 1, 0) : end].any()
+        ]
+
+    runs = new([*found, *_again(path), *copied])
+    only_warns = not runs
+    if only_warns:
+        brief = [run for run in _standing(path, int(limit / EARLIER)) if _suspicious(path, *run)]
+        runs = new([*(run for run in brief if _traded(path, *run)), *twice])
     longest = max((end - begin for begin, end in runs), default=0)
     if not runs:
         return Outcome(0, f"No close stands still for more than {limit:g} bars without reason.")
@@ -51,11 +69,12 @@ def stuck_prices(evidence: Evidence) -> Outcome:
     places = places[path.new[places]]
     return Outcome(
         max(longest, limit + 1),
-        f"Closes stand still or repeat earlier ones: {listed(texts, len(runs))}."
+        f"Bars stand still or repeat earlier ones: {listed(texts, len(runs))}."
         f"{how_to_confirm(path, [begin for begin, _ in runs], 'If they are real')}",
         tuple(texts),
         path.times[places],
-        "the close stands still or repeats an earlier stretch",
+        "the bar stands still or repeats an earlier one",
+        only_warns=only_warns,
     )
 
 
@@ -102,6 +121,36 @@ def _suspicious(path: Path, begin: int, end: int) -> bool:
     back = PEG_STEP if sigma < MANAGED else FREE_STEP
     woke = AWAY * sigma * np.sqrt((end - begin) / a_year) if sigma < MANAGED else 0.0
     return bool(abs(path.returns[end]) > max(back * min(1.0, 365 / a_year), woke))
+
+
+def _traded(path: Path, begin: int, end: int) -> bool:
+    """Whether a standstill has volumes that are not all zero, or none are known."""
+    volume = path.volume[begin:end]
+    return bool(np.isnan(volume).all() or np.nansum(volume) > 0)
+
+
+def _copied(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Stretches of whole bars that came before in the same order, and bars that come twice."""
+    prices = [path.open, path.high, path.low, path.close]
+    moves = (path.high > path.low) & (path.open != path.close)
+    if not moves.any():
+        return [], []
+    known = path.volume[path.volume > 0]
+    telling = len(np.unique(known)) >= VOLUMES_THAT_TELL
+    bars = np.column_stack([*prices, path.volume] if telling else prices)
+    rows = np.flatnonzero(moves & ~np.isnan(bars).any(axis=1))
+    _, same = np.unique(bars[rows], axis=0, return_inverse=True)
+    order = np.lexsort((rows, same))
+    before = np.full(len(path), -1)
+    again = np.flatnonzero(np.diff(same[order]) == 0)
+    before[rows[order[again + 1]]] = rows[order[again]]
+    lag = np.where(before >= 0, np.arange(len(path)) - before, 0)
+    edges = np.flatnonzero(np.diff(lag, prepend=-1, append=-1) != 0)
+    least = FEWEST_WITH_VOLUME if telling else FEWEST_COPIED
+    runs = [(int(begin), int(end)) for begin, end in pairwise(edges) if lag[begin] > 0]
+    body = np.abs(path.open - path.close) / np.fmax(path.high - path.low, 1e-300)
+    twice = [(b, e) for b, e in runs if lag[b] == 1 and telling and body[b] > BODY]
+    return [(b, e) for b, e in runs if e - b >= least and lag[b] > 1], twice
 
 
 def _again(path: Path) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from fx_assets.quality.confirmed import how_to_confirm
 from fx_assets.quality.evidence import KEPT_EXAMPLES, WARM_UP, Evidence, Outcome, listed
@@ -14,6 +15,10 @@ BEYOND_SENSE = 1e18
 SUPPLY = float(np.log(4.0))
 """Log change of capitalisation per price within a bar that is no issue of coins."""
 SAME = 60
+FEWEST = 500
+MORE_CLOSELY = 0.15
+"""By how much in rank correlation a volume may follow the range of another bar more closely than
+that of its own."""
 
 
 def volumes(evidence: Evidence) -> Outcome:
@@ -40,6 +45,9 @@ def volumes(evidence: Evidence) -> Outcome:
             path.times[places],
             "volume or market cap is out of all proportion",
         )
+    early = _of_the_bar_after(evidence)
+    if early is not None:
+        return early
     stuck = _stuck(path.volume, path.returns)
     stuck = [(begin, end) for begin, end in stuck if path.new[begin:end].any()]
     if stuck:
@@ -81,6 +89,34 @@ def _off_price(evidence: Evidence) -> np.ndarray:
         away[-1] |= abs(steps[-1]) > SUPPLY
     found[known[away]] = True
     return found
+
+
+def _of_the_bar_after(evidence: Evidence) -> Outcome | None:
+    """Volumes that follow the range of the bar after, or before, more closely than their own."""
+    path = evidence.path
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.log(path.high / path.low)
+    known = (path.volume > 0) & (spread > 0)
+    if known.sum() < FEWEST or not path.new.any():
+        return None
+    rows = np.flatnonzero(known[1:-1] & known[:-2] & known[2:]) + 1
+    if len(rows) < FEWEST:
+        return None
+    volume = pd.Series(path.volume[rows]).rank()
+    own, after, before = (
+        float(volume.corr(pd.Series(spread[rows + step]).rank())) for step in (0, 1, -1)
+    )
+    if max(after, before) - own <= MORE_CLOSELY:
+        return None
+    ahead = after > before
+    return Outcome(
+        evidence.limit("volumes") + 1,
+        f"Volumes follow the range of the bar {'after' if ahead else 'before'} with a rank "
+        f"correlation of {max(after, before):.2f}, and that of their own bar with {own:.2f}: they "
+        f"are of the bar {'after, and know what comes' if ahead else 'before'}.",
+        (path.label(int(rows[0])),),
+        only_warns=not ahead,
+    )
 
 
 def _stuck(volume: np.ndarray, returns: np.ndarray) -> list[tuple[int, int]]:

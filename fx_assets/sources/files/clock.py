@@ -88,7 +88,7 @@ def read_clock(body: Body, feed: FeedSpec, source: FilesSource, asked: Asked) ->
     elif source.timezone:
         _ask_about_contradictions(body, clock, feed, source, asked)
     if stamp is None:
-        _ask_stamp(body, feed, asked)
+        _ask_stamp(body, clock, feed, asked)
     return clock
 
 
@@ -108,10 +108,11 @@ def _ahead(clock: Clock, feed: FeedSpec) -> np.timedelta64:
 
 def _ask_zone(body: Body, clock: Clock, feed: FeedSpec, asked: Asked) -> None:
     layout, times = body.layout, body.times
-    options = zone_options(times.local[~clock.stated], _ahead(clock, feed), feed)
+    local = times.local[~clock.stated]
+    options = zone_options(local, feed, clock.stamp)
     likely = "; ".join([str(option) for option in options if option.evidence][:4])
     if layout.custom_zone:
-        options = (*layout.custom_zone, *options)
+        options = _with_custom(layout.custom_zone, options, local, feed)
     asked.ask(
         "source.timezone",
         f"{body.table.file} has instants such as {body.text(0)!r}, and does not say of which time "
@@ -122,14 +123,60 @@ def _ask_zone(body: Body, clock: Clock, feed: FeedSpec, asked: Asked) -> None:
     )
 
 
-def _ask_stamp(body: Body, feed: FeedSpec, asked: Asked) -> None:
+def _with_custom(
+    custom: tuple[Option, ...], options: tuple[Option, ...], local: np.ndarray, feed: FeedSpec
+) -> tuple[Option, ...]:
+    """The zones with those that only a format has: first where they fit the calendar."""
+    if feed.market.daily or feed.calendar != "24x5":
+        return (*custom, *options)
+    ours = {"histdata": "Etc/GMT+5", "dukascopy": "UTC"}
+    fits = [
+        fit(
+            feed.market,
+            to_utc(local, ours.get(str(option.settings.get("source.format")), "UTC")).utc
+            + np.timedelta64(feed.market.bar),
+        )
+        for option in custom
+    ]
+    told = [
+        Option(option.settings, f"{option.evidence}: {found}")
+        for option, found in zip(custom, fits, strict=True)
+    ]
+    if all(found.inside == found.of for found in fits):
+        return (*told, *options)
+    return (*options, *told)
+
+
+def _ask_stamp(body: Body, clock: Clock, feed: FeedSpec, asked: Asked) -> None:
     asked.ask(
         "source.stamp",
         f"{body.table.file}: {body.text(0)!r} can be the open or the close of a bar of "
         f"{feed.frequency}, and the file does not tell.",
         "Set source.stamp: open or close.",
-        (Option({"source.stamp": "open"}), Option({"source.stamp": "close"})),
+        _stamp_options(body, clock, feed),
     )
+
+
+def _stamp_options(body: Body, clock: Clock, feed: FeedSpec) -> tuple[Option, ...]:
+    """Open and close, the one first by which more bars fall on open hours."""
+    plain = (Option({"source.stamp": "open"}), Option({"source.stamp": "close"}))
+    if feed.calendar != "24x5" or feed.market.daily:
+        return plain
+    if clock.zone is None and not clock.stated.all():
+        return plain
+    times = body.times
+    utc = times.local - np.where(clock.stated, times.offset, _NO_TIME)
+    if not clock.stated.all():
+        utc = np.where(clock.stated, utc, to_utc(times.local, str(clock.zone)).utc)
+    as_open = fit(feed.market, utc + np.timedelta64(feed.market.bar))
+    as_close = fit(feed.market, utc)
+    if as_open.inside == as_close.inside:
+        return plain
+    told = (
+        Option({"source.stamp": "open"}, str(as_open)),
+        Option({"source.stamp": "close"}, str(as_close)),
+    )
+    return told if as_open.inside > as_close.inside else told[::-1]
 
 
 def _ask_about_contradictions(

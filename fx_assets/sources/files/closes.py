@@ -70,7 +70,7 @@ def _of_its_frequency(body: Body, feed: FeedSpec, asked: Asked) -> FeedSpec:
             (Option({"frequency": "1d"}),),
         )
         return feed.model_copy(update={"frequency": "1d"})
-    steps = np.abs(np.diff(times.local))
+    steps = np.diff(np.sort(times.local[~np.isnat(times.local)]))
     steps = steps[steps > np.timedelta64(0)]
     if len(steps) < 3 or (steps == bar).mean() > 0.1:
         return feed

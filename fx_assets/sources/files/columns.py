@@ -31,6 +31,8 @@ _SHOWN = 12
 _LOOKED_AT = 2_000
 _FINISHED = {"complete", "iscomplete", "isclosed", "isfinal", "closed", "confirm", "finished"}
 _MOSTLY = 0.9
+_A_FEW, _VARIES = 20, 0.1
+"""Ranges of bars differ from row to row; what lies between two rates does not."""
 _EPOCH_DIGITS = (10, 13, 16, 19)
 
 
@@ -258,9 +260,12 @@ def _likely(table: Table, columns: dict[FileColumn, str]) -> dict[FileColumn, st
         return likely
     after = names.index(likely["time"]) + 1
     rest = [n for n in names[after:] if n not in likely.values() and _is_numeric(table.cells[n])]
-    if len(rest) >= 4 and _contains(table, rest[:4]):
-        order: tuple[FileColumn, ...] = ("open", "high", "low", "close", "volume")
-        likely |= dict(zip(order, rest, strict=False))
+    bar = _a_bar(table, rest, _direction(table, likely))
+    if bar:
+        likely |= bar
+        volumes = rest[max(map(rest.index, bar.values())) + 1 :]
+        if volumes and "volume" not in likely:
+            likely["volume"] = volumes[0]
     elif len(rest) == 1:
         likely["close"] = rest[0]
     return likely
@@ -282,11 +287,52 @@ def _is_numeric(column: pa.ChunkedArray) -> bool:
     return bool(len(values)) and bool((~np.isnan(values)).mean() > 1 / 2)
 
 
-def _contains(table: Table, names: list[str]) -> bool:
-    open_, high, low, close = (_values(table.cells[name]) for name in names)
-    known = ~np.isnan(open_ + high + low + close)
-    inside = (high >= np.maximum(open_, close)) & (low <= np.minimum(open_, close))
-    return bool(known.any()) and bool(inside[known].mean() > 0.99)
+def _a_bar(table: Table, names: list[str], direction: int) -> dict[FileColumn, str]:
+    """Open, high, low and close among columns, in whatever order, or nothing.
+
+    High and low contain the others; of the other two it is the open that follows the close of the
+    row before, or where rows tell no order the one that stands first.
+    """
+    for start in range(len(names) - 3):
+        four = names[start : start + 4]
+        values = np.stack([_values(table.cells[name]) for name in four])
+        values = values[:, ~np.isnan(values).any(axis=0)]
+        if not values.shape[1]:
+            continue
+        top = (values >= values.max(axis=0)).mean(axis=1)
+        bottom = (values <= values.min(axis=0)).mean(axis=1)
+        high, low = int(top.argmax()), int(bottom.argmax())
+        if min(top[high], bottom[low]) < 0.99 or high == low:
+            continue
+        span = values[high] - values[low]
+        if len(span) > _A_FEW and np.median(np.abs(np.diff(span))) < _VARIES * np.median(span):
+            continue
+        first, second = (i for i in range(4) if i not in (high, low))
+        if (values[high] == values[low]).all():
+            high, low, first, second = 1, 2, 0, 3
+        ordered = values[:, ::-1] if direction < 0 else values
+        as_written = np.abs(ordered[first, 1:] - ordered[second, :-1])
+        turned = np.abs(ordered[second, 1:] - ordered[first, :-1])
+        if direction and len(turned) and 2 * turned.mean() < as_written.mean():
+            first, second = second, first
+        return {"open": four[first], "high": four[high], "low": four[low], "close": four[second]}
+    return {}
+
+
+def _direction(table: Table, columns: dict[FileColumn, str]) -> int:
+    """Whether rows run forward (1) or backward (-1) in time; 0 where a glance does not tell."""
+    column = table.cells[columns.get("date", columns["time"])]
+    if form_of(column) == "epoch":
+        values = _values(column)
+        ends = [values[0], values[-1]]
+    else:
+        cells = [str(column[i].as_py()) for i in (0, len(column) - 1)]
+        years = [re.search(r"(?<!\d)(?:19|20)\d{2}", cell) for cell in cells]
+        whole = [re.sub(r"\D", "", cell) for cell in cells]
+        ends = [float(y[0]) if y else 0.0 for y in years]
+        if all(y and y.start() == 0 for y in years) and whole[0][:8] != whole[1][:8]:
+            ends = [float(text[:8] or 0) for text in whole]
+    return int(np.sign(ends[1] - ends[0])) if not np.isnan(ends).any() else 0
 
 
 def of_one_symbol(table: Table, source: FilesSource, asked: Asked) -> tuple[Table, str]:
@@ -354,7 +400,7 @@ def _names_instruments(table: Table, name: str) -> bool:
     column = table.cells[name]
     if not texts(column) or len(table) < 4 or form_of(column) != "other":
         return False
-    if _is_numeric(column) or pc.count_distinct(column.slice(0, _LOOKED_AT)).as_py() < 2:
+    if _is_numeric(column):
         return False
     values = plain(column)
     different = pc.count_distinct(values).as_py()

@@ -24,7 +24,7 @@ from fx_assets.sources.files.texts import (
     day_of_text,
 )
 
-_PARTS = r"^\s*(?P<day>.*?)[ T,]+(?P<clock>\d{1,2}:\d{2}.*|\d{6}(?:\d{3})?)\s*$"
+_PARTS = r"^\s*(?P<day>.*?)[ T,]+(?P<clock>\d{1,2}:\d{2}.*|\d{6}(?:\d{3})?|\d{1,2}-?[AaPp][Mm])\s*$"
 _COMPACT = r"^\s*(?P<day>(?:19|20)\d{6})(?P<clock>\d{4}|\d{6})\s*$"
 _EPOCH = r"^\d{9,19}(\.\d*)?$"
 _UNITS = ((11, 1_000_000), (14, 1_000), (17, 1))

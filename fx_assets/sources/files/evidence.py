@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -49,16 +50,33 @@ def fit(market: Calendar, utc: np.ndarray) -> Fit:
     return Fit(int(market.possible(known).sum()), len(known)) if len(known) else Fit(0, 0)
 
 
-def zone_options(local: np.ndarray, ahead: np.timedelta64, feed: FeedSpec) -> tuple[Option, ...]:
-    """The zones by how well local clocks, ``ahead`` of which bars close, fit the calendar."""
+def zone_options(
+    local: np.ndarray, feed: FeedSpec, stamp: Literal["open", "close"] | None
+) -> tuple[Option, ...]:
+    """The zones by how well local clocks fit the calendar.
+
+    Parameters
+    ----------
+    stamp
+        Whether they are of opens or of closes; where that is not known, each zone is offered with
+        either, as far as the calendar tells them apart.
+    """
     market = feed.market
     if market.daily:
         return tuple(Option({"source.timezone": zone}) for zone in ZONES[:_OFFERED])
-    fits = [(zone, fit(market, to_utc(local, zone).utc + ahead)) for zone in ZONES]
+    tells = market.key.startswith("24x5")
+    stamps = (stamp,) if stamp else ("open", "close") if tells else ("open",)
+    fits = []
+    for zone in ZONES:
+        utc = to_utc(local, zone).utc
+        for said in stamps:
+            ahead = np.timedelta64(0) if said == "close" else np.timedelta64(market.bar)
+            settings = {"source.timezone": zone}
+            settings |= {"source.stamp": said} if tells and stamp is None else {}
+            fits.append((settings, fit(market, utc + ahead)))
     best = sorted(fits, key=lambda pair: pair[1].inside / max(1, pair[1].of), reverse=True)
     return tuple(
-        Option({"source.timezone": zone}, str(found) if market.key.startswith("24x5") else "")
-        for zone, found in best[:_OFFERED]
+        Option(settings, str(found) if tells else "") for settings, found in best[:_OFFERED]
     )
 
 

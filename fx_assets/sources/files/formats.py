@@ -30,6 +30,9 @@ ROWS: tuple[re.Pattern[str], ...] = tuple(_ROWS.values())
 _YAHOO = ("open", "high", "low", "close", "adjclose", "volume")
 _BINANCE = ("opentime", "open", "high", "low", "close", "volume", "closetime")
 _DUKASCOPY_TIME = re.compile(r"\d{2}\.\d{2}\.\d{4} \d{2}:\d{2}:\d{2}")
+_JFOREX = {"timeutc": "UTC", "timegmt": "UTC", "timeeet": "Europe/Athens"}
+"""What the header of JForex calls the instants, and whose clock that is."""
+_JFOREX_TIME = re.compile(r"\d{4}\.\d{2}\.\d{2} \d{2}:\d{2}:\d{2}")
 _MT5_DATE = re.compile(r"\d{4}\.\d{2}\.\d{2}")
 
 
@@ -112,7 +115,9 @@ def recognised(table: Table) -> FileFormat | None:
     """The format that a table has by its header and first row, or ``None``."""
     if not table.header:
         rows = (name for name, row in _ROWS.items() if row.match(table.first_line))
-        return next(rows, None)
+        wide = len(table.cells.column_names) >= len(_OHLCV)
+        custom: FileFormat | None = "histdata" if wide and _named_by_histdata(table) else None
+        return next(rows, custom)
     raw = table.cells.column_names
     names = tuple(folded(name) for name in raw)
     first = str(table.cells[raw[0]][0].as_py()) if len(table) else ""
@@ -120,7 +125,9 @@ def recognised(table: Table) -> FileFormat | None:
         marked = raw[0] == "<DATE>" and _MT5_DATE.match(first)
         if marked or {"tickvol", "spread"} <= set(names) or {"tickvol", "vol"} <= set(names):
             return "metatrader5"
-    if names[0] in ("gmttime", "localtime") and _DUKASCOPY_TIME.match(first):
+    if names[0] in ("gmttime", "localtime", "utc", "etcutc") and _DUKASCOPY_TIME.match(first):
+        return "dukascopy"
+    if names[0] in _JFOREX and _JFOREX_TIME.match(first):
         return "dukascopy"
     if names[:7] == _BINANCE:
         return "binance"
@@ -231,15 +238,16 @@ def _dukascopy(table: Table, source: FilesSource, asked: Asked) -> Layout:
         if table.header
         else _positions(table, "time", *_OHLCV)
     )
-    in_utc = folded(columns.get("time", "")) == "gmttime"
-    asked_for = source.format == "dukascopy" and folded(columns.get("time", "")) != "localtime"
+    name = folded(columns.get("time", ""))
+    said = "UTC" if name in IN_UTC else _JFOREX.get(name)
+    asked_for = source.format == "dukascopy" and name != "localtime"
     return Layout(
         "dukascopy",
         columns,
-        zone="UTC" if in_utc or asked_for else None,
+        zone=said or ("UTC" if asked_for else None),
         stamp="open",
         day_first=True,
-        zone_in_header=in_utc,
+        zone_in_header=said is not None,
         custom_zone=(Option({"source.format": "dukascopy"}, "UTC"),) if not table.header else (),
         help="" if table.header else "Dukascopy's own rows are UTC: set source.format: dukascopy.",
     )
@@ -289,14 +297,13 @@ def _yfinance(table: Table, source: FilesSource, asked: Asked) -> Layout:
 
 def _generic(table: Table, source: FilesSource, asked: Asked) -> Layout:
     columns = columns_by_name(table, source, asked) if table.header else {}
-    name = plain_name(columns.get("time", ""))
+    name, whole = plain_name(columns.get("time", "")), folded(columns.get("time", ""))
     stamp: Literal["open", "close"] | None = None
     if name in AT_OPEN | AT_CLOSE:
         stamp = "open" if name in AT_OPEN else "close"
-    in_utc = name in IN_UTC
-    return Layout(
-        "generic", columns, zone="UTC" if in_utc else None, stamp=stamp, zone_in_header=in_utc
-    )
+    in_utc = bool({name, whole} & IN_UTC)
+    zone = "UTC" if in_utc else table.zone
+    return Layout("generic", columns, zone=zone, stamp=stamp, zone_in_header=in_utc)
 
 
 _MAKERS = {

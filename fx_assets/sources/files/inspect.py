@@ -13,7 +13,7 @@ import numpy as np
 
 from fx_assets.calendars import BAR_LENGTHS
 from fx_assets.errors import SourceError
-from fx_assets.sources.files.access import read_files
+from fx_assets.sources.files.access import FileBytes, read_files
 from fx_assets.sources.files.dates import Times
 from fx_assets.sources.files.formats import Layout, time_text
 from fx_assets.sources.files.questions import Asked, FilesUnclear, Question
@@ -23,13 +23,18 @@ from fx_assets.specs.sources import FilesSource
 
 _CURRENCIES = re.compile(
     r"(?<![A-Z])((?:EUR|USD|GBP|JPY|CHF|AUD|NZD|CAD|SEK|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|CNH|SGD|HKD"
-    r"|XAU|XAG|BTC|ETH|XRP|LTC|SOL|ADA|DOGE|BNB)[-_/]?(?:EUR|USDT?C?|GBP|JPY|CHF|AUD|NZD|CAD|SEK"
+    r"|XAU|XAG|XBT|BTC|ETH|XRP|LTC|SOL|ADA|DOGE|BNB)[-_/]?(?:EUR|USDT?C?|GBP|JPY|CHF|AUD|NZD|CAD|SEK"
     r"|NOK|DKK|PLN|CZK|HUF|TRY|ZAR|MXN|CNH|SGD|HKD|BTC|ETH))(?![A-Z])"
 )
 _COINS = ("BTC", "ETH", "XRP", "LTC", "SOL", "ADA", "DOGE", "BNB")
 _A_SATURDAY, _A_WEEK = 5, 7
 _MANY = 1 / 15
 """Share of rows on Saturdays above which a market has no weekend; without one it is a seventh."""
+_SAYS_SYMBOL = re.compile(
+    r'"(?:\d+\.\s*)?((?:from |to )?symbol|instrument|ticker|pair)"\s*:\s*"([^"]{3,20})"',
+    re.IGNORECASE,
+)
+_HEAD_BYTES = 4_000
 _MOST_STEPS = 100_000
 
 
@@ -157,8 +162,7 @@ def inspect_files(attributes: Mapping[str, Any], home: Path) -> Inspection:
     try:
         files = list(read_files(str(known["source"]["path"]), home))
         instrument = known["source"].get("instrument")
-        names = [file.name for file in files]
-        known["source"]["instrument"] = instrument or instrument_of(names)
+        known["source"]["instrument"] = instrument or _instrument(files, known["source"])
         source = _source(known)
         opened = open_files(files, source, asked)
         every = [opened.times(i, source) for i in range(len(opened.cells))]
@@ -217,10 +221,28 @@ def _source(attributes: Mapping[str, Any]) -> FilesSource:
     return FilesSource.model_validate(attributes["source"])
 
 
+def _instrument(files: Sequence[FileBytes], source: Mapping[str, Any]) -> str:
+    """The pair that files are called after, or that is named as the symbol or in a document."""
+    found = instrument_of([file.name for file in files])
+    if found == UNKNOWN and source.get("symbol"):
+        found = instrument_of([str(source["symbol"])])
+    if found != UNKNOWN:
+        return found
+    told = []
+    for file in files:
+        head = file.content[:_HEAD_BYTES].lstrip()
+        if head[:1] in (b"{", b"["):
+            pairs = _SAYS_SYMBOL.findall(head.decode("utf-8", "replace"))
+            names = {key.lower(): value for key, value in reversed(pairs)}
+            both = names.get("from symbol", "") + names.get("to symbol", "")
+            told.append((both or next(iter(names.values()), "")).replace("/", ""))
+    return instrument_of(told) if told and all(told) else UNKNOWN
+
+
 def instrument_of(names: Sequence[str]) -> str:
     """The pair that the names of files have in common, or ``UNKNOWN``."""
     pairs = {
-        re.sub(r"[-_/]", "", match[1])
+        re.sub(r"[-_/]", "", match[1]).replace("XBT", "BTC")
         for name in names
         for match in [_CURRENCIES.search(name.rsplit("/", 1)[-1].upper())]
         if match
@@ -290,7 +312,8 @@ def _frequency(every: Sequence[Times], opened: Opened) -> str:
         return "1d"
     if any(times.dated for times in every):
         return "1d"
-    steps = np.concatenate([np.abs(np.diff(times.local[:_MOST_STEPS])) for times in every])
+    local = [times.local[:_MOST_STEPS] for times in every]
+    steps = np.concatenate([np.diff(np.sort(part[~np.isnat(part)])) for part in local])
     steps = steps[steps > np.timedelta64(0)]
     if not len(steps):
         return "1d"

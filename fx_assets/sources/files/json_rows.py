@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ _FORMS = (
     "below keys, or an object a line"
 )
 _DEPTH = 6
+_FEW_KEYS = 50
 _POINTS = {"prices": "price", "market_caps": "market_cap", "total_volumes": "total_volume"}
 _PRICE_NAMES = {alias for name in PRICES for alias in ALIASES[name]}
 _TIME_NAMES = {*ALIASES["time"], *ALIASES["date"]}
@@ -73,7 +75,24 @@ def from_json(file: FileBytes, text: bytes, source: FilesSource, asked: Asked) -
         return None
     first = [str(cells[name][0].as_py()) for name in cells.column_names]
     line = ",".join(cells.column_names if chosen.named else first)
-    return Table(file.name, file.sha256, cells, chosen.named, line[:200])
+    return Table(file.name, file.sha256, cells, chosen.named, line[:200], zone=_zone_in(document))
+
+
+def _zone_in(document: Any) -> str | None:
+    """The zone that a document names beside its rows: ``"6. Time Zone": "US/Eastern"``."""
+    if not isinstance(document, dict):
+        return None
+    for key, value in document.items():
+        if isinstance(value, dict) and len(value) < _FEW_KEYS:
+            found = _zone_in(value)
+            if found:
+                return found
+        if plain_name(key) == "timezone" and isinstance(value, str):
+            try:
+                return str(ZoneInfo(value))
+            except (KeyError, ValueError, OSError):
+                return None
+    return None
 
 
 def _document(file: FileBytes, text: bytes) -> Any:

@@ -114,20 +114,26 @@ def _judge_hours(
     feed: FeedSpec,
     asked: Asked,
 ) -> None:
-    """A wrong zone shows at the weekend: each week has bars on closed hours, at one end of it."""
+    """A wrong zone shows at the weekend: each week has bars on closed hours, at one end of it.
+
+    Where another zone would put all on open ones, the weeks count in which the two clocks differ:
+    those of Athens and of New York's midnight do so four weeks a year.
+    """
     if clock.stated.any() or feed.gate.closed_days.severity != "block":
         return
     known = ~np.isnat(utc)
     off = known & ~feed.market.possible(utc)
     week = (utc - np.timedelta64(3, "D")).astype("datetime64[W]")
-    weeks = np.unique(week[known])
-    if off.sum() < 2 or 2 * len(np.unique(week[off])) < len(weeks):
+    weeks = np.unique(week[off])
+    if off.sum() < 2:
         return
     ahead = np.timedelta64(0) if clock.stamp == "close" else np.timedelta64(feed.market.bar)
     better = []
     for zone in ZONES:
-        found = fit(feed.market, to_utc(body.times.local, zone).utc + ahead)
-        if found.inside == found.of:
+        other = to_utc(body.times.local, zone).utc + ahead
+        found = fit(feed.market, other)
+        differs = np.unique(week[known & (other != utc)])
+        if found.inside == found.of and 2 * len(weeks) >= len(differs):
             better.append(Option({"source.timezone": zone}, str(found)))
     if not better:
         return

@@ -21,9 +21,16 @@ from fx_assets.sources.files.tables import Table
 
 csv.field_size_limit(sys.maxsize)
 
+
+class NoTableError(SourceError):
+    """A text that is no table: a report, terms of use, a note."""
+
+
 DELIMITERS = ("\t", ";", "|", ",")
 PREAMBLE = 1_000
 """Most lines above the header, such as titles, terms of use, or the address of the vendor."""
+_ENOUGH, _LOOKED_AT = 10, 2_000
+"""Rows from which, and as many of the last as, show how numbers are written."""
 _HEAD_BYTES = 2_000_000
 _PADDING = b"\0\x1a"
 """What programs that died, and DOS, leave behind the last line."""
@@ -31,7 +38,7 @@ _FIRST_CELL = re.compile(r"\s*\"?\d")
 _A_PRICE = re.compile(r"\s*[-+]?[\d.,' ]*\d[\d.,' ]*([eE][-+]?\d+)?\s*")
 _A_DATE = re.compile(
     r"\s*(\d{4}[-./]?\d{2}[-./]?\d{2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{9,19}\s*$"
-    r"|\d{1,2}[-. ][A-Za-z]{3,9}[-. ,]+\d{4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})"
+    r"|\d{1,2}[-. ][A-Za-z]{3,9}[-. ,]+\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})"
 )
 _NO_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
@@ -87,7 +94,7 @@ def from_lines(
         if not head:
             return None
         number, _, line = head[0]
-        raise SourceError(
+        raise NoTableError(
             f"{file.name} has neither a header nor a row of prices in its first {len(head)} lines; "
             f"line {number} is {line[:80]!r}.",
             remedy="Set source.columns, such as {time: Stamp, close: Rate}, and source.delimiter.",
@@ -107,9 +114,50 @@ def from_lines(
     if not body.strip():
         return None
     cells_table, ragged = _cells(file, body, columns, cut)
+    if is_header:
+        cells_table, again = _without(cells_table, [cell.strip() for cell in cells])
+        ragged += (line,) * min(again, 1)
+    cells_table, ragged, cut_off = _without_half_a_line(text, cells_table, ragged)
     return Table(
-        file.name, file.sha256, cells_table, is_header, line, ragged, text, lines_before + 1
+        *(file.name, file.sha256, cells_table, is_header, line, ragged, text, lines_before + 1),
+        cut_off=cut_off,
+        repeated=again if is_header else 0,
     )
+
+
+def _without(cells: pa.Table, header: list[str]) -> tuple[pa.Table, int]:
+    """Rows without those that are the header again, as where files were put together."""
+    same = pa.array(np.ones(cells.num_rows, dtype=bool))
+    for column, name in list(zip(cells.columns, header, strict=False))[:2]:
+        same = pc.and_(same, pc.equal(pc.utf8_trim_whitespace(column), name))
+    count = pc.sum(same.cast(pa.int64())).as_py() or 0
+    return (cells.filter(pc.invert(same)), count) if count and len(header) > 1 else (cells, 0)
+
+
+def _without_half_a_line(
+    text: bytes, cells: pa.Table, ragged: tuple[str, ...]
+) -> tuple[pa.Table, tuple[str, ...], str]:
+    """Rows without the last one where the file ends in the middle of it.
+
+    It ends without a line feed, and has fewer cells than the others, or fewer decimals than all of
+    them have.
+    """
+    if text.endswith(b"\n") or cells.num_rows < _ENOUGH:
+        return cells, ragged, ""
+    last = text.rsplit(b"\n", 1)[-1].decode("utf-8", "replace")
+    if ragged and ragged[-1] == last:
+        whole = last[:1].isdigit() and last.count('"') % 2 == 0
+        return (cells, ragged[:-1], last) if whole else (cells, ragged, "")
+    column = cells.column(cells.num_columns - 1)
+    decimals = [
+        len(value.rpartition(mark)[2]) if mark in value else 0
+        for value in column.slice(max(0, cells.num_rows - _LOOKED_AT)).to_pylist()
+        for mark in ("," if value.count(",") == 1 and "." not in value else ".",)
+    ]
+    usual = set(decimals[:-1])
+    if len(usual) == 1 and decimals[-1] < usual.pop():
+        return cells.slice(0, cells.num_rows - 1), ragged, last
+    return cells, ragged, ""
 
 
 def _beginning(

@@ -14,19 +14,35 @@ PRICES: tuple[FileColumn, ...] = ("open", "high", "low", "close", "volume", "mar
 ALIASES: dict[FileColumn, tuple[str, ...]] = {
     "time": (
         *("gmttime", "utc", "timeutc", "datetimeutc", "timestamputc", "utctime", "utcdatetime"),
+        *("timegmt", "dateutc", "dategmt", "datetimegmt", "timestampgmt", "etcutc", "timeeet"),
         *("time", "timestamp", "datetime", "localtime", "opentime", "closetime", "snappedat"),
         *("unix", "unixtimestamp", "unixtime", "eventtime", "ts", "t", "timeperiod", "index"),
         "indexlevel0",
     ),
     "date": (
         *("date", "day", "tradedate", "tradingdate", "tradingday", "dtyyyymmdd"),
-        "observationdate",
+        *("observationdate", "datum", "data", "fecha"),
     ),
-    "open": ("open", "o", "openprice"),
-    "high": ("high", "h", "highprice", "max"),
-    "low": ("low", "l", "lowprice", "min"),
-    "close": ("close", "c", "closeprice", "price", "last", "closelast", "rate", "obsvalue"),
-    "volume": ("volume", "vol", "v", "tickvol", "tickvolume", "totalvolume"),
+    "open": (
+        *("open", "o", "openprice", "eröffn", "eröffnung", "eröffnungskurs", "ouv", "ouverture"),
+        *("apertura", "abertura", "apert", "otwarcie", "öffnung"),
+    ),
+    "high": (
+        *("high", "h", "highprice", "max", "hoch", "höchst", "tageshoch", "plushaut", "haut"),
+        *("máximo", "maximo", "máxima", "massimo", "najwyzszy", "najwyższy"),
+    ),
+    "low": (
+        *("low", "l", "lowprice", "min", "tief", "tiefst", "tagestief", "plusbas", "bas"),
+        *("mínimo", "minimo", "mínima", "najnizszy", "najniższy"),
+    ),
+    "close": (
+        *("close", "c", "closeprice", "price", "last", "closelast", "rate", "obsvalue", "zuletzt"),
+        *("schluss", "schlusskurs", "schlußkurs", "dernier", "clôture", "cloture", "último"),
+        *("ultimo", "cierre", "chiusura", "fechamento", "zamkniecie", "zamknięcie"),
+    ),
+    "volume": (
+        *("volume", "vol", "v", "tickvol", "tickvolume", "totalvolume", "volumen", "wolumen"),
+    ),
     "market_cap": ("marketcap",),
     "symbol": (
         *("symbol", "ticker", "pair", "instrument", "currency", "currencypair", "ccy", "ccypair"),
@@ -35,6 +51,7 @@ ALIASES: dict[FileColumn, tuple[str, ...]] = {
 }
 """How vendors call each column, folded."""
 IN_UTC = {"gmttime", "utc", "timeutc", "datetimeutc", "timestamputc", "utctime", "utcdatetime"}
+IN_UTC |= {"timegmt", "dateutc", "dategmt", "datetimegmt", "timestampgmt", "etcutc"}
 AT_OPEN = {"opentime"}
 AT_CLOSE = {"closetime", "eventtime"}
 SYMBOLS = frozenset(ALIASES["symbol"])

@@ -113,7 +113,10 @@ def rows_of(
     notes = [
         f"{table.file}: {count} {what}."
         for count, what in (
-            (footer + comments, "lines below the rows or between them are no bars"),
+            (
+                footer + comments + max(table.repeated - 1, 0),
+                "lines below the rows or between them are no bars",
+            ),
             (int(empty.sum()), "rows say that there is no price"),
             (int(closes.between.sum()), "points are not the last before a close"),
             (
@@ -123,6 +126,11 @@ def rows_of(
         )
         if count
     ]
+    if table.cut_off:
+        notes.append(
+            f"{table.file}: the file ends in the middle of the last line, {table.cut_off[:80]!r}, "
+            "which was left out."
+        )
     if layout.note:
         notes.append(f"{table.file}: {layout.note}.")
     kept = frame[~np.isnat(closes.utc)].reset_index(drop=True)

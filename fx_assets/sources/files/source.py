@@ -23,6 +23,7 @@ from fx_assets.sources.files.access import FileBytes, read_files
 from fx_assets.sources.files.columns import of_one_symbol, without_unfinished
 from fx_assets.sources.files.dates import TimeCells, Times, decide_day_first, times_of
 from fx_assets.sources.files.formats import ROWS, Layout, layout_of
+from fx_assets.sources.files.lines import NoTableError
 from fx_assets.sources.files.names import NAMES, folded
 from fx_assets.sources.files.opening import read_table
 from fx_assets.sources.files.questions import Asked, FilesUnclear, Option
@@ -157,8 +158,12 @@ def open_files(files: Iterable[FileBytes], source: FilesSource, asked: Asked) ->
     names = NAMES | {folded(name) for name in source.columns.values()}
     cells: list[tuple[TimeCells, Layout]] = []
     empty: list[str] = []
+    files, no_table = list(files), None
     for file in files:
-        table = read_table(file, source, names, ROWS, asked)
+        try:
+            table = read_table(file, source, names, ROWS, asked)
+        except NoTableError as error:
+            table, no_table = None, no_table or error
         table, note = of_one_symbol(table, source, asked) if table else (None, "")
         table, unfinished = without_unfinished(table) if table else (None, "")
         layout = layout_of(table, source, asked) if table else None
@@ -167,6 +172,8 @@ def open_files(files: Iterable[FileBytes], source: FilesSource, asked: Asked) ->
         else:
             layout = replace(layout, note="; ".join(filter(None, [note, unfinished, layout.note])))
             cells.append((cells_of(table, layout, source), layout))
+    if no_table is not None and not cells:
+        raise no_table
     undecided = (cell for cell, layout in cells if layout.day_first is None)
     return Opened(cells, decide_day_first(undecided, source.day_first, asked), empty)
 

@@ -36,6 +36,12 @@ class Table:
         has no lines.
     kept
         Which rows of the file these are; ``None`` where they are all.
+    cut_off
+        The last line, where the file ends in the middle of it; it is no row.
+    repeated
+        How many times the header stands between the rows.
+    zone
+        What the file says about the zone of its instants, outside of its rows.
     """
 
     file: str
@@ -47,6 +53,9 @@ class Table:
     text: bytes = field(default=b"", repr=False)
     start: int = 0
     kept: np.ndarray | None = field(default=None, repr=False)
+    cut_off: str = ""
+    repeated: int = 0
+    zone: str | None = None
 
     def __len__(self) -> int:
         return int(self.cells.num_rows)

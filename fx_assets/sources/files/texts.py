@@ -19,6 +19,7 @@ _NAMED = tuple(
         r"(?:[a-z]{3,9},? )?(?P<month>[a-z]{3,9})\.? (?P<day>\d{1,2}),? (?P<year>\d{4})",
         r"(?:[a-z]{3,9},? )?(?P<day>\d{1,2})[-. ](?P<month>[a-z]{3,9})[-.,]* ?(?P<year>\d{4})",
         r"(?P<year>\d{4})[- ](?P<month>[a-z]{3,9})[- ](?P<day>\d{1,2})",
+        r"(?P<day>\d{1,2})[-. /](?P<month>[a-z]{3})[-. /]'?(?P<year>\d{2})",
     )
 )
 _CLOCK = re.compile(
@@ -26,6 +27,9 @@ _CLOCK = re.compile(
     r"\s*(z|utc|gmt|(?:utc|gmt)?[+-]\d{1,2}(?::?\d{2})?)?",
     re.IGNORECASE,
 )
+_CENTURY = 69
+"""Years of two digits below this one are of this century, as POSIX has it."""
+_CLOCK_HOUR = re.compile(r"(\d{1,2})[- ]?([ap])m", re.IGNORECASE)
 _CLOCK_COMPACT = re.compile(r"(\d{2})(\d{2})(?:(\d{2})(\d{3})?)?")
 
 
@@ -42,7 +46,10 @@ def day_of_text(text: str | None, day_first: bool | None) -> np.datetime64:
         match = pattern.fullmatch(clean)
         name = match["month"][:3].lower() if match else ""
         if match and name in MONTHS:
-            return _date(int(match["year"]), MONTHS.index(name) + 1, int(match["day"]))
+            year = int(match["year"])
+            if len(match["year"]) == 2:
+                year += 2000 if year < _CENTURY else 1900
+            return _date(year, MONTHS.index(name) + 1, int(match["day"]))
     return NAT
 
 
@@ -59,11 +66,15 @@ def clock_of_text(text: str | None) -> tuple[np.timedelta64, np.timedelta64]:
     unread = np.timedelta64("NaT", "us")
     match = _CLOCK.fullmatch(clean)
     compact = _CLOCK_COMPACT.fullmatch(clean)
+    hourly = _CLOCK_HOUR.fullmatch(clean)
     if match:
         hour, minute, second, fraction, half, zone = match.groups()
     elif compact:
         hour, minute, second, fraction = compact.groups()
         half = zone = None
+    elif hourly:
+        hour, half = hourly.groups()
+        minute, second, fraction, zone = "0", None, None, None
     else:
         return unread, NO_OFFSET
     hours, minutes, seconds = int(hour), int(minute), int(second or 0)
