@@ -160,6 +160,44 @@ def _stale(share: float) -> Plant:
     return plant
 
 
+def _contained(bars: Bars) -> Bars:
+    top = bars[["open", "close", "high"]].max(axis=1)
+    bottom = bars[["open", "close", "low"]].min(axis=1)
+    return bars.assign(high=top, low=bottom)
+
+
+def _early(bars: Bars, _: Kind, __: np.random.Generator) -> Bars:
+    """Every close is that of the bar after."""
+    return _contained(bars.assign(close=bars["close"].shift(-1)).iloc[:-1])
+
+
+def _stale_for(count: int) -> Plant:
+    """Some closes in a row are those of the bar before; their opens are right."""
+
+    def plant(bars: Bars, _: Kind, rng: np.random.Generator) -> Bars:
+        changed = bars.copy()
+        at = int(rng.integers(100, len(bars) - count - 1))
+        rows = np.arange(at, at + count)
+        changed.loc[rows, "close"] = changed.loc[rows, "open"] = bars["close"].to_numpy()[rows - 1]
+        return _contained(changed)
+
+    return plant
+
+
+def _copied(count: int) -> Plant:
+    """Some bars come again right after themselves."""
+
+    def plant(bars: Bars, _: Kind, rng: np.random.Generator) -> Bars:
+        changed = bars.copy()
+        at = int(rng.integers(100, len(bars) - 2 * count))
+        rows = np.arange(at + count, at + 2 * count)
+        names = [*PRICES, "volume"]
+        changed.loc[rows, names] = bars[names].to_numpy()[rows - count]
+        return changed
+
+    return plant
+
+
 def _stale_and_one_bad_low(bars: Bars, kind: Kind, rng: np.random.Generator) -> Bars:
     changed = _stale(0.9)(bars, kind, rng)
     changed.loc[len(bars) // 2, "low"] *= 0.75
@@ -175,7 +213,7 @@ def _whole_day(share: float, *, volume: bool = False, ahead: bool = True) -> Pla
         opens = bars["event_time"] - pd.Timedelta(kind.spec.market.bar)
         at = np.flatnonzero((opens.dt.hour == 0) & (opens.dt.minute == 0))
         at = at[(at >= a_day) & (at + a_day < len(bars))]
-        at = np.sort(rng.choice(at, int(share * len(at)), replace=False))
+        at = np.sort(rng.choice(at, max(1, int(share * len(at))), replace=False))
         for i in at.tolist():
             span = bars.iloc[i : i + a_day] if ahead else bars.iloc[i - a_day + 1 : i + 1]
             if volume:
@@ -330,6 +368,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault("close of the bar before, all", _stale(0.9), _is(OHLC)),
     Fault("close of the bar before, a fifth", _stale(0.2), _is(OHLC)),
     Fault("close of the bar before and one bad low", _stale_and_one_bad_low, _is(OHLC)),
+    Fault("closes of the bar after, all", _early, _is(OHLC)),
+    Fault("20 closes of the bar before, opens right", _stale_for(20), _is(OHLC)),
+    Fault("four bars come twice", _copied(4), _is(OHLC)),
+    Fault("one midnight bar carries the day", _whole_day(0.0), _is(OHLC, INTRADAY)),
+    Fault("a fifth of the midnight bars carry the day", _whole_day(0.2), _is(OHLC, INTRADAY)),
     Fault("midnight bars carry the day", _whole_day(1.0), _is(OHLC, INTRADAY)),
     Fault("most midnight bars carry the day", _whole_day(0.6), _is(OHLC, INTRADAY)),
     Fault("midnight bars carry the day before", _whole_day(1.0, ahead=False), _is(OHLC, INTRADAY)),

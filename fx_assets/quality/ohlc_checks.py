@@ -171,7 +171,10 @@ def _stretches(evidence: Evidence, complete: np.ndarray) -> Outcome | None:
         found["close exactly at their open, as a close of the bar before does"] = [
             run for run in runs if run[1] - run[0] >= least
         ]
-    ahead = _closes_of_the_bar_after(open_, close)
+    new = np.flatnonzero(judged)
+    since = max(0, int(new[0]) - 2 * CLOSE_AFTER) if len(new) else len(close)
+    after = _closes_of_the_bar_after(open_[since:], close[since:])
+    ahead = [(since + begin, since + end) for begin, end in after]
     found[
         "have a close that the open of the bar after the next one follows, as it does that of "
         "the bar after"

@@ -28,6 +28,8 @@ OFTEN, TIMES_OTHERS = 0.03, 25.0
 """Share of one time of day over the whole history, and how many times that of other times, from
 which wide bars are none of chance."""
 FEWEST_A_DAY = 12
+WIDER = 2.0
+"""How many times the usual range around it a bar must have that is of a day."""
 STEPS = {1: 30_000, 2: 300}
 """Steps between prices that a bar spans whose high, low or both come again by no chance."""
 VOLUME = 0.8
@@ -81,6 +83,10 @@ def _long_beside_returns(
     if len(places):
         sigma = path.sigma_at(places)
         sigma = np.where(np.isnan(sigma), path.usual_sigma, sigma)
+        # The bar after a weekend has a weekend's news in it.
+        bar = np.timedelta64(path.calendar.bar)
+        steps = np.diff(path.times, prepend=path.times[:1] - bar)[places] / bar
+        sigma = sigma * np.sqrt(np.clip(steps, 1.0, float(DAY / path.calendar.bar)))
         usual = LONG_WICKS * float(np.nanquantile(away, 0.99))
         long[places] = away[places] > np.fmax(sigmas * np.fmax(sigma, path.usual_sigma / 4), usual)
     return long
@@ -158,7 +164,12 @@ def _copied(evidence: Evidence, path: Path, otherwise: Outcome) -> Outcome:
     suspects = np.flatnonzero((ties > 0) & (high > low) & path.new & ~confirmed)
     # Of a few steps between prices chance makes ties; where there is no grid there is no chance.
     bad = np.array(
-        [i for i in suspects.tolist() if high[i] - low[i] > STEPS[ties[i]] * price_grid(path, i)],
+        [
+            i
+            for i in suspects.tolist()
+            if high[i] - low[i] > STEPS[ties[i]] * price_grid(path, i)
+            and high[i] - low[i] > WIDER * _usual_range(path, i, a_day)
+        ],
         dtype=np.int64,
     )
     if not len(bad):
@@ -173,6 +184,11 @@ def _copied(evidence: Evidence, path: Path, otherwise: Outcome) -> Outcome:
         path.times[bad],
         "the bar has the high and low of a whole day",
     )
+
+
+def _usual_range(path: Path, place: int, reach: int) -> float:
+    near = slice(max(0, place - reach), place + reach + 1)
+    return float(np.nanmedian(path.high[near] - path.low[near]))
 
 
 def _around(path: Path) -> Path:
@@ -249,10 +265,12 @@ def _recurring(
     share = np.where(touched & (wide >= FEWEST_WIDE), wide / np.maximum(bars, 1), 0.0)
     limit = evidence.limit("wide_bars")
     if not path.calendar.daily:
-        often = _more_often_than_others(slot, contains, slots)
+        # The bar after a weekend holds what happened since, and comes at one time of day.
+        follows = np.diff(path.times, prepend=path.times[:1] - bar) == bar
+        often = _more_often_than_others(slot, contains & follows, slots)
         share[np.isin(np.arange(size) % slots, often) & touched & (wide > 0)] = 1.0
-    worst = float(share.max())
     bad = np.flatnonzero(contains & path.new & (share[key] > limit))
+    worst = float(share.max()) if len(bad) else min(float(share.max()), limit)
     if not len(bad):
         return Outcome(worst, f"No bar spans {what} a longer one at the same time day after day.")
     texts = [path.label(place) for place in bad[:KEPT_EXAMPLES].tolist()]

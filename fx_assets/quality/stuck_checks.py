@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from fx_assets.calendars import DAY
 from fx_assets.quality.confirmed import how_to_confirm
@@ -28,8 +29,6 @@ FEWEST_COPIED, FEWEST_WITH_VOLUME = 4, 2
 VOLUMES_THAT_TELL = 100
 BODY = 0.2
 """Share of a bar's range between open and close beyond which it cannot come twice in a row."""
-EARLIER = 5
-"""How many times shorter a standstill is that warns."""
 AROUND = 250
 
 
@@ -37,8 +36,8 @@ def stuck_prices(evidence: Evidence) -> Outcome:
     """Longest run of closes that stand still, or of bars that repeat earlier ones.
 
     Judged by how often closes repeat otherwise: pegs, quiet nights and holidays pass. A standstill
-    that ends where it began, or of a price that hardly moves around it, is a peg's. One of a fifth
-    of the limit is a warning, unless nothing was traded, and so is a bar that comes twice in a row.
+    that ends where it began, or of a price that hardly moves around it, is a peg's. A bar that
+    comes twice in a row is a warning.
     """
     path, limit = evidence.path, evidence.limit("stuck_prices")
     found = [run for run in _standing(path, int(limit)) if _suspicious(path, *run)]
@@ -55,8 +54,7 @@ def stuck_prices(evidence: Evidence) -> Outcome:
     runs = new([*found, *_again(path), *copied])
     only_warns = not runs
     if only_warns:
-        brief = [run for run in _standing(path, int(limit / EARLIER)) if _suspicious(path, *run)]
-        runs = new([*(run for run in brief if _traded(path, *run)), *twice])
+        runs = new(twice)
     longest = max((end - begin for begin, end in runs), default=0)
     if not runs:
         return Outcome(0, f"No close stands still for more than {limit:g} bars without reason.")
@@ -123,12 +121,6 @@ def _suspicious(path: Path, begin: int, end: int) -> bool:
     return bool(abs(path.returns[end]) > max(back * min(1.0, 365 / a_year), woke))
 
 
-def _traded(path: Path, begin: int, end: int) -> bool:
-    """Whether a standstill has volumes that are not all zero, or none are known."""
-    volume = path.volume[begin:end]
-    return bool(np.isnan(volume).all() or np.nansum(volume) > 0)
-
-
 def _copied(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Stretches of whole bars that came before in the same order, and bars that come twice."""
     prices = [path.open, path.high, path.low, path.close]
@@ -138,8 +130,16 @@ def _copied(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     known = path.volume[path.volume > 0]
     telling = len(np.unique(known)) >= VOLUMES_THAT_TELL
     bars = np.column_stack([*prices, path.volume] if telling else prices)
+    judged = np.flatnonzero(path.new)
+    near = np.unique(np.clip(judged[:, None] + np.arange(-FEWEST_COPIED, 1), 0, None))
     rows = np.flatnonzero(moves & ~np.isnan(bars).any(axis=1))
-    _, same = np.unique(bars[rows], axis=0, return_inverse=True)
+    if len(near) < len(rows):
+        rows = rows[np.isin(path.close[rows], path.close[near])]
+    if not len(rows):
+        return [], []
+    same = pd.util.hash_pandas_object(pd.DataFrame(bars[rows]), index=False).to_numpy()
+    often = pd.Series(same).duplicated(keep=False).to_numpy()
+    rows, same = rows[often], same[often]
     order = np.lexsort((rows, same))
     before = np.full(len(path), -1)
     again = np.flatnonzero(np.diff(same[order]) == 0)

@@ -15,7 +15,7 @@ BEYOND_SENSE = 1e18
 SUPPLY = float(np.log(4.0))
 """Log change of capitalisation per price within a bar that is no issue of coins."""
 SAME = 60
-FEWEST = 500
+FEWEST, ENOUGH = 500, 20_000
 MORE_CLOSELY = 0.15
 """By how much in rank correlation a volume may follow the range of another bar more closely than
 that of its own."""
@@ -97,10 +97,13 @@ def _of_the_bar_after(evidence: Evidence) -> Outcome | None:
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.log(path.high / path.low)
     known = (path.volume > 0) & (spread > 0)
-    if known.sum() < FEWEST or not path.new.any():
-        return None
     rows = np.flatnonzero(known[1:-1] & known[:-2] & known[2:]) + 1
-    if len(rows) < FEWEST:
+    new = np.flatnonzero(path.new[rows]) if len(rows) else rows
+    if not len(new):
+        return None
+    rows = rows[max(0, int(new[0]) - 4 * FEWEST) :]
+    rows = rows[:: max(1, len(rows) // ENOUGH)]
+    if len(rows) < FEWEST or np.ptp(path.volume[rows]) == 0:
         return None
     volume = pd.Series(path.volume[rows]).rank()
     own, after, before = (

@@ -87,7 +87,11 @@ def test_files_that_leave_questions_open_are_refused_once_with_all_of_them(
     said = capsys.readouterr().err
     assert said.startswith("fx-assets: 4 things must be said about the files:\n")
     for flag in (
-        *("--column close=Bid", "--instrument EURUSD", "--timezone UTC   (all 400 bars fall"),
+        *(
+            "--column close=Bid",
+            "--instrument EURUSD",
+            "--timezone UTC --stamp open   (all 400 bars fall",
+        ),
         *("--stamp open", "--stamp close", "Nothing was written."),
     ):
         assert flag in said

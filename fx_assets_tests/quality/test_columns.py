@@ -107,7 +107,7 @@ def carrying(bars: Bars, hour: int, share: float, span: int, seed: int = 0) -> B
 def test_hours_that_carry_the_days_range_are_refused_and_named(hour: int, share: float) -> None:
     bars = honest(HOURLY, 3)
     report = verdict(HOURLY, carrying(bars, hour, share, 24))
-    assert failed(report) - {"jumps"} == {"wide_bars"}
+    assert failed(report) - {"jumps", "price_ranges"} == {"wide_bars"}
     assert not report.passed
     assert set(report.quarantined["event_date"].str[11:13]) == {f"{hour:02d}"}
     assert "the range of a whole day" in report.finding("wide_bars").message
