@@ -194,7 +194,7 @@ def _prepare_environment() -> Path:
 
 
 def _check() -> int:
-    from fx_assets.components.declared import checked
+    from fx_assets.components.declared import checked, without_files
     from fx_assets.doors import broken_plugins
 
     found = checked()
@@ -204,6 +204,8 @@ def _check() -> int:
     if found.universes:
         counts.append(_count(len(found.universes), "universe"))
     print(f"{', '.join(counts[:-1])} and {counts[-1]} are well declared.")
+    for sentence in without_files(found):
+        print(f"note: {sentence}")
     return 0
 
 

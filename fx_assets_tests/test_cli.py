@@ -136,6 +136,39 @@ def test_check_reports_mistakes_and_exits_with_one(
         assert "no setting 'qoute'. Did you mean 'quote'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("source", "setting", "said"),
+    [
+        ("path: in/*.csv, columns: {close: Kurs}", "", "has no column 'Kurs'"),
+        ("path: in/*.csv", "frequency: 1h", "a date without a time"),
+        ("path: in/none/*.csv", "", ""),
+    ],
+)
+def test_check_looks_into_the_first_local_file_and_names_feeds_without_files(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    setting: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("FX_ASSETS_HOME", str(tmp_path))
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path / "defs"))
+    for folder in ("in", "defs"):
+        (tmp_path / folder).mkdir()
+    days = pd.bdate_range("2024-01-02", periods=40)
+    rows = "".join(f"{day:%Y-%m-%d},1.{1000 + i}\n" for i, day in enumerate(days))
+    (tmp_path / "in" / "days.csv").write_text("Date,Close\n" + rows)
+    (tmp_path / "defs" / "defs.yaml").write_text(
+        "type: fx_assets.components.PriceFeed\nattributes:\n  name: mine\n  calendar: 24x5\n"
+        f"  source: {{kind: files, instrument: EURUSD, {source}}}\n  {setting}\n"
+    )
+    assert main(["check"]) == (1 if said else 0)
+    answer = capsys.readouterr()
+    assert said in answer.err
+    assert said or "note: mine: No file matches" in answer.out
+
+
 def test_a_feed_and_a_forecast_of_one_name_are_refused_by_every_command_and_by_dagster(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,8 @@ def checked() -> Declared:
 def _mistakes_and_files(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterator[Mistake]:
     found = list(candidate_mistakes(spec, feeds))
     yield from found
+    if isinstance(spec, FeedSpec):
+        yield from _mistakes_by_files(spec)
     if not isinstance(spec, ForecastSpec) or any(each.loc == ("features",) for each in found):
         return
     source = feeds[spec.feed].source if spec.feed in feeds else None
@@ -61,6 +63,46 @@ def _mistakes_and_files(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterato
             f"{_listed(sorted(columns))} only; choose one of {', '.join(able)}, or name the "
             "columns in source.columns",
         )
+
+
+def _mistakes_by_files(feed: FeedSpec) -> Iterator[Mistake]:
+    """What the first local file of a feed says against the feed, or leaves open."""
+    from fx_assets.sources.files.access import read_files
+    from fx_assets.sources.files.lines import NoTableError
+    from fx_assets.sources.files.questions import Asked, FilesUnclear
+    from fx_assets.sources.files.source import open_files, read_rows
+
+    source, asked = feed.source, Asked()
+    if not isinstance(source, FilesSource) or "://" in source.path:
+        return
+    try:
+        first = next(iter(read_files(source.path, Settings().home)))
+    except (SourceError, StopIteration):
+        return
+    try:
+        read_rows(open_files([first], source, asked), feed, source, asked)
+    except (FilesUnclear, NoTableError):
+        pass
+    except SourceError as error:
+        yield Mistake(("source",), f"{error.message} {error.remedy}")
+    for question in asked.questions:
+        # Another file of the feed may tell the order of dates.
+        if question.setting != "source.day_first":
+            yield Mistake(("source",), f"{question.message} {question.remedy}")
+
+
+def without_files(found: Declared) -> Iterator[str]:
+    """A sentence on each feed whose files are not there (yet)."""
+    from fx_assets.sources.files.access import read_files
+
+    for feed in found.feeds.values():
+        source = feed.source
+        if not isinstance(source, FilesSource) or "://" in source.path:
+            continue
+        try:
+            next(iter(read_files(source.path, Settings().home)), None)
+        except SourceError as error:
+            yield f"{feed.name}: {error.message}"
 
 
 def _columns_in_files(source: FilesSource) -> tuple[str, set[str]] | None:

@@ -21,7 +21,7 @@ ALIASES: dict[FileColumn, tuple[str, ...]] = {
     ),
     "date": (
         *("date", "day", "tradedate", "tradingdate", "tradingday", "dtyyyymmdd"),
-        *("observationdate", "datum", "data", "fecha"),
+        *("observationdate", "datum", "fecha"),
     ),
     "open": (
         *("open", "o", "openprice", "eröffn", "eröffnung", "eröffnungskurs", "ouv", "ouverture"),
