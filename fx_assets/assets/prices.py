@@ -170,8 +170,6 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         store = lake.open()
         require_gate(store, spec)
         known = store.prices(spec.name, clock.now())[list(BAR_DTYPES)]
-        # A start that was moved later leaves older bars in the raw table only.
-        known = known[known["event_time"] > feed_start(spec)].reset_index(drop=True)
         window = Span(*context.partition_time_window[:2])
         bars = window.of(known)
         if not _agree_outside(store, spec, window, known):

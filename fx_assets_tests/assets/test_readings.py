@@ -299,20 +299,3 @@ def test_a_run_that_is_killed_at_any_commit_is_completed_by_the_next(
     assert (
         not platform.lake.read("raw_prices", "eurusd").duplicated(["event_time", "reading"]).any()
     )
-
-
-def test_a_start_that_is_moved_later_leaves_older_bars_in_the_raw_table_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    platform = first_load(tmp_path, monkeypatch, declared("1d"))
-    raw = len(platform.lake.read("raw_prices", "eurusd"))
-    later = declared("1d", start="2024-02-20")
-    redeclare(platform, later)
-    result = ingest(platform)
-    assert result.success, failures(result)
-    prices = platform.lake.read("prices", "eurusd")
-    assert prices["event_time"].min() == pd.Timestamp("2024-02-21", tz="UTC")
-    assert len(platform.lake.read("raw_prices", "eurusd")) == raw
-    redeclare(platform, declared("1d"), "2024-04-03T12:00:00+00:00")
-    assert ingest(platform).success
-    assert len(platform.lake.read("prices", "eurusd")) == raw
