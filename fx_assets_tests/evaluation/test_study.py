@@ -85,7 +85,7 @@ def test_another_recipe_is_never_answered_from_the_cache() -> None:
 
 def test_changed_code_is_never_answered_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     first = run()
-    monkeypatch.setattr("fx_assets.models.code_version", lambda family: "another version")
+    monkeypatch.setattr("fx_assets.models.code_version", lambda *_: "another version")
     assert run(cached=first.new_rows).fits == first.fits
 
 

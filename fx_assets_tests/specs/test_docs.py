@@ -25,7 +25,7 @@ from fx_assets.specs import (
 )
 from fx_assets.specs.feed import INGEST_CRONS, INTRADAY_CRONS
 from fx_assets.specs.files import load_declared
-from fx_assets.specs.sources import EVERY_FREQUENCY, FREQUENCIES, Source
+from fx_assets.specs.sources import EVERY_FREQUENCY, Source, SourceSpec
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.universe import UniverseSpec
 
@@ -118,9 +118,10 @@ def test_the_table_of_sources_has_every_kind_with_its_bars_and_its_key() -> None
         row[0]: row[1:]
         for row in re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| (.+?) \|", page, re.M)
     }
-    assert set(rows) == {_kind(source) for source in _sources()}
+    frequencies = {_kind(source): source.frequencies for source in _sources()}
+    assert set(rows) == set(frequencies)
     for kind, (bars, key) in rows.items():
-        able = FREQUENCIES.get(kind, EVERY_FREQUENCY)
+        able = frequencies[kind]
         said = "1min to 1d" if able == EVERY_FREQUENCY else ", ".join(able)
         assert bars.startswith(said), kind
         assert (f"{kind}_key" in Settings.model_fields) == ("_KEY`" in key), kind
@@ -172,7 +173,7 @@ def _rules(spec: type[BaseModel]) -> Iterator[type[BaseModel]]:
             yield type(field.default)
 
 
-def _sources() -> tuple[type[BaseModel], ...]:
+def _sources() -> tuple[type[SourceSpec], ...]:
     union, *_ = get_args(Source)
     return get_args(union)
 
