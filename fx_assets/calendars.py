@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
 import holidays
 import numpy as np
 from numpy.typing import NDArray
+
+from fx_assets.doors import CALENDARS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -304,8 +306,8 @@ def calendar(key: str) -> Calendar:
         return event_time + after
 
     if frequency == "1d":
-        close, _, zone = (day_close or DAY_CLOSES[name]).partition(" ")
-        week = {"24x7": _EVERY_DAY, "24x5": _WEEKDAYS}.get(name) or _holiday_week(name)
+        close, _, zone = (day_close or custom_close(name) or DAY_CLOSES[name]).partition(" ")
+        week = {"24x7": _EVERY_DAY, "24x5": _WEEKDAYS}.get(name) or _week_of(name)
         return _daily(key, week, time.fromisoformat(close), ZoneInfo(zone), publication)
     week = {"24x7": _EVERY_DAY, "24x5": _SUNDAY_TO_FRIDAY}[name]
     return _intraday(key, week, BAR_LENGTHS[frequency], publication)
@@ -318,6 +320,49 @@ class _Week:
     days_a_year: int
 
 
+class CalendarDefinition:
+    """Base of other people's calendars: daily bars on the days that are not closed.
+
+    A class states ``name``, as a feed's ``calendar`` says it, and ``day_close``, when a daily bar
+    closes: a local time and a zone, such as ``16:00 Asia/Dubai``; midnight ends the day.
+    """
+
+    door: ClassVar[str] = CALENDARS.group
+    name: ClassVar[str]
+    day_close: ClassVar[str]
+
+    @classmethod
+    def closed_reason(cls, day: date) -> str | None:
+        """Why a day has no bar, such as ``weekend``; ``None`` on an open day."""
+        raise NotImplementedError
+
+    @classmethod
+    def quiet(cls, day: date) -> bool:  # noqa: ARG003
+        """Whether an open day may do without a bar, so that it is not missed."""
+        return False
+
+
+def definition_of(name: str) -> type[CalendarDefinition] | None:
+    """The plug-in that a calendar comes from; ``None`` for ours."""
+    if name in OWN_CALENDARS or name in _names() or name not in CALENDARS:
+        return None
+    found: type[CalendarDefinition] = CALENDARS[name]
+    return found
+
+
+def custom_close(name: str) -> str | None:
+    """When a daily bar of a calendar closes by custom, if there is one."""
+    definition = None if name in DAY_CLOSES else definition_of(name)
+    return DAY_CLOSES.get(name) if definition is None else definition.day_close
+
+
+def _week_of(name: str) -> _Week:
+    definition = definition_of(name)
+    if definition is None:
+        return _holiday_week(name)
+    return _counted(definition.closed_reason, definition.quiet)
+
+
 @cache
 def _names() -> dict[str, list[str]]:
     """Names of calendars in the library, with their regions."""
@@ -326,7 +371,7 @@ def _names() -> dict[str, list[str]]:
 
 def is_calendar(name: str) -> bool:
     """Whether a calendar has that name."""
-    if name in OWN_CALENDARS:
+    if name in OWN_CALENDARS or definition_of(name) is not None:
         return True
     country, mark, region = name.partition("-")
     regions = _names().get(country)
@@ -337,12 +382,17 @@ def rests_at_weekends(name: str) -> bool:
     """Whether a calendar has no daily bars on Saturdays and Sundays, and only then every week."""
     if name in OWN_CALENDARS:
         return name != "24x7"
+    definition = definition_of(name)
+    if definition is not None:
+        monday = date(_TYPICAL[0], 1, 5)
+        week = [definition.closed_reason(monday + timedelta(days=i)) for i in range(28)]
+        return all((reason is not None) == (i % 7 >= 5) for i, reason in enumerate(week))
     return _holidays_of(name, _TYPICAL[0])[1] == {5, 6}
 
 
 def calendars_like(name: str) -> list[str]:
     """Names of calendars that are spelt nearly so."""
-    known = [*OWN_CALENDARS, *_names()]
+    known = [*OWN_CALENDARS, *CALENDARS, *_names()]
     upper = name.upper()
     exact = [each for each in known if each.upper() == upper]
     return exact or get_close_matches(upper, known, n=3)
@@ -379,6 +429,10 @@ def _holiday_week(name: str) -> _Week:
         holiday = _holidays_of(name, after.year)[0].get(after)
         return bool(observed and holiday and observed.startswith(holiday))
 
+    return _counted(closed_reason, quiet)
+
+
+def _counted(closed_reason: Callable[[date], str | None], quiet: Callable[[date], bool]) -> _Week:
     first, last = (date(year, 1, 1) for year in _TYPICAL)
     days = (first + timedelta(days=i) for i in range((last - first).days))
     open_days = sum(closed_reason(day) is None and not quiet(day) for day in days)

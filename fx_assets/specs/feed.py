@@ -21,6 +21,7 @@ from fx_assets.calendars import (
     Frequency,
     calendar,
     calendars_like,
+    custom_close,
     is_calendar,
     rests_at_weekends,
 )
@@ -272,7 +273,9 @@ class FeedSpec(Spec):
         frequency, market = value.get("frequency", "1d"), value.get("calendar", "target")
         if frequency in INTRADAY_CRONS:
             return {**value, "ingest_cron": INTRADAY_CRONS[frequency]}
-        day_close = value.get("day_close") or DAY_CLOSES.get(str(market))
+        day_close = value.get("day_close") or (
+            custom_close(str(market)) if is_calendar(str(market)) else None
+        )
         if market == "target" or day_close is None:
             return {**value, "ingest_cron": INGEST_CRONS["target"]}
         source = value.get("source")
@@ -332,7 +335,7 @@ class FeedSpec(Spec):
                 f"the calendar {self.calendar} knows holidays, not hours: it is for bars of 1d; "
                 "choose calendar: 24x5 or 24x7"
             )
-        if self.day_close is None and self.calendar not in DAY_CLOSES:
+        if self.day_close is None and custom_close(self.calendar) is None:
             raise ValueError(
                 f"the calendar {self.calendar} does not tell when a day closes; set day_close, "
                 "such as 12:00 America/New_York"
@@ -368,7 +371,7 @@ class FeedSpec(Spec):
         if self.calendar == "target":
             return facts
         if self.frequency == "1d":
-            facts["day_close"] = self.day_close or DAY_CLOSES[self.calendar]
+            facts["day_close"] = self.day_close or custom_close(self.calendar) or ""
         return facts | {"delay_minutes": f"{self._delay:g}"}
 
     @property

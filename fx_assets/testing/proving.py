@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fx_assets.doors import CHECKS, FAMILIES, FEATURE_SETS, SOURCES, TARGETS, Door
+from fx_assets.doors import CALENDARS, CHECKS, FAMILIES, FEATURE_SETS, SOURCES, TARGETS, Door
 from fx_assets.errors import SpecError
-from fx_assets.testing import checks, families, features, sources, targets
+from fx_assets.testing import calendars, checks, families, features, sources, targets
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ SUITES: dict[str, tuple[Door, Callable[[str], list[Any]], list[Callable[[Any], N
     "feature set": (FEATURE_SETS, features.cases_of, features.CHECKS),
     "kind of target": (TARGETS, targets.cases_of, targets.CHECKS),
     "source": (SOURCES, sources.cases_of, sources.CHECKS),
+    "calendar": (CALENDARS, calendars.cases_of, calendars.CHECKS),
     "check of the gate": (CHECKS, checks.cases_of, checks.CHECKS),
 }
 
