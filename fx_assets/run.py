@@ -104,6 +104,15 @@ def show() -> int:
         except FxAssetsError as error:
             failures.append(f"{spec.name}: {error}")
     _print_rows(console, rows)
+    for universe in declared.universes.values():
+        if not lake.exists(PREDICTIONS.name, universe.name):
+            continue
+        from fx_assets.run_universe import show_universe
+
+        try:
+            show_universe(console, lake, universe)
+        except FxAssetsError as error:
+            failures.append(f"{universe.name}: {error}")
     for failure in failures:
         console.print(f"FAILED {failure}", markup=False)
     return 1 if failures else 0
