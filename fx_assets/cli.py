@@ -146,7 +146,9 @@ def _execute(options: argparse.Namespace) -> int:
     from fx_assets.run import bring_up_to_date, show
 
     if options.command == "show":
-        return show()
+        from fx_assets.run_universe import show_universes
+
+        return show() or show_universes()
     from fx_assets.components.declared import declared
 
     panels = [name for name in options.forecasts if name in declared().universes]

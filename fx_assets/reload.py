@@ -16,7 +16,7 @@ from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import SpecError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
-from fx_assets.runner import Runner, terminal
+from fx_assets.runner import WAITING, Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.universe import UniverseSpec
@@ -24,7 +24,6 @@ from fx_assets.stages.asking import ACCEPT_TAG, ALL, RELOAD_TAG
 from fx_assets.stages.readings import pending_change
 from fx_assets.tables import RAW_PRICES
 
-WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
 COUNTS = (
     ("bars_in_payload", "read"),
     ("bars_added", "added"),

@@ -20,7 +20,7 @@ from fx_assets.lake import Lake
 from fx_assets.presentation.wording import LATEST_COLUMNS, latest_row
 from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
-from fx_assets.runner import Runner, terminal
+from fx_assets.runner import WAITING, Runner, terminal
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -89,9 +89,6 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     return 0
 
 
-WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
-
-
 def show() -> int:
     """Print the latest forecasts without computing anything."""
     console, declared = terminal(), load_declared()
@@ -104,15 +101,6 @@ def show() -> int:
         except FxAssetsError as error:
             failures.append(f"{spec.name}: {error}")
     _print_rows(console, rows)
-    for universe in declared.universes.values():
-        if not lake.exists(PREDICTIONS.name, universe.name):
-            continue
-        from fx_assets.run_universe import show_universe
-
-        try:
-            show_universe(console, lake, universe)
-        except FxAssetsError as error:
-            failures.append(f"{universe.name}: {error}")
     for failure in failures:
         console.print(f"FAILED {failure}", markup=False)
     return 1 if failures else 0

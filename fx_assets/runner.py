@@ -21,6 +21,7 @@ from fx_assets.heartbeats import NO_RETRY, end_dead_runs
 from fx_assets.instance import open_instance, storage_errors
 from fx_assets.settings import Settings
 
+WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
 QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
 
 
