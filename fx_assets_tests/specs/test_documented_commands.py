@@ -179,7 +179,7 @@ def test_every_command_with_its_flags_is_understood(
     if module != "fx_assets.cli" or options.command in ("run", "acknowledge"):
         given = [given] if isinstance(given, str) else given
         named = {forecast for forecast in given if not forecast.isupper()}
-        assert named <= set(declared.forecasts), given
+        assert named <= {*declared.forecasts, *declared.universes}, given
 
 
 def test_every_module_and_script_that_a_page_runs_is_there() -> None:
