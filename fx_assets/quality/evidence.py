@@ -155,6 +155,11 @@ class Outcome:
     reason: str = ""
     only_warns: bool = False
 
+    def __post_init__(self) -> None:
+        # What NumPy counted is no number to those that store findings.
+        if isinstance(self.count, np.generic):
+            object.__setattr__(self, "count", self.count.item())
+
 
 def listed(examples: list[str], total: int | None = None) -> str:
     """The first few examples in a sentence.

@@ -223,9 +223,11 @@ def _closes_of_the_bar_after(open_: np.ndarray, close: np.ndarray) -> list[tuple
 
 
 def _windows(length: int, size: int, begin: int = 0) -> list[slice]:
-    """Windows of a size, one after the other, the last one up to the end."""
-    if length <= size + begin:
+    """Windows of one size, one after the other, the last one up to the end."""
+    if length <= size:
         return [slice(0, length)]
+    if length <= size + begin:
+        return []
     starts = [*range(begin, length - size, size), length - size]
     return [slice(start, start + size) for start in starts]
 

@@ -26,6 +26,7 @@ BY_CHANCE, AGAIN_BY_CHANCE = 4.0, 2.5
 FEWEST_AGAIN = 5
 FEWEST_COPIED, FEWEST_WITH_VOLUME = 4, 2
 """Whole bars in a row that come again by no chance: of prices alone, and with their volumes."""
+MARGIN = 1.5
 VOLUMES_THAT_TELL = 100
 BODY = 0.2
 """Share of a bar's range between open and close beyond which it cannot come twice in a row."""
@@ -140,17 +141,34 @@ def _copied(path: Path) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     same = pd.util.hash_pandas_object(pd.DataFrame(bars[rows]), index=False).to_numpy()
     often = pd.Series(same).duplicated(keep=False).to_numpy()
     rows, same = rows[often], same[often]
+    kind = np.zeros(len(path), dtype=same.dtype)
+    kind[rows] = same
     order = np.lexsort((rows, same))
     before = np.full(len(path), -1)
     again = np.flatnonzero(np.diff(same[order]) == 0)
     before[rows[order[again + 1]]] = rows[order[again]]
     lag = np.where(before >= 0, np.arange(len(path)) - before, 0)
     edges = np.flatnonzero(np.diff(lag, prepend=-1, append=-1) != 0)
-    least = FEWEST_WITH_VOLUME if telling else FEWEST_COPIED
     runs = [(int(begin), int(end)) for begin, end in pairwise(edges) if lag[begin] > 0]
     body = np.abs(path.open - path.close) / np.fmax(path.high - path.low, 1e-300)
     twice = [(b, e) for b, e in runs if lag[b] == 1 and telling and body[b] > BODY]
-    return [(b, e) for b, e in runs if e - b >= least and lag[b] > 1], twice
+    longer = [(b, e) for b, e in runs if lag[b] > 1]
+    lengths = np.array([e - b for b, e in longer], dtype=np.int64)
+    least = FEWEST_WITH_VOLUME if telling else max(FEWEST_COPIED, _copied_by_chance(lengths))
+    copied = [(b, e) for b, e in longer if len(np.unique(kind[b:e])) >= least]
+    return copied, twice
+
+
+def _copied_by_chance(lengths: np.ndarray) -> float:
+    """How many different bars in a row chance may repeat.
+
+    A bar that comes again is followed by one that does, too, in a share of cases that the short
+    stretches tell: prices with few steps to be on repeat more. Fewer than one stretch in a hundred
+    is expected of the length that is returned, before a margin for steps that are fewest somewhere.
+    """
+    short = lengths[lengths < FEWEST_COPIED]
+    share = (float((short - 1).sum()) + 0.5) / (len(lengths) + 10)
+    return 1 + MARGIN * float(np.log(100 * max(len(lengths), 1)) / -np.log(share))
 
 
 def _again(path: Path) -> list[tuple[int, int]]:

@@ -148,7 +148,7 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
         MlflowClient(Settings().mlflow_uri).get_model_version_by_alias("direction", "champion").tags
     )
     assert tags["failed_checks"] == "stale_close"
-    assert tags["caveat"] == manifest.skill["caveat"]
+    assert tags["caveat"] == manifest.skill.caveat
     assert tags["decision"] == made.sentence
     assert manifest.failed_checks == ("stale_close",)
     assert FAILED in manifest.skill.caveat

@@ -84,5 +84,6 @@ def test_a_second_attempt_searches_nothing_and_drafts_the_same_model(platform: A
     again = attempt(platform)
     assert (again.fits, again.new_rows) == (0, 0)
     pd.testing.assert_frame_equal(lake.read("trials", SPEC.name), before)
-    assert load_draft(SeriesTables(lake, SPEC, feed_spec()), "lightgbm")[1] == onnx
-    assert load_draft(SeriesTables(lake, SPEC, feed_spec()), "lightgbm")[0].recipe == draft.recipe
+    drafted, graph = load_draft(SeriesTables(lake, SPEC, feed_spec()), "lightgbm")
+    assert graph == onnx
+    assert drafted.facts.recipe == draft.facts.recipe

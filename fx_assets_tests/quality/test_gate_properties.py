@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,3 +94,10 @@ def test_what_is_confirmed_passes_and_nothing_else_does(
     other = event | {"close": event["close"] * (1 + (noise or 0.1))}
     if abs(noise) > 1e-3:
         assert not judge(feed(*asked[:2], confirmed=[other]), bars).passed
+
+
+@pytest.mark.parametrize("frequency", ["1h", "1d"])
+def test_a_feed_of_any_length_is_judged(frequency: Frequency) -> None:
+    spec, bars = feed("24x5", frequency), honest("24x5", frequency, 4)
+    for length in (30, 60, 130, 260, 390, 499, 520, 777, 1001):
+        assert judge(spec, bars[:length]).passed

@@ -374,7 +374,8 @@ def test_the_example_of_the_page_parses() -> None:
 def test_runs_fetch_what_is_new_and_what_is_missing(
     exchange: Exchange, new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = {"missing_days": {"severity": "warn"}}
+    # The exchange's prices are drawn one by one: each bar tells of the last one, as none does.
+    gate = {"missing_days": {"severity": "warn"}, "stale_close": {"severity": "warn"}}
     spec = feed("coinbase", start="2024-02-20", gate=gate)
     environment = {"FX_ASSETS_CCXT_URL": exchange.url}
     platform = Platform(new_folder(), monkeypatch, [spec], [], environment)

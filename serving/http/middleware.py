@@ -101,7 +101,7 @@ class Gate:
             checked = receive
             if b"content-length" not in headers and scope["method"] != "GET":
                 checked = _bounded(receive, self._max_body)
-            found = self._shortcuts.find(scope["method"], path)
+            found = self._shortcuts.find(scope["method"], path, scope["query_string"])
             if found is None:
                 await self._app(scope, checked, answer)
             else:

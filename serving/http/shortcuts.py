@@ -52,9 +52,12 @@ class Shortcuts:
         endpoint.__name__ = handler.__name__
         return endpoint
 
-    def find(self, method: str, path: str) -> tuple[Shortcut, str] | None:
-        """The shortcut of a request and the forecast that it names."""
-        if not path.startswith(PREFIX):
+    def find(self, method: str, path: str, query: bytes = b"") -> tuple[Shortcut, str] | None:
+        """The shortcut of a request and the forecast that it names.
+
+        A query is for the framework's route, which knows what may be asked.
+        """
+        if query or not path.startswith(PREFIX):
             return None
         name, _, rest = path[len(PREFIX) :].partition("/")
         shortcut = self._known.get((method, rest))

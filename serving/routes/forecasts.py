@@ -94,7 +94,7 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="The newest forecast, as it was issued",
         tags=TAGS,
         response_class=Response,
-        **described(Forecast, problems=(400, 404, 503), cached=True),
+        **described(Forecast, problems=(400, 404, 422, 503), cached=True),
     )(newest)
 
     @routes.get(
@@ -102,7 +102,7 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="The instruments of a universe, and what is said of them",
         tags=TAGS,
         response_class=Response,
-        **described(Instruments, problems=(404, 503)),
+        **described(Instruments, problems=(404, 422, 503)),
     )
     async def instruments(forecast: Name) -> Raw:
         facts = server.store.universes.get(forecast)

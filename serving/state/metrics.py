@@ -15,6 +15,7 @@ from prometheus_client import (
     Histogram,
 )
 
+from fx_assets.doors import TARGETS
 from fx_assets.targets import target_definition
 
 if TYPE_CHECKING:
@@ -94,6 +95,10 @@ def _histogram(kind: str) -> Histogram:
     buckets = target_definition(kind).buckets
     about = f"Values predicted for a {kind}."
     return Histogram(f"fx_predicted_{kind}", about, ["forecast"], buckets=buckets)
+
+
+for _kind in TARGETS:
+    _histogram(_kind)  # shown before anything is predicted, as what dashboards ask for
 
 
 def predicted(service: Service, value: float, out_of_range: list[str]) -> None:
