@@ -27,6 +27,7 @@ HISTORY, DAILY = "/eurofxref-hist.zip", "/eurofxref-daily.xml"
 LATEST = "/v1/forecasts/direction/latest"
 
 
+@pytest.mark.slow
 @pytest.mark.daemon
 @pytest.mark.timeout(420)
 def test_a_regime_change_leads_by_itself_to_a_new_champion_that_is_served(
