@@ -16,8 +16,10 @@ from fx_assets.registry.runs import ModelRegistry
 from fx_assets_tests import worlds
 from fx_assets_tests.platform import rates_of
 
-settings.register_profile("suite", max_examples=40, deadline=None)
-settings.load_profile("suite")
+# The suite tries the same examples each time; HYPOTHESIS_PROFILE=explore tries others.
+settings.register_profile("suite", max_examples=40, deadline=None, derandomize=True)
+settings.register_profile("explore", max_examples=200, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 LONGEST_FIRST = ("loop", "states", "drill", "serving_page", "universe", "importing", "forecasts")

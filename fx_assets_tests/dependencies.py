@@ -85,7 +85,7 @@ def drawn(edges: Edges) -> str:
     rows = [sorted(r for r in edges if level[r] == n) for n in range(max(level.values()), -1, -1)]
     place: dict[str, tuple[float, float, float]] = {}
     for number, row in enumerate(rows):
-        widths = [LETTER * len(room) + 18 for room in row]
+        widths = [round(LETTER * len(room)) + 18 for room in row]
         left = (WIDTH - sum(widths) - GAP * (len(row) - 1)) / 2
         for room, width in zip(row, widths, strict=True):
             place[room] = (left, 10 + ROW * number, width)

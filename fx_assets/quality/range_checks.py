@@ -183,6 +183,8 @@ def _copied(evidence: Evidence, path: Path, otherwise: Outcome) -> Outcome:
         tuple(texts),
         path.times[bad],
         "the bar has the high and low of a whole day",
+        # Calm or coarsely kept prices touch exactly now and then; only what recurs is no chance.
+        only_warns=otherwise.count <= evidence.limit("wide_bars"),
     )
 
 

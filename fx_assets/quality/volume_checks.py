@@ -109,7 +109,8 @@ def _of_the_bar_after(evidence: Evidence) -> Outcome | None:
     own, after, before = (
         float(volume.corr(pd.Series(spread[rows + step]).rank())) for step in (0, 1, -1)
     )
-    if max(after, before) - own <= MORE_CLOSELY:
+    # Four standard errors of a difference between correlations, where there is none.
+    if max(after, before) - own <= MORE_CLOSELY + 4 * float(np.sqrt(2 / len(rows))):
         return None
     ahead = after > before
     return Outcome(

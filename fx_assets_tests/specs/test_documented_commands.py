@@ -24,7 +24,11 @@ from fx_assets_tests.specs.test_docs import DOCS, PAGES, ROOT, name, text
 from serving.settings import Settings as ServerSettings
 
 MAKEFILE = ROOT / "Makefile"
-DEPLOYED = [path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file()]
+DEPLOYED = [
+    path
+    for path in sorted((ROOT / "deploy").rglob("*"))
+    if path.is_file() and path.suffix != ".pyc"
+]
 OURS = ("fx_assets", "fx_assets_tests", "serving", "benchmarks")
 TOOLS = ("fx-assets", "make", "python", "dg", "pip")
 ERRORS = ("fx-assets is pinned to Python 3.11",)
