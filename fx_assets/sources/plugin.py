@@ -32,8 +32,8 @@ class Ask:
 
     Parameters
     ----------
-    feed, market, frequency
-        The feed, its calendar, and the length of its bars.
+    feed
+        The feed as it is declared.
     now
         The clock's time (UTC).
     wanted
@@ -50,10 +50,12 @@ class Ask:
 
     @property
     def market(self) -> Calendar:
+        """The feed's calendar."""
         return self.feed.market
 
     @property
     def frequency(self) -> Frequency:
+        """The length of its bars."""
         return self.feed.frequency
 
 
