@@ -21,7 +21,7 @@ from fx_assets.calendars import calendar
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources import payload_cache
-from fx_assets.sources.bars import Batch, Provenance, Wanted
+from fx_assets.sources.bars import Batch, Wanted
 from fx_assets.sources.ecb_bars import EcbPayload, bars
 from fx_assets.sources.ecb_files import RateTable, read_daily, read_history
 from fx_assets.sources.http import Download, download, shown
@@ -234,15 +234,6 @@ def fetch(
     """Every bar of a feed: the history is one file; see :func:`fx_assets.sources.fetch_bars`."""
     payload = EcbClient(settings, cache_dir).fetch(fallback=source.fallback)
     parsed = bars(payload, source, feed.market, feed.start, now)
-    provenance = Provenance(
-        provider=payload.provider,
-        url=payload.url,
-        sha256=payload.sha256,
-        last_date=payload.last_date,
-        fetched_at=payload.fetched_at,
-        fallback_reason=payload.fallback_reason,
-        etag=payload.etag,
-        not_modified=payload.not_modified,
-        notes=" ".join(filter(None, [payload.notes, parsed.notes])),
-    )
+    notes = " ".join(filter(None, [payload.notes, parsed.notes]))
+    provenance = payload.provenance.model_copy(update={"notes": notes})
     return Batch(parsed.bars, parsed.rejected, provenance)

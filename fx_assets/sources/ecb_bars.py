@@ -10,7 +10,13 @@ import pandas as pd
 
 from fx_assets.calendars import Calendar
 from fx_assets.errors import SourceError
-from fx_assets.sources.bars import CloseTimes, ParsedBars, fixing_bars, rejected_rows
+from fx_assets.sources.bars import (
+    CloseTimes,
+    ParsedBars,
+    Provenance,
+    fixing_bars,
+    rejected_rows,
+)
 from fx_assets.sources.ecb_files import NO_FIXING, RateTable
 from fx_assets.specs import EcbSource
 
@@ -40,6 +46,21 @@ class EcbPayload:
     not_modified: bool = False
     notes: str = ""
     times: dict[str, CloseTimes] = field(default_factory=dict, repr=False)
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where it came from."""
+        return Provenance(
+            provider=self.provider,
+            url=self.url,
+            sha256=self.sha256,
+            last_date=self.last_date,
+            fetched_at=self.fetched_at,
+            fallback_reason=self.fallback_reason,
+            etag=self.etag,
+            not_modified=self.not_modified,
+            notes=self.notes,
+        )
 
 
 def bars(

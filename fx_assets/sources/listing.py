@@ -41,7 +41,7 @@ def listed(
             wanted = pd.DataFrame({"instrument": sorted(spec.instruments)})
             found = wanted.merge(found, on="instrument", how="left")
             found["fixings"] = found["fixings"].fillna(0).astype("int64")
-        return found, provenance(payload)
+        return found, payload.provenance
     names = sorted(spec.instruments) or _named_by_files(spec, settings.home)
     table = pd.DataFrame({"instrument": names}, columns=list(INSTRUMENT_COLUMNS))
     texts = dict.fromkeys(("currency", "first_fixing", "last_fixing"), "")
@@ -90,21 +90,6 @@ def instruments(payload: EcbPayload, spec: UniverseSpec, now: datetime) -> pd.Da
             name = spec.instrument(currency)
             found.append((name, currency, days.min().item(), days.max().item(), len(set(days))))
     return pd.DataFrame(found, columns=list(INSTRUMENT_COLUMNS))
-
-
-def provenance(payload: EcbPayload) -> Provenance:
-    """Where the payload came from."""
-    return Provenance(
-        provider=payload.provider,
-        url=payload.url,
-        sha256=payload.sha256,
-        last_date=payload.last_date,
-        fetched_at=payload.fetched_at,
-        fallback_reason=payload.fallback_reason,
-        etag=payload.etag,
-        not_modified=payload.not_modified,
-        notes=payload.notes,
-    )
 
 
 def _fixed(payload: EcbPayload, currency: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -97,19 +97,29 @@ def postgres(password: str) -> Iterator[Postgres]:
 
 
 @contextmanager
-def s3(bucket: str) -> Iterator[str]:
-    """Address of an S3 server with one bucket."""
-    import boto3
-
+def object_store() -> Iterator[int]:
+    """The port of an S3 server without buckets."""
     port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}"
     try:
-        _until(lambda: urlopen(address, timeout=5).close(), (URLError, OSError))
+        _until(lambda: urlopen(f"http://127.0.0.1:{port}", timeout=5).close(), (URLError, OSError))
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def s3(bucket: str) -> Iterator[str]:
+    """Address of an S3 server with one bucket."""
+    import boto3
+
+    with object_store() as port:
+        address = f"http://127.0.0.1:{port}"
         boto3.client(
             "s3",
             endpoint_url=address,
@@ -118,10 +128,6 @@ def s3(bucket: str) -> Iterator[str]:
             aws_secret_access_key=ANY,
         ).create_bucket(Bucket=bucket)
         yield address
-    finally:
-        server.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(30)
 
 
 def free_port() -> int:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -18,6 +15,7 @@ import pytest
 
 from fx_assets.lake import Lake
 from fx_assets.lake.location import Location
+from fx_assets_tests.production.servers import object_store
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import serving, until
 
@@ -55,25 +53,6 @@ class Relay:
 
     def close(self) -> None:
         self._listener.close()
-
-
-@contextmanager
-def object_store() -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with socket.socket() as client:
-            until(lambda: client.connect_ex(("127.0.0.1", port)) in (0, 106))
-        yield port
-    finally:
-        server.kill()
-        server.wait()
 
 
 def test_storage_that_hangs_is_told_in_time_and_then_found_again(
