@@ -21,7 +21,7 @@ from pydantic import AwareDatetime
 from fx_assets.errors import FxAssetsError, LakeError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
-from fx_assets.lake.lake import LOCKS
+from fx_assets.lake.turns import LOCKS
 from fx_assets.registry.session import MlflowSession
 from fx_assets.runner import terminal
 from fx_assets.settings import Settings

@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from fx_assets.lake.turns import process_exists
+
 BEAT = timedelta(seconds=20)
 """Between two signs of life."""
 SILENCE = timedelta(minutes=3)
@@ -127,7 +129,7 @@ def _key(run_id: str) -> str:
 
 
 def _death(sign: SignOfLife, now: datetime) -> str | None:
-    if sign.host == socket.gethostname() and not _exists(sign.process):
+    if sign.host == socket.gethostname() and not process_exists(sign.process):
         return f"its process {sign.process} on {sign.host} is gone: it was killed."
     if now - sign.at > SILENCE:
         return f"no sign of life since {sign.at:%Y-%m-%d %H:%M:%S} UTC: it was killed or cut off."
@@ -142,13 +144,3 @@ def _never_lived(record: dg.RunRecord, now: datetime) -> str | None:
     if now - datetime.fromtimestamp(began, UTC) <= SILENCE:
         return None
     return "it never gave a sign of life: it was killed as it began."
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

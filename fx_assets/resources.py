@@ -5,7 +5,7 @@ Local and production differ in the settings that are read here, and nowhere else
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -164,11 +164,14 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DeltaIOManager]:
-        """The manager of one run, which gives signs of its life meanwhile."""
+        """The manager of one run, which gives signs of its life, also while it waits its turn."""
+        lake, run = self.lake.open(), context.run
         with ExitStack() as stack:
-            if context.run is not None and context.instance is not None:
-                stack.enter_context(heartbeat(context.instance, context.run.run_id))
-            stack.enter_context(self.lake.open().deferred_views())
+            if run is not None and context.instance is not None:
+                stack.enter_context(heartbeat(context.instance, run.run_id))
+                for pool in sorted(pools_of(run)):
+                    stack.enter_context(lake.turn(pool, run.run_id, _tell(context.log, pool)))
+            stack.enter_context(lake.deferred_views())
             yield self
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
@@ -210,6 +213,22 @@ class DeltaIOManager(dg.ConfigurableIOManager):
             times = frame["event_time"]
             frame = frame[(times >= window.start) & (times < window.end)]
         return frame.sort_values("event_time", kind="stable", ignore_index=True)
+
+
+def pools_of(run: dg.DagsterRun) -> set[str]:
+    """The pools of a run's steps, whoever began it; of each, one run is at work at a time.
+
+    Dagster's queue sees to that where it is set up to; runs that did not come from it wait here.
+    """
+    known = run.run_op_concurrency
+    return set(known.all_pools or ()) if known else set()
+
+
+def _tell(log: Any, pool: str) -> Callable[[str], None]:
+    def tell(other: str) -> None:
+        log.info(f"waits for run {other or 'of another process'}, which is at work on {pool}")
+
+    return tell
 
 
 class SettingsResource(dg.ConfigurableResource):

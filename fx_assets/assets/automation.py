@@ -10,6 +10,7 @@ from fx_assets import clock
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import (
     AssetJob,
+    asked_again,
     asset_job,
     end_of_records,
     in_progress,
@@ -148,28 +149,21 @@ def new_prices_sensor(
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         own = SeriesTables(store, spec, feed)
         if own.read(DECISIONS).empty:
-            return dg.RunRequest(
-                job_name=retrain.name,
-                run_key=f"first champion of {own.series.id}, prices version {version}",
-                tags={"reason": "first champion"},
-            )
+            key = f"first champion of {own.series.id}, prices version {version}"
+            why = {"reason": "first champion"}
+            return asked_again(context.instance, retrain.name, key, why)
         if not own.in_service():
-            return dg.RunRequest(
-                job_name=retrain.name,
-                run_key=f"{own.series.id} again, prices version {version}",
-                tags={"reason": f"again about {own.series.sentence}"},
-            )
+            key = f"{own.series.id} again, prices version {version}"
+            why = {"reason": f"again about {own.series.sentence}"}
+            return asked_again(context.instance, retrain.name, key, why)
         if in_progress(context.instance, predict.name):
             return dg.SkipReason("The newest bars are being predicted from.")
         days = days_to_predict(own, clock.now())
         if not days:
             return _mend(own, predict.name)
         first, last = days[0].isoformat(), days[-1].isoformat()
-        return dg.RunRequest(
-            job_name=predict.name,
-            run_key=f"{first} to {last} of {own.series.id}, prices version {version}",
-            tags=range_tags(first, last),
-        )
+        key = f"{first} to {last} of {own.series.id}, prices version {version}"
+        return asked_again(context.instance, predict.name, key, range_tags(first, last))
 
     return sensor
 
@@ -194,7 +188,10 @@ def _mend(own: SeriesTables, job: str) -> dg.RunRequest | dg.SkipReason:
     )
 
 
-@dg.op(description="Merge small files, and delete old versions that nothing is made from.")
+@dg.op(
+    pool="compaction",
+    description="Merge small files, and delete old versions that nothing is made from.",
+)
 def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     from fx_assets.stages.upkeep import tidy
 

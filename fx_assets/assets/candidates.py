@@ -24,6 +24,7 @@ def build_candidate(
         ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
         deps=[[spec.name, SPLITS.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_retrain",
         description=(
             f"{_described(candidate)}: its predictions of every walk-forward "
             "fold, its scores against the baseline, and its fit on all labelled rows."

@@ -30,6 +30,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
         deps=[[spec.name, "models", candidate.name] for candidate in spec.all_candidates],
         group_name=spec.name,
+        pool=f"{spec.name}_retrain",
         description=(
             "Who predicts, and why. A challenger takes over only with at least "
             f"{rule.min_rows:,} paired rows, skill of {100 * rule.min_skill:g} % and a Clark-West "

@@ -36,6 +36,7 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
             for table in (FEATURES.name, "champion", PREDICTIONS.name, OUTCOMES.name)
         ],
         group_name=spec.name,
+        pool=f"{spec.name}_monitor",
         description=(
             "Newest rows against the training reference, features against prices, live predictions "
             f"against outcomes: at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of "

@@ -19,6 +19,7 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         deps=[[spec.name, PREDICTIONS.name]],
         ins={"prices": dg.AssetIn(key=[feed.name, PRICES.name])},
         group_name=spec.name,
+        pool=f"{spec.name}_predict",
         description=(
             "Each issued prediction beside what happened, its loss and the baseline's. "
             "Live predictions are scored apart from those issued after the fact."

@@ -54,6 +54,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         key=key,
         deps=[[spec.name, FEATURES.name], [spec.name, "champion"]],
         group_name=spec.name,
+        pool=f"{spec.name}_predict",
         description=(
             f"{spec.description} Made from what was known at the decision time, by the champion of "
             "that time. A closed day has no row and says why."

@@ -83,6 +83,7 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         group_name=spec.name,
+        pool=f"{spec.name}_ingest",
         description=(
             f"{spec.description} Append-only and bitemporal: a revision adds a row, "
             "it never overwrites one."
@@ -156,6 +157,7 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         key=[spec.name, PRICES.name],
         deps=[[spec.name, RAW_PRICES.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_ingest",
         description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
         kinds={"python", "deltalake"},

@@ -25,6 +25,7 @@ def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
         key=dg.AssetKey([spec.name, "profile"]),
         deps=[[spec.name, RAW_PRICES.name], [spec.name, PRICES.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_profile",
         description=(
             f"What the bars of {spec.instrument} are like: span, gaps, revisions, providers, "
             "distributions, correlations. One page, kept in the lake and in MLflow."

@@ -9,7 +9,14 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.runs import IN_PROGRESS, AssetJob, asset_job, in_progress, sensor_status
+from fx_assets.assets.runs import (
+    IN_PROGRESS,
+    RUN_KEY,
+    AssetJob,
+    asset_job,
+    in_progress,
+    sensor_status,
+)
 from fx_assets.resources import LakeResource
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
@@ -24,7 +31,6 @@ MOST_ATTEMPTS = 4
 """Runs of one review, while they fail."""
 PAUSE = timedelta(hours=1)
 """Before the second of them; it doubles with each."""
-RUN_KEY = "dagster/run_key"
 
 
 def monitor_job(spec: ForecastSpec) -> AssetJob:

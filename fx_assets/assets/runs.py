@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -33,6 +33,11 @@ FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 LONGEST_RUN = timedelta(hours=12)
 """A run that began longer ago holds nothing up; ``dagster.yaml`` ends it."""
+MOST_ATTEMPTS = 5
+"""Runs that a sensor asks for one reason, while they fail."""
+PAUSE = timedelta(minutes=5)
+"""Before the second of them; it doubles with each."""
+RUN_KEY = "dagster/run_key"
 AssetJob: TypeAlias = Any
 """What ``define_asset_job`` returns; Dagster does not export the type."""
 
@@ -82,6 +87,29 @@ def in_progress(instance: dg.DagsterInstance, *jobs: str) -> bool:
         )
         for job in jobs
     )
+
+
+def asked_again(
+    instance: dg.DagsterInstance, job: str, run_key: str, tags: Mapping[str, str] | None = None
+) -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run, and with a pause again where it failed: Dagster drops equal run keys.
+
+    Returns
+    -------
+    RunRequest or SkipReason
+        The reason says when it is asked for again, or that it is not.
+    """
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        key = run_key if attempt == 1 else f"{run_key} attempt {attempt}"
+        mine = dg.RunsFilter(job_name=job, tags={RUN_KEY: key})
+        records = instance.get_run_records(mine, limit=1)
+        if not records or records[0].dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+            return dg.RunRequest(job_name=job, run_key=key, tags=tags)
+        ended = datetime.fromtimestamp(records[0].end_time or 0, UTC)
+        next_at = ended + PAUSE * 2 ** (attempt - 1)
+        if datetime.now(UTC) < next_at:
+            return dg.SkipReason(f"{job} failed; it is asked for again at {next_at:%H:%M} UTC.")
+    return dg.SkipReason(f"{job} failed {MOST_ATTEMPTS} times; its last run says why.")
 
 
 def end_of_records(instance: dg.DagsterInstance, before: datetime) -> int:

@@ -33,6 +33,7 @@ def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"{spec.name}__splits",
+        pool=f"{spec.name}_retrain",
         ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
         outs={
             table.name: dg.AssetOut(

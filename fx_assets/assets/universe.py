@@ -62,6 +62,7 @@ def build_members(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=[spec.name, MEMBERSHIP.name],
         deps=[[spec.name, PRICES.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=(
             f"Who was a member, and when: from fixing {rule.min_history} on, until "
             f"{rule.max_missed} publications in a row were missed. Those that left stay here."
@@ -100,6 +101,7 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=[spec.name, BACKTEST.name],
         deps=[[spec.name, PRICES.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=(
             f"Out-of-sample predictions by {candidates}, a fit every "
             f"{spec.walk_forward.refit_every} bars; only rows that are not there yet are computed."
@@ -144,6 +146,7 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=[spec.name, SKILL.name],
         deps=[[spec.name, BACKTEST.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=(
             "Skill of every candidate for every instrument and target against the baseline, on the "
             "rows of its membership. Demonstrated is what Holm's correction for all tests of the "
@@ -202,6 +205,7 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=[spec.name, PREDICTIONS.name],
         deps=[[spec.name, PRICES.name], [spec.name, SKILL.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=(
             "What is said of the bar to come for every member: by the best candidate where its "
             "skill is demonstrated, by the baseline elsewhere."
@@ -239,6 +243,7 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=[spec.name, OUTCOMES.name],
         deps=[[spec.name, PRICES.name], [spec.name, PREDICTIONS.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=(
             "Each issued prediction beside what happened, its loss and the baseline's. "
             "Live predictions are scored apart from those issued after the fact."

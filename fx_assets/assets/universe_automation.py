@@ -8,7 +8,14 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.automation import range_tags
-from fx_assets.assets.runs import AssetJob, asset_job, in_progress, schedule_status, sensor_status
+from fx_assets.assets.runs import (
+    AssetJob,
+    asked_again,
+    asset_job,
+    in_progress,
+    schedule_status,
+    sensor_status,
+)
 from fx_assets.assets.universe_prices import instrument_partitions
 from fx_assets.calendars import instant_of, moment
 from fx_assets.lake import Lake
@@ -76,7 +83,7 @@ def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDe
         if spec.source.kind != "ecb":
             # The list does not tell of new bars, so a late provider is asked once an hour.
             run_key += f", {now:%Y-%m-%d %H} h"
-        return dg.RunRequest(run_key=run_key, tags=range_tags(keys[0], keys[-1]))
+        return asked_again(context.instance, job.name, run_key, range_tags(keys[0], keys[-1]))
 
     return sensor
 

@@ -42,6 +42,7 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=[spec.name, INSTRUMENTS.name],
         group_name=spec.name,
+        pool=f"{spec.name}_discover",
         description=(
             f"{spec.description} Every instrument that the source has, or has had; a new one "
             "becomes a partition of the universe's tables."
@@ -105,6 +106,7 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=key,
         deps=[[spec.name, INSTRUMENTS.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=(
             f"{spec.description} Append-only and bitemporal: a revision adds a row, it never "
             "overwrites one. An instrument whose batch the gate refuses does not stop the others."
@@ -171,6 +173,7 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         key=[spec.name, PRICES.name],
         deps=[[spec.name, RAW_PRICES.name]],
         group_name=spec.name,
+        pool=f"{spec.name}_update",
         description=f"{spec.description} The bars as known now, one row a bar.",
         owners=spec.owners,
         kinds={"python", "deltalake"},

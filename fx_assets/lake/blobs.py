@@ -105,16 +105,19 @@ class BlobStore:
     def _read_object(self, path: str) -> bytes | None:
         from botocore.exceptions import BotoCoreError, ClientError
 
-        try:
+        def get() -> bytes:
             answer = self._s3().get_object(Bucket=self.location.bucket, Key=self.location.key(path))
-            data: bytes = answer["Body"].read()
+            found: bytes = answer["Body"].read()
+            return found
+
+        try:
+            return self.location.asking(get)
         except ClientError as error:
             if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
                 return None
             raise self._error(path, error) from None
         except BotoCoreError as error:
             raise self._error(path, error) from None
-        return data
 
     def _keys(self, prefix: str) -> list[str]:
         return [
@@ -128,7 +131,9 @@ class BlobStore:
 
         pages = self._s3().get_paginator("list_objects_v2")
         try:
-            return list(pages.paginate(Bucket=self.location.bucket, **arguments))
+            return self.location.asking(
+                lambda: list(pages.paginate(Bucket=self.location.bucket, **arguments))
+            )
         except (BotoCoreError, ClientError) as error:
             raise self._error(arguments["Prefix"], error) from None
 
@@ -136,7 +141,8 @@ class BlobStore:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            getattr(self._s3(), method)(Bucket=self.location.bucket, **arguments)
+            call = getattr(self._s3(), method)
+            self.location.asking(lambda: call(Bucket=self.location.bucket, **arguments))
         except (BotoCoreError, ClientError) as error:
             raise self._error(path, error) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,6 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from filelock import FileLock
 
 from fx_assets import clock
 from fx_assets.errors import LakeError
@@ -27,10 +27,9 @@ from fx_assets.lake.delta import DeltaStore, Plan, dataset_of, schema_of
 from fx_assets.lake.location import Location
 from fx_assets.lake.probe import probe_conditional_writes
 from fx_assets.lake.readings import reading_in_force, rows_of_reading
+from fx_assets.lake.turns import LOCKS, local_turn, remote_turn
 from fx_assets.settings import Settings
 from fx_assets.tables import RAW_PRICES, READINGS
-
-LOCKS, LOCK_SECONDS = ".locks", 600
 
 _log = logging.getLogger(__name__)
 
@@ -342,16 +341,27 @@ class Lake:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold a lock that one process of a machine has at a time; a killed one frees it.
+        """Hold a lock that one writer of the lake has at a time; a killed one frees it."""
+        with self.turn(name, uuid.uuid4().hex, lambda _: None):
+            yield
 
-        Only a local lake has locks; on S3 this does nothing.
+    @contextmanager
+    def turn(self, name: str, owner: str, waiting: Callable[[str], None]) -> Iterator[None]:
+        """Wait until nobody else has the turn of this name, and have it until the block ends.
+
+        Parameters
+        ----------
+        owner
+            Who has the turn; one that has it already, in any process, goes on at once.
+        waiting
+            Called once with the owner that is waited for, empty where that is not known.
         """
         if self.is_remote:
-            yield
-            return
-        file = Path(self._location.uri(LOCKS, f"{name}.lock"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file, timeout=LOCK_SECONDS):
+            self.probe_conditional_writes()
+            taken = remote_turn(self._location, name, owner, waiting)
+        else:
+            taken = local_turn(Path(self._location.uri(LOCKS)), name, owner, waiting)
+        with taken:
             yield
 
     def compact(

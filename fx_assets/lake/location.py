@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from fx_assets.errors import LakeError
+from fx_assets.lake.patience import ANSWER_SECONDS, delta_options, patiently
 
+_T = TypeVar("_T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -23,8 +26,9 @@ class Location:
     conditional PUT of S3, so no lock service is needed.
 
     ``patience`` is how many seconds a reader waits for one answer of S3, without a second attempt;
-    writers leave it out and are patient. A ``discreet`` one names neither bucket nor endpoint in
-    messages, which a server shows to everybody.
+    writers leave it out and wait for storage that is away (``fx_assets.lake.patience``). A
+    ``discreet`` one names neither bucket nor endpoint in messages, which a server shows to
+    everybody.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class Location:
         self.root = root.rstrip("/")
         self.bucket, self.prefix = address.netloc, address.path.strip("/")
         self.storage_options = _s3_options(storage_options or {})
-        if patience is not None:
+        if patience is None:
+            self.storage_options = delta_options() | self.storage_options
+        else:
             self.storage_options |= {
                 "timeout": f"{patience:g}s",
                 "connect_timeout": f"{patience:g}s",
@@ -108,6 +114,10 @@ class Location:
                 text = text.replace(part, "***")
         return text
 
+    def asking(self, call: Callable[[], _T]) -> _T:
+        """What a call of the client's returns; a writer waits for storage that is away."""
+        return patiently(call) if self.patience is None else call()
+
     def s3_client(self) -> Any:
         """A boto3 client made from the same options as the Delta tables'."""
         import boto3
@@ -115,9 +125,7 @@ class Location:
 
         options = self.storage_options or {}
         endpoint = _endpoint(options)
-        attempts, connect, read = (
-            (5, 10.0, 60.0) if self.patience is None else (1, self.patience, self.patience)
-        )
+        seconds = ANSWER_SECONDS if self.patience is None else self.patience
         return boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -126,10 +134,10 @@ class Location:
             aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=options.get("AWS_SESSION_TOKEN"),
             config=Config(
-                retries={"total_max_attempts": attempts, "mode": "standard"},
+                retries={"total_max_attempts": 1, "mode": "standard"},
                 s3={"addressing_style": "path"} if endpoint else {},
-                connect_timeout=connect,
-                read_timeout=read,
+                connect_timeout=seconds,
+                read_timeout=seconds,
             ),
         )
 

@@ -31,15 +31,15 @@ def probe_conditional_writes(location: Location) -> None:
     client = location.s3_client()
     target = {"Bucket": location.bucket, "Key": location.key(f".probe-{uuid.uuid4().hex}")}
     try:
-        client.put_object(**target, Body=b"first", IfNoneMatch="*")
+        location.asking(lambda: client.put_object(**target, Body=b"first", IfNoneMatch="*"))
         try:
-            client.put_object(**target, Body=b"second", IfNoneMatch="*")
+            location.asking(lambda: client.put_object(**target, Body=b"second", IfNoneMatch="*"))
             honoured = False
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != 412:
                 raise
             honoured = True
-        client.delete_object(**target)
+        location.asking(lambda: client.delete_object(**target))
     except (BotoCoreError, ClientError) as error:
         raise LakeError(
             f"The lake at {location.root} cannot be written to: {location.redact(error)}",

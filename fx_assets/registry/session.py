@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "AWS_RETRY_MODE": "standard",
+    "AWS_MAX_ATTEMPTS": "13",
 }
 """Set before MLflow is imported, unless the deployment has set them already."""
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -15,6 +12,7 @@ import pytest
 
 from fx_assets.lake import Lake
 from fx_assets.lake.location import Location
+from fx_assets_tests.production.relay import relayed
 from fx_assets_tests.production.servers import object_store
 from fx_assets_tests.serving import small_lake
 from fx_assets_tests.serving.server_process import serving, until
@@ -23,45 +21,12 @@ FORECAST = "/v1/forecasts/direction"
 BUCKET = "a-bucket-of-ours"
 
 
-class Relay:
-    """A TCP relay that can stop passing anything on, without closing anything."""
-
-    def __init__(self, upstream: int) -> None:
-        self.hangs = threading.Event()
-        self._upstream = upstream
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._upstream))
-            except OSError:
-                return
-            for one, other in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
-
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
-        with suppress(OSError):
-            while data := one.recv(65_536):
-                while self.hangs.is_set():
-                    time.sleep(0.05)
-                other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
 def test_storage_that_hangs_is_told_in_time_and_then_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    with object_store() as port:
-        relay = Relay(port)
+    with object_store() as port, relayed(port) as relay:
         options = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{relay.port}",
             "AWS_ACCESS_KEY_ID": "test-key",
@@ -79,7 +44,7 @@ def test_storage_that_hangs_is_told_in_time_and_then_found_again(
             until(lambda: client.get(f"{FORECAST}/history").status_code == 200, 60)
             assert client.get("/health/ready").json()["status"] == "ready"
 
-            relay.hangs.set()
+            relay.breaks("hangs")
             began = time.monotonic()
             answers = [client.get(f"{FORECAST}{path}") for path in ("/history", "/prices?limit=3")]
             answers.append(client.get(f"{FORECAST}/latest/explanation"))
@@ -95,10 +60,9 @@ def test_storage_that_hangs_is_told_in_time_and_then_found_again(
                 for secret in (BUCKET, f":{relay.port}", "test-secret"):
                     assert secret not in answer.text
 
-            relay.hangs.clear()
+            relay.mends()
             until(lambda: client.get("/health/ready").json()["status"] == "ready", 60)
             assert client.get(f"{FORECAST}/history").status_code == 200
-        relay.close()
 
 
 def test_a_discreet_location_names_neither_bucket_nor_endpoint() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
-from fx_assets.assets.runs import in_progress
+from fx_assets.assets.runs import MOST_ATTEMPTS, RUN_KEY, asked_again, in_progress
 from fx_assets.heartbeats import SILENCE, WRITES, SignOfLife, end_dead_runs, heartbeat
 from fx_assets_tests.homes import Home
 
+NOBODY = 2**22 + 1
+"""A process that cannot be: beyond Linux's largest number."""
 WORKING = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
 
 
@@ -95,6 +98,29 @@ def test_runs_of_others_are_left_alone(
     (said,) = end_dead_runs(instance)
     assert ours in said
     assert status(instance, theirs) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_was_killed_is_asked_for_again_although_its_reason_is_the_same(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key() -> str:
+        request = asked_again(instance, "job", "bars of May")
+        assert isinstance(request, dg.RunRequest)
+        return str(request.run_key)
+
+    keys = []
+    for _ in range(MOST_ATTEMPTS):
+        keys.append(key())
+        run = started(instance, **{RUN_KEY: keys[-1]})
+        assert key() == keys[-1], "Dagster drops it while the run is at work"
+        sign(instance, run, SignOfLife(datetime.now(UTC), socket.gethostname(), NOBODY))
+        assert len(end_dead_runs(instance)) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr("fx_assets.assets.runs.PAUSE", timedelta(hours=1))
+            assert isinstance(asked_again(instance, "job", "bars of May"), dg.SkipReason)
+        monkeypatch.setattr("fx_assets.assets.runs.PAUSE", timedelta(0))
+    assert len(set(keys)) == MOST_ATTEMPTS
+    assert isinstance(asked_again(instance, "job", "bars of May"), dg.SkipReason)
 
 
 def test_a_heartbeat_goes_on_while_storage_is_away_for_a_moment(
