@@ -17,8 +17,8 @@ from fx_assets.features import feature_set
 from fx_assets.monitoring.broken import faults_of_features, implausible
 from fx_assets.monitoring.calibration import calibrate
 from fx_assets.monitoring.relation import cusum, cusum_limit
-from fx_assets_tests import worlds
-from fx_assets_tests.monitoring.drift_worlds import (
+from fx_assets.testing import worlds
+from fx_assets.testing.drift_worlds import (
     RULE,
     YEAR,
     Plant,

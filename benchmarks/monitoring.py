@@ -22,8 +22,8 @@ def look() -> float:
     from fx_assets.features import build_features, feature_set, labelled_frame
     from fx_assets.monitoring.drift import check_features, drift_report
     from fx_assets.monitoring.monitored import monitored_frame
-    from fx_assets_tests import worlds
-    from fx_assets_tests.monitoring.drift_worlds import RULE, TARGET, spec
+    from fx_assets.testing import worlds
+    from fx_assets.testing.drift_worlds import RULE, TARGET, spec
 
     bars = worlds.ecb_bars()
     frame = labelled_frame(bars, spec(), TARGET)

@@ -24,9 +24,10 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
-from benchmarks.load import Case, Load, Running, free_port, running, wrk
-from benchmarks.served_lake import FORECAST, ServedLake
+from benchmarks.load import Case, Load, wrk
 from benchmarks.soak import Soaked, soak
+from fx_assets.testing.lakes.served_lake import FORECAST, ServedLake
+from fx_assets.testing.processes import Running, free_port, running
 
 CONNECTIONS = 16
 BARS = 300

@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.load import Case, Running, read_load, wrk_started
-from benchmarks.served_lake import ServedLake
+from benchmarks.load import Case, read_load, wrk_started
+from fx_assets.testing.lakes.served_lake import ServedLake
+from fx_assets.testing.processes import Running
 
 SLACK = 1.5
 """Seconds within which a moved pointer is in force, beyond the pause between two looks."""
@@ -152,8 +153,8 @@ def soak(
 
 def expected_values(lake: ServedLake) -> dict[int, float]:
     """What each stored version predicts for the newest bar."""
-    from benchmarks.served_lake import FORECAST
     from fx_assets.bundles.bundle import load
+    from fx_assets.testing.lakes.served_lake import FORECAST
 
     return {
         version: float(load(lake.lake, FORECAST, version).predict(lake.newest[None])[0])

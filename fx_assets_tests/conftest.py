@@ -13,7 +13,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from fx_assets.registry.runs import ModelRegistry
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.platform import rates_of
 
 # The suite tries the same examples each time; HYPOTHESIS_PROFILE=explore tries others.
@@ -22,7 +22,15 @@ settings.register_profile("explore", max_examples=200, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
-LONGEST_FIRST = ("loop", "states", "drill", "serving_page", "universe", "importing", "forecasts")
+LONGEST_FIRST = (
+    "loop",
+    "states",
+    "benchmarks",
+    "serving_page",
+    "universe",
+    "importing",
+    "forecasts",
+)
 """Folders whose files take longest: a worker that ends the session with one keeps all waiting."""
 
 

@@ -18,7 +18,7 @@ from fx_assets.errors import LakeError, NoChampionError, SpecError
 from fx_assets.lake import Lake
 from fx_assets.models import FEATURES, Model, NoParams
 from fx_assets.settings import Settings
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 
 FEED = """\
 type: fx_assets.components.PriceFeed

@@ -16,8 +16,8 @@ from fx_assets.errors import SpecError
 from fx_assets.evaluation.study import Study
 from fx_assets.features import feature_set, labelled_frame
 from fx_assets.models import code_version
+from fx_assets.testing.worlds import random_walk
 from fx_assets_tests.platform import TARGET, Platform, failures, forecast_spec
-from fx_assets_tests.worlds import random_walk
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
 FEATURES_CODE, FAMILY_CODE, *_ = re.findall(

@@ -17,7 +17,7 @@ from fx_assets.calendars import calendar, instant_of
 from fx_assets.evaluation.folds import folds
 from fx_assets.features import build_features, labelled_frame
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets_tests.sources.files.world import bars_of, feed_of
+from fx_assets.testing.vendors.files import bars_of, feed_of
 
 US = "US|1d|12:00 America/New_York|0"
 KEYS = [US, "NYSE|1d||0", "XLON|1d||0", "JP|1d|15:00 Asia/Tokyo|0", "SA|1d|00:00 Asia/Riyadh|0"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.homes import Home
 from fx_assets_tests.test_desk import desk_on
 

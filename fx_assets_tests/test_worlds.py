@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fx_assets_tests.worlds import (
+from fx_assets.testing.worlds import (
     TARGET,
     ecb_bars,
     garch_world,

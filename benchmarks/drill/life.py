@@ -30,7 +30,7 @@ from benchmarks.drill.invariants import Gaps, InvariantError, Invariants, gaps, 
 from benchmarks.drill.world import FIRST_DAY, FRANKFURT, Vendor, at, is_open, open_days, random_walk
 from fx_assets import clock
 from fx_assets.tables import ALERTS, DECISIONS, PREDICTIONS, RAW_PRICES
-from fx_assets_tests.sources.ecb_server import running
+from fx_assets.testing.vendors.ecb_server import running
 
 INGEST, LATENESS, RETRAIN, COMPACTION = time(16, 10), time(18, 5), time(18, 0), time(5, 0)
 LATER = (timedelta(minutes=35), timedelta(minutes=100))

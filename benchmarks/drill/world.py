@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import holidays
 import numpy as np
 
-from fx_assets_tests.sources.ecb_server import EcbServer, daily_xml, ok, status
+from fx_assets.testing.vendors.ecb_server import EcbServer, daily_xml, ok, status
 
 CURRENCY = "JPY"
 """Far from par, so that an inverted rate is far from the right one."""

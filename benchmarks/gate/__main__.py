@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from benchmarks.gate.extremes import HONEST, real_fixings
-from benchmarks.gate.faults import FAULTS
-from benchmarks.gate.kinds import KINDS, NOW, Kind, honest
 from benchmarks.gate.vendors import EXPORTS, Export, judge_files
 from fx_assets.quality import GateReport, inspect
 from fx_assets.sources import new_rows
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import REJECTED_DTYPES
+from fx_assets.testing.gate.extremes import HONEST, real_fixings
+from fx_assets.testing.gate.faults import FAULTS
+from fx_assets.testing.gate.kinds import KINDS, NOW, Kind, honest
 
 QUIET = {"jumps"}
 """Checks whose warning is no finding: honest prices jump."""

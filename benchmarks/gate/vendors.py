@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gate.faults import FAULTS
-from benchmarks.gate.kinds import Kind
 from fx_assets.quality import GateReport, inspect
 from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
-from fx_assets_tests.importing.exports import EXPORTS, Export
-from fx_assets_tests.sources.files.world import NOW, bars_of, feed_of
+from fx_assets.testing.gate.faults import FAULTS
+from fx_assets.testing.gate.kinds import Kind
+from fx_assets.testing.vendors.exports import EXPORTS, Export
+from fx_assets.testing.vendors.files import NOW, bars_of, feed_of
 
 IN_CELLS = frozenset(
     {

@@ -45,7 +45,7 @@ class SourceCase:
         """The class of the source."""
         found = source_class(self.name)
         require(found is not None, f"no source is called {self.name}")
-        assert found is not None  # noqa: S101
+        assert found is not None
         return found
 
     @property
@@ -168,7 +168,7 @@ def _files(truth: pd.DataFrame, folder: Path) -> Tryout:
     return Tryout(settings, fail=fail)
 
 
-def _simulated(truth: pd.DataFrame, folder: Path) -> Tryout:  # noqa: ARG001
+def _simulated(truth: pd.DataFrame, folder: Path) -> Tryout:
     return Tryout({"seed": 3})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.platform import (
     Platform,
     failures,

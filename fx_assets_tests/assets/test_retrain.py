@@ -13,7 +13,7 @@ from fx_assets.bundles.bundle import load
 from fx_assets.evaluation.folds import Fold, folds
 from fx_assets.lake import Lake
 from fx_assets.specs import ForecastSpec
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.platform import (
     Platform,
     evening,

@@ -27,7 +27,7 @@ from fx_assets.tables import (
     SCORES,
     SERIES,
 )
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.before import without_series
 from fx_assets_tests.platform import Platform, failures, feed_spec, forecast_spec, rates_of
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
+from fx_assets.testing.vendors.ecb_server import LOGIN_PAGE, EcbServer, ok, running
 from fx_assets_tests.platform import Platform, ecb_zip, failed_checks, failures, metadata
-from fx_assets_tests.sources.ecb_server import LOGIN_PAGE, EcbServer, ok, running
 
 DAY = "2018-03-29"
 

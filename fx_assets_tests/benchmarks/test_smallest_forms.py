@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks import pipeline, served_lake, serving
+from benchmarks import pipeline, serving
+from fx_assets.testing.lakes import served_lake
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(

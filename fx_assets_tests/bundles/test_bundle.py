@@ -24,7 +24,7 @@ from fx_assets.bundles.bundle import (
 )
 from fx_assets.errors import NoChampionError, RegistryError
 from fx_assets.lake import Lake
-from fx_assets_tests.bundles.samples import ROWS, WEIGHTS, Folder, champion
+from fx_assets.testing.lakes.samples import ROWS, WEIGHTS, Folder, champion
 
 FORECAST = "eurusd_direction"
 HERE = f"bundles/{FORECAST}"

@@ -20,8 +20,8 @@ from fx_assets.settings import Settings
 from fx_assets.specs.files import load_declared
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import serving, until
 
 KEPT = Path(__file__).with_name("kept")
 VERSIONS = {"eurusd_return": 1, "eurusd_volatility": 2}

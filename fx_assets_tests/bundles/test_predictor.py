@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import BundleRef, LoadedBundle, Manifest
 from fx_assets.models.onnx_predict import OnnxModel
-from fx_assets_tests.bundles.samples import linear_graph
-from fx_assets_tests.serving import hourly_lake, small_lake
+from fx_assets.testing.lakes import hourly_lake, small_lake
+from fx_assets.testing.lakes.samples import linear_graph
 
 
 @cache

@@ -22,8 +22,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks.load import Running, free_port, running
-from benchmarks.served_lake import FORECAST, ServedLake
+from fx_assets.testing.lakes.served_lake import FORECAST, ServedLake
+from fx_assets.testing.processes import Running, free_port, running
 
 MONITORING = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 NOW = datetime(2026, 10, 30, 18, 0, tzinfo=UTC)

@@ -6,9 +6,9 @@ import json
 import re
 from datetime import datetime
 
-from benchmarks.served_lake import FORECAST
 from fx_assets.bundles.records import pointer_path
 from fx_assets.calendars import calendar
+from fx_assets.testing.lakes.served_lake import FORECAST
 from fx_assets_tests.deploy import monitored
 from fx_assets_tests.deploy.monitored import (
     LIVE_ROWS,

@@ -15,7 +15,7 @@ from fx_assets.evaluation.promotion import decide
 from fx_assets.evaluation.study import Study
 from fx_assets.features import add_labels, build_features
 from fx_assets.specs import ForecastSpec
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.evaluation.helpers import assert_no_fold_saw_its_test
 
 SPEC = ForecastSpec.model_validate(

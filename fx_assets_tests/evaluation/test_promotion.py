@@ -14,8 +14,8 @@ from fx_assets.evaluation.decision import Decision, active_champion, ledger_tabl
 from fx_assets.evaluation.evidence import Evidence, pair
 from fx_assets.evaluation.promotion import decide
 from fx_assets.specs import ForecastSpec
+from fx_assets.testing.worlds import ANYTHING_IS_PLAUSIBLE
 from fx_assets_tests.evaluation.helpers import forecast
-from fx_assets_tests.worlds import ANYTHING_IS_PLAUSIBLE
 
 NAMES = ("logistic_regression", "random_forest", "xgboost")
 SPEC = forecast(candidates=list(NAMES), suspicion=ANYTHING_IS_PLAUSIBLE)

@@ -8,7 +8,7 @@ import pytest
 
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import skill_table
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.universe.helpers import coin, prices_of
 from fx_assets_tests.universe.test_skill import SPEC, null_rows
 

@@ -21,7 +21,7 @@ from fx_assets.explaining.explain import (
 )
 from fx_assets.models import model_class
 from fx_assets.testing.families import FEATURE_NAMES, TEST, TRAIN, FamilyCase, exported
-from fx_assets_tests.bundles.samples import Folder, champion
+from fx_assets.testing.lakes.samples import Folder, champion
 from fx_assets_tests.models.cases import CASES
 
 READABLE = [case for case in CASES if case.target.horizon == 1 or case.family == "garch"]

@@ -17,7 +17,7 @@ from scipy import stats
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.features import Bars, build_features, feature_set
 from fx_assets.features.frame import bars_of
-from fx_assets_tests.worlds import TARGET, bars_from_closes, ecb_bars, random_walk, trading_days
+from fx_assets.testing.worlds import TARGET, bars_from_closes, ecb_bars, random_walk, trading_days
 
 FX_CLOSE = feature_set("fx_close")
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"

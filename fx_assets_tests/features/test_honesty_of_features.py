@@ -23,7 +23,7 @@ from fx_assets.testing.honesty import (
     assert_prefix_invariant,
 )
 from fx_assets.testing.markets import bars_of_market, market
-from fx_assets_tests.worlds import TARGET, ecb_bars, garch_world, random_walk
+from fx_assets.testing.worlds import TARGET, ecb_bars, garch_world, random_walk
 
 HOURLY, MINUTES, DAYS = market("1h"), market("1min"), market("1d", "24x5")
 every_set = pytest.mark.parametrize("name", FEATURE_SETS)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fx_assets.features import add_labels, build_features
 from fx_assets.specs import TargetSpec
 from fx_assets.testing.honesty import assert_future_scramble_invariant, assert_prefix_invariant
-from fx_assets_tests.worlds import TARGET, ecb_bars, garch_world, random_walk
+from fx_assets.testing.worlds import TARGET, ecb_bars, garch_world, random_walk
 
 KINDS = ("direction", "return", "volatility")
 KNOWN = ("baseline_mean", "last_target")

@@ -22,7 +22,7 @@ from fx_assets.settings import PACKAGED_DECLARATIONS, Settings
 from fx_assets.sources import Wanted, fetch_bars
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import load_declared
-from fx_assets_tests.exchanges import Exchange
+from fx_assets.testing.vendors.exchanges import Exchange
 from fx_assets_tests.platform import Platform, failed_checks, failures
 
 DECLARED = load_declared(PACKAGED_DECLARATIONS)

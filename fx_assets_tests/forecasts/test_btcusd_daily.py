@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from fx_assets.bundles.bundle import load
-from fx_assets_tests import vendors
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors import apis as vendors
+from fx_assets.testing.vendors.apis import VendorServer
 from fx_assets_tests.forecasts.systems import (
     assert_honest,
     assert_reproduced,
@@ -25,7 +27,6 @@ from fx_assets_tests.forecasts.systems import (
     simulated,
 )
 from fx_assets_tests.platform import Platform, failed_checks, metadata
-from fx_assets_tests.vendors import VendorServer
 
 DAY = timedelta(days=1)
 FRIDAY = datetime(2024, 6, 15, tzinfo=UTC)
@@ -72,7 +73,7 @@ def lived(new_folder: Callable[[], Path]) -> Iterator[Lived]:
     with pytest.MonkeyPatch.context() as patch, VendorServer({"bitcoin": bars}) as server:
         platform = Platform(folder, patch, [FEED], [SPEC], server.env)
         lived = Lived(platform, bars, [], None)
-        server.fault("coingecko", vendors.as_json(vendors.COINGECKO_LIMIT, 429))
+        server.fault("coingecko", answers.as_json(vendors.COINGECKO_LIMIT, 429))
         for now in (FRIDAY + KNOWN, FRIDAY + DAY + KNOWN):
             server.now = now
             platform.travel(now)

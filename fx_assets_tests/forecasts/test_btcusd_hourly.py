@@ -17,7 +17,8 @@ import pytest
 from fx_assets.assets.automation import RANGE_END, RANGE_START
 from fx_assets.resources import resources
 from fx_assets.specs.series import series_of
-from fx_assets_tests.exchanges import as_json, running
+from fx_assets.testing.vendors.answers import as_json
+from fx_assets.testing.vendors.exchanges import running
 from fx_assets_tests.forecasts.systems import (
     KRAKEN,
     Traded,

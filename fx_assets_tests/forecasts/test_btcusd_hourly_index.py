@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from fx_assets.testing.lakes.server_process import serving
+from fx_assets.testing.vendors.apis import VendorServer
 from fx_assets_tests.forecasts.systems import (
     assert_honest,
     assert_reproduced,
@@ -23,8 +25,6 @@ from fx_assets_tests.forecasts.systems import (
     simulated,
 )
 from fx_assets_tests.platform import Platform, failed_checks
-from fx_assets_tests.serving.server_process import serving
-from fx_assets_tests.vendors import VendorServer
 
 HOUR = timedelta(hours=1)
 EVENING = datetime(2024, 10, 27, 23, tzinfo=UTC)

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.testing.vendors.apis import KEYS, VendorServer
+from fx_assets.testing.vendors.files import yahoo
 from fx_assets_tests.forecasts.systems import (
     assert_honest,
     assert_reproduced,
@@ -24,8 +26,6 @@ from fx_assets_tests.forecasts.systems import (
     simulated,
 )
 from fx_assets_tests.platform import Platform, failed_checks, failures, metadata
-from fx_assets_tests.sources.files.world import yahoo
-from fx_assets_tests.vendors import KEYS, VendorServer
 
 KEY = "FX_ASSETS_TWELVE_DATA_KEY"
 THURSDAY = datetime(2024, 6, 13, 21, tzinfo=UTC)

@@ -12,9 +12,9 @@ import pytest
 
 from fx_assets.cli import main
 from fx_assets.importing.command import import_files
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import Bars, bars_of, feed_of, same
 from fx_assets_tests.importing.test_import import home, options, put, read_back, scripted
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import Bars, bars_of, feed_of, same
 
 __all__ = ["home"]
 OHLC = ["open", "high", "low", "close"]

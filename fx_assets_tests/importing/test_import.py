@@ -20,9 +20,9 @@ from fx_assets.importing.flags import add_arguments
 from fx_assets.settings import Settings
 from fx_assets.sources import Batch, fetch_bars
 from fx_assets.specs.files import Declared
-from fx_assets_tests.importing.exports import EXPORTS, Export, made, soiled
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import bars_of, feed_of, same
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.exports import EXPORTS, Export, made, soiled
+from fx_assets.testing.vendors.files import bars_of, feed_of, same
 
 BY_NAME = {export.name: export for export in EXPORTS}
 Import = Callable[..., int]

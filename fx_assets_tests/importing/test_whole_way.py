@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fx_assets.cli import main
-from fx_assets_tests.importing.exports import EXPORTS, made, soiled
+from fx_assets.testing.vendors.exports import EXPORTS, made, soiled
 from fx_assets_tests.test_cli import DAGSTER
 
 BY_NAME = {export.name: export for export in EXPORTS}

@@ -16,12 +16,12 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.sources.ecb import forget
 from fx_assets.specs.files import load_declared
 from fx_assets.stages.issue import issue_days
+from fx_assets.testing.lakes.server_process import Running, serving
+from fx_assets.testing.vendors.ecb_server import EcbServer, ok, running, status
 from fx_assets_tests.alerting.receivers import Receiver, receiving
 from fx_assets_tests.loop import world
 from fx_assets_tests.loop.live import Clock, daemon
 from fx_assets_tests.platform import TARGET, Platform, ecb_zip, evening, failures, metadata
-from fx_assets_tests.serving.server_process import Running, serving
-from fx_assets_tests.sources.ecb_server import EcbServer, ok, running, status
 
 HISTORY, DAILY = "/eurofxref-hist.zip", "/eurofxref-daily.xml"
 LATEST = "/v1/forecasts/direction/latest"

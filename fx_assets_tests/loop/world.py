@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.platform import rates_of
 
 NEVER = "0 0 29 2 *"

@@ -10,8 +10,8 @@ from scipy.stats import binom
 
 from fx_assets.monitoring.calibration import Calibration, cached_calibration, calibrate
 from fx_assets.monitoring.relation import Relation, cusum, cusum_limit, label_relation
-from fx_assets_tests import worlds
-from fx_assets_tests.monitoring.drift_worlds import (
+from fx_assets.testing import worlds
+from fx_assets.testing.drift_worlds import (
     RULE,
     YEAR,
     Plant,

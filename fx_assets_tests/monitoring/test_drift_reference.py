@@ -15,8 +15,8 @@ from fx_assets.monitoring.calibration import calibrate
 from fx_assets.monitoring.drift import check_relation, drift_report
 from fx_assets.monitoring.monitored import reference_and_current
 from fx_assets.monitoring.relation import Relation
-from fx_assets_tests import worlds
-from fx_assets_tests.monitoring.drift_worlds import RULE, YEAR, spec
+from fx_assets.testing import worlds
+from fx_assets.testing.drift_worlds import RULE, YEAR, spec
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 ROWS = 3 * YEAR

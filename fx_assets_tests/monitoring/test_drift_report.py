@@ -21,8 +21,8 @@ from fx_assets.monitoring.drift import (
 )
 from fx_assets.monitoring.evidently_report import DRAWN_COLUMNS, evidently_report
 from fx_assets.monitoring.monitored import calendar_columns, monitored_frame
-from fx_assets_tests import worlds
-from fx_assets_tests.monitoring.drift_worlds import RULE, TARGET, Watched, garch_returns, spec
+from fx_assets.testing import worlds
+from fx_assets.testing.drift_worlds import RULE, TARGET, Watched, garch_returns, spec
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 COLUMNS = feature_set("fx_close").columns

@@ -16,7 +16,7 @@ from fx_assets.monitoring.freshness import (
     recovered,
 )
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 
 TARGET = calendar("target")
 FEED = FeedSpec.model_validate(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fx_assets.resources import resources
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.platform import TARGET, Platform, feed_spec
 
 DUE = pd.Timestamp("2018-03-29").date()

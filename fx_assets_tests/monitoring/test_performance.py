@@ -13,7 +13,7 @@ from fx_assets.evaluation.losses import loss_for
 from fx_assets.monitoring.confidence import confidence_sequence
 from fx_assets.monitoring.performance import Performance, performance_report
 from fx_assets.specs.watching import PerformanceRule
-from fx_assets_tests.monitoring.drift_worlds import spec
+from fx_assets.testing.drift_worlds import spec
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.gate.extremes import HONEST
-from benchmarks.gate.kinds import KINDS, Kind, honest
 from fx_assets.calendars import Frequency
 from fx_assets.quality import GateReport
+from fx_assets.testing.gate.extremes import HONEST
+from fx_assets.testing.gate.kinds import KINDS, Kind, honest
 from fx_assets_tests.quality.test_intraday_gate import failed, feed, judge, world
 
 Bars = pd.DataFrame
@@ -276,7 +276,7 @@ def test_stale_closes_are_found_wherever_they_lie_and_one_bad_low_hides_nothing(
 
 @pytest.mark.parametrize("seed", range(6))
 def test_six_dates_with_day_and_month_exchanged_are_named(seed: int) -> None:
-    from benchmarks.gate.faults import FAULTS
+    from fx_assets.testing.gate.faults import FAULTS
 
     fault = next(f for f in FAULTS if f.name.startswith("six dates"))
     bars = honest(DAILY, seed)

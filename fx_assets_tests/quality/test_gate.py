@@ -14,7 +14,7 @@ from fx_assets.quality import CHECKS, GateReport, inspect
 from fx_assets.sources import new_rows
 from fx_assets.specs import CheckRule, EcbSource, FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
-from fx_assets_tests.worlds import bars_from_closes, ecb_bars, garch_world
+from fx_assets.testing.worlds import bars_from_closes, ecb_bars, garch_world
 
 TARGET = calendar("target")
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.gate.kinds import KINDS, Kind, honest
+from fx_assets.testing.gate.kinds import KINDS, Kind, honest
 from fx_assets_tests.quality.test_columns import verdict
 from fx_assets_tests.quality.test_intraday_gate import failed
 

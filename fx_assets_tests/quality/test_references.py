@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from benchmarks.gate.kinds import KINDS, Kind, honest
 from fx_assets.lake import Lake
 from fx_assets.quality import GateReport, Reference, inspect, reference_of
 from fx_assets.quality.packaged import packaged_reference
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import REJECTED_DTYPES
 from fx_assets.stages.references import sibling_references
+from fx_assets.testing.gate.kinds import KINDS, Kind, honest
 from fx_assets_tests.quality.test_intraday_gate import failed
 
 Bars = pd.DataFrame

@@ -20,7 +20,7 @@ import pytest
 from fx_assets.errors import RegistryError
 from fx_assets.registry.records import LoggedModel
 from fx_assets.registry.runs import ModelRegistry
-from fx_assets_tests.bundles.samples import COLUMNS, ROWS, WEIGHTS, candidate
+from fx_assets.testing.lakes.samples import COLUMNS, ROWS, WEIGHTS, candidate
 
 FORECAST = "eurusd_direction"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import Running, serving, until
 
 
 @pytest.fixture(scope="session")

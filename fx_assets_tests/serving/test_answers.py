@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fx_assets.lake import Lake
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import Running
 
 FORECAST = "/v1/forecasts/direction"
 FEATURES = {"return_1": 0.001, "rsi_14": 50.0, "volatility_21": 0.005}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import serving
 from fx_assets_tests.serving.test_champions import until
 from serving.client import tables
 

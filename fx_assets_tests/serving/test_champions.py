@@ -12,8 +12,8 @@ import pytest
 
 from fx_assets.bundles.bundle import point_to, publish, store_bundle
 from fx_assets.lake import Lake
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import Running, serving, until
 
 URL = "/v1/forecasts/direction/predict/features"
 BODY = {"features": {"return_1": 0.0, "rsi_14": 0.0, "volatility_21": 0.0}}

@@ -20,9 +20,9 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.bundles.samples import linear_graph
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.samples import linear_graph
+from fx_assets.testing.lakes.server_process import serving, until
 from serving.client import tables
 
 MARKETS: dict[str, dict[str, Any]] = {

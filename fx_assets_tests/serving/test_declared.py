@@ -13,8 +13,8 @@ import pytest
 from fx_assets.bundles.bundle import Bundle, point_to, store_bundle
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import serving
 
 BASE = "/v1/forecasts/direction"
 PATHS = ("latest", "history", "performance", "model", "status", "champions", "prices")

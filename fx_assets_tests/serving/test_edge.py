@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks import fuzz_serving as fuzz
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving, until
+from fx_assets.testing import hostile_clients as fuzz
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import Running, serving, until
 from serving.http.security import new_key
 
 FORECAST = "/v1/forecasts/direction"

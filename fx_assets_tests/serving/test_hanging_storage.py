@@ -12,10 +12,10 @@ import pytest
 
 from fx_assets.lake import Lake
 from fx_assets.lake.location import Location
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.production.relay import relayed
 from fx_assets_tests.production.servers import object_store
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving, until
 
 FORECAST = "/v1/forecasts/direction"
 BUCKET = "a-bucket-of-ours"

@@ -16,9 +16,9 @@ import pytest
 
 from fx_assets.evaluation.losses import loss_for
 from fx_assets.lake import Lake
-from fx_assets_tests.serving import hourly_lake
-from fx_assets_tests.serving.hourly_lake import FIRST, LAST, LATE, SPECS
-from fx_assets_tests.serving.server_process import serving, until
+from fx_assets.testing.lakes import hourly_lake
+from fx_assets.testing.lakes.hourly_lake import FIRST, LAST, LATE, SPECS
+from fx_assets.testing.lakes.server_process import serving, until
 from serving.client import tables
 
 KINDS = sorted(SPECS)

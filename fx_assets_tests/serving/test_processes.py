@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from fx_assets_tests.serving.server_process import serving, until
+from fx_assets.testing.lakes.server_process import serving, until
 
 HISTORY = "/v1/forecasts/direction/history"
 

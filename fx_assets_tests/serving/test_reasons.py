@@ -19,8 +19,8 @@ from fx_assets.explaining.explain import Explanation, explain, make_background
 from fx_assets.explaining.explanations import explanation_path, keep_explanation
 from fx_assets.lake import Lake
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import Running, serving
 from fx_assets_tests.serving.test_champions import until
 
 FORECAST = "/v1/forecasts/direction"

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import Running, serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import Running, serving, until
 
 FORECAST = "/v1/forecasts/direction"
 FEATURES: dict[str, Any] = {"return_1": 0.0, "rsi_14": 50.0, "volatility_21": 0.005}

@@ -16,8 +16,8 @@ from fx_assets.evaluation.decision import ledger_table
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.serving.test_declared import BASE, moved
 from serving.client.api import Api
 

@@ -22,8 +22,8 @@ from fx_assets.bundles.records import (
     to_json,
 )
 from fx_assets.lake import Lake
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import serving, until
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import serving, until
 
 FORECAST = "/v1/forecasts/direction"
 FROM_TABLES = (

@@ -22,7 +22,7 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.candidate import try_candidate
 from fx_assets.stages.champion import decide_champion
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 
 TARGET = worlds.TARGET
 LATE, LIVE = 3, 32

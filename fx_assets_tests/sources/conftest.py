@@ -7,7 +7,7 @@ import pytest
 
 from fx_assets.settings import Settings
 from fx_assets.sources import ecb
-from fx_assets_tests.sources.ecb_server import EcbServer, running
+from fx_assets.testing.vendors.ecb_server import EcbServer, running
 
 
 @pytest.fixture(autouse=True)

@@ -17,19 +17,8 @@ from fx_assets.sources import Batch, Wanted, fetch_bars
 from fx_assets.sources.budget import RequestBudget
 from fx_assets.sources.http import Patience
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.exchanges import (
-    BINANCE_BLOCKED,
-    HTML,
-    KRAKEN_TOO_MANY,
-    Answer,
-    Exchange,
-    as_json,
-    drip,
-    endless,
-    raw,
-    reset,
-    running,
-)
+from fx_assets.testing.vendors.answers import HTML, Answer, as_json, drip, endless, raw, reset
+from fx_assets.testing.vendors.exchanges import BINANCE_BLOCKED, KRAKEN_TOO_MANY, Exchange, running
 from fx_assets_tests.platform import Platform, failures
 
 NOW = datetime(2024, 3, 10, 12, 30, tzinfo=UTC)

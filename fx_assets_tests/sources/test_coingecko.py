@@ -14,9 +14,10 @@ from fx_assets.settings import Settings
 from fx_assets.sources import Batch, Wanted, fetch_bars
 from fx_assets.sources.coingecko import _instant, _on_grid
 from fx_assets.specs import FeedSpec
-from fx_assets_tests import vendors
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors import apis as vendors
+from fx_assets.testing.vendors.apis import VendorServer
 from fx_assets_tests.sources.vendor_cases import NOW, assert_same, bars_of, feed, served
-from fx_assets_tests.vendors import VendorServer
 
 COLUMNS = ["close", "volume", "market_cap"]
 HOUR = timedelta(hours=1)
@@ -33,7 +34,7 @@ def answered(
     volumes = [[t, 10 * p] for t, p in points if isinstance(p, float)]
     body = {"prices": points, "market_caps": [], "total_volumes": volumes}
     with VendorServer({}, now) as server:
-        server.fault("coingecko", vendors.as_json(body))
+        server.fault("coingecko", answers.as_json(body))
         after = datetime(2025, 1, 10, tzinfo=UTC)
         return fetch_bars(spec, server.settings(), now, folder, Wanted(((after, now),)))
 
@@ -145,7 +146,7 @@ def test_the_free_history_ends_after_365_days(tmp_path: Path) -> None:
             fetch_bars(spec, server.settings(), NOW, tmp_path, old)
         assert "FX_ASSETS_COINGECKO_KEY" in caught.value.remedy
         assert len(server.requests("coingecko")) == 1
-        server.fault("coingecko", vendors.as_json(vendors.BEYOND_A_YEAR, 401))
+        server.fault("coingecko", answers.as_json(vendors.BEYOND_A_YEAR, 401))
         with pytest.raises(SourceError, match=r"Error 10012.*365 days") as caught:
             fetch_bars(spec, server.settings(), NOW, tmp_path)
         assert "FX_ASSETS_COINGECKO_KEY" in caught.value.remedy
@@ -174,9 +175,9 @@ def test_the_free_tier_works_without_a_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (vendors.as_json({"error": "coin not found"}, 404), "coin not found"),
-        (vendors.as_json(vendors.COINGECKO_LIMIT, 429), "exceeded the Rate Limit"),
-        (vendors.as_json({"error": "invalid vs_currency"}, 422), "invalid vs_currency"),
+        (answers.as_json({"error": "coin not found"}, 404), "coin not found"),
+        (answers.as_json(vendors.COINGECKO_LIMIT, 429), "exceeded the Rate Limit"),
+        (answers.as_json({"error": "invalid vs_currency"}, 422), "invalid vs_currency"),
     ],
 )
 def test_errors_say_what_the_vendor_says(tmp_path: Path, fault: Any, said: str) -> None:

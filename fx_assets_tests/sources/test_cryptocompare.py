@@ -8,9 +8,10 @@ import pytest
 
 from fx_assets.errors import SourceError
 from fx_assets.sources import Batch, Wanted, fetch_bars
-from fx_assets_tests import vendors
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors import apis as vendors
+from fx_assets.testing.vendors.apis import VendorServer
 from fx_assets_tests.sources.vendor_cases import NOW, assert_same, bars_of, feed, served
-from fx_assets_tests.vendors import VendorServer
 
 OHLCV = ["open", "high", "low", "close", "volume"]
 
@@ -74,23 +75,23 @@ def test_an_unknown_pair_is_an_error(tmp_path: Path) -> None:
             fetch_bars(spec, server.settings(), NOW, tmp_path)
         assert "NO-SUCH" in caught.value.remedy
         silent = {"Data": {}, "Err": {"type": 1, "message": "Not found"}}
-        server.fault("cryptocompare", vendors.as_json(silent, 404))
+        server.fault("cryptocompare", answers.as_json(silent, 404))
         with pytest.raises(SourceError, match="refuses: Not found"):
             fetch_bars(spec, server.settings(), NOW, tmp_path)
 
 
 def test_a_rate_limit_in_the_legacy_form_is_recognised(tmp_path: Path) -> None:
-    limit = vendors.as_json(vendors.LEGACY_LIMIT)
+    limit = answers.as_json(vendors.LEGACY_LIMIT)
     assert len(fetch(tmp_path, limit).bars) == 36
     with pytest.raises(SourceError, match="limits requests: You are over your rate limit"):
         fetch(tmp_path, limit, limit, limit)
     other = {"Response": "Error", "Message": "fsym is a required param."}
     with pytest.raises(SourceError, match="fsym is a required param"):
-        fetch(tmp_path, vendors.as_json(other))
+        fetch(tmp_path, answers.as_json(other))
     with pytest.raises(SourceError, match="refuses: no"):
-        fetch(tmp_path, vendors.as_json({"Data": {}, "Err": {"message": "no"}}))
+        fetch(tmp_path, answers.as_json({"Data": {}, "Err": {"message": "no"}}))
     with pytest.raises(SourceError, match="CRYPTOCOMPARE_URL") as caught:
-        fetch(tmp_path, vendors.as_json({"detail": "no such page"}, 404))
+        fetch(tmp_path, answers.as_json({"detail": "no such page"}, 404))
     assert "no such page" in caught.value.message
 
 
@@ -105,7 +106,7 @@ def test_entries_that_cannot_be_read_are_recorded(tmp_path: Path) -> None:
         entry("2025-01-14T03:00"),
         entry("2025-01-14T03:00", CLOSE=1.75),
     ]
-    batch = fetch(tmp_path, vendors.as_json({"Data": data, "Err": {}}))
+    batch = fetch(tmp_path, answers.as_json({"Data": data, "Err": {}}))
     assert batch.bars["event_time"].dt.hour.tolist() == [3, 4, 4], "the gate sees what differs"
     assert batch.bars["volume"].isna().tolist() == [True, False, False]
     assert batch.rejected["column"].tolist() == ["close", "TIMESTAMP", "TIMESTAMP"]

@@ -14,8 +14,8 @@ from fx_assets.sources.ecb_bars import EcbPayload, bars
 from fx_assets.sources.ecb_files import read_history
 from fx_assets.specs import EcbSource
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
-from fx_assets_tests.sources.ecb_server import zipped
-from fx_assets_tests.worlds import ECB_ZIP, ecb_bars
+from fx_assets.testing.vendors.ecb_server import zipped
+from fx_assets.testing.worlds import ECB_ZIP, ecb_bars
 
 TARGET = calendar("target")
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)

@@ -14,7 +14,7 @@ from fx_assets.settings import Settings
 from fx_assets.sources import ecb, ecb_files, fetch_bars
 from fx_assets.sources.ecb import EcbClient
 from fx_assets.specs import EcbSource, FeedSpec
-from fx_assets_tests.sources.ecb_server import (
+from fx_assets.testing.vendors.ecb_server import (
     LOGIN_PAGE,
     EcbServer,
     daily_xml,
@@ -22,7 +22,7 @@ from fx_assets_tests.sources.ecb_server import (
     status,
     zipped,
 )
-from fx_assets_tests.worlds import ECB_ZIP
+from fx_assets.testing.worlds import ECB_ZIP
 
 Build = Callable[..., Settings]
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)

@@ -11,9 +11,9 @@ import pytest
 from fx_assets.errors import SourceError
 from fx_assets.sources import Wanted, fetch_bars
 from fx_assets.sources.ecb import packaged_snapshot
-from fx_assets_tests import vendors
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors.apis import VendorServer
 from fx_assets_tests.sources.vendor_cases import NOW, assert_same, bars_of, feed, served
-from fx_assets_tests.vendors import VendorServer
 
 
 def test_fixings_of_years_are_daily_and_exact(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_cells_that_cannot_be_read_are_recorded(tmp_path: Path) -> None:
         "2025-01-13": 1.02,
     }
     with VendorServer({}, NOW) as server:
-        server.fault("frankfurter", vendors.as_json({"base": "EUR", "rates": rates}))
+        server.fault("frankfurter", answers.as_json({"base": "EUR", "rates": rates}))
         batch = fetch_bars(feed("frankfurter"), server.settings(), NOW, tmp_path)
     assert batch.bars["close"].tolist() == [1.04, 1.02]
     kept = batch.rejected[["event_date", "check"]].to_dict("split")["data"]
@@ -103,6 +103,6 @@ def test_cells_that_cannot_be_read_are_recorded(tmp_path: Path) -> None:
 def test_rates_of_another_base_are_not_taken_for_euro_rates(tmp_path: Path) -> None:
     body = {"base": "GBP", "rates": {"2025-01-06": {"USD": 1.25}}}
     with VendorServer({}, NOW) as server:
-        server.fault("frankfurter", vendors.as_json(body))
+        server.fault("frankfurter", answers.as_json(body))
         with pytest.raises(SourceError, match="another form"):
             fetch_bars(feed("frankfurter"), server.settings(), NOW, tmp_path)

@@ -12,7 +12,8 @@ import pytest
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.http import Download, download
-from fx_assets_tests.sources.ecb_server import EcbServer, drip, endless, ok, reset, status
+from fx_assets.testing.vendors.answers import drip, endless, reset
+from fx_assets.testing.vendors.ecb_server import EcbServer, ok, status
 
 Build = Callable[..., Settings]
 

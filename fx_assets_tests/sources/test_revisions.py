@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fx_assets.lake.bitemporal import as_known_at
 from fx_assets.sources import new_rows
-from fx_assets_tests.worlds import bars_from_closes, trading_days
+from fx_assets.testing.worlds import bars_from_closes, trading_days
 
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)
 DAYS = trading_days(6, "2026-10-05")

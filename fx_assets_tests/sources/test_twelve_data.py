@@ -12,9 +12,10 @@ from fx_assets.errors import SourceError
 from fx_assets.quality import inspect
 from fx_assets.sources import Batch, Wanted, fetch_bars
 from fx_assets.specs import FeedSpec
-from fx_assets_tests import vendors
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors import apis as vendors
+from fx_assets.testing.vendors.apis import VendorServer
 from fx_assets_tests.sources.vendor_cases import NOW, assert_same, bars_of, feed, served
-from fx_assets_tests.vendors import VendorServer
 
 OHLC = ["open", "high", "low", "close"]
 FRIDAY = date(2025, 1, 10)
@@ -35,7 +36,7 @@ def answer(
 
 
 def series(*values: dict[str, Any]) -> Any:
-    return vendors.as_json({"meta": {"symbol": "EUR/USD"}, "values": values, "status": "ok"})
+    return answers.as_json({"meta": {"symbol": "EUR/USD"}, "values": values, "status": "ok"})
 
 
 def value(day: str, **cells: Any) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def test_rows_that_cannot_be_read_are_recorded_with_their_texts(tmp_path: Path) 
 
 @pytest.mark.parametrize("status", [200, 429])
 def test_used_up_credits_are_an_error_that_says_until_when(tmp_path: Path, status: int) -> None:
-    out = vendors.as_json(vendors.OUT_OF_CREDITS, status)
+    out = answers.as_json(vendors.OUT_OF_CREDITS, status)
     with pytest.raises(
         SourceError, match="run out of API credits for the current minute"
     ) as minute:
@@ -157,7 +158,7 @@ def test_used_up_credits_are_an_error_that_says_until_when(tmp_path: Path, statu
     assert "wait until 20" in minute.value.message
     day = {"message": "You have run out of API credits for the day.", "code": 429}
     with pytest.raises(SourceError, match=r"wait until .* 00:00:0"):
-        answer(tmp_path, vendors.as_json(day | {"status": "error"}, status))()
+        answer(tmp_path, answers.as_json(day | {"status": "error"}, status))()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_errors_inside_http_200_are_errors(
 ) -> None:
     message = {403: "This symbol is available starting with Grow plan.", 401: "**apikey** is wrong"}
     body = {"code": code, "message": message.get(code, "**symbol** is missing or invalid")}
-    fault = vendors.as_json(body | {"status": "error"}, status or code)
+    fault = answers.as_json(body | {"status": "error"}, status or code)
     with pytest.raises(SourceError) as caught:
         answer(tmp_path, fault)()
     assert said in caught.value.message
@@ -184,18 +185,18 @@ def test_errors_inside_http_200_are_errors(
 
 def test_an_error_500_inside_http_200_is_tried_again(tmp_path: Path) -> None:
     body = {"code": 500, "message": "Internal", "status": "error"}
-    batch = answer(tmp_path, vendors.as_json(body), series(value("2025-01-10")))()
+    batch = answer(tmp_path, answers.as_json(body), series(value("2025-01-10")))()
     assert len(batch.bars) == 1
 
 
 def test_the_form_of_a_batch_is_understood_with_its_errors_by_symbol(tmp_path: Path) -> None:
     inner = {"meta": {}, "values": [value("2025-01-10")], "status": "ok"}
-    batch = answer(tmp_path, vendors.as_json({"EUR/USD": inner}))()
+    batch = answer(tmp_path, answers.as_json({"EUR/USD": inner}))()
     assert batch.bars["close"].tolist() == [1.09]
     wrong = {"code": 404, "message": "**symbol** not found: EUR/USD", "status": "error"}
     body = {"EUR/USD": wrong, "GBP/USD": inner}
     with pytest.raises(SourceError, match="not found: EUR/USD"):
-        answer(tmp_path, vendors.as_json(body))()
+        answer(tmp_path, answers.as_json(body))()
 
 
 def test_without_a_key_the_error_says_which_variable_and_where_to_get_one(tmp_path: Path) -> None:

@@ -22,10 +22,11 @@ from fx_assets.sources import Batch, Wanted, fetch_bars
 from fx_assets.sources.budget import RequestBudget
 from fx_assets.sources.http import Patience
 from fx_assets.specs.files import load_declared
-from fx_assets_tests import vendors
-from fx_assets_tests.exchanges import endless
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors import apis as vendors
+from fx_assets.testing.vendors.answers import endless
+from fx_assets.testing.vendors.apis import KEYS, VendorServer
 from fx_assets_tests.sources.vendor_cases import NOW, feed, usual_server
-from fx_assets_tests.vendors import KEYS, VendorServer
 
 VENDORS = ("twelve_data", "coingecko", "cryptocompare", "frankfurter")
 KEYED = ("twelve_data", "coingecko", "cryptocompare")
@@ -55,7 +56,7 @@ def test_passing_faults_are_survived(server: VendorServer, tmp_path: Path, kind:
     assert len(whole.bars) > 28
     for faults in (
         (vendors.unavailable, vendors.truncated),
-        (vendors.reset, vendors.cut_off),
+        (answers.reset, vendors.cut_off),
         (vendors.too_many, vendors.too_many),
     ):
         server.fault(kind, *faults)
@@ -73,8 +74,8 @@ def test_passing_faults_are_survived(server: VendorServer, tmp_path: Path, kind:
         (vendors.html, "HTML page instead of JSON", 1),
         (vendors.blocked, "blocked from this location (HTTP 451)", 1),
         (vendors.too_many, "limits requests", 3),
-        (vendors.as_json([1, 2]), "another form", 1),
-        (vendors.as_json({"Data": 1, "rates": 1, "prices": 1}), "another form", 1),
+        (answers.as_json([1, 2]), "another form", 1),
+        (answers.as_json({"Data": 1, "rates": 1, "prices": 1}), "another form", 1),
     ],
 )
 def test_lasting_faults_say_what_was_expected_and_found(
@@ -88,7 +89,7 @@ def test_lasting_faults_say_what_was_expected_and_found(
 
 
 def test_an_answer_that_drips_ends_at_the_deadline(server: VendorServer, tmp_path: Path) -> None:
-    server.fault("twelve_data", *[vendors.drip] * 3)
+    server.fault("twelve_data", *[answers.drip] * 3)
     error = failure(server, "twelve_data", tmp_path, http_timeout_seconds=0.3)
     assert "bytes arrived within 0.9 s" in error.message
 
@@ -121,10 +122,10 @@ def test_keys_are_sent_in_a_header_and_shown_nowhere(
     caplog.set_level(logging.DEBUG)
     key, settings = KEYS[kind], server.settings()
     echo = {"code": 400, "status": "error", "message": f"key {key} failed", "Err": f"key {key}"}
-    server.fault(kind, vendors.as_json(echo | {"error": f"bad {key}"}, 400))
+    server.fault(kind, answers.as_json(echo | {"error": f"bad {key}"}, 400))
     with pytest.raises(SourceError) as caught:
         fetch_bars(feed(kind), settings, NOW, tmp_path)
-    server.fault(kind, vendors.raw(b"", 302, Location=f"http://127.0.0.1:9/?key={key}"))
+    server.fault(kind, answers.raw(b"", 302, Location=f"http://127.0.0.1:9/?key={key}"))
     with pytest.raises(SourceError, match="redirects to") as redirected:
         fetch_bars(feed(kind), settings, NOW, tmp_path)
     batch = fetch_bars(feed(kind), settings, NOW, tmp_path)

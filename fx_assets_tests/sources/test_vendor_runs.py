@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fx_assets_tests import vendors
+from fx_assets.testing.vendors import answers
+from fx_assets.testing.vendors.apis import KEYS, VendorServer
 from fx_assets_tests.platform import Platform, failures
 from fx_assets_tests.sources.vendor_cases import NOW, bars_of, feed, served
-from fx_assets_tests.vendors import KEYS, VendorServer
 
 KEY = KEYS["twelve_data"]
 
@@ -44,7 +44,7 @@ def test_runs_fetch_once_then_only_what_is_new_and_keep_no_key(
         assert newest > "2025-01-05", "the newest bars only"
 
         echo = {"code": 401, "message": f"The key {KEY} is wrong", "status": "error"}
-        server.fault("twelve_data", vendors.as_json(echo))
+        server.fault("twelve_data", answers.as_json(echo))
         third = platform.ingest("2024", "2025")
         assert not third.success
         assert "FX_ASSETS_TWELVE_DATA_KEY is set" in failures(third)

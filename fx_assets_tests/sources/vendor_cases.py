@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.vendors import VendorServer
+from fx_assets.testing.vendors.apis import VendorServer
 
 NOW = datetime(2025, 1, 15, 12, 34, 20, tzinfo=UTC)
 """A Wednesday."""

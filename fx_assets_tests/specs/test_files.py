@@ -19,7 +19,7 @@ from fx_assets.features import build_features
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.files import Declared, load_declared
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 
 FEED = """\
 type: fx_assets.components.PriceFeed

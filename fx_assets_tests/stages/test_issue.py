@@ -16,7 +16,7 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import PREDICTIONS
-from fx_assets_tests.serving import hourly_lake, small_lake
+from fx_assets.testing.lakes import hourly_lake, small_lake
 
 
 @pytest.mark.parametrize("horizon", [1, 3])

@@ -13,7 +13,7 @@ from fx_assets.bundles.copies import damage, graph_path, keep_copies, restore
 from fx_assets.bundles.records import MODEL_FILE
 from fx_assets.errors import RegistryError
 from fx_assets.lake import Lake
-from fx_assets_tests.bundles.samples import WEIGHTS, champion
+from fx_assets.testing.lakes.samples import WEIGHTS, champion
 
 FORECAST = "eurusd_direction"
 FILES = ("model.onnx", "golden.json", "manifest.json")

@@ -20,9 +20,9 @@ from fx_assets.models import code_version, kinds_of
 from fx_assets.specs import TargetSpec
 from fx_assets.targets import target_definition
 from fx_assets.testing import prove
+from fx_assets.testing.lakes.server_process import serving, until
+from fx_assets.testing.lakes.small_lake import bundle
 from fx_assets_tests.platform import Platform, failures, forecast_spec
-from fx_assets_tests.serving.server_process import serving, until
-from fx_assets_tests.serving.small_lake import bundle
 
 OURS = ("direction", "return", "volatility")
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"

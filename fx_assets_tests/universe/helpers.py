@@ -15,7 +15,7 @@ from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of, skill_
 from fx_assets.lake import Lake
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.panel_issue import decide_panel, issue_panel
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 
 
 def universe(**changes: object) -> UniverseSpec:

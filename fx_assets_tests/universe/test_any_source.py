@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
+from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.platform import failed_checks, failures
-from fx_assets_tests.serving.server_process import serving, until
 from fx_assets_tests.universe.conftest import UniversePlatform
 from fx_assets_tests.universe.helpers import universe
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fx_assets.errors import FxAssetsError
 from fx_assets.evaluation.universe_members import histories, members, membership, while_member
 from fx_assets.specs.universe import MembershipRule
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.universe.helpers import moment, prices_of, walk, with_gaps
 
 MARKET = worlds.TARGET

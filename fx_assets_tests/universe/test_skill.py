@@ -11,7 +11,7 @@ import pytest
 
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import best_candidates, skill_table
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.universe.helpers import coin, judged, prices_of, universe, with_gaps
 
 SPEC = universe()

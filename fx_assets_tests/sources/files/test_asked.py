@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fx_assets.errors import SourceError
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import bars_of, feed_of, read
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import bars_of, feed_of, read
 
 FX: dict[str, Any] = {"calendar": "24x5", "instrument": "EURUSD"}
 DAILY: dict[str, Any] = {**FX, "frequency": "1d"}

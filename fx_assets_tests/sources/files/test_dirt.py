@@ -13,8 +13,8 @@ import pytest
 
 from fx_assets.quality import inspect
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import NOW, Bars, bars_of, feed_of, read, same
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import NOW, Bars, bars_of, feed_of, read, same
 
 MONDAY = date(2024, 1, 8)
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from fx_assets.sources.files.inspect import inspect_files, with_settings
 from fx_assets.sources.files.questions import FilesUnclear
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import Bars, bars_of, feed_of, read, same
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import Bars, bars_of, feed_of, read, same
 
 FEW = settings(
     max_examples=60,

@@ -14,8 +14,8 @@ import pytest
 
 from fx_assets.sources.files.inspect import inspect_files, with_settings
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import Bars, bars_of, feed_of, read, same
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import Bars, bars_of, feed_of, read, same
 
 OHLC = ["open", "high", "low", "close"]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

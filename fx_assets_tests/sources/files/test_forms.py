@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from fx_assets.errors import SourceError
 from fx_assets.sources.files.questions import FilesUnclear
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import Bars, bars_of, feed_of, read, same
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import Bars, bars_of, feed_of, read, same
 
 OHLC = ["open", "high", "low", "close"]
 HOURLY: dict[str, Any] = {"calendar": "24x7", "stamp": "open"}

@@ -13,9 +13,9 @@ from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
 from fx_assets.specs import FeedSpec
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import NOW, Bars, bars_of, feed_of, packed, read, same
 from fx_assets_tests.lake.conftest import CREDENTIALS, s3_endpoint
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import NOW, Bars, bars_of, feed_of, packed, read, same
 
 __all__ = ["s3_endpoint"]
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fx_assets.errors import SourceError
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import Bars, Dialect, bars_of, feed_of, read, same
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import Bars, Dialect, bars_of, feed_of, read, same
 
 FEW = settings(
     max_examples=60,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from benchmarks.gate.kinds import PRICES, Kind, honest
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.worlds import ecb_bars
+from fx_assets.testing.gate.kinds import PRICES, Kind, honest
+from fx_assets.testing.worlds import ecb_bars
 
 Bars = pd.DataFrame
 Change = Callable[[Bars, Kind, np.random.Generator], Bars]
@@ -69,7 +69,7 @@ def _wick(size: float) -> Change:
     def change(bars: Bars, _: Kind, rng: np.random.Generator) -> Bars:
         changed = bars.copy()
         at = int(rng.integers(100, len(bars) - 10))
-        changed.loc[at, "low"] *= 1 - size
+        changed["low"] *= np.where(np.arange(len(bars)) == at, 1 - size, 1.0)
         return changed
 
     return change

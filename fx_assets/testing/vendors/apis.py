@@ -10,20 +10,18 @@ which CryptoCompare is now (``/index/cc/v1/historical``), and Frankfurter (``/v1
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 
 from fx_assets.settings import Settings
-from fx_assets_tests.exchanges import HTML, Answer, as_json, drip, raw, reset
+from fx_assets.testing.vendors.answers import HTML, Answer, as_json, listening, raw
 
 KEYS = {
     "twelve_data": "twelve-data-key-4f1c",
@@ -151,20 +149,12 @@ class VendorServer:
         self._faults: dict[str, list[Answer]] = {}
 
     def __enter__(self) -> VendorServer:
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._listening = listening(self.answer)
+        self.url = self._listening.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+    def __exit__(self, *failure: Any) -> None:
+        self._listening.__exit__(*failure)
 
     @property
     def env(self) -> dict[str, str]:
@@ -218,23 +208,6 @@ class VendorServer:
         prices = [c for c in ("open", "high", "low", "close") if c in shown]
         shown.loc[~closed[: len(shown)], prices] *= 1.05
         return shown
-
-
-def _handler(server: VendorServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.answer(self)
-
-        def log_message(self, *args: object) -> None:
-            return
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except (OSError, ValueError):
-                return
-
-    return Handler
 
 
 def _opened(frame: pd.DataFrame, seconds: int) -> pd.Series:
@@ -302,11 +275,13 @@ def _coingecko(
     points = points[(points["at"] >= first) & (points["at"] <= last)]
     instants = points["at"].astype("datetime64[ms, UTC]").astype("int64").tolist()
     series = {"prices": "close", "market_caps": "market_cap", "total_volumes": "volume"}
-    cells = points.reindex(columns=list(series.values())).astype(object)
-    cells = cells.where(cells.notna(), None)
+    cells = points.reindex(columns=list(series.values()))
     return as_json(
         {
-            name: [list(pair) for pair in zip(instants, cells[column], strict=True)]
+            name: [
+                [at, None if value != value else value]
+                for at, value in zip(instants, cells[column].tolist(), strict=True)
+            ]
             for name, column in series.items()
         }
     )
@@ -319,7 +294,7 @@ def _points(frame: pd.DataFrame, daily: bool, now: datetime) -> pd.DataFrame:
     at = closed["event_time"].astype("datetime64[us, UTC]")
     if daily:
         points = closed.assign(at=at)[at == at.dt.normalize()]
-    elif steps > pd.Timedelta(1, "h"):
+    elif pd.Timedelta(steps) > pd.Timedelta(1, "h"):
         points = closed.assign(at=at - pd.Timedelta(3, "h"), close=closed["close"] * 1.01)
     else:
         hours = at.astype("int64") // 3_600_000_000
@@ -380,8 +355,8 @@ def _frankfurter(
     rates = pd.DataFrame(table).sort_index()
     days = pd.to_datetime(rates.index)
     if pd.Timestamp(last) - pd.Timestamp(first) > pd.Timedelta(365, "D"):
-        rates = rates.groupby(days.to_period("W")).mean()
-        rates.index = rates.index.start_time.strftime("%Y-%m-%d")
+        weeks = days.to_period("W").start_time.strftime("%Y-%m-%d")
+        rates = rates.groupby(weeks).mean()
     if base != "EUR":
         rates = rates.div(rates[base], axis=0).drop(columns=base).round(4)
     if rates.empty:
@@ -398,26 +373,3 @@ _SPEAKERS = {
     "cryptocompare": _cryptocompare,
     "frankfurter": _frankfurter,
 }
-
-__all__ = [
-    "BEYOND_A_YEAR",
-    "COINGECKO_LIMIT",
-    "KEYS",
-    "LEGACY_LIMIT",
-    "NO_DATA",
-    "OUT_OF_CREDITS",
-    "Answer",
-    "Asked",
-    "VendorServer",
-    "as_json",
-    "blocked",
-    "cut_off",
-    "drip",
-    "html",
-    "raw",
-    "reset",
-    "too_many",
-    "too_many_for",
-    "truncated",
-    "unavailable",
-]

@@ -14,7 +14,7 @@ from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
-from fx_assets_tests.worlds import ecb_bars
+from fx_assets.testing.worlds import ecb_bars
 
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)
 PRICES = ["open", "high", "low", "close"]

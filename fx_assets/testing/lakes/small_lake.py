@@ -18,7 +18,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
-from fx_assets_tests.bundles.samples import SHARES, decision, linear_graph, skill
+from fx_assets.testing.lakes.samples import SHARES, decision, linear_graph, skill
 
 TARGET = calendar("target")
 FEED = FeedSpec.model_validate({"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}})

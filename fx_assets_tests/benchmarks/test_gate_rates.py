@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.gate.__main__ import measured, measured_files, table
-from benchmarks.gate.extremes import HONEST
-from benchmarks.gate.faults import FAULTS
-from benchmarks.gate.kinds import KINDS
 from benchmarks.gate.vendors import EXPORTS
+from fx_assets.testing.gate.extremes import HONEST
+from fx_assets.testing.gate.faults import FAULTS
+from fx_assets.testing.gate.kinds import KINDS
 
 
 def test_planted_faults_are_found_and_honest_extremes_are_let_through() -> None:

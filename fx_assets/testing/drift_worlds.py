@@ -15,7 +15,7 @@ from fx_assets.monitoring.calibration import alarms, calibrate, score_windows
 from fx_assets.monitoring.monitored import PREDICTION, monitored_frame
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.watching import DriftRule
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 
 TARGET = calendar("target")
 RULE = DriftRule()
@@ -51,7 +51,8 @@ def shuffled_ecb_returns(n: int, seed: int, block: int = 60) -> np.ndarray:
     real = returns_of(worlds.ecb_bars())
     starts = np.random.default_rng(seed).integers(0, len(real), size=n // block + 1)
     rows = (starts[:, None] + np.arange(block)) % len(real)
-    return real[rows.ravel()[:n]]
+    drawn: np.ndarray = real[rows.ravel()[:n]]
+    return drawn
 
 
 def returns_of(bars: pd.DataFrame) -> np.ndarray:

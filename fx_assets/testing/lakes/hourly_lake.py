@@ -24,8 +24,9 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import BACKTEST, DECISIONS, FEATURES, OUTCOMES, PREDICTIONS
-from fx_assets_tests.bundles.samples import linear_graph
-from fx_assets_tests.serving import small_lake
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.samples import decision as decision_of
+from fx_assets.testing.lakes.samples import linear_graph
 
 FEED = FeedSpec.model_validate(
     {
@@ -152,7 +153,7 @@ def _fill(
     point_to(lake, forecast.name, 1)
     decided = FIRST.to_pydatetime() - timedelta(hours=1)
     facts = bundle(kind).facts
-    decision = small_lake.decision(1).model_copy(
+    decision = decision_of(1).model_copy(
         update={
             "forecast": forecast.name,
             "series": own.series.id,

@@ -12,8 +12,8 @@ import pandas as pd
 
 from fx_assets.calendars import calendar
 from fx_assets.specs import FeedSpec
-from fx_assets_tests.sources.files import world
-from fx_assets_tests.sources.files.world import Bars, bars_of, feed_of
+from fx_assets.testing.vendors import files as world
+from fx_assets.testing.vendors.files import Bars, bars_of, feed_of
 
 ATHENS = ["--timezone", "Europe/Athens"]
 NEW_YORK = ["--timezone", "America/New_York+7"]

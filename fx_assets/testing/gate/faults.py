@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from benchmarks.gate.kinds import PRICES, Kind
+from fx_assets.testing.gate.kinds import PRICES, Kind
 
 Bars = pd.DataFrame
 Plant = Callable[[Bars, Kind, np.random.Generator], Bars]
@@ -200,7 +200,7 @@ def _copied(count: int) -> Plant:
 
 def _stale_and_one_bad_low(bars: Bars, kind: Kind, rng: np.random.Generator) -> Bars:
     changed = _stale(0.9)(bars, kind, rng)
-    changed.loc[len(bars) // 2, "low"] *= 0.75
+    changed["low"] *= np.where(np.arange(len(bars)) == len(bars) // 2, 0.75, 1.0)
     return changed
 
 

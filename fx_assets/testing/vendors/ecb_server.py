@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import socket
-import struct
-import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+from fx_assets.testing.vendors.answers import Answer, listening
 
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in to WiFi</title></head><body/></html>"
 
@@ -56,6 +53,8 @@ def ok(content: bytes, etag: str = "") -> Answer:
 
 
 def status(code: int, **headers: str) -> Answer:
+    """This status, with nothing in it."""
+
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(code)
         for name, value in headers.items():
@@ -64,37 +63,6 @@ def status(code: int, **headers: str) -> Answer:
         request.end_headers()
 
     return answer
-
-
-def endless(request: BaseHTTPRequestHandler) -> None:
-    """Sends without end, and never says how much."""
-    request.send_response(200)
-    request.end_headers()
-    try:
-        while True:
-            request.wfile.write(b"x" * 65_536)
-    except OSError:
-        return
-
-
-def drip(request: BaseHTTPRequestHandler) -> None:
-    """One byte now and then, each well within a read timeout."""
-    request.send_response(200)
-    request.end_headers()
-    try:
-        for _ in range(500):
-            request.wfile.write(b"P")
-            request.wfile.flush()
-            time.sleep(0.02)
-    except OSError:
-        return
-
-
-def reset(request: BaseHTTPRequestHandler) -> None:
-    """Drops the connection with a TCP reset."""
-    linger = struct.pack("ii", 1, 0)
-    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    request.connection.close()
 
 
 class EcbServer:
@@ -106,9 +74,11 @@ class EcbServer:
         self.url = ""
 
     def script(self, path: str, *answers: Answer) -> None:
+        """What the path answers from now on."""
         self.scripts[path] = list(answers)
 
     def count(self, path: str) -> int:
+        """How often the path was asked for."""
         return sum(asked == path for asked, _ in self.requests)
 
 
@@ -117,28 +87,11 @@ def running() -> Iterator[EcbServer]:
     """A server on a free local port."""
     server = EcbServer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.split("?", 1)[0]
-            server.requests.append((path, time.monotonic()))
-            answers = server.scripts.get(path) or [status(404)]
-            (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        path = request.path.split("?", 1)[0]
+        server.requests.append((path, time.monotonic()))
+        answers = server.scripts.get(path) or [status(404)]
+        (answers.pop(0) if len(answers) > 1 else answers[0])(request)
 
-        def log_message(self, *args: object) -> None:
-            return
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except (OSError, ValueError):
-                return
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-    server.url = f"http://127.0.0.1:{http.server_port}"
-    try:
+    with listening(answer) as server.url:
         yield server
-    finally:
-        http.shutdown()
-        http.server_close()

@@ -6,8 +6,9 @@ Everything in it is made by the platform's own functions, on a simulated random 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
 from fx_assets.targets import target_definition
-from fx_assets_tests.worlds import bars_from_closes
+from fx_assets.testing.worlds import bars_from_closes
 
 FEED = FeedSpec.model_validate(
     {"name": "simulated_eurusd", "source": {"kind": "ecb", "quote": "USD"}}
@@ -100,7 +101,7 @@ class ServedLake:
         return {"FX_ASSETS_HOME": str(self.folder), "FX_ASSETS_LAKE": str(self.root)}
 
     @property
-    def day(self) -> object:
+    def day(self) -> date:
         """The day of the newest bar."""
         return FEED.market.day_of(self.bars["event_time"].iloc[-1].to_pydatetime())
 
@@ -121,7 +122,7 @@ class ServedLake:
     def _publish(self) -> None:
         self.lake.append(RAW_PRICES.name, FEED.name, self.bars)
         self.lake.append(PRICES.name, FEED.name, self.bars)
-        self.models = {}
+        self.models: dict[int, models.Model[Any]] = {}
         for version in range(1, self.versions + 1):
             bundle = self._bundle(version)
             store_bundle(self.lake, bundle)
@@ -129,7 +130,7 @@ class ServedLake:
         decision = self._decision(1)
         self.lake.append(DECISIONS.name, FORECAST, ledger_table([decision]))
         own = SeriesTables(self.lake, self.spec, FEED)
-        issued = issue_days([self.day], own, self.now)  # type: ignore[list-item]
+        issued = issue_days([self.day], own, self.now)
         self.lake.append(PREDICTIONS.name, FORECAST, issued.new_rows)
 
     def _bundle(self, version: int) -> Bundle:

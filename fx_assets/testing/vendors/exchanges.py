@@ -7,20 +7,16 @@ the unfinished candle at the end, and how each of them says no.
 
 from __future__ import annotations
 
-import json
 import math
-import socket
-import struct
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+from fx_assets.testing.vendors.answers import Answer, as_json, listening
+
 BINANCE_BLOCKED = {
     "code": 0,
     "msg": "Service unavailable from a restricted location according to 'b. Eligibility' in "
@@ -28,7 +24,6 @@ BINANCE_BLOCKED = {
     "received this message in error.",
 }
 KRAKEN_TOO_MANY = {"error": ["EGeneral:Too many requests"]}
-HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body/></html>"
 BINANCE_STEPS = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "1d": 86400}
 COINBASE_STEPS = {
     "ONE_MINUTE": 60,
@@ -38,57 +33,6 @@ COINBASE_STEPS = {
     "ONE_HOUR": 3600,
     "ONE_DAY": 86400,
 }
-
-
-def raw(content: bytes, code: int = 200, *, declared: int | None = None, **headers: str) -> Answer:
-    """This status and body; ``declared`` is the length that it claims to have."""
-
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(code)
-        request.send_header("Content-Length", str(len(content) if declared is None else declared))
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.end_headers()
-        request.wfile.write(content)
-        request.close_connection = True
-
-    return answer
-
-
-def as_json(value: object, code: int = 200, **headers: str) -> Answer:
-    """This status and this value as JSON."""
-    return raw(json.dumps(value).encode(), code, Content_Type="application/json", **headers)
-
-
-def drip(request: BaseHTTPRequestHandler) -> None:
-    """One byte now and then, each well within a read timeout."""
-    request.send_response(200)
-    request.end_headers()
-    try:
-        for _ in range(500):
-            request.wfile.write(b"[")
-            request.wfile.flush()
-            time.sleep(0.02)
-    except OSError:
-        return
-
-
-def endless(request: BaseHTTPRequestHandler) -> None:
-    """Sends without end, and never says how much."""
-    request.send_response(200)
-    request.end_headers()
-    try:
-        while True:
-            request.wfile.write(b"[" * 1_000_000)
-    except OSError:
-        return
-
-
-def reset(request: BaseHTTPRequestHandler) -> None:
-    """Drops the connection with a TCP reset."""
-    linger = struct.pack("ii", 1, 0)
-    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    request.connection.close()
 
 
 @dataclass
@@ -358,26 +302,5 @@ _SPEAKERS: dict[str, Callable[[Exchange, dict[str, str]], Answer]] = {
 @contextmanager
 def running(exchange: Exchange) -> Iterator[Exchange]:
     """The exchange on a free local port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            exchange.answer(self)
-
-        def log_message(self, *args: object) -> None:
-            return
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except (OSError, ValueError):
-                return
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-    exchange.url = f"http://127.0.0.1:{http.server_port}"
-    try:
+    with listening(exchange.answer) as exchange.url:
         yield exchange
-    finally:
-        http.shutdown()
-        http.server_close()

@@ -13,7 +13,7 @@ from benchmarks.drill.deployment import FEED, FORECAST
 from benchmarks.drill.invariants import InvariantError, Invariants, gaps
 from benchmarks.drill.world import FRANKFURT
 from fx_assets.lake import Lake
-from fx_assets_tests.drill.conftest import Drilled
+from fx_assets_tests.benchmarks.drill.conftest import Drilled
 
 DAY = pd.Timedelta(1, "D")
 Change = Callable[[pd.DataFrame], pd.DataFrame]

@@ -14,8 +14,8 @@ from benchmarks.drill.faults import KINDS, plan, plant
 from benchmarks.drill.ledger import show
 from benchmarks.drill.life import Drill, halves
 from benchmarks.drill.world import HISTORY_PATH, Vendor, at, open_days, random_walk
-from fx_assets_tests.drill.conftest import SHORT, Drilled
-from fx_assets_tests.sources.ecb_server import running
+from fx_assets.testing.vendors.ecb_server import running
+from fx_assets_tests.benchmarks.drill.conftest import SHORT, Drilled
 
 DAYS = open_days(date(2023, 1, 2), 120)
 
