@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +21,8 @@ from fx_assets.sources.bars import Batch, ParsedBars, Provenance, Wanted
 from fx_assets.sources.plugin import Ask, SourcePlugin, Tryout
 from fx_assets.sources.revisions import new_rows
 from fx_assets.sources.wanted import feed_start, wanted_bars
-from fx_assets.specs import FeedSpec, Source
+from fx_assets.specs import FeedSpec
+from fx_assets.specs.sources import SourceSpec
 
 __all__ = [
     "Ask",
@@ -65,13 +65,9 @@ def fetch_bars(
     if wanted is None:
         wanted = Wanted(((feed_start(feed), now),))
 
-    def ask(source: Source, spans: Wanted) -> Batch:
-        if isinstance(source, SourcePlugin):
-            return source.fetch(feed, settings, now, cache_dir, spans)
-        module, _, function = source.provider.partition(":")
-        provider = getattr(import_module(module), function)
-        answer: Batch = provider(feed, source, settings, now, cache_dir, spans)
-        return answer
+    def ask(source: SourceSpec, spans: Wanted) -> Batch:
+        batch: Batch = source.fetch(feed, settings, now, cache_dir, spans)
+        return batch
 
     failures: list[SourceError] = []
     sources = (feed.source, *feed.failover)

@@ -90,8 +90,6 @@ class SourcePlugin(SourceSpec):
     name: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]] = ()
     """Distributions that it needs."""
-    secrets: ClassVar[tuple[str, ...]] = ()
-    """Environment variables whose values no message and no table may show."""
 
     @abstractmethod
     def bars(self, ask: Ask) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, TypeAlias, get_args
 
 from pydantic import ValidationError
 
@@ -239,12 +239,11 @@ def _describe(
     error: ValidationError, document: Document, spec_type: type[Spec]
 ) -> Iterator[Problem]:
     for detail in error.errors():
-        tagged = detail["loc"]
-        loc = _without_tags(document.value, tagged)
+        loc = detail["loc"]
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "extra_forbidden":
             theirs = _source_at(document.value, loc[:-1])
-            allowed = sorted(theirs) if theirs else _settings_at(spec_type, tagged[:-1])
+            allowed = sorted(theirs) if theirs else _settings_at(spec_type, loc[:-1])
             message = _unknown("setting", loc[-1], allowed)
         elif not isinstance(detail["input"], dict | list):
             message += f" (found {detail['input']!r})"
@@ -275,16 +274,10 @@ def _source_at(document: Any, loc: Sequence[int | str]) -> list[str]:
 
 def _settings_at(spec_type: type[Spec], loc: Sequence[int | str]) -> list[str]:
     fields = spec_type.model_fields
-    kinds: dict[str, type[Spec]] = {}
     for key in loc:
-        if key in kinds:
-            fields, kinds = kinds[str(key)].model_fields, {}
-        elif key in fields:
-            nested = list(_specs_in(fields[str(key)].annotation))
-            kinds = {
-                get_args(s.model_fields["kind"].annotation)[0]: s for s in nested if _tagged(s)
-            }
-            fields = nested[0].model_fields if nested else fields
+        if key in fields:
+            nested = next(_specs_in(fields[str(key)].annotation), None)
+            fields = nested.model_fields if nested else fields
     return sorted(fields)
 
 
@@ -293,23 +286,3 @@ def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
         yield annotation
     for part in get_args(annotation):
         yield from _specs_in(part)
-
-
-def _tagged(spec: type[Spec]) -> bool:
-    kind = spec.model_fields.get("kind")
-    return kind is not None and get_origin(kind.annotation) is Literal
-
-
-def _without_tags(document: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
-    """A place in the file: pydantic also names the ``kind`` of what it tried to read there."""
-    value = document.get("attributes")
-    found: list[int | str] = []
-    for key in loc:
-        if isinstance(value, dict) and key not in value and value.get("kind") == key:
-            continue
-        found.append(key)
-        try:
-            value = value[key]
-        except (KeyError, IndexError, TypeError):
-            value = None
-    return tuple(found)

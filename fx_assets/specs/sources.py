@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from datetime import datetime, time, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
     Field,
     GetJsonSchemaHandler,
+    PlainValidator,
     PositiveFloat,
     SerializeAsAny,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -22,6 +23,7 @@ from pydantic_core import CoreSchema
 
 from fx_assets.calendars import Frequency
 from fx_assets.doors import SOURCES
+from fx_assets.settings import Settings
 from fx_assets.specs.base import Currency, Spec
 
 Instrument = Annotated[
@@ -95,7 +97,7 @@ class SourceSpec(Spec):
     """
 
     provider: ClassVar[str] = ""
-    """``module:function`` that fetches its bars; sources that are plug-ins have ``fetch``."""
+    """``module:function`` that fetches its bars; plug-ins have ``bars``."""
     bar_columns: ClassVar[frozenset[str] | None] = OHLCV
     """The prices and volumes that its bars have; ``None`` where only what is read tells."""
     frequencies: ClassVar[tuple[Frequency, ...]] = EVERY_FREQUENCY
@@ -106,12 +108,53 @@ class SourceSpec(Spec):
     """Whether it has fixings of TARGET days."""
     whereabouts: ClassVar[frozenset[str]] = frozenset()
     """Settings that say where bars lie or what may stand in for them, not what they mean."""
+    secrets: ClassVar[tuple[str, ...]] = ()
+    """Environment variables whose values no message and no table may show."""
+    vendor: ClassVar[str] = ""
+    """``module:function`` that stands in for its vendor; plug-ins have ``tryout``."""
+    tried_on: ClassVar[str] = ""
+    """The calendar that ``fx-assets prove`` tries it on; unset means ``target`` for fixings, and
+    else ``24x5`` for days and ``24x7`` for shorter bars."""
+    history: ClassVar[timedelta | None] = None
+    """How far back its vendor goes; unset means as far as is asked for."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def kind(self) -> str:
+            """Its name."""
+
+        @property
+        def instrument(self) -> str:
+            """What its bars are the prices of."""
+
+    def fetch(
+        self, feed: Any, settings: Settings, now: datetime, cache_dir: Path | None, wanted: Any
+    ) -> Any:
+        """A batch with the bars of a feed that are wanted; see ``fx_assets.sources.fetch_bars``.
+
+        Raises
+        ------
+        SourceError
+            They cannot be had.
+        """
+        return _named(self.provider)(feed, self, settings, now, cache_dir, wanted)
+
+    @classmethod
+    def tryout(cls, truth: Any, folder: Path) -> Any:
+        """Stand in for the vendor with given bars; see ``fx_assets.sources.SourcePlugin``."""
+        return _named(cls.vendor)(truth, folder)
 
     @property
     def reading(self) -> dict[str, str]:
         """The settings that decide what a bar means, where they differ from the defaults."""
         told = self.model_dump(mode="json", exclude=set(self.whereabouts), exclude_defaults=True)
         return {name: _told(value) for name, value in told.items()}
+
+
+def _named(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
 
 
 def _told(value: object) -> str:
@@ -132,6 +175,7 @@ class EcbSource(SourceSpec):
     frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
     fixing: ClassVar[bool] = True
     whereabouts: ClassVar[frozenset[str]] = frozenset({"fallback"})
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:ecb"
     kind: Literal["ecb"]
     base: Currency = "EUR"
     quote: Currency
@@ -155,6 +199,7 @@ class FrankfurterSource(SourceSpec):
     bar_columns: ClassVar[frozenset[str] | None] = FIXING
     frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
     fixing: ClassVar[bool] = True
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:frankfurter"
     kind: Literal["frankfurter"]
     base: Currency = "EUR"
     quote: Currency
@@ -173,6 +218,8 @@ class TwelveDataSource(SourceSpec):
     """Bars from Twelve Data; needs the key in ``FX_ASSETS_TWELVE_DATA_KEY``."""
 
     provider: ClassVar[str] = "fx_assets.sources.twelve_data:fetch"
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:twelve_data"
+    secrets: ClassVar[tuple[str, ...]] = ("FX_ASSETS_TWELVE_DATA_KEY",)
     kind: Literal["twelve_data"]
     symbol: str = Field(pattern=r"^[A-Z0-9.:]+(/[A-Z0-9]+)?$", description="Such as EUR/USD.")
 
@@ -193,6 +240,10 @@ class CoinGeckoSource(SourceSpec):
     bar_columns: ClassVar[frozenset[str] | None] = PRICE_CAP_VOLUME
     frequencies: ClassVar[tuple[Frequency, ...]] = ("1h", "1d")
     publication_delay: ClassVar[float] = 35
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:coingecko"
+    secrets: ClassVar[tuple[str, ...]] = ("FX_ASSETS_COINGECKO_KEY",)
+    tried_on: ClassVar[str] = "24x7"
+    history: ClassVar[timedelta | None] = timedelta(days=363)
     kind: Literal["coingecko"]
     coin: str = Field(pattern=r"^[a-z0-9-]+$", description="CoinGecko's id, such as bitcoin.")
     currency: str = Field(default="usd", pattern=r"^[a-z]{3,5}$")
@@ -207,6 +258,9 @@ class CryptoCompareSource(SourceSpec):
 
     provider: ClassVar[str] = "fx_assets.sources.cryptocompare:fetch"
     frequencies: ClassVar[tuple[Frequency, ...]] = ("1min", "1h", "1d")
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:cryptocompare"
+    secrets: ClassVar[tuple[str, ...]] = ("FX_ASSETS_CRYPTOCOMPARE_KEY",)
+    tried_on: ClassVar[str] = "24x7"
     kind: Literal["cryptocompare"]
     pair: str = Field(pattern=r"^[A-Z0-9]+-[A-Z0-9]+$", description="Such as BTC-USD.")
     market: str = Field(default="cadli", pattern=r"^[a-z0-9_]+$")
@@ -221,6 +275,8 @@ class CcxtSource(SourceSpec):
     """OHLCV candles of an exchange through ccxt; public candles need no key."""
 
     provider: ClassVar[str] = "fx_assets.sources.ccxt:fetch"
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:ccxt"
+    tried_on: ClassVar[str] = "24x7"
     kind: Literal["ccxt"]
     exchange: str = Field(pattern=r"^[a-z0-9]+$", description="ccxt's id, such as binance.")
     symbol: str = Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+(:[A-Z0-9]+)?$", description="BTC/USDT.")
@@ -252,6 +308,7 @@ class FilesSource(SourceSpec):
     provider: ClassVar[str] = "fx_assets.sources.files:fetch"
     bar_columns: ClassVar[frozenset[str] | None] = None
     whereabouts: ClassVar[frozenset[str]] = frozenset({"path"})
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:files"
     kind: Literal["files"]
     path: str = Field(min_length=1)
     """A file, or a glob such as ``data/import/eurusd/*.csv`` or ``s3://bucket/btc/**/*.parquet``;
@@ -293,6 +350,7 @@ class SimulatedSource(SourceSpec):
 
     provider: ClassVar[str] = "fx_assets.sources.simulated:fetch"
     bar_columns: ClassVar[frozenset[str] | None] = OHLCV | {"market_cap"}
+    vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:simulated"
     kind: Literal["simulated"]
     seed: int = 0
     instrument: Instrument = "SIMULATED"
@@ -302,65 +360,37 @@ class SimulatedSource(SourceSpec):
     """Standard deviation of a year's log return."""
 
 
-OurSource = Annotated[
-    EcbSource
-    | FrankfurterSource
-    | TwelveDataSource
-    | CoinGeckoSource
-    | CryptoCompareSource
-    | CcxtSource
-    | FilesSource
-    | SimulatedSource,
-    Field(discriminator="kind"),
-]
-OURS: dict[str, type[SourceSpec]] = {
-    "ecb": EcbSource,
-    "frankfurter": FrankfurterSource,
-    "twelve_data": TwelveDataSource,
-    "coingecko": CoinGeckoSource,
-    "cryptocompare": CryptoCompareSource,
-    "ccxt": CcxtSource,
-    "files": FilesSource,
-    "simulated": SimulatedSource,
-}
-
-
 def source_class(kind: object) -> type[SourceSpec] | None:
-    """The class of a kind of source, ours or a plug-in's; ``None`` where there is none."""
-    if not isinstance(kind, str):
-        return None
-    if kind not in OURS and kind not in SOURCES:
-        return None
-    return OURS[kind] if kind in OURS else SOURCES[kind]
+    """The class of a kind of source, from whoever offers it; ``None`` where nobody does."""
+    return SOURCES[kind] if isinstance(kind, str) and kind in SOURCES else None
 
 
-def _through_the_door(value: Any, ours: ValidatorFunctionWrapHandler) -> Any:
-    if isinstance(value, SourceSpec) and not isinstance(value, tuple(OURS.values())):
+def _through_the_door(value: Any) -> SourceSpec:
+    if isinstance(value, SourceSpec):
         return value
     kind = value.get("kind") if isinstance(value, dict) else None
-    found = None if kind in OURS else source_class(kind)
+    found = source_class(kind)
     if found is not None:
         return found.model_validate(value)
-    if isinstance(kind, str) and kind not in OURS:
-        able = ", ".join(map(repr, sorted({*OURS, *SOURCES})))
-        raise ValueError(f"no source {kind!r}; choose one of {able}")
-    return ours(value)
+    if not isinstance(value, dict):
+        raise ValueError("a source is its kind and its settings, such as {kind: ecb, quote: USD}")
+    able = ", ".join(map(repr, SOURCES))
+    said = f"no source {kind!r}" if "kind" in value else "a source states its kind"
+    raise ValueError(f"{said}; choose one of {able or SOURCES.choices}")
 
 
 class _OneOfSources:
-    """Lets editors and ``dg check`` know the settings of plug-ins."""
+    """Lets editors and ``dg check`` know the settings of each."""
 
     @classmethod
     def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+        cls, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        others = [SOURCES[name] for name in SOURCES if name not in OURS]
-        theirs = [handler(other.__pydantic_core_schema__) for other in others]
-        return {"anyOf": [handler(schema), *theirs]} if theirs else handler(schema)
+        return {"anyOf": [handler(SOURCES[n].__pydantic_core_schema__) for n in SOURCES]}
 
 
-Source = Annotated[SerializeAsAny[OurSource], WrapValidator(_through_the_door), _OneOfSources]
-"""A source of ours, told apart by ``kind``, or one that came in through the door."""
+Source = Annotated[SerializeAsAny[SourceSpec], PlainValidator(_through_the_door), _OneOfSources]
+"""A source that came in through the door, ours as anybody's, told apart by ``kind``."""
 
 
 def columns_of(source: SourceSpec) -> frozenset[str] | None:

@@ -233,7 +233,7 @@ class UniverseSpec(Spec):
                 feed = self.feed(instrument)
             except ValidationError as error:
                 reasons = [
-                    ": ".join(filter(None, [_place(each["loc"]), _reason(each["msg"])]))
+                    ": ".join(filter(None, [".".join(map(str, each["loc"])), _reason(each["msg"])]))
                     for each in error.errors()
                 ]
                 who = f"{instrument}: " if instrument in self.instruments else ""
@@ -340,8 +340,3 @@ class UniverseSpec(Spec):
 
 def _reason(message: str) -> str:
     return message.removeprefix("Value error, ")
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Where in a feed something is wrong; of a source without its kind."""
-    return ".".join(map(str, (*loc[:1], *loc[2:]) if loc[:1] == ("source",) else loc))

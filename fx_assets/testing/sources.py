@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -19,12 +19,13 @@ from fx_assets.calendars import Frequency, instant_of
 from fx_assets.doors import SOURCES
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
-from fx_assets.sources import Batch, SourcePlugin, Tryout, Wanted, fetch_bars
+from fx_assets.sources import Batch, Tryout, Wanted, fetch_bars
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.specs.sources import SourceSpec, columns_of, source_class
 from fx_assets.testing.markets import bars_of_market, market
 from fx_assets.testing.require import ContractError, require
+from fx_assets.testing.vendors.tryouts import moment_within_the_last_bar
 
 BARS: Final = 2600
 """More than vendors give in one page."""
@@ -53,13 +54,14 @@ class SourceCase:
         """A calendar that the source has."""
         if self.source_class.fixing:
             return "target"
-        return "24x5" if self.frequency == "1d" else "24x7"
+        return self.source_class.tried_on or ("24x5" if self.frequency == "1d" else "24x7")
 
     def truth(self) -> pd.DataFrame:
-        """Bars of its world; the last is unfinished when it is asked."""
-        name = self.calendar
-        grid = market(self.frequency, "24x5" if name == "target" else name)
-        return bars_of_market(grid, BARS, seed=5)
+        """Bars of its world, with six decimals; the last is unfinished when it is asked."""
+        grid = market(self.frequency, self.calendar)
+        reach = self.source_class.history
+        count = BARS if reach is None else min(BARS, reach // grid.bar)
+        return bars_of_market(grid, count, seed=5).round(6)
 
     @contextmanager
     def tried(self) -> Iterator[Trial]:
@@ -67,7 +69,7 @@ class SourceCase:
         truth = self.truth()
         with (
             TemporaryDirectory() as folder,
-            _tryout(self.source_class, truth, Path(folder)) as tryout,
+            self.source_class.tryout(truth, Path(folder)) as tryout,
             mock.patch.dict(os.environ, tryout.environment),
         ):
             yield Trial(self, truth, tryout, Path(folder))
@@ -109,20 +111,18 @@ class Trial:
     @property
     def now(self) -> datetime:
         """A moment within the last bar."""
-        last, before = (self.truth["event_time"].iloc[i] for i in (-1, -2))
-        moment: datetime = (before + (last - before) / 2).to_pydatetime()
-        return moment
+        return moment_within_the_last_bar(self.truth)
 
-    def ask(self, first: int = 0, last: int = BARS - 1) -> Batch:
+    def ask(self, first: int = 0, last: int = -1) -> Batch:
         """The bars from one place of the truth to another."""
         times = self.truth["event_time"]
-        bar = timedelta(microseconds=1)
+        bar = self.feed.market.bar
         span = (times.iloc[first].to_pydatetime() - bar, min(times.iloc[last], self.now))
         settings = Settings(home=self.folder, http_attempts=1, http_backoff_seconds=0.01)
         wanted = Wanted(((span[0], pd.Timestamp(span[1]).to_pydatetime()),))
         return fetch_bars(self.feed, settings, self.now, None, wanted)
 
-    def within(self, batch: Batch, first: int = 0, last: int = BARS - 1) -> pd.DataFrame:
+    def within(self, batch: Batch, first: int = 0, last: int = -1) -> pd.DataFrame:
         """The bars of a batch that were asked for; a source may return more."""
         times = self.truth["event_time"]
         held = batch.bars[batch.bars["event_time"].between(times.iloc[first], times.iloc[last])]
@@ -131,7 +131,7 @@ class Trial:
     @property
     def secrets(self) -> list[str]:
         """The values that nobody may see."""
-        names = getattr(self.case.source_class, "secrets", ())
+        names = self.case.source_class.secrets
         return [value for name in names if (value := os.environ.get(name, ""))]
 
 
@@ -139,43 +139,6 @@ def cases_of(name: str) -> list[SourceCase]:
     """A source with its shortest and its longest bars."""
     able = SOURCES[name].frequencies
     return [SourceCase(name, each) for each in dict.fromkeys((able[-1], able[0]))]
-
-
-@contextmanager
-def _tryout(kind: type[SourceSpec], truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
-    if issubclass(kind, SourcePlugin):
-        with kind.tryout(truth, folder) as tryout:
-            yield tryout
-        return
-    ours = _OURS.get(kind.__name__)
-    if ours is None:
-        raise ContractError(
-            "its vendor is played by fx_assets.testing.vendors, and the suites of this repository "
-            "try it there"
-        )
-    yield ours(truth, folder)
-
-
-def _files(truth: pd.DataFrame, folder: Path) -> Tryout:
-    file = folder / "bars.csv"
-    times = truth["event_time"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    truth[["open", "high", "low", "close", "volume"]].assign(time=times).to_csv(file, index=False)
-
-    def fail() -> None:
-        file.write_text("<html>Sign in</html>")
-
-    settings = {"path": str(file), "instrument": "PROVED", "stamp": "close"}
-    return Tryout(settings, fail=fail)
-
-
-def _simulated(truth: pd.DataFrame, folder: Path) -> Tryout:
-    return Tryout({"seed": 3})
-
-
-_OURS: Final[dict[str, Callable[[pd.DataFrame, Path], Tryout]]] = {
-    "FilesSource": _files,
-    "SimulatedSource": _simulated,
-}
 
 
 def _check(check: Callable[[SourceCase], None]) -> Callable[[SourceCase], None]:
@@ -226,8 +189,8 @@ def every_bar_comes_once_and_as_it_was(case: SourceCase) -> None:
 @_check
 def a_part_that_is_asked_for_alone_is_the_same(case: SourceCase) -> None:
     """What is fetched tomorrow fits to what was fetched today."""
-    first, last = 700, 1900
     with case.tried() as trial:
+        first, last = len(trial.truth) // 4, 3 * len(trial.truth) // 4
         part = trial.within(trial.ask(first, last), first, last)
         whole = trial.within(trial.ask(), first, last)
         require(len(part) == len(whole), f"{len(part)} bars alone, {len(whole)} within all")
@@ -309,8 +272,7 @@ def no_key_is_shown(case: SourceCase) -> None:
         batch = trial.ask()
         _require_hidden(trial, batch.provenance.model_dump_json())
         _require_hidden(trial, " ".join({*batch.bars["source"], *batch.bars["payload"]}))
-        names: tuple[str, ...] = getattr(case.source_class, "secrets", ())
-        for name in names:
+        for name in case.source_class.secrets:
             with mock.patch.dict(os.environ):
                 os.environ.pop(name, None)
                 try:

@@ -230,7 +230,7 @@ def _twelve_data(
         message = f"**symbol** or **figi** parameter is missing or invalid: {symbol}."
         return as_json({"code": 404, "message": message, "status": "error"})
     frame = frame.assign(opened=_opened(frame, LENGTHS[interval]))
-    if interval == "1day":
+    if interval == "1day" and "/" in symbol:
         frame = _with_saturdays(frame, server.saturdays)
     start, end = (pd.Timestamp(query[name], tz="UTC") for name in ("start_date", "end_date"))
     frame = frame[(frame["opened"] >= start) & (frame["opened"] < end)]
@@ -238,13 +238,18 @@ def _twelve_data(
     if newest.empty:
         return as_json(NO_DATA)
     layout = "%Y-%m-%d" if interval == "1day" else "%Y-%m-%d %H:%M:%S"
-    cells = [name for name in ("open", "high", "low", "close") if name in newest]
+    known = ("open", "high", "low", "close") if "/" in symbol else _SHARE
+    cells = [name for name in known if name in newest]
     texts = {"datetime": newest["opened"].dt.strftime(layout)} | {
         name: newest[name].astype(float).map(repr) for name in cells
     }
     values = pd.DataFrame(texts).to_dict("records")
     meta = {"symbol": symbol, "interval": interval, "type": "Physical Currency"}
     return as_json({"meta": meta, "values": values, "status": "ok"})
+
+
+_SHARE = ("open", "high", "low", "close", "volume")
+"""Currencies and coins have no volume."""
 
 
 def _with_saturdays(frame: pd.DataFrame, count: int) -> pd.DataFrame:
