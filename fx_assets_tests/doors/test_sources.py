@@ -11,12 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 from fx_assets.cli import main
+from fx_assets.doors import SOURCES
 from fx_assets.errors import SourceError, SpecError
 from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.files import load_declared
-from fx_assets.testing import prove
+from fx_assets.testing import prove, verdicts_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
 (CODE,) = (
@@ -109,9 +110,48 @@ def test_a_key_in_an_error_is_blanked_out(
         fetch_bars(feed, Settings(home=tmp_path), datetime(2024, 1, 3, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("name", ["simulated", "files"])
-def test_ours_keep_the_contract(name: str) -> None:
-    from fx_assets.testing.sources import CHECKS, SourceCase
+IMPORTS = """\
+import random
+from datetime import timedelta
 
-    for check in CHECKS:
-        check(SourceCase(name, "1d"))
+from fx_assets.errors import SourceError
+"""
+LEAKS = """
+    def fetch(self, feed, settings, now, cache_dir, wanted):
+        try:
+            return super().fetch(feed, settings, now, cache_dir, wanted)
+        except Exception:
+            key = self.secret("HOUSE_KEY")
+            raise SourceError(f"bars?key={key} failed", remedy="Try again.") from None
+"""
+UNFINISHED = """
+    def fetch(self, feed, settings, now, cache_dir, wanted):
+        later = now + timedelta(days=9)
+        return super().fetch(feed, settings, later, cache_dir, Wanted(((wanted.first, later),)))
+"""
+SHUFFLED = """
+    def fetch(self, feed, settings, now, cache_dir, wanted):
+        batch = super().fetch(feed, settings, now, cache_dir, wanted)
+        batch.bars["close"] += random.random()
+        return batch
+"""
+
+
+@pytest.mark.parametrize(
+    ("fetch", "check"),
+    [
+        (LEAKS, "a failure is told with what to do"),
+        (UNFINISHED, "no unfinished bar is returned"),
+        (SHUFFLED, "two fetches agree to the last bit"),
+    ],
+)
+def test_a_source_with_a_fetch_of_its_own_is_held_to_the_same(
+    fetch: str, check: str, plugin: Callable[[str], Path]
+) -> None:
+    plugin(f"{IMPORTS}{CODE}{fetch}")
+    assert check in broken("house")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_ours_are_proved_against_who_speaks_like_their_vendor(name: str) -> None:
+    assert [v for v in verdicts_of("source", name) if not v.holds] == []
