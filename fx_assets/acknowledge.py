@@ -33,7 +33,7 @@ def acknowledge_result(
         There is no such forecast, or nothing of the candidate is held.
     """
     found = declared()
-    who, now, store = by or _user(), clock.now(), Lake.from_settings(Settings())
+    who, now, store = by or user_name(), clock.now(), Lake.from_settings(Settings())
     if forecast in found.universes:
         given = acknowledge_member(
             found.universes[forecast], store, instrument, candidate, reason=reason, by=who, now=now
@@ -67,7 +67,14 @@ def _told(given: Acknowledgement, subject: str, command: str) -> int:
     return 0
 
 
-def _user() -> str:
+def user_name() -> str:
+    """The name of the user of this process.
+
+    Raises
+    ------
+    SpecError
+        It has none.
+    """
     try:
         return getuser()
     except (KeyError, OSError) as error:  # a container's user may have no name

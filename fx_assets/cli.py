@@ -62,6 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     acknowledge.add_argument("--instrument", help="of a universe, such as EURUSD")
     acknowledge.add_argument("--reason", required=True, help="what you looked at; it is kept")
     acknowledge.add_argument("--by", default=None, help="your name (default: the user's)")
+    rollback = commands.add_parser("rollback", help="let an earlier version predict again")
+    rollback.add_argument("forecast", metavar="FORECAST")
+    which = rollback.add_mutually_exclusive_group(required=True)
+    which.add_argument("--to", metavar="VERSION", help="such as 3; also a newer one again")
+    which.add_argument("--release", action="store_true", help="let the rule go on from what is")
+    rollback.add_argument("--instrument", help="of a universe, such as EURUSD")
+    rollback.add_argument("--target", help="of a universe, such as volatility:1")
+    rollback.add_argument("--reason", required=True, help="what you saw; it is kept")
+    rollback.add_argument("--by", default=None, help="your name (default: the user's)")
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
     prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
     again = commands.add_parser("reload", help="read a feed again, and take what has changed")
@@ -121,6 +130,10 @@ def _execute(options: argparse.Namespace) -> int:
 
         accepts: bool = options.accept_revisions
         return reload_feed(options.feed, options.first, options.last, accept_revisions=accepts)
+    if options.command == "rollback":
+        from fx_assets.rollback import roll_back_on_terminal
+
+        return roll_back_on_terminal(options)
     if options.command == "backup":
         from fx_assets.backup import back_up
 

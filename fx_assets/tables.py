@@ -416,7 +416,7 @@ DECISIONS = Table(
         Column("sequence", COUNT, "position in the ledger of the series, from 0"),
         Column("decided_at", INSTANT, "when"),
         Column("data_as_of", INSTANT, "when the newest of the data became available"),
-        Column("verdict", TEXT, "bootstrap, keep, replace, refresh or demote"),
+        Column("verdict", TEXT, "bootstrap, keep, replace, refresh, demote or rollback"),
         Column("champion", TEXT, "who predicts from now on"),
         _RECIPE,
         Column("champion_before", TEXT, "who did before"),

@@ -457,7 +457,7 @@ class Reign(Struct, kw_only=True):
     recipe: Annotated[str, Meta(description="Hash of the recipe.")]
     since: Instant
     until: Annotated[datetime | None, Meta(description="UTC; null for the present one.")]
-    how: Literal["bootstrap", "keep", "replace", "refresh", "demote"]
+    how: Literal["bootstrap", "keep", "replace", "refresh", "demote", "rollback"]
     why: str
     ended: Annotated[str, Meta(description="Why it ended; empty for the present one.")]
     skill: Annotated[float | None, Meta(description="Against the baseline, at its beginning.")]

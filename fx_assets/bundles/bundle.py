@@ -101,8 +101,10 @@ def store_bundle(blobs: Blobs, bundle: Bundle, *, overwrite: bool = False) -> No
         blobs.write_blob(path, to_json(manifest))
 
 
-def point_to(blobs: Blobs, forecast: str, version: int) -> BundleRef:
+def point_to(blobs: Blobs, forecast: str, version: int, put_back: str = "") -> BundleRef:
     """Make a stored version the champion, by replacing the pointer; nothing if it is already.
+
+    ``put_back`` says who did so although the rule had demoted it.
 
     Raises
     ------
@@ -114,17 +116,18 @@ def point_to(blobs: Blobs, forecast: str, version: int) -> BundleRef:
         present = champion_ref(blobs, forecast)
     except FxAssetsError:
         present = None
-    wanted = (stored.version, stored.manifest_sha256)
-    if present and (present.version, present.manifest_sha256) == wanted:
+    wanted = replace(stored, put_back=put_back)
+    if present and replace(present, published_at=stored.published_at) == wanted:
         return present
     pointer = Pointer(
         forecast=forecast,
         version=version,
         manifest_sha256=stored.manifest_sha256,
         published_at=clock.now(),
+        put_back=put_back,
     )
     blobs.write_blob(pointer_path(forecast), to_json(pointer))
-    return replace(stored, published_at=pointer.published_at)
+    return replace(wanted, published_at=pointer.published_at)
 
 
 def champion_ref(blobs: Blobs, forecast: str) -> BundleRef:
@@ -146,7 +149,9 @@ def champion_ref(blobs: Blobs, forecast: str) -> BundleRef:
     pointer = _parse(Pointer, _read(blobs, path, "pointer"), path, "pointer")
     if pointer.forecast != forecast:
         raise _refusal(path, "pointer", f"it belongs to {pointer.forecast}, not to {forecast}")
-    return BundleRef(forecast, pointer.version, pointer.manifest_sha256, pointer.published_at)
+    return BundleRef(
+        forecast, pointer.version, pointer.manifest_sha256, pointer.published_at, pointer.put_back
+    )
 
 
 def load(blobs: Blobs, forecast: str, version: int | None = None) -> LoadedBundle:

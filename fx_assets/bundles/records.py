@@ -215,6 +215,8 @@ class Pointer(Record):
     version: int
     manifest_sha256: str
     published_at: AwareDatetime
+    put_back: str = ""
+    """Who put a champion back that the rule had demoted: its skill is not demonstrated then."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,8 @@ class BundleRef:
     manifest_sha256: str
     published_at: datetime
     """When the pointer last moved to it, or when the bundle was made if it never did."""
+    put_back: str = ""
+    """As the pointer says."""
 
     @property
     def folder(self) -> str:

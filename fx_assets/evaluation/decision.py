@@ -17,7 +17,7 @@ from fx_assets.tables import DECISIONS, SERIES_COLUMN
 if TYPE_CHECKING:
     import pandas as pd
 
-Verdict = Literal["bootstrap", "keep", "replace", "refresh", "demote"]
+Verdict = Literal["bootstrap", "keep", "replace", "refresh", "demote", "rollback"]
 
 
 class CandidateStatistics(Record):
@@ -61,6 +61,17 @@ class Thresholds(Record):
     refresh_rows: int
     plausible: dict[str, float] = Field(default={})
     """What was plausible at most, of QLIKE at least."""
+
+
+class Rollback(Record):
+    """A person's word that another version than the rule's is to predict."""
+
+    by: str
+    reason: str
+    left: int
+    """The version that was in production before."""
+    holds: bool
+    """Whether the champion stays as it is until the rule promotes another or demotes it."""
 
 
 class Decision(Record):
@@ -114,13 +125,16 @@ class Decision(Record):
     """Whose word it is that the champion's results, which are too good, are real."""
     failed_checks: tuple[str, ...] = ()
     """Checks that would have refused the bars, had their severity not been lowered in the feed."""
+    rollback: Rollback | None = None
+    put_back: str = ""
+    """Who put a champion back that the rule had demoted; said until another is champion."""
     sentence: str
     reasons: tuple[str, ...] = ()
 
     @property
     def publishes(self) -> bool:
         """Whether a newly fitted model goes into production."""
-        return self.verdict != "keep"
+        return self.verdict not in ("keep", "rollback")
 
     def statistics_of(self, candidate: str) -> CandidateStatistics | None:
         """The figures of one candidate."""
@@ -136,9 +150,9 @@ class Decision(Record):
         """Whether the champion is a model whose skill against the baseline was tested and found.
 
         Only a candidate with significant skill becomes champion, and one that loses it is demoted:
-        so it is the same as the champion not being the baseline.
+        so it is the same as the champion not being the baseline, unless a person put it back.
         """
-        return self.recipe in self.recipes_seen
+        return self.recipe in self.recipes_seen and not self.put_back
 
 
 def caveat_text(decision: Decision, failed_checks: Sequence[str]) -> str:
@@ -150,6 +164,7 @@ def caveat_text(decision: Decision, failed_checks: Sequence[str]) -> str:
         figures = ", ".join(found.text for found in said.excess)
         parts.append(f"beyond what is plausible ({figures}), {said.text}")
     parts += [f"beyond what is plausible ({found.figures}): look for a leak" for found in mine]
+    parts += [decision.put_back] if decision.put_back else []
     return "; ".join(parts)
 
 

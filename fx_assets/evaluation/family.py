@@ -13,6 +13,7 @@ from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresho
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.plausible import plausible_limits
+from fx_assets.evaluation.rollback import rolled_away, versions_of
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.evaluation.universe_skill import excess_of
 from fx_assets.specs import ForecastSpec
@@ -97,6 +98,8 @@ def _decide(
         able.append(row)
     baseline = forecast.baseline
     best = able[0] if able else None
+    if best and best["recipe"] in rolled_away(ledger):
+        best = next((row for row in able if row["recipe"] == ledger[-1].recipe), None)
     champion = best["candidate"] if best else baseline.name
     recipe = best["recipe"] if best else forecast.recipe_hash(baseline)
     last = ledger[-1] if ledger else None
@@ -118,7 +121,9 @@ def _decide(
         recipe_before=last.recipe if last else None,
         label_end=known,
         published_at=now if publishes or last is None else last.published_at,
-        version=((last.version or 0) if last else 0) + publishes,
+        version=max(versions_of(ledger), default=0) + 1
+        if last is None or publishes
+        else last.version,
         challenger=next((r["candidate"] for r in verdicts if r["candidate"] != champion), None),
         looked=True,
         starts_cool_down=False,

@@ -19,6 +19,7 @@ from fx_assets.evaluation.evidence import Evidence, Paired, pair
 from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.losses import loss_for, skill
 from fx_assets.evaluation.plausible import Excess, PlausibleLimits, excesses, plausible_limits
+from fx_assets.evaluation.rollback import standing_rollback
 from fx_assets.evaluation.significance import MIN_ROWS as MIN_TEST_ROWS
 from fx_assets.evaluation.significance import (
     clark_west,
@@ -342,7 +343,8 @@ class _Case:
         return {"return_p": cw.p_value}
 
     def _demotion_of(self, recipe: str) -> Decision | None:
-        falls = (d for d in reversed(self.ledger) if d.verdict == "demote" and d.starts_cool_down)
+        ended = ("demote", "rollback")
+        falls = (d for d in reversed(self.ledger) if d.verdict in ended and d.starts_cool_down)
         return next((d for d in falls if d.recipe_before == recipe), None)
 
     def _objections(self, found: CandidateStatistics) -> list[str]:
@@ -424,6 +426,7 @@ class _Case:
             thresholds=self.thresholds,
             suspicions=self.suspicions(held or [c for c in self.suspected if c is champion]),
             acknowledgement=self._word_of(champion),
+            put_back=before.put_back if before and before.recipe == champion.recipe else "",
             sentence=sentence,
             reasons=tuple(reasons),
         )
@@ -532,6 +535,12 @@ def _renewal(case: _Case) -> Decision:
 
     if case.lost:
         return refreshed(f": the bundle of v{before.version} is damaged, and no copy of it is left")
+    held = standing_rollback(case.ledger)
+    if held is not None:
+        return keep(
+            f"rolled back to v{held.version} on {held.decided_at:%Y-%m-%d}; it is not refreshed "
+            "until a person releases it"
+        )
     changed_recipe = case.champion_is_baseline and champion.recipe != before.recipe
     if case.rows.label_end <= before.label_end and not changed_recipe:
         return keep("no label is newer than its training labels")

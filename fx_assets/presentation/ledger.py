@@ -73,7 +73,8 @@ def reign_records(decisions: Sequence[Decision]) -> list[Reign]:
     """One record a reign, oldest first, of a forecast's ledger in any order."""
     groups: list[list[Decision]] = []
     for decision in sorted(decisions, key=lambda decision: decision.sequence):
-        if groups and groups[-1][-1].recipe == decision.recipe:
+        same = groups and groups[-1][-1].recipe == decision.recipe
+        if same and decision.verdict != "rollback":
             groups[-1].append(decision)
         else:
             groups.append([decision])

@@ -9,15 +9,13 @@ import pandas as pd
 
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
+from fx_assets.evaluation.rollback import meaningful
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.series.tables import SeriesTables
 from fx_assets.tables import ACKNOWLEDGEMENTS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
-
-SHORTEST_REASON = 10
-"""Characters of a reason that says something."""
 
 
 def read_acknowledgements(store: Lake, forecast: str) -> list[Acknowledgement]:
@@ -45,11 +43,7 @@ def acknowledge(
     RegistryError
         Nothing of that candidate is held, or the reason says nothing.
     """
-    if len(reason.strip()) < SHORTEST_REASON:
-        raise RegistryError(
-            f"The reason is {reason!r}: it stays in the ledger, for those who come after.",
-            remedy="Say what you looked at, and why the result is real.",
-        )
+    reason = meaningful(reason)
     decision, found = _held(own, candidate)
     given = Acknowledgement(
         forecast=own.forecast,
@@ -57,7 +51,7 @@ def acknowledge(
         recipe=found.recipe,
         judged=found.judged,
         excess=found.excess,
-        reason=reason.strip(),
+        reason=reason,
         by=by,
         acknowledged_at=now,
         sequence=decision.sequence,

@@ -104,19 +104,30 @@ def _decide_champion(
     decisions = with_overrides(decisions, standing_overrides(store, feed, now))
     publisher = _Publisher(study, own, registry, run_id)
     decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
-    commit = own.insert(DECISIONS, ledger_table(decisions), run_id)
-    if commit.rows < len(decisions):
-        raise RegistryError(
-            f"Another process has decided about {spec.name} meanwhile.",
-            remedy="Run again; that decision counts, and this one was not recorded.",
-        )
+    record(own, decisions, run_id)
     latest = decisions[-1]
     version = int(latest.version or 0)
     for published in {int(decision.version or 0) for decision in decisions}:
         keep_copies(store, spec.name, published)
-    point_to(store, spec.name, version)
+    point_to(store, spec.name, version, latest.put_back)
     name_aliases(own, registry, latest)
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
+
+
+def record(own: SeriesTables, decisions: Sequence[Decision], run_id: str = "") -> None:
+    """Add decisions to the ledger.
+
+    Raises
+    ------
+    RegistryError
+        Another process has added one meanwhile.
+    """
+    commit = own.insert(DECISIONS, ledger_table(decisions), run_id)
+    if commit.rows < len(decisions):
+        raise RegistryError(
+            f"Another process has decided about {own.forecast} meanwhile.",
+            remedy="Run again; that decision counts, and this one was not recorded.",
+        )
 
 
 def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> list[Decision]:

@@ -139,8 +139,8 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
             code_version(candidate.family, spec.target.kind),
         ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
-    said = own.read(ACKNOWLEDGEMENTS)
-    new = said[said["acknowledged_at"] > decisions["decided_at"].max()] if len(said) else said
+    said, ruled = own.read(ACKNOWLEDGEMENTS), decisions[decisions["verdict"] != "rollback"]
+    new = said[said["acknowledged_at"] > ruled["decided_at"].max()] if len(said) else said
     if len(new):
         return f"{new['candidate'].iloc[-1]} was acknowledged"
     missing = without_draft(own)
@@ -149,7 +149,7 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
     prices = own.bars(["event_time", "available_at"])
     known = prices["available_at"] <= decisions["data_as_of"].max()
     tick = last_tick(spec.retrain_cron, now or clock.now(), market.timezone)
-    if not known.all() and decisions["decided_at"].max() < tick:
+    if not known.all() and ruled["decided_at"].max() < tick:
         last = market.label(prices["event_time"][known].max())
         return f"the last decision knew bars until {last} only"
     return None

@@ -92,6 +92,25 @@ def each_member(spec: UniverseSpec, panel: Panel, instruments: Sequence[str]) ->
             yield Member(instrument, target, feed, forecast, store, own)
 
 
+def members_of(spec: UniverseSpec, panel: Panel, instrument: str | None) -> list[Member]:
+    """Every target of an instrument that a person names.
+
+    Raises
+    ------
+    RegistryError
+        The universe has no such instrument.
+    """
+    known = sorted(panel.lake.read(MEMBERSHIP.name, spec.name)["instrument"].unique())
+    if instrument is None or instrument not in known:
+        raise RegistryError(
+            f"{spec.name} has no instrument {instrument!r}."
+            if instrument
+            else f"{spec.name} is of many instruments: say which.",
+            remedy=f"Give --instrument, one of {', '.join(known)}.",
+        )
+    return list(each_member(spec, panel, [instrument]))
+
+
 def decide_panel(
     spec: UniverseSpec,
     store: Lake,
@@ -158,15 +177,7 @@ def acknowledge_member(
         No such instrument is held back, or the reason says nothing.
     """
     panel = Panel(store, spec.name)
-    known = sorted(store.read(MEMBERSHIP.name, spec.name)["instrument"].unique())
-    if instrument is None or instrument not in known:
-        raise RegistryError(
-            f"{spec.name} has no instrument {instrument!r}."
-            if instrument
-            else f"{spec.name} is of many instruments: say which.",
-            remedy=f"Give --instrument, one of {', '.join(known)}.",
-        )
-    asked = list(each_member(spec, panel, [instrument]))
+    asked = members_of(spec, panel, instrument)
     held = [
         m for m in asked if any(s.candidate == candidate for d in m.ledger for s in d.suspicions)
     ]

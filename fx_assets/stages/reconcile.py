@@ -66,7 +66,7 @@ def differences(own: SeriesTables, registry: ModelRegistry) -> list[str]:
     found = [f"{folder(forecast, version)}/{name}: {what}" for name, what in wrong.items()]
     if MANIFEST_FILE in wrong:
         return found
-    found += filter(None, [_pointer(store, forecast, version)])
+    found += filter(None, [_pointer(store, latest)])
     if BACKGROUND_FILE not in copies_of(store, forecast, version):
         found.append(f"v{version} has no background for explanations, or no copy of it")
     manifest = _manifest(store, forecast, version)
@@ -92,7 +92,7 @@ def reconcile(own: SeriesTables, registry: ModelRegistry) -> Reconciled:
             keep_copies(store, forecast, uncopied)
         if done.left:
             return done
-        _move_pointer(store, forecast, version, done)
+        _move_pointer(store, latest, done)
         _keep_background(store, forecast, version, done)
         _name_aliases(own, registry, latest, done)
     return done
@@ -148,14 +148,15 @@ def _make_whole(store: Lake, forecast: str, version: int, done: Reconciled) -> N
         )
 
 
-def _move_pointer(store: Lake, forecast: str, version: int, done: Reconciled) -> None:
-    wrong = _pointer(store, forecast, version)
+def _move_pointer(store: Lake, latest: Decision, done: Reconciled) -> None:
+    wrong = _pointer(store, latest)
     if wrong:
-        point_to(store, forecast, version)
-        done.mended.append(f"{wrong}; it points at v{version} again")
+        point_to(store, latest.forecast, int(latest.version or 0), latest.put_back)
+        done.mended.append(f"{wrong}; it points at v{latest.version} again")
 
 
-def _pointer(store: Lake, forecast: str, version: int) -> str | None:
+def _pointer(store: Lake, latest: Decision) -> str | None:
+    forecast, version = latest.forecast, int(latest.version or 0)
     try:
         present = champion_ref(store, forecast)
     except FxAssetsError as error:
@@ -165,6 +166,8 @@ def _pointer(store: Lake, forecast: str, version: int) -> str | None:
     raw = store.read_blob(f"{folder(forecast, version)}/{MANIFEST_FILE}")
     if present.manifest_sha256 != sha256(raw):
         return "the pointer to the champion named another manifest"
+    if present.put_back != latest.put_back:
+        return "the pointer to the champion did not say whether it was put back"
     return None
 
 

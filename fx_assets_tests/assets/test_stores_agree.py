@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import boto3
@@ -11,13 +12,19 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from fx_assets import clock
 from fx_assets.bundles.bundle import champion_ref, load
 from fx_assets.bundles.copies import damage
 from fx_assets.lake import Lake
+from fx_assets.resources import unopened_registry
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
+from fx_assets.stages.reconcile import differences, reconcile
+from fx_assets.stages.rollback import roll_back
+from fx_assets_tests import worlds
 from fx_assets_tests.assets.conftest import TODAY
 from fx_assets_tests.lake.conftest import s3, s3_endpoint
-from fx_assets_tests.platform import Platform, failed_checks, failures, forecast_spec
+from fx_assets_tests.platform import Platform, failed_checks, failures, forecast_spec, rates_of
 
 __all__ = ["s3", "s3_endpoint"]
 
@@ -126,6 +133,31 @@ def test_on_s3_damage_of_all_stores_at_once_is_mended(
         assert result.success, failures(result)
     healthy(platform)
     mended(platform, "pointer flipped", "graph away", "golden flipped", "alias gone")
+    rolled_back_and_agreed(platform)
+
+
+def rolled_back_and_agreed(platform: Platform) -> None:
+    """A person's step back to v1, after a second version; its run finds nothing to mend."""
+    day = str(platform.feeds[0].market.open_days(date.fromisoformat(TODAY), date(2019, 1, 1))[5])
+    rates = rates_of(worlds.random_walk(1400, 1, start="2014-01-02"))
+    platform.arrive(rates, day)
+    for run in (platform.ingest, platform.retrain, lambda: platform.predict(day)):
+        result = run()
+        assert result.success, failures(result)
+    lake, spec = platform.lake, platform.forecasts[0]
+    assert champion_ref(lake, "direction").version == 2
+    own = SeriesTables(lake, spec, platform.feeds[0])
+    roll_back(own, 1, by="ada", reason="v2 stood on bad bars", now=clock.now())
+    assert reconcile(own, unopened_registry()).left == []
+    assert champion_ref(lake, "direction").version == 1
+    assert not differences(own, unopened_registry())
+    result = platform.predict(day)
+    assert checks(result)["stores_agree"] == "as the ledger says"
+    client = MlflowClient(Settings().mlflow_uri)
+    alias = client.get_model_version_by_alias("direction", "champion")
+    assert alias.tags["bundle"] == "1"
+    again = own.ledger()[-1]
+    assert (again.verdict, again.version) == ("rollback", 1)
 
 
 def test_the_same_damage_is_mended_again_and_what_cannot_be_is_asked_for_once_an_hour(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fx_assets.errors import RegistryError
-from fx_assets.evaluation.decision import read_ledger
+from fx_assets.evaluation.decision import Decision, read_ledger
 from fx_assets.evaluation.intervals import fit_intervals
 from fx_assets.evaluation.universe import CACHE_COLUMNS, current_rows, walk_universe
 from fx_assets.evaluation.universe_members import membership
@@ -18,6 +18,7 @@ from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
 from fx_assets.specs.suspicion import SuspicionRule
 from fx_assets.stages.panel_issue import acknowledge_member, decide_panel
+from fx_assets.stages.rollback import roll_back_member
 from fx_assets_tests.universe.helpers import coin, issued, moment, prices_of, universe, walk
 
 SPEC = universe(targets=[{"kind": "volatility", "candidates": ["ewma", "log_har"]}], workers=1)
@@ -157,3 +158,49 @@ def test_a_result_that_is_too_good_is_held_back_until_somebody_vouches_for_it(
     assert made.acknowledgement is not None
     assert made.acknowledgement.by == "me"
     assert "I looked at it" in made.caveat
+
+
+def test_a_person_takes_a_recipe_out_of_a_member_and_the_rule_leaves_it_out(
+    prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
+) -> None:
+    now = prices["available_at"].max().to_pydatetime()
+    issued(tmp_path, SPEC, prices, stored, now)
+    lake = Lake(str(tmp_path))
+    judged = judgeable_rows(SPEC, stored, lake.read("universe", SPEC.name), SPEC.market)
+    able = skill_of(SPEC, judged).assign(skill_demonstrated=True)
+
+    def decided(minutes: int, skill: pd.DataFrame = able) -> list[Decision]:
+        lake.replace("skill", SPEC.name, skill)
+        found = decide_panel(SPEC, lake, skill, judged, now + timedelta(minutes=minutes))
+        return [decision for decision in found if decision.series == series]
+
+    def back(minutes: int, version: int | None, **changes: str) -> Decision:
+        asked = {"instrument": "EURAAA", "target": "volatility:1", **changes}
+        return roll_back_member(
+            SPEC, lake, asked["instrument"], asked["target"], version, by="ada",
+            reason="its bars were wrong", now=now + timedelta(minutes=minutes),
+        )  # fmt: skip
+
+    series = SPEC.series("EURAAA", SPEC.targets[0]).id
+    (promoted,) = decided(1)
+    assert promoted.version == 2
+    for refused, says in (
+        ({"instrument": "EURXXX"}, "one of EURAAA, EURBBB"),
+        ({"target": "direction"}, "one of volatility:1"),
+    ):
+        with pytest.raises(RegistryError) as caught:
+            back(2, 1, **refused)
+        assert says in str(caught.value)
+    assert (back(2, 1).champion, back(3, 2).champion) == ("expanding_mean", promoted.champion)
+    made = back(4, 1)
+    assert (made.version, made.sequence) == (1, 4)
+    assert decided(5) == [], "the recipe that a person took out is not what the rule promotes"
+    nobody = able.assign(skill_demonstrated=False)
+    assert decided(6, nobody) == []
+    with pytest.raises(RegistryError, match="shows no skill"):
+        back(7, 2)
+    back(8, None)
+    (again,) = decided(9)
+    assert (again.verdict, again.champion, again.version) == ("replace", promoted.champion, 3)
+    rows = lake.read("decisions", SPEC.name)
+    assert "rollback" not in set(rows["verdict"][rows["instrument"] == "EURBBB"])

@@ -46,7 +46,7 @@ class Champion:
         ]
         self._lowest, self._highest = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
         self.ref = ref_of(manifest)
-        self.skill = _skill(manifest)
+        self.skill = _skill(manifest, bundle.ref.put_back)
         self.ref_json = Raw(json_bytes(self.ref))
         self.skill_json = Raw(json_bytes(self.skill))
         self.format_json = Raw(json_bytes(self.definition.shown))
@@ -205,10 +205,10 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= NAMED else f"{shown}, ..."
 
 
-def _skill(manifest: Manifest) -> Skill:
+def _skill(manifest: Manifest, put_back: str) -> Skill:
     loss, skill = manifest.skill.loss, manifest.skill.skill
     return Skill(
-        demonstrated=manifest.skill.demonstrated,
+        demonstrated=manifest.skill.demonstrated and not put_back,
         metric=loss.metric,
         score=loss.value,
         baseline_score=loss.baseline_value,
@@ -216,6 +216,6 @@ def _skill(manifest: Manifest) -> Skill:
         lower=skill.lower,
         upper=skill.upper,
         rows=loss.n,
-        caveat=manifest.skill.caveat or None,
+        caveat="; ".join(filter(None, [manifest.skill.caveat, put_back])) or None,
         failed_checks=list(manifest.failed_checks),
     )

@@ -5,7 +5,7 @@ import * as words from "../words.js";
 
 const SHOWN = 6;
 const VERDICTS = {
-  bootstrap: "started", keep: "kept", replace: "replaced", refresh: "refreshed", demote: "demoted",
+  bootstrap: "started", keep: "kept", replace: "replaced", refresh: "refreshed", demote: "demoted", rollback: "rolled back",
 };
 
 export function decisions({ model }) {

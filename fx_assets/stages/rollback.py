@@ -1,0 +1,123 @@
+"""Puts an earlier version of a champion into production, because a person says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fx_assets.bundles.bundle import load
+from fx_assets.bundles.copies import restored
+from fx_assets.bundles.records import folder
+from fx_assets.errors import RegistryError
+from fx_assets.evaluation.decision import Decision, ledger_table
+from fx_assets.evaluation.rollback import release, step_back, versions_of
+from fx_assets.lake.panel import Panel
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.champion import record
+from fx_assets.stages.panel_issue import Member, members_of
+from fx_assets.tables import DECISIONS, SKILL
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+
+
+def roll_back(
+    own: SeriesTables, version: int | None, *, by: str, reason: str, now: datetime
+) -> Decision:
+    """Record that a version predicts from now on; ``None`` releases the one that does.
+
+    Pointer and aliases follow by :func:`fx_assets.stages.reconcile.reconcile`.
+
+    Raises
+    ------
+    RegistryError
+        It cannot be: see :func:`fx_assets.evaluation.rollback.step_back`; its bundle is gone, or
+        somebody has decided meanwhile.
+    """
+    name = own.forecast
+    with own.store.lock(f"decisions-{name}"):
+        ledger = own.ledger()
+        if version is None:
+            made = release(ledger, by=by, reason=reason, now=now, name=name)
+        else:
+            made = step_back(ledger, version, by=by, reason=reason, now=now, name=name)
+            _require_bundle(own, version, sorted(versions_of(ledger)))
+        record(own, [made])
+    return made
+
+
+def roll_back_member(
+    spec: UniverseSpec,
+    store: Lake,
+    instrument: str | None,
+    target: str | None,
+    version: int | None,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+) -> Decision:
+    """As :func:`roll_back`, of one instrument and target of a universe.
+
+    A member's model is fitted anew at every bar: what returns is the recipe. Only the baseline, or
+    one whose skill is demonstrated on the rows of today, may.
+
+    Raises
+    ------
+    RegistryError
+        As there; which member is meant is not clear; or the recipe shows no skill.
+    """
+    panel = Panel(store, spec.name)
+    member = _member(spec, panel, instrument, target)
+    name = f"{spec.name} --instrument {member.instrument} --target {_target(member)}"
+    ledger = member.ledger
+    if version is None:
+        made = release(ledger, by=by, reason=reason, now=now, name=name)
+    else:
+        made = step_back(ledger, version, by=by, reason=reason, now=now, name=name)
+        _require_skill(spec, store, member, made)
+    member.own.insert(DECISIONS, ledger_table([made]))
+    panel.commit()
+    return made
+
+
+def _require_bundle(own: SeriesTables, version: int, versions: list[int]) -> None:
+    name, store = own.forecast, own.store
+    if not restored(store, name, version):
+        whole = [f"v{v}" for v in versions if v != version and restored(store, name, v)]
+        raise RegistryError(
+            f"The bundle {folder(name, version)} is gone or damaged, and no copy of it is left.",
+            remedy=f"Put it back from a backup, or choose one that is whole: {', '.join(whole)}.",
+        )
+    load(store, name, version)
+
+
+def _require_skill(spec: UniverseSpec, store: Lake, member: Member, made: Decision) -> None:
+    if made.recipe == member.forecast.recipe_hash(member.forecast.baseline):
+        return
+    skill = store.read(SKILL.name, spec.name)
+    shown = skill[skill["skill_demonstrated"]]
+    if not ((shown["series"] == member.own.series.id) & (shown["recipe"] == made.recipe)).any():
+        raise RegistryError(
+            f"{made.champion} of {member.instrument} shows no skill on the rows of today: the next "
+            "decision would take it out again.",
+            remedy="Choose another version, such as one of the baseline.",
+        )
+
+
+def _member(spec: UniverseSpec, panel: Panel, instrument: str | None, target: str | None) -> Member:
+    members = members_of(spec, panel, instrument)
+    found = [m for m in members if target in (None, m.target.kind, _target(m))]
+    if len(found) != 1:
+        raise RegistryError(
+            f"{spec.name} predicts {len(members)} targets of {instrument}: say which."
+            if target is None
+            else f"{target!r} is not one target of {spec.name}.",
+            remedy=f"Give --target, one of {', '.join(map(_target, members))}.",
+        )
+    return found[0]
+
+
+def _target(member: Member) -> str:
+    return f"{member.target.kind}:{member.target.horizon}"
