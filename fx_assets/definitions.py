@@ -11,6 +11,7 @@ import dagster as dg
 from fx_assets.assets.alerting import failure_sensor
 from fx_assets.assets.automation import compaction, compaction_schedule
 from fx_assets.assets.progress import progress_logger
+from fx_assets.assets.records import small_records_sensor
 from fx_assets.assets.runs import sensor_status
 from fx_assets.components.declared import declared
 from fx_assets.components.sources import with_sources
@@ -29,7 +30,11 @@ def defs() -> dg.Definitions:
         dg.Definitions(
             jobs=[compaction],
             schedules=[compaction_schedule()],
-            sensors=[failure_sensor(), dead_runs_sensor(sensor_status())],
+            sensors=[
+                failure_sensor(),
+                dead_runs_sensor(sensor_status()),
+                small_records_sensor(sensor_status()),
+            ],
             resources=resources(),
             loggers={"console": dg.colored_console_logger, "progress": progress_logger},
             executor=dg.in_process_executor,

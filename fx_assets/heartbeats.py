@@ -21,6 +21,8 @@ from fx_assets.lake.turns import process_exists
 
 BEAT = timedelta(seconds=20)
 """Between two signs of life."""
+LOOK_SECONDS = 30
+"""Between two looks for dead runs."""
 SILENCE = timedelta(minutes=3)
 """After which a run of ours is dead."""
 WRITES = "fx_assets/writes"
@@ -76,11 +78,11 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     working = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     records = instance.get_run_records(dg.RunsFilter(statuses=working))
     storage = instance.daemon_cursor_storage
-    signs = storage.get_cursor_values({_key(r.dagster_run.run_id) for r in records})
+    signs = storage.get_cursor_values({alive_key(r.dagster_run.run_id) for r in records})
     ended, now = [], datetime.now(UTC)
     for record in records:
         run = record.dagster_run
-        sign = signs.get(_key(run.run_id))
+        sign = signs.get(alive_key(run.run_id))
         reason = _death(SignOfLife.parse(sign), now) if sign else _never_lived(record, now)
         if reason is None:
             continue
@@ -97,7 +99,7 @@ def dead_runs_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="dead_runs",
-        minimum_interval_seconds=int(BEAT.total_seconds()),
+        minimum_interval_seconds=LOOK_SECONDS,
         default_status=status,
         description=(
             "Ends runs whose process was killed or has been silent for "
@@ -121,10 +123,11 @@ def _beats(instance: dg.DagsterInstance, run_id: str, ended: threading.Event) ->
 
 def _beat(instance: dg.DagsterInstance, run_id: str) -> None:
     sign = SignOfLife(datetime.now(UTC), socket.gethostname(), os.getpid())
-    instance.daemon_cursor_storage.set_cursor_values({_key(run_id): str(sign)})
+    instance.daemon_cursor_storage.set_cursor_values({alive_key(run_id): str(sign)})
 
 
-def _key(run_id: str) -> str:
+def alive_key(run_id: str) -> str:
+    """Where the sign of life of a run is kept."""
     return f"fx_assets/alive/{run_id}"
 
 

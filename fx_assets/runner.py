@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.status import Status
 
 from fx_assets.assets import progress
+from fx_assets.assets.records import thin_out
 from fx_assets.assets.runs import Failure, failures_in
 from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import FxAssetsError, SpecError
@@ -44,6 +45,8 @@ class Runner:
             self.instance = open_instance(self._home)
         for ended in end_dead_runs(self.instance):
             console.print(f"An earlier run is over: {ended}", markup=False)
+        with storage_errors(self._home):
+            thin_out(self.instance)
 
     @property
     def summary(self) -> str:

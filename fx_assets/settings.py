@@ -144,7 +144,7 @@ class Settings(BaseModel):
         description="How long old versions of prices and features stay that nothing is made from.",
     )
     keep_runs_days: PositiveInt = Field(
-        default=90, description="How long Dagster's records of runs stay."
+        default=30, description="How long Dagster's records of runs stay."
     )
     sensor_seconds: PositiveInt = Field(
         default=60,

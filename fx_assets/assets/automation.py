@@ -8,11 +8,11 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.prices import partitions_to_ingest
+from fx_assets.assets.records import end_of_records
 from fx_assets.assets.runs import (
     AssetJob,
     asked_again,
     asset_job,
-    end_of_records,
     in_progress,
     schedule_status,
     sensor_status,

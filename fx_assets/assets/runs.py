@@ -24,11 +24,6 @@ IN_PROGRESS = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-ENDED = [
-    dg.DagsterRunStatus.SUCCESS,
-    dg.DagsterRunStatus.FAILURE,
-    dg.DagsterRunStatus.CANCELED,
-]
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
 INTERRUPTS = {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}
 LONGEST_RUN = timedelta(hours=12)
@@ -110,25 +105,6 @@ def asked_again(
         if datetime.now(UTC) < next_at:
             return dg.SkipReason(f"{job} failed; it is asked for again at {next_at:%H:%M} UTC.")
     return dg.SkipReason(f"{job} failed {MOST_ATTEMPTS} times; its last run says why.")
-
-
-def end_of_records(instance: dg.DagsterInstance, before: datetime) -> int:
-    """Delete the records of runs that ended before; returns how many.
-
-    A run stays that an asset was last materialized by: the UI shows the asset's state from it.
-    """
-    old = instance.get_run_records(
-        dg.RunsFilter(statuses=ENDED, updated_before=before, created_before=before)
-    )
-    if not old:
-        return 0
-    keys = instance.all_asset_keys()
-    entries = [record.asset_entry for record in instance.get_asset_records(keys)]
-    kept = {entry.last_materialization.run_id for entry in entries if entry.last_materialization}
-    gone = [r.dagster_run.run_id for r in old if r.dagster_run.run_id not in kept]
-    for run_id in gone:
-        instance.delete_run(run_id)
-    return len(gone)
 
 
 def failures_of(instance: dg.DagsterInstance, run_id: str) -> list[Failure]:

@@ -11,7 +11,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from fx_assets.assets.runs import end_of_records
+from fx_assets.assets.records import end_of_records
 from fx_assets.errors import LakeError
 from fx_assets.lake import Lake
 from fx_assets.stages.upkeep import tidy

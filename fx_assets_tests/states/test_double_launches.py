@@ -7,16 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 
 import dagster as dg
 import pytest
 
 from fx_assets_tests.homes import Home
+from fx_assets_tests.production.servers import postgres
 from fx_assets_tests.states.stores import lake_of
 
 WORKER = [sys.executable, "-m", "fx_assets_tests.states.launches"]
+DOUBLES = 34
+"""Days of three jobs each: a hundred double launches."""
 STEPS = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
 UNIQUE = (
     ("raw_prices", "eur", "event_time"),
@@ -91,15 +94,47 @@ def live_twice(home: Home, days: int) -> int:
     return found
 
 
+def size(home: Home, table: str) -> int:
+    """Bytes of a table with its log's."""
+    folder = home.folder / "data" / "lake" / table
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def written_once(home: Home) -> None:
+    """Nothing is lost and nothing is there twice."""
+    lake = lake_of(home)
+    for table, name, key in UNIQUE:
+        assert lake.read(table, name)[key].is_unique
+    assert lake.read("predictions", "up")["day"].max() == f"{home.day:%Y-%m-%d}"
+    sequence = sorted(lake.read("decisions", "up")["sequence"])
+    assert sequence == list(range(len(sequence)))
+
+
 def test_double_launches_of_a_job_take_turns_and_write_nothing_twice(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home.folder)  # where its dagster.yaml puts the records
-    newest = f"{home.advance():%Y-%m-%d}"
+    home.advance()
     assert live_twice(home, 1) == 0
-    lake = lake_of(home)
-    for table, name, key in UNIQUE:
-        assert lake.read(table, name)[key].is_unique
-    assert lake.read("predictions", "up")["day"].max() == newest
-    sequence = sorted(lake.read("decisions", "up")["sequence"])
-    assert sequence == list(range(len(sequence)))
+    written_once(home)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("storage", ["sqlite", "postgres"])
+def test_a_hundred_double_launches_overlap_nowhere(
+    home: Home, monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
+    monkeypatch.chdir(home.folder)
+    home.advance()
+    with ExitStack() as stack:
+        if storage == "postgres":
+            server = stack.enter_context(postgres("a-password"))
+            server.create("dagster")
+            kept = f"storage: {{postgres: {{postgres_url: '{server.url('dagster')}'}}}}\n"
+            (home.folder / "dagster.yaml").write_text(kept)
+        assert live_twice(home, 1) == 0
+        backtest = size(home, "backtest")
+        assert live_twice(home, DOUBLES - 1) == 0
+        assert size(home, "backtest") == backtest, "the same data was walked forward twice"
+    written_once(home)
