@@ -25,7 +25,6 @@ import yaml
 
 from fx_assets.settings import PACKAGED_DECLARATIONS
 from fx_assets.specs.files import load_declared
-from fx_assets.tables import FEATURES
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 LATER = timedelta(seconds=30)
@@ -97,6 +96,7 @@ def carry_out(stage: Stage) -> dict[str, Any]:
 
     from fx_assets import clock
     from fx_assets.assets.automation import range_tags
+    from fx_assets.assets.display import features_key
     from fx_assets.assets.prices import partitions_to_ingest
     from fx_assets.components.forecast import forecast_definitions
     from fx_assets.components.price_feed import feed_definitions
@@ -107,7 +107,7 @@ def carry_out(stage: Stage) -> dict[str, Any]:
     declared = load_declared(Settings().declared_folder)
     spec, feed = declared.forecasts[stage.forecast], declared.feed_of(stage.forecast)
     definitions = dg.Definitions.merge(
-        feed_definitions(feed),
+        feed_definitions(feed, [spec]),
         forecast_definitions(spec, feed),
         dg.Definitions(resources=resources(), executor=dg.in_process_executor),
     )
@@ -119,7 +119,7 @@ def carry_out(stage: Stage) -> dict[str, Any]:
         chosen = definitions.resolve_job_def(f"{feed.name}_ingest")
         tags = range_tags(parts[0], parts[-1])
     elif stage.what == "features":
-        keys = [dg.AssetKey([spec.name, FEATURES.name])]
+        keys = [features_key(feed.name, spec.features)]
     else:
         chosen = definitions.resolve_job_def(f"{spec.name}_{stage.what}")
     if stage.what == "predict":

@@ -89,7 +89,7 @@ class RegistryResource(dg.ConfigurableResource):
 class StudiesResource(dg.ConfigurableResource):
     """What a forecast's assets share in one run: folds, inputs, and what was walked forward."""
 
-    _known: dict[str, Study] = PrivateAttr(default_factory=dict)
+    _known: dict[str, tuple[pd.DataFrame, Study]] = PrivateAttr(default_factory=dict)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
         """Start without any."""
@@ -102,9 +102,9 @@ class StudiesResource(dg.ConfigurableResource):
     def of(self, own: SeriesTables, features: pd.DataFrame) -> Study:
         """The forecast's study of these features, made once."""
         known = self._known.get(own.forecast)
-        if known is None or not known.frame.equals(features):
-            known = self._known[own.forecast] = own.study(features)
-        return known
+        if known is None or not known[0].equals(features):
+            known = self._known[own.forecast] = features, own.study(own.frame(features))
+        return known[1]
 
 
 @dg.resource(description="The MLflow run that stands for a Dagster run; candidates nest below it.")
@@ -145,9 +145,9 @@ def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
 
 
 def table_of(key: dg.AssetKey) -> tuple[str, str]:
-    """The table and the feed or forecast that an asset key stands for."""
-    name, table = key.path[0], key.path[-1]
-    return table, name
+    """The table that an asset key stands for, and its name in the lake."""
+    name, table, *of = key.path
+    return table, ".".join((name, *of))
 
 
 class DeltaIOManager(dg.ConfigurableIOManager):

@@ -1,8 +1,9 @@
 """The catalogue: every stored table once.
 
-A table lies at ``<lake>/<table>/<name>``, where the name is a feed's, a forecast's or a universe's.
-What identifies its rows, and which of several rows about one thing counts, is said here and nowhere
-else: writers take keys and types from it, readers their joins.
+A table lies at ``<lake>/<table>/<name>``, where the name is a feed's, a forecast's or a universe's;
+features have a feed's and a feature set's (:func:`features_name`). What identifies its rows, and
+which of several rows about one thing counts, is said here and nowhere else: writers take keys and
+types from it, readers their joins.
 """
 
 from __future__ import annotations
@@ -264,28 +265,40 @@ _LABELS = (
     Column("baseline_mean", NUMBER, "mean of all targets known by available_at", "of the target"),
     Column("last_target", NUMBER, "newest target known by available_at", "of the target"),
 )
+_BAR = (
+    _EVENT,
+    Column("available_at", INSTANT, "when the bar could first be known"),
+    Column("close", NUMBER, "last price, or the fixing", "of the quote"),
+    Column("log_return", NUMBER, "of the close since the bar before"),
+)
 FEATURES = Table(
     name="features",
-    owner="forecast",
-    row="a bar's features, its label, and when that was known",
-    columns=(
-        _SERIES,
-        _EVENT,
-        Column("available_at", INSTANT, "when the bar could first be known"),
-        Column("close", NUMBER, "last price, or the fixing", "of the quote"),
-        Column("log_return", NUMBER, "of the close since the bar before"),
-        *_LABELS,
-    ),
+    owner="feed",
+    row="a bar's features, of one feature set",
+    columns=(_READING, *_BAR),
     key=("event_time",),
     written="replaced",
     more="the columns of the feature set",
     carries="prices",
+    made_of=(("log_return", "prices.close"),),
+)
+_FRAME = Table(
+    name="frame",
+    owner="forecast",
+    row="a bar's features, its label, and when that was known",
+    columns=(_SERIES, *_BAR, *_LABELS),
+    key=("event_time",),
+    written="replaced",
+    more=FEATURES.more,
+    carries="features",
     made_of=(
-        *((name, "prices.close") for name in ("log_return", "target", "baseline_mean")),
-        ("last_target", "prices.close"),
-        ("label_available_at", "prices.available_at"),
+        *((name, "features.close") for name in ("target", "baseline_mean", "last_target")),
+        ("label_available_at", "features.available_at"),
     ),
 )
+"""A labelled frame; of these only the newest fold's rows are stored."""
+FRAME_COLUMNS = frozenset(_FRAME.names)
+"""The columns of a labelled frame that are not features."""
 _PARTS = ("train", "test")
 SPLITS = Table(
     name="splits",
@@ -306,31 +319,13 @@ SPLITS = Table(
     written="replaced",
     made_of=(
         *((f"{part}_{end}", "features.event_time") for part in _PARTS for end in ("start", "end")),
-        *((f"n_{part}", "features.target") for part in _PARTS),
-        ("label_end", "features.label_available_at"),
+        *((f"n_{part}", "features.close") for part in _PARTS),
+        ("label_end", "features.available_at"),
         ("known_by", "features.available_at"),
     ),
 )
-TRAIN_SET = Table(
-    name="train_set",
-    owner="forecast",
-    row="a training row of the newest fold",
-    columns=FEATURES.columns,
-    key=("event_time",),
-    written="replaced",
-    more=FEATURES.more,
-    carries="features",
-)
-TEST_SET = Table(
-    name="test_set",
-    owner="forecast",
-    row="a test row of the newest fold",
-    columns=FEATURES.columns,
-    key=("event_time",),
-    written="replaced",
-    more=FEATURES.more,
-    carries="features",
-)
+TRAIN_SET = replace(_FRAME, name="train_set", row="a training row of the newest fold")
+TEST_SET = replace(_FRAME, name="test_set", row="a test row of the newest fold")
 _WALKED = (
     _RECIPE,
     Column("family", TEXT, "model family"),
@@ -359,7 +354,10 @@ BACKTEST = Table(
     newest=("made_at",),
     loss="",
     carries="features",
-    made_of=(("baseline", "features.baseline_mean"),),
+    made_of=(
+        *((name, "features.close") for name in ("target", "baseline")),
+        ("label_available_at", "features.available_at"),
+    ),
 )
 TRIALS = Table(
     name="trials",
@@ -781,6 +779,11 @@ CATALOGUE: tuple[Table, ...] = (
     ALERTS,
 )
 FEED_TABLES = frozenset(table.name for table in CATALOGUE if table.owner == "feed")
+
+
+def features_name(feed: str, feature_set: str) -> str:
+    """The name under which a feed's features of a set lie."""
+    return f"{feed}.{feature_set}"
 
 
 def tables_of(owner: Owner) -> Iterator[Table]:

@@ -24,6 +24,7 @@ from fx_assets.components.forecast import forecast_definitions
 from fx_assets.components.price_feed import feed_definitions
 from fx_assets.lake import Lake
 from fx_assets.resources import resources
+from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.sources import ecb
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -138,7 +139,7 @@ class Platform:
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
         feeds = {feed.name: feed for feed in self.feeds}
         self.definitions = dg.Definitions.merge(
-            *(feed_definitions(feed) for feed in self.feeds),
+            *(feed_definitions(feed, self.forecasts) for feed in self.feeds),
             *(forecast_definitions(spec, feeds[spec.feed]) for spec in self.forecasts),
             dg.Definitions(
                 jobs=[compaction],
@@ -237,6 +238,12 @@ class Platform:
     def predictions(self, forecast: str = "direction") -> pd.DataFrame:
         """Issued predictions by day."""
         return self.lake.read("predictions", forecast).sort_values("day").set_index("day")
+
+    def frame(self, forecast: str = "direction") -> pd.DataFrame:
+        """A forecast's stored features with its labels."""
+        spec = next(each for each in self.forecasts if each.name == forecast)
+        feed = next(each for each in self.feeds if each.name == spec.feed)
+        return SeriesTables(self.lake, spec, feed).frame()
 
     def _resources(self) -> dict[str, object]:
         return {"lake": resources()["lake"]}

@@ -59,9 +59,31 @@ def test_every_asset_has_a_description_owners_kinds_and_a_group(
 
 def test_every_feature_has_a_meaning_that_the_ui_shows(definitions: dg.Definitions) -> None:
     specs = {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-    schema = specs["eurusd_direction/features"].metadata["dagster/column_schema"]
+    schema = specs["ecb_eurusd/features/fx_close"].metadata["dagster/column_schema"]
     assert len(schema.columns) >= 35
     assert all(column.description for column in schema.columns)
+
+
+def test_columns_are_made_of_columns_of_assets_that_exist(definitions: dg.Definitions) -> None:
+    specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
+    for spec in specs.values():
+        lineage = spec.metadata.get("dagster/column_lineage")
+        for parts in lineage.deps_by_column.values() if lineage else ():
+            assert {part.asset_key for part in parts} <= specs.keys(), spec.key
+
+
+def test_forecasts_on_a_feed_share_the_asset_of_a_feature_set(definitions: dg.Definitions) -> None:
+    graph, shared = (
+        definitions.resolve_asset_graph(),
+        dg.AssetKey(["ecb_eurusd", "features", "fx_close"]),
+    )
+    readers = {key.path[0] for key in graph.get(shared).child_keys}
+    assert readers == {
+        name for name, spec in declared().forecasts.items() if spec.feed == "ecb_eurusd"
+    }
+    names = {key.to_user_string() for key in graph.get_all_asset_keys() if "features" in key.path}
+    sets = {(spec.feed, spec.features) for spec in declared().forecasts.values()}
+    assert names == {f"{feed}/features/{name}" for feed, name in sets}
 
 
 def test_each_declaration_has_its_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:

@@ -103,7 +103,7 @@ def test_a_strangers_package_is_declared_judged_and_predicts(
         assert result.success, failures(result)
     judged = platform.lake.read("scores", "theirs")
     assert set(judged["candidate"]) == {"zero", "damped_ridge"}
-    assert platform.lake.read("features", "theirs")["momentum_5"].notna().any()
+    assert platform.frame("theirs")["momentum_5"].notna().any()
     assert len(platform.predictions("theirs")) == 1
 
 

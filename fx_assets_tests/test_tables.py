@@ -52,7 +52,7 @@ def test_columns_are_made_of_columns_that_exist(table: Table) -> None:
 
 
 def test_whatever_is_said_about_a_forecast_carries_its_series() -> None:
-    made_anew = {"series", "features", "splits", "train_set", "test_set"}
+    made_anew = {"series", "splits", "train_set", "test_set"}
     carrying = {t.name for t in tables.tables_of("forecast") if tables.SERIES_COLUMN in t.key}
     assert carrying == {t.name for t in tables.tables_of("forecast")} - made_anew | {"series"}
 

@@ -85,7 +85,7 @@ def definitions(live_from: date) -> dg.Definitions:
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     feed = feed_spec()
     return dg.Definitions.merge(
-        feed_definitions(feed),
+        feed_definitions(feed, [forecast_spec(live_from)]),
         forecast_definitions(forecast_spec(live_from), feed),
         dg.Definitions(
             jobs=[compaction],

@@ -30,6 +30,7 @@ from fx_assets.tables import (
     SPLITS,
     TEST_SET,
     TRAIN_SET,
+    features_name,
 )
 
 STAMPS = ("event_time", "available_at", "source", "ingested_at")
@@ -218,9 +219,9 @@ class Invariants:
 
     def prefix_invariant(self, prices: pd.DataFrame) -> None:
         """3: a row of features, drawn at random, is the same from its own past alone."""
-        if not self.lake.exists(FEATURES.name, FORECAST):
+        features = self.lake.read_or_empty(FEATURES.name, features_name(FEED, self.spec.features))
+        if features.empty:
             return
-        features = self.lake.read(FEATURES.name, FORECAST)
         features = features.sort_values("event_time", ignore_index=True)
         position = int(self.random.integers(max(0, len(features) - 600), len(features)))
         row = features.iloc[position]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from fx_assets import clock
+from fx_assets.assets.display import features_key
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.records import end_of_records
 from fx_assets.assets.runs import (
@@ -23,7 +24,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.due import days_to_predict, retrain_reason
-from fx_assets.tables import DECISIONS, FEATURES, OUTCOMES, PREDICTIONS, PRICES, RAW_PRICES
+from fx_assets.tables import DECISIONS, OUTCOMES, PREDICTIONS, PRICES, RAW_PRICES
 
 if TYPE_CHECKING:
     pass
@@ -73,7 +74,8 @@ def ingest_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
 
 def retrain_job(spec: ForecastSpec) -> AssetJob:
     """Judge every candidate on the same rows and decide about the champion."""
-    everything = dg.AssetSelection.groups(spec.name)
+    features = dg.AssetSelection.assets(features_key(spec.feed, spec.features))
+    everything = features | dg.AssetSelection.groups(spec.name)
     live = dg.AssetSelection.assets(
         *([spec.name, table] for table in (PREDICTIONS.name, OUTCOMES.name, "drift_report"))
     )
@@ -89,7 +91,9 @@ def predict_job(spec: ForecastSpec) -> AssetJob:
     return asset_job(
         f"{spec.name}_predict",
         selection=dg.AssetSelection.assets(
-            [spec.name, FEATURES.name], [spec.name, PREDICTIONS.name], [spec.name, OUTCOMES.name]
+            features_key(spec.feed, spec.features),
+            [spec.name, PREDICTIONS.name],
+            [spec.name, OUTCOMES.name],
         ),
         description="Predict from the newest bars and score what has come true.",
     )

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import image, markdown_table, table_metadata
+from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
 from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
-from fx_assets.tables import BACKTEST, FEATURES, SPLITS
+from fx_assets.tables import BACKTEST, SPLITS
 
 if TYPE_CHECKING:
     from fx_assets.evaluation.tuning import Tuning
@@ -21,7 +21,7 @@ def build_candidate(
 
     @dg.asset(
         key=[spec.name, "models", candidate.name],
-        ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
+        ins={"features": dg.AssetIn(key=features_key(feed.name, spec.features))},
         deps=[[spec.name, SPLITS.name]],
         group_name=spec.name,
         pool=f"{spec.name}_retrain",
@@ -34,7 +34,7 @@ def build_candidate(
         metadata={
             "recipe": spec.recipe_hash(candidate),
             "family": candidate.family,
-            **table_metadata(BACKTEST, feed.name, spec.name),
+            **table_metadata(BACKTEST, feed.name, spec.name, features=spec.features),
         },
     )
     def model(

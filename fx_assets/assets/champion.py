@@ -7,11 +7,11 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import markdown_table, table_metadata
+from fx_assets.assets.display import features_key, markdown_table, table_metadata
 from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.tables import DECISIONS, FEATURES
+from fx_assets.tables import DECISIONS
 
 if TYPE_CHECKING:
     from fx_assets.alerting.alert import AlertKind
@@ -27,7 +27,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=[spec.name, "champion"],
-        ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
+        ins={"features": dg.AssetIn(key=features_key(feed.name, spec.features))},
         deps=[[spec.name, "models", candidate.name] for candidate in spec.all_candidates],
         group_name=spec.name,
         pool=f"{spec.name}_retrain",
@@ -62,8 +62,9 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
 
         store, run_id = lake.open(), context.run.run_id
         own = SeriesTables(store, spec, feed)
+        study = studies.of(own, features)
         decided = decide_champion(
-            studies.of(own, features),
+            study,
             own,
             registry=registry.open(),
             run_id=run_id,
@@ -72,7 +73,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         latest = decided.decisions[-1]
         published = int(latest.version or 0)
         if latest.publishes or not store.blob_exists(background_path(spec.name, published)):
-            keep_background(store, spec.name, published, features)
+            keep_background(store, spec.name, published, study.frame)
         for decision in decided.decisions:
             kind = NEWS.get(decision.verdict)
             if kind is not None:

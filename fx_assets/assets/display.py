@@ -10,7 +10,7 @@ import pandas as pd
 
 from fx_assets.presentation.price_plot import price_svg
 from fx_assets.resources import LINEAGE
-from fx_assets.tables import FEED_TABLES, Column, Table, described
+from fx_assets.tables import FEATURES, FEED_TABLES, Column, Table, described
 
 Made: TypeAlias = tuple[Column, Sequence[str]]
 """A column, and those that it is made of, such as ``prices.close``."""
@@ -52,8 +52,13 @@ def content_version(frame: pd.DataFrame) -> dg.DataVersion:
     return dg.DataVersion(hashlib.sha256(names + rows).hexdigest()[:16])
 
 
+def features_key(feed: str, feature_set: str) -> dg.AssetKey:
+    """The asset of a feed's features of a set."""
+    return dg.AssetKey([feed, FEATURES.name, feature_set])
+
+
 def table_metadata(
-    table: Table, feed: str, forecast: str = "", more: Iterable[Made] = ()
+    table: Table, feed: str, forecast: str = "", more: Iterable[Made] = (), features: str = ""
 ) -> dict[str, Any]:
     """What the columns of a table mean and what they are made of, for the UI.
 
@@ -65,6 +70,8 @@ def table_metadata(
         Whose it is.
     more
         Columns besides those of the catalogue.
+    features
+        The feature set that it is made of, where it is.
     """
     others = list(more)
     columns = [*table.columns, *(column for column, _ in others)]
@@ -73,6 +80,8 @@ def table_metadata(
     for column, each in (*table.lineage, *made_of):
         source, _, name = each.partition(".")
         key = dg.AssetKey([feed if source in FEED_TABLES else forecast, source])
+        if source == FEATURES.name:
+            key = features_key(feed, features)
         parts.setdefault(column, []).append(dg.TableColumnDep(asset_key=key, column_name=name))
     schema = [dg.TableColumn(c.name, c.dtype, described(c)) for c in columns]
     return {

@@ -6,10 +6,10 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import markdown_table, table_metadata
+from fx_assets.assets.display import features_key, markdown_table, table_metadata
 from fx_assets.resources import LakeResource
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.tables import DRIFT, FEATURES, OUTCOMES, PREDICTIONS
+from fx_assets.tables import DRIFT, OUTCOMES, PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.alerting.alert import AlertKind
@@ -32,8 +32,8 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
     @dg.asset(
         key=key,
         deps=[
-            [spec.name, table]
-            for table in (FEATURES.name, "champion", PREDICTIONS.name, OUTCOMES.name)
+            features_key(feed.name, spec.features),
+            *([spec.name, table] for table in ("champion", PREDICTIONS.name, OUTCOMES.name)),
         ],
         group_name=spec.name,
         pool=f"{spec.name}_monitor",

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.display import markdown_table, table_metadata
+from fx_assets.assets.display import features_key, markdown_table, table_metadata
 from fx_assets.assets.prices import freshness_policy
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import FEATURES, PREDICTIONS
+from fx_assets.tables import PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -52,7 +52,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
 
     @dg.asset(
         key=key,
-        deps=[[spec.name, FEATURES.name], [spec.name, "champion"]],
+        deps=[features_key(feed.name, spec.features), [spec.name, "champion"]],
         group_name=spec.name,
         pool=f"{spec.name}_predict",
         description=(

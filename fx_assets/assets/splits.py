@@ -5,7 +5,14 @@ from collections.abc import Iterator
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import Made, content_version, markdown_table, table_metadata
+from fx_assets import clock
+from fx_assets.assets.display import (
+    Made,
+    content_version,
+    features_key,
+    markdown_table,
+    table_metadata,
+)
 from fx_assets.assets.features import feature_columns
 from fx_assets.resources import LakeResource, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -34,7 +41,7 @@ def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{spec.name}__splits",
         pool=f"{spec.name}_retrain",
-        ins={"features": dg.AssetIn(key=[spec.name, FEATURES.name])},
+        ins={"features": dg.AssetIn(key=features_key(feed.name, spec.features))},
         outs={
             table.name: dg.AssetOut(
                 key=[spec.name, table.name],
@@ -42,20 +49,25 @@ def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
                 description=meaning,
                 owners=spec.owners,
                 kinds={"python", "deltalake"},
-                metadata=table_metadata(table, feed.name, spec.name, more),
+                metadata=table_metadata(table, feed.name, spec.name, more, spec.features),
             )
             for table, meaning, more in out
         },
     )
     def splits(
-        lake: LakeResource, studies: StudiesResource, features: pd.DataFrame
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        studies: StudiesResource,
+        features: pd.DataFrame,
     ) -> Iterator[dg.Output]:
         from fx_assets.evaluation.folds import fold_table, train_test_tables
         from fx_assets.series.tables import SeriesTables
 
-        cut = studies.of(SeriesTables(lake.open(), spec, feed), features).folds
-        boundaries = fold_table(cut)
-        train, test = train_test_tables(features, cut)
+        own = SeriesTables(lake.open(), spec, feed)
+        own.remember(clock.now(), context.run.run_id)
+        study = studies.of(own, features)
+        boundaries = fold_table(study.folds)
+        train, test = train_test_tables(study.frame, study.folds)
         yield dg.Output(
             boundaries,
             output_name=SPLITS.name,

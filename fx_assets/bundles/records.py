@@ -17,6 +17,7 @@ from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.intervals import IntervalModel
 from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
+from fx_assets.tables import features_name
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_predict import OnnxModel
@@ -130,6 +131,11 @@ class FittedFacts(Record):
     """Largest difference between graph and fitted object (relative for variances)."""
     tolerance: float = Field(ge=0, allow_inf_nan=False)
     """Largest difference that is accepted on the golden rows, measured in the same way."""
+
+    @property
+    def features_names(self) -> tuple[str, str]:
+        """The name under which its features lie, and that under which lakes of 0.1 hold them."""
+        return features_name(self.feed, self.feature_set), self.forecast
 
 
 class ChampionFacts(FittedFacts):

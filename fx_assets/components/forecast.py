@@ -17,7 +17,6 @@ from fx_assets.assets.automation import (
 from fx_assets.assets.candidates import build_candidate
 from fx_assets.assets.champion import build_champion
 from fx_assets.assets.drift_report import build_drift_report
-from fx_assets.assets.features import build_features
 from fx_assets.assets.lateness import prediction_freshness_sensor
 from fx_assets.assets.outcomes import build_outcomes
 from fx_assets.assets.predictions import build_predictions
@@ -50,7 +49,6 @@ def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
     retrain, predict, monitor = retrain_job(spec), predict_job(spec), monitor_job(spec)
     return dg.Definitions(
         assets=[
-            build_features(spec, feed),
             build_splits(spec, feed),
             *(build_candidate(spec, feed, candidate) for candidate in spec.all_candidates),
             build_champion(spec, feed),

@@ -16,19 +16,16 @@ from numpy.typing import NDArray
 
 from fx_assets.errors import FxAssetsError, NotEnoughDataError
 from fx_assets.specs import ForecastSpec
-from fx_assets.tables import FEATURES
+from fx_assets.tables import FRAME_COLUMNS
 
 Positions = NDArray[np.intp]
 _USUAL = pd.Timedelta(1, "D")
 """By how much delays of publication differ."""
 
-NOT_FEATURES = frozenset(FEATURES.names)
-"""The columns of a labelled frame that are not features."""
-
 
 def feature_columns(frame: pd.DataFrame) -> list[str]:
     """The names of a labelled frame's feature columns, in order."""
-    return [str(name) for name in frame.columns if name not in NOT_FEATURES]
+    return [str(name) for name in frame.columns if name not in FRAME_COLUMNS]
 
 
 def usable_rows(frame: pd.DataFrame) -> NDArray[np.bool_]:

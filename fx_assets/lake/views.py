@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from filelock import FileLock
 
-from fx_assets.tables import FEED_TABLES
+from fx_assets.tables import FEATURES, FEED_TABLES
 
 STORAGE_VERSION = "v1.2.0"
 _LOCK_SECONDS = 30
@@ -72,9 +72,12 @@ def parquet_relation(files: list[str]) -> str | None:
 def view_query(table: str, parts: list[Part]) -> str:
     """All parts of a table by name of column, plus a column ``feed`` or ``forecast``.
 
-    A table that has that column keeps its own.
+    A table that has that column keeps its own. Features have a column ``feature_set`` besides;
+    those that lakes of 0.1 hold once a forecast are left out.
     """
     owner = "feed" if table in FEED_TABLES else "forecast"
+    if table == FEATURES.name:
+        parts = [part for part in parts if "." in part.name] or parts
     return "\nUNION ALL BY NAME ".join(
         query for part in parts for query in _part_queries(part, owner)
     )
@@ -164,8 +167,10 @@ def _clear(file: Path) -> None:
 
 def _part_queries(part: Part, owner: str) -> list[str]:
     columns = {field.name: kind for field in part.schema if (kind := _duckdb_type(field.type))}
-    owned = "" if owner in {name.lower() for name in part.schema.names} else f"{_text(part.name)}"
+    name, _, of = part.name.partition(".")
+    owned = "" if owner in {name.lower() for name in part.schema.names} else _text(name)
     label = f", {owned} AS {owner}" if owned else ""
+    label += f", {_text(of)} AS feature_set" if of else ""
     typed = ", ".join(f"CAST(NULL AS {kind}) AS {_identifier(n)}" for n, kind in columns.items())
     queries = [f"SELECT {typed}{label} WHERE false"] if typed else []
     if part.relation is not None:

@@ -146,7 +146,7 @@ def _dataset_input(candidate: CandidateRun) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     facts = candidate.facts
-    table = f"{FEATURES.name}/{facts.forecast}"
+    table = f"{FEATURES.name}/{facts.features_names[0]}"
     source = DeltaDatasetSource(
         path=f"{candidate.root}/{table}", delta_table_version=facts.table_versions.get(table, 0)
     )

@@ -16,7 +16,7 @@ from fx_assets.evaluation.decision import Decision, read_ledger
 from fx_assets.series.rows import ASKED, About, Decided, SeriesRows
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
-from fx_assets.tables import SERIES_COLUMN, Table
+from fx_assets.tables import READING_COLUMN, SERIES_COLUMN, Table
 
 if TYPE_CHECKING:
     from fx_assets.evaluation.study import Study
@@ -97,30 +97,45 @@ class SeriesTables:
         there = marked[key].merge(known[key].drop_duplicates(), how="left", indicator="_there")
         return marked[(there["_there"] == "left_only").to_numpy()].reset_index(drop=True)
 
-    def require(self, features: pd.DataFrame) -> None:
-        """Refuse a labelled frame of another series; one that does not say it is taken at its word.
+    @property
+    def features_name(self) -> str:
+        """The name under which its features lie."""
+        return tables.features_name(self.feed.name, self.spec.features)
+
+    def frame(self, features: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The feed's features with the labels of the series, in order of time.
+
+        Parameters
+        ----------
+        features
+            Rows of the table of features; the stored ones unless they are given.
 
         Raises
         ------
         RegistryError
-            Its labels are not of what the forecast is about.
+            They were made from another reading of the feed.
         """
-        if SERIES_COLUMN not in features or (features[SERIES_COLUMN] == self.series.id).all():
-            return
-        raise RegistryError(
-            f"The features of {self.forecast} were made for another series than "
-            f"{self.series.sentence}.",
-            remedy=f"Materialize {self.forecast}/{tables.FEATURES.name} first, or run fx-assets "
-            f"run {self.forecast}.",
-        )
+        from fx_assets.features import add_labels
 
-    def study(self, features: pd.DataFrame) -> Study:
+        if features is None:
+            features = self.store.read(tables.FEATURES.name, self.features_name)
+        if (features[READING_COLUMN] != self.series.reading).any():
+            key = f"{self.feed.name}/{tables.FEATURES.name}/{self.spec.features}"
+            raise RegistryError(
+                f"The features of {self.forecast} were made for another series than "
+                f"{self.series.sentence}.",
+                remedy=f"Materialize {key} first, or run fx-assets run {self.forecast}.",
+            )
+        rows = features.drop(columns=READING_COLUMN)
+        rows = rows.sort_values("event_time", kind="stable", ignore_index=True)
+        return self.mark(add_labels(rows, self.spec.target, self.feed.market))
+
+    def study(self, frame: pd.DataFrame) -> Study:
         """The candidates on a labelled frame of the series, with what is stored of them."""
         from fx_assets.evaluation.study import Study
 
-        self.require(features)
         stored, trials = self.read(tables.BACKTEST), self.read(tables.TRIALS)
-        return Study(self.spec, features, stored=stored, trials=trials)
+        return Study(self.spec, frame, stored=stored, trials=trials)
 
     def in_service(self) -> bool:
         """Whether the published champion is of this series; true where none can be read."""

@@ -217,7 +217,7 @@ def _override_tags(own: SeriesTables) -> dict[str, str]:
 
 def _versions(own: SeriesTables) -> dict[str, int]:
     feed = own.feed.name
-    wanted = [(RAW_PRICES, feed), (PRICES, feed), (FEATURES, own.forecast)]
+    wanted = [(RAW_PRICES, feed), (PRICES, feed), (FEATURES, own.features_name)]
     found = {f"{table.name}/{name}": own.store.version(table.name, name) for table, name in wanted}
     return {table: version for table, version in found.items() if version is not None}
 

@@ -22,8 +22,8 @@ from fx_assets.tables import (
     FEATURES,
     PREDICTIONS,
     PRICES,
+    READING_COLUMN,
     SCORES,
-    SERIES_COLUMN,
 )
 
 FIRST_YEAR, LAST_YEAR = 2020, 2027
@@ -110,10 +110,8 @@ def _first_known(own: SeriesTables) -> pd.Series:
 def features_are_behind(own: SeriesTables) -> bool:
     """Whether the prices hold bars, or revisions of bars, that the features have not seen."""
     columns = ["event_time", "close"]
-    seen = own.store.read_or_empty(FEATURES.name, own.forecast)
-    if seen.empty:
-        return True
-    if SERIES_COLUMN in seen and (seen[SERIES_COLUMN] != own.series.id).any():
+    seen = own.store.read_known(FEATURES.name, own.features_name, [*columns, READING_COLUMN])
+    if seen.empty or (seen[READING_COLUMN] != own.series.reading).any():
         return True
     return not _equal(seen[columns], own.bars(columns))
 

@@ -12,7 +12,6 @@ from fx_assets.errors import NoChampionError
 from fx_assets.tables import (
     BACKTEST,
     DRIFT,
-    FEATURES,
     OUTCOMES,
     PERFORMANCE,
     PREDICTIONS,
@@ -66,8 +65,7 @@ def look_at(own: SeriesTables, now: datetime, run_id: str = "") -> Look:
             remedy=f"Materialize {spec.name}/champion, or run fx-assets run {spec.name}.",
         )
     rule, manifest = spec.watching.drift, load(store, spec.name, ledger[-1].version).manifest
-    stored = _in_order(store.read(FEATURES.name, spec.name))
-    own.require(stored)
+    stored = own.frame()
     # What came after the stored rows is for the next run to add, and no fault of theirs.
     known = _in_order(own.bars())
     known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)

@@ -93,7 +93,7 @@ def reconcile(own: SeriesTables, registry: ModelRegistry) -> Reconciled:
         if done.left:
             return done
         _move_pointer(store, latest, done)
-        _keep_background(store, forecast, version, done)
+        _keep_background(own, version, done)
         _name_aliases(own, registry, latest, done)
     return done
 
@@ -171,7 +171,8 @@ def _pointer(store: Lake, latest: Decision) -> str | None:
     return None
 
 
-def _keep_background(store: Lake, forecast: str, version: int, done: Reconciled) -> None:
+def _keep_background(own: SeriesTables, version: int, done: Reconciled) -> None:
+    store, forecast = own.store, own.forecast
     if BACKGROUND_FILE in copies_of(store, forecast, version):
         return
     path = background_path(forecast, version)
@@ -180,17 +181,21 @@ def _keep_background(store: Lake, forecast: str, version: int, done: Reconciled)
         _copy_background(store, forecast, version)
     except FxAssetsError:
         try:
-            frame = _trained_on(store, _manifest(store, forecast, version))
+            frame = _trained_on(own, _manifest(store, forecast, version))
             keep_background(store, forecast, version, frame)
             done.mended.append(f"{path} was missing or damaged; it was made again")
         except FxAssetsError as error:
             done.left.append(f"Explanations of {forecast} v{version} cannot be made: {error}")
 
 
-def _trained_on(store: Lake, manifest: Manifest) -> pd.DataFrame:
-    known = manifest.table_versions.get(f"{FEATURES.name}/{manifest.forecast}")
-    frame = store.read(FEATURES.name, manifest.forecast, version=known)
-    return frame.sort_values("event_time", kind="stable", ignore_index=True)
+def _trained_on(own: SeriesTables, manifest: Manifest) -> pd.DataFrame:
+    """The labelled frame of a bundle; a lake of 0.1 holds it with its labels."""
+    known, table = manifest.table_versions, FEATURES.name
+    name, old = manifest.features_names
+    if f"{table}/{old}" in known:
+        frame = own.store.read(table, old, version=known[f"{table}/{old}"])
+        return frame.sort_values("event_time", kind="stable", ignore_index=True)
+    return own.frame(own.store.read(table, name, version=known.get(f"{table}/{name}")))
 
 
 def _name_aliases(

@@ -196,7 +196,7 @@ def test_prices_and_features_made_again_are_no_new_versions(platform: Platform) 
     before = platform.versions()
     result = platform.materialize("eurusd/prices", first="2014", last="2018")
     assert result.success, failures(result)
-    result = platform.materialize("direction/features")
+    result = platform.materialize("eurusd/features/fx_close")
     assert result.success, failures(result)
     assert platform.versions() == before
 

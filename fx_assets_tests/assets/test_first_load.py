@@ -81,7 +81,7 @@ def test_whatever_builds_on_a_table_without_bars_says_so(platform: Platform) -> 
     put(platform, OLD)
     assert "The first load of eurusd found no bars" in failures(platform.ingest("2020"))
     for result in (
-        platform.materialize("direction/features"),
+        platform.materialize("eurusd/features/fx_close"),
         platform.retrain(),
         platform.materialize("eurusd/profile"),
     ):

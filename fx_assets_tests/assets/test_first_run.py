@@ -12,11 +12,12 @@ from fx_assets.bundles.bundle import load
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.folds import folds
 from fx_assets.settings import Settings
-from fx_assets.tables import CATALOGUE
+from fx_assets.tables import CATALOGUE, FEATURES
 from fx_assets_tests.assets.conftest import TODAY, Started
 from fx_assets_tests.platform import failed_checks, failures, metadata
 
 TARGET = calendar("target")
+FEATURES_KEY = "eurusd/features/fx_close"
 pytestmark = pytest.mark.usefixtures("first_evening")
 
 
@@ -25,8 +26,8 @@ def test_the_first_evening_succeeds_and_every_table_exists(started: Started) -> 
         assert result.success, failures(result)
     assert set(started.platform.versions()) == {
         *(f"{t}/eurusd" for t in ("raw_prices", "prices", "quality", "sources", "readings")),
-        *(f"{table}/direction" for table in ("series", "features", "splits", "train_set")),
-        "test_set/direction",
+        "features/eurusd.fx_close",
+        *(f"{table}/direction" for table in ("series", "splits", "train_set", "test_set")),
         *(f"{table}/direction" for table in ("backtest", "scores", "decisions")),
         *(f"{table}/direction" for table in ("predictions", "outcomes")),
     }
@@ -37,6 +38,8 @@ def test_what_is_stored_is_what_the_catalogue_says(first_evening: Started) -> No
     names = {"feed": "eurusd", "forecast": "direction"}
     for table in CATALOGUE:
         name = names.get(table.owner)
+        if table is FEATURES:
+            name = "eurusd.fx_close"
         if name is None or not lake.exists(table.name, name):
             continue
         rows = lake.read(table.name, name)
@@ -116,7 +119,7 @@ def test_no_backtest_row_was_predicted_by_a_fit_that_knew_its_outcome(started: S
     assert set(rows["candidate"]) == {"base_rate", "persistence", "logistic_regression"}
     assert (rows["target_time"] > rows["event_time"]).all()
     assert (rows["label_available_at"] > rows["target_time"]).all()
-    frame = lake.read("features", "direction")
+    frame = started.platform.frame()
     for fold in folds(frame, started.platform.forecasts[0]):
         train, test = frame.iloc[fold.train], frame.iloc[fold.test]
         assert train["label_available_at"].max() <= test["available_at"].min()
@@ -139,11 +142,10 @@ def test_the_train_set_ends_a_purge_before_the_test_set(started: Started) -> Non
 
 
 def test_the_newest_row_without_a_label_is_kept_in_the_features(started: Started) -> None:
-    frame = started.platform.lake.read("features", "direction").sort_values("event_time")
+    frame = started.platform.frame()
     assert frame["target"].isna().sum() == 1
     assert pd.isna(frame["target"].iloc[-1])
-    shown = metadata(started.retrain, "direction/features")
-    assert shown["unlabelled_rows"] == 1
+    shown = metadata(started.retrain, FEATURES_KEY)
     assert shown["last_bar"].startswith(TODAY)
 
 
@@ -181,7 +183,7 @@ def test_every_commit_names_the_dagster_run_that_made_it(started: Started) -> No
     lake = started.platform.lake
     runs = {
         "raw_prices/eurusd": started.ingest,
-        "features/direction": started.retrain,
+        "features/eurusd.fx_close": started.retrain,
         "backtest/direction": started.retrain,
         "predictions/direction": started.predict,
     }
@@ -192,17 +194,21 @@ def test_every_commit_names_the_dagster_run_that_made_it(started: Started) -> No
 
 def test_a_person_sees_what_columns_mean_and_what_they_are_made_of(started: Started) -> None:
     results = {
-        "features": started.retrain, "train_set": started.retrain,
-        "predictions": started.predict, "outcomes": started.predict,
+        FEATURES_KEY: started.retrain, "direction/train_set": started.retrain,
+        "direction/predictions": started.predict, "direction/outcomes": started.predict,
     }  # fmt: skip
     made_of = {}
-    for name, result in results.items():
-        found = metadata(result, f"direction/{name}")["dagster/column_lineage"].deps_by_column
+    for asset, result in results.items():
+        found, name = (
+            metadata(result, asset)["dagster/column_lineage"].deps_by_column,
+            asset.split("/")[1],
+        )
         for column, parts in found.items():
             key = f"{name}.{column}"
             made_of[key] = {f"{p.asset_key.to_user_string()}.{p.column_name}" for p in parts}
-    assert made_of["features.target"] == made_of["features.rsi_14"] == {"eurusd/prices.close"}
-    assert made_of["train_set.rsi_14"] == {"direction/features.rsi_14"}
+    assert made_of["features.rsi_14"] == {"eurusd/prices.close"}
+    assert made_of["train_set.rsi_14"] == {f"{FEATURES_KEY}.rsi_14"}
+    assert made_of["train_set.target"] == {f"{FEATURES_KEY}.close"}
     assert made_of["outcomes.prediction"] == {"direction/predictions.prediction"}
     assert made_of["outcomes.loss"] == {"direction/predictions.prediction", "eurusd/prices.close"}
     assets = started.platform.definitions.resolve_asset_graph()

@@ -112,7 +112,7 @@ def test_downstream_of_a_refused_batch_nothing_runs_until_the_provider_corrects_
     before = platform.versions()
     later_runs = {
         "prices": lambda: platform.materialize("eurusd/prices", first="2018"),
-        "features": lambda: platform.materialize("direction/features"),
+        "features": lambda: platform.materialize("eurusd/features/fx_close"),
         "prediction": lambda: platform.materialize("direction/predictions", first=TODAY),
         "outcomes": lambda: platform.materialize("direction/outcomes"),
         "predict job": lambda: platform.predict(TODAY),
@@ -144,7 +144,7 @@ def test_an_ingestion_of_other_years_does_not_clear_a_refusal(
     platform.ingest("2018")
     platform.travel("2018-04-04T19:00:00+00:00")
     platform.ingest("2014", "2016")
-    result = platform.materialize("direction/features")
+    result = platform.materialize("eurusd/features/fx_close")
     assert "refused its batch of 2018" in failures(result)
 
 

@@ -196,7 +196,7 @@ def test_nothing_is_made_from_bars_of_another_reading(
     platform = first_load(tmp_path, monkeypatch, declared("1d"))
     platform.forecasts = [forecast_spec(live_from=None)]
     redeclare(platform, declared("1d", day_close="17:00 America/New_York"))
-    result = platform.materialize("direction/features")
+    result = platform.materialize("eurusd/features/fx_close")
     assert not result.success
     assert "day_close: 00:00 UTC -> 17:00 America/New_York" in failures(result)
     assert "Run: fx-assets reload eurusd." in failures(result)
@@ -289,9 +289,9 @@ def test_a_run_that_is_killed_at_any_commit_is_completed_by_the_next(
         ingest(platform)
     level = platform.lake.read("prices", "eurusd")["close"]
     assert (level > 2).all() or (level < 2).all(), "one reading or the other"
-    features = platform.materialize("direction/features")
+    features = platform.materialize("eurusd/features/fx_close")
     if features.success:
-        made = platform.lake.read("features", "direction")["close"]
+        made = platform.lake.read("features", "eurusd.fx_close")["close"]
         assert (made > 2).all(), "made from the reading that is declared, or not at all"
     result = ingest(platform)
     assert result.success, failures(result)

@@ -162,9 +162,9 @@ def test_planted_drift_asks_for_one_retrain_and_a_broken_receiver_fails_nothing(
 
 def test_a_broken_feature_is_named_and_no_model_is_judged_on_it(platform: Platform) -> None:
     lake = platform.lake
-    broken = lake.read("features", "direction").sort_values("event_time", ignore_index=True)
+    broken = lake.read("features", "eurusd.fx_close").sort_values("event_time", ignore_index=True)
     broken.loc[broken.index[-20:], "return_5"] *= -1
-    lake.replace("features", "direction", broken)
+    lake.replace("features", "eurusd.fx_close", broken)
     result = platform.run("direction_monitor")
     assert result.success, failures(result)
     assert "return_5 has the wrong sign" in failed_checks(result)["broken_features"]

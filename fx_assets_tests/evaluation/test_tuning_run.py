@@ -32,7 +32,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> 
     home = tmp_path_factory.mktemp("tuned")
     shutil.copy(empty_registry, home / "mlflow.db")
     lake = Lake.from_settings(Settings(home=home))
-    for table, name in (("raw_prices", "eurusd"), ("prices", "eurusd"), ("features", SPEC.name)):
+    for table, name in (
+        ("raw_prices", "eurusd"),
+        ("prices", "eurusd"),
+        ("features", "eurusd.fx_close"),
+    ):
         lake.replace(table, name, FRAME)
     registry = ModelRegistry(f"sqlite:///{home}/mlflow.db", (home / "artifacts").as_uri())
     return lake, registry

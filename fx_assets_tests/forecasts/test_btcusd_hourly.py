@@ -115,7 +115,7 @@ def test_bars_are_the_finished_candles_and_none_is_invented(lived: Lived) -> Non
 def test_nothing_is_predicted_of_a_candle_that_does_not_exist_and_no_label_spans_it(
     lived: Lived,
 ) -> None:
-    frame = lived.platform.lake.read("features", NAME).set_index("event_time")
+    frame = lived.platform.frame(NAME).set_index("event_time")
     assert HOLE not in frame.index
     before = frame.loc[HOLE - HOUR]
     assert np.isnan(before["target"])

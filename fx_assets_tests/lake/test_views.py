@@ -39,6 +39,20 @@ def test_the_file_shows_each_table_of_all_feeds_after_each_commit(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".new"] == []
 
 
+def test_features_say_of_which_feed_and_set_they_are_and_those_of_0_1_are_left_out(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "fx.duckdb"
+    lake = Lake(str(tmp_path / "lake"), file)
+    lake.replace("features", "eurusd_direction", pd.DataFrame({"n": [1]}))
+    assert query(file, "SELECT n FROM features") == [(1,)]
+    lake.replace("features", "ecb_eurusd.fx_close", pd.DataFrame({"n": [2]}))
+    lake.replace("features", "ecb_eurusd.ohlc", pd.DataFrame({"n": [3]}))
+    rows = [("ecb_eurusd", "fx_close", 2), ("ecb_eurusd", "ohlc", 3)]
+    assert query(file, "SELECT feed, feature_set, n FROM features ORDER BY n") == rows
+    assert lake.stale_views() == set()
+
+
 def test_a_table_keeps_its_own_feed_column(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"), tmp_path / "fx.duckdb")
     lake.append("quality", "ecb_eurusd", pd.DataFrame({"Feed": ["its own"]}))

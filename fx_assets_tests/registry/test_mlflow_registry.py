@@ -67,7 +67,10 @@ def test_a_run_names_its_data_with_delta_versions_and_row_hash(
     assert entry.dataset.name == "eurusd_direction/features"
     assert facts.train_row_hash.startswith(entry.dataset.digest)
     source = json.loads(entry.dataset.source)
-    assert (source["path"], source["delta_table_version"]) == ("/lake/features/eurusd_direction", 3)
+    assert (source["path"], source["delta_table_version"]) == (
+        "/lake/features/ecb_eurusd.fx_close",
+        3,
+    )
     profile = json.loads(entry.dataset.profile)
     assert profile["delta_versions"] == facts.table_versions
     assert profile["num_rows"] == 7000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from fx_assets.bundles.bundle import load
 from fx_assets.evaluation.losses import loss_for
 from fx_assets.lake import Lake
+from fx_assets.lake.location import Location
+from fx_assets.lake.reader import Reader
 from fx_assets.testing.lakes import hourly_lake
 from fx_assets.testing.lakes.hourly_lake import FIRST, LAST, LATE, SPECS
 from fx_assets.testing.lakes.server_process import serving, until
 from serving.client import tables
+from serving.queries.history import price_page
+from serving.queries.windows import Window
 
 KINDS = sorted(SPECS)
 
@@ -179,3 +186,17 @@ def test_status_and_metrics_are_of_the_newest_hour(api: httpx.Client, kind: str)
     lines = api.get("/metrics").text.splitlines()
     missing = [x for x in lines if x.startswith(f'fx_missing_bars{{forecast="hourly_{kind}"}}')]
     assert missing[0].endswith(" 0.0")
+
+
+def test_features_of_a_lake_that_holds_them_once_a_forecast_are_served(
+    root: Path, tmp_path: Path
+) -> None:
+    lake, asked = Lake(str(root)), Window(None, None, None, 48)
+    manifest = load(lake, "hourly_return").manifest
+    shared = price_page(Reader(Location(str(root))), manifest, True, asked, "json")
+    before = tmp_path / "lake"
+    shutil.copytree(root, before)
+    here, there = manifest.features_names
+    (before / "features" / here).rename(before / "features" / there)
+    assert price_page(Reader(Location(str(before))), manifest, True, asked, "json") == shared
+    assert json.loads(shared.content)[0]["return_1"] is not None

@@ -124,8 +124,8 @@ def build_lake(home: Path) -> Lake:
 def _judge(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame) -> None:
     registry = cast("ModelRegistry", Unlogged())
     frame = labelled_frame(bars, forecast, TARGET)
-    lake.replace("features", forecast.name, frame)
     own = SeriesTables(lake, forecast, FEED)
+    lake.replace("features", own.features_name, frame)
     study = own.study(frame)
     for candidate in forecast.all_candidates:
         try_candidate(

@@ -15,7 +15,7 @@ WRITES = (
     "register", "bundles/model.onnx", "bundles/golden.json", "bundles/manifest.json", "decisions",
     "copies/manifest.json", "copies/golden.json", "bundles/champion.json", "set_champion",
     "register", "set_challenger", "bundles/aliases.json", "bundles/background.json",
-    "copies/background.json", "views", "series", "features", "explanations/20220314T210000Z.json",
+    "copies/background.json", "views", "features", "explanations/20220314T210000Z.json",
     "predictions", "outcomes",
 )  # fmt: skip
 """From when the verdict is there to when everything that follows from it is, in order."""

@@ -181,7 +181,9 @@ def _features(
 ) -> tuple[dict[str, np.ndarray], list[int | None]]:
     """The features of some bars, and for each bar its place among them, if it has one."""
     asked = ["event_time", *names]
-    table = reader.read(FEATURES.name, manifest.forecast, asked) if names else None
+    known_as = manifest.features_names if names else ()
+    read = (reader.read(FEATURES.name, name, asked) for name in known_as)
+    table = next((found for found in read if found is not None), None)
     if table is None or not table.num_rows:
         return {}, [None] * len(times)
     stored = instants(table, "event_time")

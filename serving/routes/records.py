@@ -148,13 +148,15 @@ def add(routes: APIRouter, server: Server) -> None:
         choice: Chosen = NO_CHOICE,
     ) -> Raw:
         service = await server.find(forecast, choice)
+        manifest = service.champion.manifest
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
+        read = [(FEATURES.name, name) for name in manifest.features_names]
         page = await server.tables.derive(
             forecast,
-            [(FEATURES.name, forecast), *_prices_of(server, service)],
+            [*read, *_prices_of(server, service)],
             "serving.queries.history:price_page",
-            service.champion.manifest,
+            manifest,
             features,
             window,
             form,

@@ -148,7 +148,7 @@ def _fill(
     own = SeriesTables(lake, forecast, FEED)
     own.remember(NOW)
     frame = labelled_frame(now, forecast, FEED.market)
-    lake.replace(FEATURES.name, forecast.name, frame)
+    lake.replace(FEATURES.name, own.features_name, frame)
     store_bundle(lake, bundle(kind))
     point_to(lake, forecast.name, 1)
     decided = FIRST.to_pydatetime() - timedelta(hours=1)

@@ -156,7 +156,7 @@ def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -
         data_as_of=day,
         n_rows=7000,
         train_row_hash="f" * 64,
-        table_versions={"features/eurusd_direction": 3, "raw_prices/ecb_eurusd": 1},
+        table_versions={"features/ecb_eurusd.fx_close": 3, "raw_prices/ecb_eurusd": 1},
         mlflow_run_id="abc",
         parity=1e-12,
         tolerance=1e-9,

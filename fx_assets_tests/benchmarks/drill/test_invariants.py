@@ -106,7 +106,7 @@ TAMPERED: dict[str, tuple[str, str, Change, str]] = {
     ),
     "leaking feature": (
         "features",
-        FORECAST,
+        f"{FEED}.fx_close",
         in_all_rows("return_1", lambda values: values * (1 + 1e-15)),
         "know their future",
     ),
