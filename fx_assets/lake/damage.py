@@ -39,7 +39,8 @@ def remedy(table: str, name: str, folder: Path) -> str:
     """How to go on with a damaged local table, and what that costs."""
     known = next((each for each in CATALOGUE if each.name == table), None)
     if known is not None and known.made_again:
-        again = f"fx-assets run, or fx-assets run {name} --retrain"
+        of_forecast = known.owner == "forecast"
+        again = f"fx-assets run{f', or fx-assets run {name} --retrain' if of_forecast else ''}"
         loss = "Nothing is lost: the table is made again from others."
     else:
         again = "fx-assets run"

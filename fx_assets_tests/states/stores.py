@@ -18,7 +18,7 @@ from fx_assets_tests.homes import Home
 FORECAST = "up"
 OF_RUNS = {"mlflow_version", "mlflow_run_id", "dagster_run_id", "table_versions", "created_at"}
 """Facts of a bundle that tell of the runs which made it, not of what it is."""
-TABLES = ("raw_prices/eur", "prices/eur", "features/eur.fx_close", *(f"{t}/{FORECAST}" for t in (
+TABLES = ("raw_prices/eur", "prices/eur", "features/eur.ohlc", *(f"{t}/{FORECAST}" for t in (
     "backtest", "decisions", "predictions", "outcomes",
 )))  # fmt: skip
 

@@ -24,7 +24,7 @@ STEPS = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
 UNIQUE = (
     ("raw_prices", "eur", "event_time"),
     ("prices", "eur", "event_time"),
-    ("features", "up", "event_time"),
+    ("features", "eur.ohlc", "event_time"),
     ("predictions", "up", "event_time"),
     ("decisions", "up", "sequence"),
 )
