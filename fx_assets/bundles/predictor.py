@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fx_assets.bundles.records import LoadedBundle
 from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.evaluation.losses import baseline_forecast
+from fx_assets.features.spans import present_name
 from fx_assets.models.base import InputSpec, input_matrix
 from fx_assets.specs.forecast import TargetSpec
 
@@ -54,7 +55,10 @@ class Predictor:
             ``log_return`` and ``baseline_mean``.
         """
         reach = max(self.inputs.window, 1)
-        rows = {name: np.asarray(frame[name])[-reach:] for name in self.inputs.columns}
+        rows = {
+            name: np.asarray(frame[name if name in frame else present_name(name)])[-reach:]
+            for name in self.inputs.columns
+        }
         inputs = np.ascontiguousarray(input_matrix(rows, self.inputs)[-1:])
         volatility = newest_volatility(frame["log_return"])
         mean = np.asarray(frame["baseline_mean"])[-1]

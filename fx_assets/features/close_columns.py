@@ -28,13 +28,13 @@ from fx_assets.features.windows import (
 LAGS = (1, 2, 3)
 RETURNS = ("15min", "1h", "4h", "24h", "7d", "30d", "90d")
 MOMENTA = ("24h", "30d")
-SMA = ("4h", "7d", "30d")
+DEVIATIONS = ("4h", "7d", "30d")
 EMA = ("24h", "14d")
 ZSCORES = ("24h", "30d", "90d")
 RSI = ("4h", "24h", "14d")
 VOLATILITIES = ("1h", "4h", "24h", "7d", "30d", "90d")
 VOLATILITY_PAIRS = (("1h", "24h"), ("24h", "7d"), ("7d", "30d"), ("30d", "90d"))
-RETURN_ZSCORES = ("24h", "30d")
+STANDARDISED = ("24h", "30d")
 UP_SHARES = ("24h", "7d")
 POSITIONS = ("24h", "7d", "30d", "90d")
 
@@ -42,22 +42,22 @@ POSITIONS = ("24h", "7d", "30d", "90d")
 def close_columns(bar: timedelta, ranges: bool = False) -> list[Feature]:
     """The features of closes ``bar`` apart.
 
-    With ``ranges`` the lowest and highest price of a window are those of lows and highs, otherwise
-    those of closes.
+    With ``ranges`` the position of the close is among the lows and highs of a window, otherwise
+    among its closes.
     """
     return [
         Feature("return_1", "log return of the newest bar", "log return", 1, _change(1)),
         *map(_lag, LAGS),
         *(_return(span, n) for span, n in used(RETURNS, bar)),
-        *(_sma_ratio(span, n) for span, n in used(SMA, bar)),
+        *(_deviation(span, n) for span, n in used(DEVIATIONS, bar)),
         *(_ema_ratio(span, n) for span, n in used(EMA, bar, LONGEST_RECURSIVE)),
         *(_zscore(span, n) for span, n in used(ZSCORES, bar)),
         *(_rsi(span, n) for span, n in used(RSI, bar, LONGEST_RECURSIVE)),
         *(_position(span, n, ranges) for span, n in used(POSITIONS, bar)),
         *(_up_share(span, n) for span, n in used(UP_SHARES, bar)),
         *(_volatility(span, n) for span, n in used(VOLATILITIES, bar)),
-        *(_volatility_ratio(short, long, n) for (short, _), (long, n) in _volatility_pairs(bar)),
-        *(_return_zscore(span, n) for span, n in used(RETURN_ZSCORES, bar)),
+        *(_realised_ratio(short, long, n) for (short, _), (long, n) in _volatility_pairs(bar)),
+        *(_standardised(span, n) for span, n in used(STANDARDISED, bar)),
         *(_momentum(span, n) for span, n in used(MOMENTA, bar)),
     ]
 
@@ -102,13 +102,13 @@ def _lag(lag: int) -> Feature:
     )
 
 
-def _sma_ratio(span: str, n: int) -> Feature:
+def _deviation(span: str, n: int) -> Feature:
     def compute(b: Bars) -> Iterator[Floats]:
         for moments in rolling_moments(b.log_close.__getitem__, len(b), n):
             yield moments.distance
 
     return Feature(
-        f"sma_ratio_{span}",
+        f"log_price_deviation_{span}",
         f"log close minus its mean over {span}",
         "log price",
         n - 1,
@@ -169,9 +169,10 @@ def _position(span: str, n: int, ranges: bool) -> Feature:
         for (rows, bottom), top in zip(located(lowest), highest, strict=True):
             yield share(b.close[rows] - bottom, top - bottom)
 
+    name, kind = ("range", "price") if ranges else ("close", "close")
     return Feature(
-        f"range_position_{span}",
-        f"position of the close between the lowest (0) and highest (1) price of {span}",
+        f"{name}_position_{span}",
+        f"position of the close between the lowest (0) and highest (1) {kind} of {span}",
         "share",
         n - 1,
         compute,
@@ -209,7 +210,7 @@ def root_mean(
 
 def _volatility(span: str, n: int) -> Feature:
     return root_mean(
-        f"volatility_{span}",
+        f"realised_volatility_{span}",
         f"realised volatility over {span}: root of the mean squared log return",
         n,
         lambda b: lambda rows: np.square(b.log_return[rows]),
@@ -217,30 +218,32 @@ def _volatility(span: str, n: int) -> Feature:
     )
 
 
-def _volatility_ratio(short: str, long: str, n: int) -> Feature:
+def _realised_ratio(short: str, long: str, n: int) -> Feature:
     def compute(b: Bars) -> Iterator[Floats]:
-        numerator, denominator = (b.columns[f"volatility_{span}"] for span in (short, long))
+        numerator, denominator = (
+            b.columns[f"realised_volatility_{span}"] for span in (short, long)
+        )
         for rows in slices(len(b)):
             yield ratio(numerator[rows], denominator[rows])
 
     return Feature(
-        f"volatility_ratio_{short}_{long}",
-        f"volatility over {short} over that over {long}",
+        f"realised_volatility_ratio_{short}_{long}",
+        f"realised volatility over {short} over that over {long}",
         "ratio",
         n,
         compute,
     )
 
 
-def _return_zscore(span: str, n: int) -> Feature:
+def _standardised(span: str, n: int) -> Feature:
     def compute(b: Bars) -> Iterator[Floats]:
-        volatility = b.columns[f"volatility_{span}"]
+        volatility = b.columns[f"realised_volatility_{span}"]
         for rows in slices(len(b)):
             yield ratio(b.log_return[rows], volatility[rows])
 
     return Feature(
-        f"return_zscore_{span}",
-        f"log return of the newest bar over the volatility over {span}",
+        f"standardised_return_{span}",
+        f"log return of the newest bar over the realised volatility over {span}",
         "standard deviations",
         n,
         compute,
@@ -249,13 +252,13 @@ def _return_zscore(span: str, n: int) -> Feature:
 
 def _momentum(span: str, n: int) -> Feature:
     def compute(b: Bars) -> Iterator[Floats]:
-        change, volatility = b.columns[f"return_{span}"], b.columns[f"volatility_{span}"]
+        change, volatility = b.columns[f"return_{span}"], b.columns[f"realised_volatility_{span}"]
         for rows in slices(len(b)):
             yield ratio(change[rows], volatility[rows] * np.sqrt(n))
 
     return Feature(
         f"momentum_{span}",
-        f"log return over {span}, over the volatility of as many bars",
+        f"log return over {span}, over the realised volatility of as many bars",
         "standard deviations",
         n,
         compute,

@@ -5,6 +5,7 @@ Time counts while there are bars: where a market closes, 7 days are seven days' 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
@@ -26,6 +27,21 @@ LONGEST_INTRADAY: Final = timedelta(days=30)
 """Longer windows are for daily bars: their warm-up would be most of what vendors give."""
 LONGEST_RECURSIVE: Final = timedelta(hours=24)
 """Of intraday averages that never forget, so that the longest warm-up outlasts how they began."""
+
+_FORMER = {
+    "range_position": "close_position",
+    "sma_ratio": "log_price_deviation",
+    "volatility": "realised_volatility",
+    "volatility_ratio": "realised_volatility_ratio",
+    "return_zscore": "standardised_return",
+}
+_OF_SPANS = re.compile(rf"({'|'.join(_FORMER)})((?:_(?:{'|'.join(SPANS)}))+)")
+
+
+def present_name(column: str) -> str:
+    """The name of a column that its set calls otherwise since 0.1: some had two formulas."""
+    found = _OF_SPANS.fullmatch(column)
+    return f"{_FORMER[found[1]]}{found[2]}" if found else column
 
 
 def bars_in(span: str, bar: timedelta) -> int:

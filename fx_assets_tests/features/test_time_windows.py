@@ -48,7 +48,7 @@ def test_24_hours_are_24_hourly_bars_and_one_daily_bar_never_288() -> None:
         "1min": 1440, "5min": 288, "15min": 96, "30min": 48, "1h": 24, "4h": 6, "1d": 1,
     }  # fmt: skip
     warm_up = {f.name: f.warm_up for f in feature_set("ohlcv", HOUR).features}
-    assert warm_up["volatility_24h"] == 24
+    assert warm_up["realised_volatility_24h"] == 24
     assert warm_up["return_7d"] == 168
 
 
@@ -60,7 +60,7 @@ def test_a_window_of_fewer_than_two_bars_is_left_out(name: str) -> None:
     assert {"return_15min", "return_24h", "return_30d"} <= minute
     assert "return_15min" not in hour
     assert not any("24h" in column or column.startswith("hour") for column in day)
-    assert {"return_7d", "return_90d", "volatility_ratio_7d_30d"} <= day
+    assert {"return_7d", "return_90d", "realised_volatility_ratio_7d_30d"} <= day
     assert not any("90d" in column for column in hour)
     assert day - minute == {c for c in day if "90d" in c or "14d" in c}
 
@@ -111,16 +111,16 @@ def test_columns_equal_their_definitions(bars: pd.DataFrame, frame: pd.DataFrame
     expected = {
         "return_24h": log_close.diff(24),
         "return_lag_2": returns.shift(2),
-        "sma_ratio_7d": log_close - log_close.rolling(168).mean(),
+        "log_price_deviation_7d": log_close - log_close.rolling(168).mean(),
         "ema_ratio_24h": close / pd.Series(talib.EMA(close.to_numpy(), 24)) - 1,
         "zscore_24h": (log_close - log_close.rolling(24).mean())
         / log_close.rolling(24).std(ddof=0),
         "rsi_24h": pd.Series(talib.RSI(close.to_numpy(), 24)),
         "range_position_7d": (close - lowest) / (highest - lowest),
         "up_share_24h": (returns > 0).astype(float).where(returns.notna()).rolling(24).mean(),
-        "volatility_24h": volatility,
-        "volatility_ratio_24h_7d": volatility / (returns**2).rolling(168).mean() ** 0.5,
-        "return_zscore_24h": returns / volatility,
+        "realised_volatility_24h": volatility,
+        "realised_volatility_ratio_24h_7d": volatility / (returns**2).rolling(168).mean() ** 0.5,
+        "standardised_return_24h": returns / volatility,
         "momentum_24h": log_close.diff(24) / (volatility * 24**0.5),
         "parkinson_24h": parkinson.rolling(24).mean() ** 0.5,
         "garman_klass_24h": garman_klass.rolling(24).mean() ** 0.5,
@@ -205,10 +205,15 @@ def test_a_price_that_never_moves_has_no_dispersion_and_sits_in_the_middle(name:
     flat["volume"], flat["market_cap"] = 7.0, 1e9
     newest = columns_of(flat, name).iloc[-1]
     assert np.isfinite(newest).all()
-    half = [c for c in newest.index if c.startswith(("range_position", "candle_position"))]
+    half = [c for c in newest.index if "_position" in c]
     assert (newest[half] == 0.5).all()
     assert newest["rsi_24h"] == 50
-    for column in ("volatility_24h", "zscore_24h", "momentum_24h", "return_zscore_24h"):
+    for column in (
+        "realised_volatility_24h",
+        "zscore_24h",
+        "momentum_24h",
+        "standardised_return_24h",
+    ):
         assert newest[column] == 0, column
     if name != "ohlc":
         assert newest["volume_ratio_24h_7d"] == 1

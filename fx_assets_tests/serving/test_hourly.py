@@ -16,17 +16,21 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from fx_assets.bundles.bundle import load
+from fx_assets.bundles.bundle import Bundle, Golden, load, store_bundle
 from fx_assets.evaluation.losses import loss_for
+from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.lake.location import Location
 from fx_assets.lake.reader import Reader
+from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.testing.lakes import hourly_lake
 from fx_assets.testing.lakes.hourly_lake import FIRST, LAST, LATE, SPECS
+from fx_assets.testing.lakes.samples import linear_graph
 from fx_assets.testing.lakes.server_process import serving, until
 from serving.client import tables
 from serving.queries.history import price_page
 from serving.queries.windows import Window
+from serving.state.champions import Champion
 
 KINDS = sorted(SPECS)
 
@@ -200,3 +204,23 @@ def test_features_of_a_lake_that_holds_them_once_a_forecast_are_served(
     (before / "features" / here).rename(before / "features" / there)
     assert price_page(Reader(Location(str(before))), manifest, True, asked, "json") == shared
     assert json.loads(shared.content)[0]["return_1"] is not None
+
+
+def test_a_bundle_that_names_columns_as_0_1_did_is_served_like_one_of_today(
+    tmp_path: Path,
+) -> None:
+    frame = labelled_frame(hourly_lake.bars(), SPECS["return"], hourly_lake.FEED.market)
+    onnx, rows = linear_graph([0.5], 0.001), np.array([[0.001], [0.002]])
+    golden = Golden.of(rows, OnnxModel(onnx).predict(rows))
+    said = []
+    for column in ("volatility_24h", "realised_volatility_24h"):
+        names = {"columns": (column,), "input_names": (column,), "input_ranges": {}}
+        facts = hourly_lake.bundle("return").facts.model_copy(update=names)
+        lake = Lake(str(tmp_path / column))
+        store_bundle(lake, Bundle(facts, onnx, golden))
+        champion = Champion(load(lake, facts.forecast, 1))
+        made = champion.predictor.newest(frame)
+        assert made.inputs[0, 0] == frame["realised_volatility_24h"].iloc[-1]
+        said.append((made.prediction, made.lower, made.upper, champion.bars_needed))
+    assert said[0] == said[1]
+    assert said[0][-1] > 24

@@ -13,6 +13,7 @@ from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import LoadedBundle, Manifest
 from fx_assets.calendars import calendar
 from fx_assets.features.base import feature_set
+from fx_assets.features.spans import present_name
 from fx_assets.targets import target_definition
 from fx_assets.targets.base import LARGEST
 from serving.http.problems import Problem
@@ -59,7 +60,8 @@ class Champion:
     @cached_property
     def bars_needed(self) -> int:
         """Fewest bars of which the newest has every input."""
-        uses = set(self.manifest.columns) & set(self.features.columns)
+        columns = self.manifest.columns
+        uses = {*columns, *map(present_name, columns)}
         warm_up = max((f.warm_up for f in self.features.features if f.name in uses), default=0)
         labels = self.manifest.horizon + 1
         window = 2 if self.manifest.window else 0
