@@ -21,7 +21,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.stages.reconcile import differences, reconcile
 from fx_assets.stages.rollback import roll_back
-from fx_assets_tests import worlds
+from fx_assets.testing import worlds
 from fx_assets_tests.assets.conftest import TODAY
 from fx_assets_tests.lake.conftest import s3, s3_endpoint
 from fx_assets_tests.platform import Platform, failed_checks, failures, forecast_spec, rates_of

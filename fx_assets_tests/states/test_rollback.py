@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from fx_assets.bundles.bundle import champion_ref
+from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.homes import LAST, Home
-from fx_assets_tests.serving.server_process import serving, until
 from fx_assets_tests.states.stores import lake_of, stores
 
 WHY = "the vendor took the week's bars back"
