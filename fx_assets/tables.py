@@ -489,6 +489,12 @@ PREDICTIONS = Table(
         Column("skill_lower", NUMBER, "of its 95 % interval"),
         Column("skill_upper", NUMBER, "of its 95 % interval"),
         Column("skill_demonstrated", YES, "whether it is more than luck"),
+        Column("verdict", TEXT, "demonstrated, knows something or not demonstrated"),
+        Column(
+            "claim",
+            TEXT,
+            "the verdict with skill, interval and p-values against baseline and reference, as JSON",
+        ),
         Column("failed_checks", TEXT, "lowered checks that its bars failed, separated by commas"),
         Column("caveat", TEXT, "what has to be said with its skill"),
         _CODE,

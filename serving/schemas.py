@@ -73,10 +73,47 @@ class ChampionRef(Struct):
     label_end: Annotated[datetime, Meta(description="When its last training label was known.")]
 
 
+class Benchmark(Struct):
+    """The champion beside a benchmark on identical out-of-sample rows; no figure beside itself."""
+
+    name: str
+    score: Annotated[float, Meta(description="The benchmark's.")]
+    skill: Annotated[float | None, Meta(description="1 - score of the champion / its score.")]
+    lower: Annotated[float | None, Meta(description="Of its 95 % interval.")]
+    upper: float | None
+    clark_west_p: Annotated[
+        float | None, Meta(description="Small where the champion knows what it does not.")
+    ]
+    diebold_mariano_p: Annotated[
+        float | None, Meta(description="Small where the champion's forecasts are better.")
+    ]
+
+
+class SkillVerdict(Struct):
+    """What may be said of the champion's skill."""
+
+    word: Annotated[
+        str,
+        Meta(
+            description="demonstrated: both tests hold against baseline and reference, and both "
+            "intervals lie above zero. knows something: Clark and West's test holds against both. "
+            "not demonstrated: anything less."
+        ),
+    ]
+    sentence: str
+    rows: int
+    needed_p: Annotated[float, Meta(description="What the p-values have to lie below.")]
+    tried: Annotated[int, Meta(description="Recipes tried on the series so far.")]
+    baseline: Benchmark
+    reference: Annotated[
+        Benchmark, Meta(description="What a practitioner would use without any work.")
+    ]
+
+
 class Skill(Struct):
     """Out-of-sample score against the baseline, and whether it is more than luck."""
 
-    demonstrated: bool
+    demonstrated: Annotated[bool, Meta(description="Whether the verdict's word is so.")]
     metric: Annotated[str, Meta(description="The proper score: brier, mse or qlike.")]
     score: float | None
     baseline_score: float | None
@@ -95,6 +132,9 @@ class Skill(Struct):
         list[str],
         Meta(description="Checks that would have refused the bars, had they not been lowered."),
     ] = []
+    verdict: Annotated[
+        SkillVerdict | None, Meta(description="Absent where it was issued before it was said.")
+    ] = None
 
 
 class Forecast(Struct, kw_only=True):

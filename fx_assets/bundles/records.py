@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import AwareDatetime, BaseModel, Field
 
 from fx_assets.errors import RegistryError
+from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.intervals import IntervalModel
 from fx_assets.specs.base import Record
@@ -66,6 +67,8 @@ class SkillFacts(Record):
     """What was measured out of sample, and how it may be spoken of."""
 
     demonstrated: bool
+    claim: Claim | None = None
+    """``None`` in bundles of before it was said."""
     caveat: str = ""
     """What has to be said with it."""
     loss: ScoredMetric

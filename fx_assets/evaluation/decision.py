@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from fx_assets.errors import NoChampionError
+from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.plausible import Excess
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs.base import Record
@@ -130,6 +131,8 @@ class Decision(Record):
     """Who put a champion back that the rule had demoted; said until another is champion."""
     sentence: str
     reasons: tuple[str, ...] = ()
+    claim: Claim | None = None
+    """What may be said of the champion's skill; ``None`` in decisions of before it was said."""
 
     @property
     def publishes(self) -> bool:
@@ -147,12 +150,19 @@ class Decision(Record):
 
     @property
     def skill_demonstrated(self) -> bool:
-        """Whether the champion is a model whose skill against the baseline was tested and found.
+        """Whether the champion's skill is demonstrated (:mod:`fx_assets.evaluation.claim`).
 
-        Only a candidate with significant skill becomes champion, and one that loses it is demoted:
-        so it is the same as the champion not being the baseline, unless a person put it back.
+        A champion that a person put back after the rule had demoted it claims none. Decisions of
+        before it was said called every model that was promoted so.
         """
-        return self.recipe in self.recipes_seen and not self.put_back
+        if self.put_back:
+            return False
+        return self.predicts if self.claim is None else self.claim.word == "demonstrated"
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the champion is a model and not the baseline."""
+        return self.recipe in self.recipes_seen
 
 
 def caveat_text(decision: Decision, failed_checks: Sequence[str]) -> str:

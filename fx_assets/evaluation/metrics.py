@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.bootstrap import weight_parts
-from fx_assets.evaluation.losses import Floats, loss_for
+from fx_assets.evaluation.losses import Floats, loss_for, skill
 from fx_assets.specs.forecast import TargetKind
 from fx_assets.targets import TargetDefinition, target_definition
 from fx_assets.targets.metrics import means
@@ -126,6 +126,29 @@ def measure(
         "baseline_value": [float(reference[name][0]) for name in names],
     }
     return Measured(names, figures, n)
+
+
+def skill_interval(
+    loss: Floats,
+    benchmark: Floats,
+    horizon: int,
+    coverage: float = 0.95,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """``1 - mean loss / mean loss of a benchmark`` and its interval, as :func:`measure` has it.
+
+    Parameters
+    ----------
+    loss, benchmark
+        (n,) proper scores of the same rows, in order of time.
+    """
+    draws = []
+    for weights in weight_parts(len(loss), horizon, n_boot, seed):
+        ours, theirs = means(weights, loss, benchmark)
+        draws.append(1 - ours / theirs)
+    lower, upper = _percentiles(np.concatenate(draws), (1 - coverage) / 2)
+    return skill(loss, benchmark), lower, upper
 
 
 def _percentiles(draws: Floats, tail: float) -> tuple[float, float]:

@@ -112,6 +112,7 @@ def step_back(
         challenger=None if last.challenger == target.champion else last.challenger,
         acknowledgement=target.acknowledgement,
         failed_checks=target.failed_checks,
+        claim=target.claim,
         put_back=said,
     )
 

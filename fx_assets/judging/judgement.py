@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.compare import claim_of, reference_of
 from fx_assets.evaluation.evidence import Evidence, pair
 from fx_assets.evaluation.metrics import measure
 from fx_assets.evaluation.promotion import decide, percent
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
     from fx_assets.calendars import Frequency
     from fx_assets.evaluation.study import Study
 
-Verdict = Literal["skill demonstrated", "no skill demonstrated", "too good: look for a leak"]
+Verdict = Literal[
+    "skill demonstrated",
+    "knows something",
+    "no skill demonstrated",
+    "too good: look for a leak",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +36,10 @@ class Judgement:
     candidate, forecast, baseline
         Names.
     verdict
-        As the promotion rule of the forecast sees it, had the idea been tried beside all others.
+        Skill is demonstrated where the claim is, and the promotion rule of the forecast would take
+        the idea, had it been tried beside all others.
+    claim
+        What may be said of its skill against the baseline and the reference.
     skill, lower, upper
         Relative loss reduction against the baseline, and its 95 % block-bootstrap interval.
     rows
@@ -52,6 +62,7 @@ class Judgement:
     forecast: str
     baseline: str
     verdict: Verdict
+    claim: Claim
     skill: float
     lower: float
     upper: float
@@ -134,7 +145,21 @@ def judged(
             f"{spec.promotion.significance:g}"
         )
     excess = found.excess if found else ()
-    verdict: Verdict = "no skill demonstrated" if objections else "skill demonstrated"
+    claim = claim_of(
+        item,
+        baseline,
+        reference_of(study, baseline),
+        spec.target,
+        significance=spec.promotion.significance,
+        tried=tried,
+    )
+    verdict: Verdict = "no skill demonstrated"
+    if claim.word == "knows something":
+        verdict = "knows something"
+    elif claim.word == "demonstrated" and not objections:
+        verdict = "skill demonstrated"
+    if claim.word != "demonstrated" and (len(claim.benchmarks) > 1 or not objections):
+        objections.append(claim.sentence.rstrip("."))
     if excess:
         verdict = "too good: look for a leak"
         objections = [f"beyond what is plausible: {each.text}" for each in excess] + objections
@@ -143,6 +168,7 @@ def judged(
         forecast=spec.name,
         baseline=baseline.candidate,
         verdict=verdict,
+        claim=claim,
         skill=figures.columns["value"][at],
         lower=figures.columns["lower"][at],
         upper=figures.columns["upper"][at],

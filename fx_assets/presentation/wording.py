@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from fx_assets.evaluation.claim import Claim
 from fx_assets.specs import ForecastSpec, TargetSpec
 
 if TYPE_CHECKING:
@@ -109,18 +110,28 @@ def caveat_of(row: Mapping[str, Any]) -> str:
     return said if isinstance(said, str) else ""
 
 
+def claim_of_row(row: Mapping[str, Any]) -> Claim | None:
+    """What may be said of the champion's skill; rows of old, and of universes, do not say it."""
+    said = row.get("claim")
+    return Claim.model_validate_json(said) if isinstance(said, str) and said else None
+
+
 def skill_text(row: Mapping[str, Any]) -> str:
     """Whether skill is demonstrated, never without what has to be said with it."""
-    caveat = caveat_of(row)
+    caveat, claim = caveat_of(row), claim_of_row(row)
     if row["skill_demonstrated"]:
-        return f"yes, but {caveat}" if caveat else "yes"
-    return f"no; {caveat}" if caveat else "no"
+        said = f"yes, but {caveat}" if caveat else "yes"
+    else:
+        said = f"no; {caveat}" if caveat else "no"
+    return f"{said}. {claim.sentence}" if claim else said
 
 
 def sentence(row: Mapping[str, Any], spec: Aimed) -> str:
     """A prediction as one sentence."""
+    caveat, claim = caveat_of(row), claim_of_row(row)
     honest = "with demonstrated skill" if row["skill_demonstrated"] else "without claim to skill"
-    caveat = caveat_of(row)
+    if claim and claim.word == "knows something":
+        honest = "which knows something but is not shown to be better than " + claim.missed
     if caveat:
         honest += f", but {caveat}" if row["skill_demonstrated"] else f"; {caveat}"
     return (

@@ -17,13 +17,19 @@ from fx_assets import clock, models
 from fx_assets.bundles.copies import graph_path
 from fx_assets.bundles.records import BaselineFacts, FittedFacts, ScoredMetric
 from fx_assets.errors import RegistryError
+from fx_assets.evaluation.compare import reference_predictions
 from fx_assets.evaluation.decision import failed_text
 from fx_assets.evaluation.intervals import (
     ewma_volatility,
     fit_intervals,
     measure_coverage,
 )
-from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability, score
+from fx_assets.evaluation.metrics import (
+    cumulative_loss_difference,
+    reliability,
+    score,
+    skill_interval,
+)
 from fx_assets.evaluation.study import FittedCandidate, Study
 from fx_assets.evaluation.tuning import Tuning
 from fx_assets.features import feature_set
@@ -101,7 +107,7 @@ def try_candidate(
     made_at = pd.Timestamp(clock.now()).as_unit("us")
     own.insert(BACKTEST, backtest.new_rows.assign(made_at=made_at), run_id)
 
-    scores = score(backtest.predictions, target.kind, target.horizon)
+    scores = _scores(study, backtest.predictions)
     fitted = study.final(candidate)
     onnx, inputs, parity = _export(fitted, study)
     facts = _facts(fitted, own, study, backtest.predictions, parity)
@@ -147,6 +153,20 @@ def try_candidate(
         logged=logged,
         tuning=fitted.tuning,
     )
+
+
+def _scores(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+    """All metrics of a candidate, skill against the reference among them where there is one."""
+    target = study.spec.target
+    found = score(predictions, target.kind, target.horizon)
+    reference = reference_predictions(study)
+    if reference is None:
+        return found
+    came, loss = predictions["target"], target.definition.loss
+    ours, theirs = (loss(came, rows["prediction"]) for rows in (predictions, reference))
+    value, lower, upper = skill_interval(ours, theirs, target.horizon)
+    row = ["skill_on_reference", value, lower, upper, len(came), 0.0]
+    return pd.concat([found, pd.DataFrame([row], columns=found.columns)], ignore_index=True)
 
 
 def without_draft(own: SeriesTables) -> str | None:

@@ -22,6 +22,7 @@ from fx_assets.bundles.copies import keep_copies, restored
 from fx_assets.bundles.records import SkillFacts, pointer_path
 from fx_assets.calendars import DAY, moment
 from fx_assets.errors import RegistryError
+from fx_assets.evaluation.compare import claim_of, reference_of, tried_ever
 from fx_assets.evaluation.decision import Decision, failed_text, ledger_table
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.promotion import decide
@@ -100,6 +101,7 @@ def _decide_champion(
         lost=lost,
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
+    decisions = _claimed(decisions, study, evidence, ledger)
     decisions = [explained(d, study, own, ledger) for d in decisions]
     decisions = with_overrides(decisions, standing_overrides(store, feed, now))
     publisher = _Publisher(study, own, registry, run_id)
@@ -128,6 +130,31 @@ def record(own: SeriesTables, decisions: Sequence[Decision], run_id: str = "") -
             f"Another process has decided about {own.forecast} meanwhile.",
             remedy="Run again; that decision counts, and this one was not recorded.",
         )
+
+
+def _claimed(
+    decisions: Sequence[Decision],
+    study: Study,
+    evidence: Sequence[Evidence],
+    ledger: Sequence[Decision],
+) -> list[Decision]:
+    """The decisions with what may be said of their champions' skill."""
+    spec, baseline = study.spec, evidence[0]
+    reference = reference_of(study, baseline)
+    by_recipe = {item.recipe: item for item in evidence}
+    tried = tried_ever([*ledger, *decisions])
+    claims = {
+        recipe: claim_of(
+            by_recipe[recipe],
+            baseline,
+            reference,
+            spec.target,
+            significance=spec.promotion.significance,
+            tried=tried,
+        )
+        for recipe in {decision.recipe for decision in decisions} & by_recipe.keys()
+    }
+    return [d.model_copy(update={"claim": claims.get(d.recipe)}) for d in decisions]
 
 
 def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> list[Decision]:
@@ -270,6 +297,7 @@ class _Publisher:
             decision=decision,
             skill=SkillFacts(
                 demonstrated=decision.skill_demonstrated,
+                claim=decision.claim,
                 caveat=decision.caveat,
                 loss=draft.scores[0],
                 skill=draft.score_of("skill"),

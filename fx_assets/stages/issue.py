@@ -269,6 +269,8 @@ class _Issuer:
             "skill_lower": skill.lower,
             "skill_upper": skill.upper,
             "skill_demonstrated": decision.skill_demonstrated,
+            "verdict": decision.claim.word if decision.claim else "",
+            "claim": decision.claim.model_dump_json() if decision.claim else "",
             "failed_checks": ", ".join(failed),
             "caveat": caveat_text(decision, failed),
             "code_version": manifest.code_version,

@@ -340,7 +340,7 @@ def _row(
     decision = ledger[-1] if ledger else None
     verdict = _verdict(best, member)
     name = verdict["candidate"]
-    shown = decision is not None and decision.skill_demonstrated
+    shown = decision is not None and decision.predicts
     if decision is not None and shown:
         name = decision.champion
     candidate = next(c for c in spec.candidates if c.name == name)
@@ -379,6 +379,8 @@ def _row(
         "skill_upper": verdict["skill_upper"],
         "p_holm": verdict["p_holm"],
         "skill_demonstrated": shown,
+        "verdict": "",
+        "claim": "",
         "failed_checks": ", ".join(failed),
         "caveat": caveat_text(decision, failed) if decision else "",
         "code_version": code_version(candidate.family if shown else target.baseline),

@@ -32,6 +32,8 @@ class Reference:
 
     family: str
     params: dict[str, float] = field(default_factory=dict)
+    called: str = ""
+    """For people; the family's name unless it is given."""
 
 
 class TargetDefinition(ABC):

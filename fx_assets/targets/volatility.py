@@ -33,7 +33,8 @@ class Volatility(Positive):
 
     def reference(self, horizon: int) -> Reference:
         """Exponential smoothing with RiskMetrics' weights: of a day, and of a month."""
-        return Reference("ewma", {"decay": 0.94 if horizon == 1 else 0.97})
+        decay = 0.94 if horizon == 1 else 0.97
+        return Reference("ewma", {"decay": decay}, f"exponential smoothing ({decay:g})")
 
     def plausible(self, frequency: Frequency, horizon: int) -> dict[Measure, float]:
         """What the true variance itself would score."""

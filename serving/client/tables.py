@@ -89,6 +89,9 @@ def _skill(skill: dict[str, Any]) -> str:
     if skill["demonstrated"]:
         how = "demonstrated, see below" if skill.get("caveat") else "demonstrated"
         return f"{how}\n{skill['skill']:+.2%}"
+    verdict = skill.get("verdict")
+    if verdict and verdict["word"] == "knows something":
+        return f"knows\nsomething\n{skill['skill']:+.2%}"
     return "none\ndemonstrated"
 
 
@@ -97,6 +100,9 @@ def _notes(row: dict[str, Any]) -> list[str]:
     if row["skill"].get("caveat"):
         said = "skill demonstrated, but " if row["skill"]["demonstrated"] else ""
         notes.append(f"{said}{row['skill']['caveat']}")
+    verdict = row["skill"].get("verdict")
+    if verdict and row["champion"]["name"] != verdict["baseline"]["name"]:
+        notes.append(verdict["sentence"])
     if row["stale"]:
         notes.append(f"the last good copy answers: {row['stale']}")
     if row["data"]["freshness"] != "fresh":

@@ -12,13 +12,14 @@ from msgspec import Raw
 from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import LoadedBundle, Manifest
 from fx_assets.calendars import calendar
+from fx_assets.evaluation.claim import Claim
 from fx_assets.features.base import feature_set
 from fx_assets.features.spans import present_name
 from fx_assets.targets import target_definition
 from fx_assets.targets.base import LARGEST
 from serving.http.problems import Problem
 from serving.http.responses import json_bytes
-from serving.schemas import ChampionRef, InputFact, Skill
+from serving.schemas import Benchmark, ChampionRef, InputFact, Skill, SkillVerdict
 
 WARM_UP_SLACK = 1
 NAMED = 5
@@ -207,6 +208,32 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= NAMED else f"{shown}, ..."
 
 
+def verdict_of(claim: Claim | None) -> SkillVerdict | None:
+    """A claim as an answer."""
+    if claim is None:
+        return None
+    sides = {name: getattr(claim, name) for name in ("baseline", "reference")}
+    return SkillVerdict(
+        word=claim.word,
+        sentence=claim.sentence,
+        rows=claim.rows,
+        needed_p=claim.needed_p,
+        tried=claim.tried,
+        **{
+            name: Benchmark(
+                name=side.benchmark,
+                score=side.loss,
+                skill=side.skill,
+                lower=side.lower,
+                upper=side.upper,
+                clark_west_p=side.clark_west_p,
+                diebold_mariano_p=side.diebold_mariano_p,
+            )
+            for name, side in sides.items()
+        },
+    )
+
+
 def _skill(manifest: Manifest, put_back: str) -> Skill:
     loss, skill = manifest.skill.loss, manifest.skill.skill
     return Skill(
@@ -220,4 +247,5 @@ def _skill(manifest: Manifest, put_back: str) -> Skill:
         rows=loss.n,
         caveat="; ".join(filter(None, [manifest.skill.caveat, put_back])) or None,
         failed_checks=list(manifest.failed_checks),
+        verdict=verdict_of(manifest.skill.claim),
     )

@@ -44,7 +44,14 @@ MISSING_BARS = _gauge(
 )
 SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["forecast"])
 SKILL_DEMONSTRATED = _gauge(
-    "fx_skill_demonstrated", "1 if skill against the baseline is demonstrated.", ["forecast"]
+    "fx_skill_demonstrated",
+    "1 if skill against baseline and reference is demonstrated.",
+    ["forecast"],
+)
+SKILL_ON_REFERENCE = _gauge(
+    "fx_skill_on_reference",
+    "Out-of-sample skill of the champion's recipe against what costs no work.",
+    ["forecast"],
 )
 SKILL_CAVEAT = _gauge(
     "fx_skill_caveat",
@@ -129,6 +136,8 @@ def observe(store: Store, now: datetime) -> None:
         FAILED_CHECKS.labels(name).set(len(skill.failed_checks))
         if skill.skill is not None:
             SKILL.labels(name).set(skill.skill)
+        if skill.verdict is not None and skill.verdict.reference.skill is not None:
+            SKILL_ON_REFERENCE.labels(name).set(skill.verdict.reference.skill)
         _observe_data(name, service.data(now))
         if service.drift is not None:
             DRIFT.labels(name).set(service.drift.alarm)

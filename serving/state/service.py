@@ -11,14 +11,14 @@ import msgspec
 
 from fx_assets.bundles.predictor import Predicted
 from fx_assets.bundles.universes import Member
-from fx_assets.presentation.wording import caveat_of, sentence
+from fx_assets.presentation.wording import caveat_of, claim_of_row, sentence
 from fx_assets.tables import SERIES_COLUMN
 from fx_assets.targets import ValueFormat
 from serving.http.problems import Problem
 from serving.market import bar_day, data_facts, target_time
 from serving.queries.context import Context, Drift, Live
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
-from serving.state.champions import Champion
+from serving.state.champions import Champion, verdict_of
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ class Service:
                 rows=row["score_rows"],
                 caveat=caveat_of(row) or None,
                 failed_checks=_failed_checks(row),
+                verdict=verdict_of(claim_of_row(row)),
             ),
             stale=self.stale,
             sentence=sentence(dict(row) | {"target_day": day.isoformat()}, self.champion.predictor),

@@ -87,8 +87,17 @@ export const MODES = {
 
 /** The verdict in a few words, for a list. */
 export function skillLabel(skill) {
-  const label = skill.demonstrated ? "skill demonstrated" : "no skill demonstrated";
+  const label = skill.demonstrated ? "skill demonstrated"
+    : skill.verdict?.word === "knows something" ? "knows something" : "no skill demonstrated";
   return skill.caveat ? `${label}, with a caveat` : label;
+}
+
+/** How the champion compares with what costs no work, where that is not the baseline. */
+function referenceWords(verdict) {
+  const reference = verdict?.reference;
+  if (!reference || reference.skill === null || reference.name === verdict.baseline.name) return "";
+  return `, and ${percent(reference.skill)} below that of ${reference.name} ` +
+    `(${percent(reference.lower)} to ${percent(reference.upper)})`;
 }
 
 /** The verdict on skill: a short label, and the reason in a sentence. */
@@ -102,7 +111,7 @@ export function skillWords(skill, champion, baseline, tried) {
     return {
       label: caveat ? `Skill demonstrated, but ${caveat}` : "Skill demonstrated",
       text: `Over ${rows}, its error (${metric(skill.metric).title}) was ` +
-        `${percent(skill.skill)} below that of the baseline${band}.`,
+        `${percent(skill.skill)} below that of the baseline${band}${referenceWords(skill.verdict)}.`,
     };
   }
   if (champion === baseline) {
@@ -114,8 +123,9 @@ export function skillWords(skill, champion, baseline, tried) {
     };
   }
   const found = skill.skill === null ? "" : `Over ${rows}, skill was ${gain(skill.skill)}${band}. `;
+  const no = skill.verdict?.word === "knows something" ? "Knows something" : "No skill demonstrated";
   return {
-    label: caveat ? `No skill demonstrated; ${caveat}` : "No skill demonstrated",
-    text: `${found}That is not enough to rule out luck.`,
+    label: caveat ? `${no}; ${caveat}` : no,
+    text: skill.verdict ? skill.verdict.sentence : `${found}That is not enough to rule out luck.`,
   };
 }
