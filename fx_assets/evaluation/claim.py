@@ -97,7 +97,7 @@ class Claim(Record):
             return "It is the baseline, which claims no skill."
         not_shown = f"not shown to be better than {self.missed}{tail}"
         if self.word == "knows something":
-            return f"Knows something, but its forecasts are {not_shown}"
+            return f"Its forecasts are {not_shown}"
         if self.baseline.skill is None:
             return f"It is the baseline, which claims no skill, and is {not_shown}"
         return f"{not_shown[:1].upper()}{not_shown[1:]}"

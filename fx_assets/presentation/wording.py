@@ -122,7 +122,9 @@ def skill_text(row: Mapping[str, Any]) -> str:
     if row["skill_demonstrated"]:
         said = f"yes, but {caveat}" if caveat else "yes"
     else:
-        said = f"no; {caveat}" if caveat else "no"
+        knows = claim is not None and claim.word == "knows something"
+        said = "no, but it knows something" if knows else "no"
+        said += f"; {caveat}" if caveat else ""
     return f"{said}. {claim.sentence}" if claim else said
 
 

@@ -86,7 +86,7 @@ def test_knowledge_that_its_own_noise_eats_up_is_called_knowledge() -> None:
     assert claim.reference.clark_west_p < 0.05
     assert claim.reference.skill is not None
     assert claim.reference.skill < 0.02
-    assert claim.sentence.startswith("Knows something, but its forecasts are not shown to be")
+    assert claim.sentence.startswith("Its forecasts are not shown to be better than")
 
 
 @pytest.mark.parametrize("seed", range(6))

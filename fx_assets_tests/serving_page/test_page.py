@@ -87,9 +87,10 @@ def test_a_baseline_as_champion_is_said_to_have_no_skill(visit: Tabs, site: Site
 
     verdict = plain(tab.open("volatility").inner_text(".verdict"))
     skill = site.json("/v1/forecasts/volatility/latest")["skill"]
-    assert verdict.startswith("Skill demonstrated.")
-    assert f"{100 * skill['skill']:.1f} % below that of the baseline" in verdict
-    assert f"{100 * skill['lower']:.1f} % to" in verdict.replace("+", "").replace("−", "-")
+    assert verdict.startswith("Knows something. Its forecasts are not shown to be better than")
+    assert skill["verdict"]["word"] == "knows something"
+    assert f"{100 * skill['skill']:+.2f} %" in verdict
+    assert f"({100 * skill['verdict']['reference']['lower']:+.2f} to" in verdict
 
 
 @pytest.mark.parametrize("name", NAMES)
