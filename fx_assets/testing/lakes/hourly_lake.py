@@ -23,7 +23,15 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
-from fx_assets.tables import BACKTEST, DECISIONS, FEATURES, OUTCOMES, PREDICTIONS
+from fx_assets.tables import (
+    BACKTEST,
+    DECISIONS,
+    FEATURES,
+    OUTCOMES,
+    PREDICTIONS,
+    PRICES,
+    RAW_PRICES,
+)
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.samples import decision as decision_of
 from fx_assets.testing.lakes.samples import linear_graph
@@ -134,9 +142,9 @@ def bundle(kind: str) -> Bundle:
 def make(root: Path) -> Lake:
     lake = Lake(str(root))
     first, now = bars(), revised(bars())
-    lake.append("raw_prices", FEED.name, first)
-    lake.append("raw_prices", FEED.name, now[now["event_time"] == REVISED])
-    lake.append("prices", FEED.name, now)
+    lake.append(RAW_PRICES.name, FEED.name, first)
+    lake.append(RAW_PRICES.name, FEED.name, now[now["event_time"] == REVISED])
+    lake.append(PRICES.name, FEED.name, now)
     for kind, forecast in SPECS.items():
         _fill(lake, kind, forecast, first, now)
     return lake

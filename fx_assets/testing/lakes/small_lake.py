@@ -18,6 +18,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
+from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
 from fx_assets.testing.lakes.samples import SHARES, decision, linear_graph, skill
 
 TARGET = calendar("target")
@@ -124,13 +125,13 @@ def make(root: Path, *, issue: bool = True) -> Lake:
 def make_in(lake: Lake, *, issue: bool = True) -> Lake:
     """As :func:`make`, in a lake that may be anywhere."""
     frame = bars()
-    lake.append("raw_prices", "eurusd", frame)
-    lake.append("prices", "eurusd", frame)
+    lake.append(RAW_PRICES.name, "eurusd", frame)
+    lake.append(PRICES.name, "eurusd", frame)
     store_bundle(lake, bundle(1))
     point_to(lake, "direction", 1)
-    lake.append("decisions", "direction", ledger_table([decision(1)]))
+    lake.append(DECISIONS.name, "direction", ledger_table([decision(1)]))
     if issue:
         now = datetime(2026, 10, 30, 16, tzinfo=UTC)
         issued = issue_days([LAST], own(lake), now)
-        lake.append("predictions", "direction", issued.new_rows)
+        lake.append(PREDICTIONS.name, "direction", issued.new_rows)
     return lake
