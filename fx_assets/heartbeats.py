@@ -8,7 +8,6 @@ Signs are read by the clock of the machine, never by that of the forecasts.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from fx_assets.lake.turns import process_exists
+from fx_assets.lake.turns import process_exists, this_host
 
 BEAT = timedelta(seconds=20)
 """Between two signs of life."""
@@ -122,7 +121,7 @@ def _beats(instance: dg.DagsterInstance, run_id: str, ended: threading.Event) ->
 
 
 def _beat(instance: dg.DagsterInstance, run_id: str) -> None:
-    sign = SignOfLife(datetime.now(UTC), socket.gethostname(), os.getpid())
+    sign = SignOfLife(datetime.now(UTC), this_host(), os.getpid())
     instance.daemon_cursor_storage.set_cursor_values({alive_key(run_id): str(sign)})
 
 
@@ -132,7 +131,7 @@ def alive_key(run_id: str) -> str:
 
 
 def _death(sign: SignOfLife, now: datetime) -> str | None:
-    if sign.host == socket.gethostname() and not process_exists(sign.process):
+    if sign.host == this_host() and not process_exists(sign.process):
         return f"its process {sign.process} on {sign.host} is gone: it was killed."
     if now - sign.at > SILENCE:
         return f"no sign of life since {sign.at:%Y-%m-%d %H:%M:%S} UTC: it was killed or cut off."

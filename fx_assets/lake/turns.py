@@ -132,7 +132,7 @@ class _Turns:
             return self.newest()
         known = json.loads(found["Body"].read())
         turn = _Turn(number=int(keys[-1].removeprefix(self._prefix)), **known)
-        dead = turn.host == socket.gethostname() and not process_exists(turn.process)
+        dead = turn.host == this_host() and not process_exists(turn.process)
         return replace(turn, free=True) if dead else turn
 
     def take(self, number: int) -> int | None:
@@ -161,7 +161,7 @@ class _Turns:
         known = {
             "owner": self._owner,
             "free": free,
-            "host": socket.gethostname(),
+            "host": this_host(),
             "process": os.getpid(),
             "sign": self._signs,
         }
@@ -197,6 +197,14 @@ class _Turns:
                 f"{self._location.label}: {self._location.redact(error)}",
                 remedy="Check that the storage can be reached and that its credentials allow this.",
             ) from None
+
+
+def this_host() -> str:
+    """Where process numbers mean this; containers may share a host's name, not its numbers."""
+    name = socket.gethostname()
+    with suppress(OSError):
+        return f"{name} {os.readlink('/proc/self/ns/pid')}"
+    return name
 
 
 def process_exists(process: int) -> bool:

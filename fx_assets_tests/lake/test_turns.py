@@ -94,7 +94,7 @@ def test_a_killed_process_gives_its_turn_back(place: Place) -> None:
 def test_a_holder_of_another_host_is_overtaken_when_it_gives_no_signs_of_life(
     s3: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, lives: bool
 ) -> None:
-    monkeypatch.setattr(turns, "SILENCE_SECONDS", 0.6)
+    monkeypatch.setattr(turns, "SILENCE_SECONDS", 3.0)
     monkeypatch.setattr(turns, "BEAT_SECONDS", 0.05 if lives else 600.0)
     monkeypatch.setattr("socket.gethostname", lambda: threading.current_thread().name)
     got = threading.Event()
@@ -106,6 +106,6 @@ def test_a_holder_of_another_host_is_overtaken_when_it_gives_no_signs_of_life(
     with Lake(s3[0], storage_options=s3[1]).turn("job", "first", nothing):
         thread = threading.Thread(target=wait)
         thread.start()
-        assert got.wait(1.5 if lives else 60) is not lives
+        assert got.wait(5 if lives else 60) is not lives
     thread.join()
     assert got.is_set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ import pytest
 
 from fx_assets.assets.runs import MOST_ATTEMPTS, RUN_KEY, asked_again, in_progress
 from fx_assets.heartbeats import SILENCE, WRITES, SignOfLife, end_dead_runs, heartbeat
+from fx_assets.lake.turns import this_host
 from fx_assets_tests.homes import Home
 
 NOBODY = 2**22 + 1
@@ -113,7 +113,7 @@ def test_a_run_that_was_killed_is_asked_for_again_although_its_reason_is_the_sam
         keys.append(key())
         run = started(instance, **{RUN_KEY: keys[-1]})
         assert key() == keys[-1], "Dagster drops it while the run is at work"
-        sign(instance, run, SignOfLife(datetime.now(UTC), socket.gethostname(), NOBODY))
+        sign(instance, run, SignOfLife(datetime.now(UTC), this_host(), NOBODY))
         assert len(end_dead_runs(instance)) == 1
         with monkeypatch.context() as patch:
             patch.setattr("fx_assets.assets.runs.PAUSE", timedelta(hours=1))
