@@ -12,14 +12,22 @@ from pydantic import ValidationError
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.automation import range_tags
+from fx_assets.assets.freshness import (
+    fresh_event,
+    judge_feed,
+    judge_panel,
+    judge_panel_predictions,
+    judge_predictions,
+)
 from fx_assets.assets.prices import partitions_to_ingest
-from fx_assets.assets.runs import AssetJob, in_progress, newest_failure, sensor_status
+from fx_assets.assets.runs import AssetJob, in_progress, sensor_status
 from fx_assets.resources import LakeResource
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.stages.due import days_to_predict, live_from
-from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, QUALITY, SOURCES
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.due import days_to_predict
+from fx_assets.tables import PREDICTIONS, PRICES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -90,13 +98,14 @@ def feed_freshness_sensor(spec: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         store, now = lake.open(), clock.now()
-        verdict = _judge_feed(context.instance, store, spec, now)
+        verdict = judge_feed(context.instance, store, spec, now)
 
         def overdue() -> Range:
             parts = partitions_to_ingest(store, spec, now)
             return parts[0], parts[-1]
 
-        return _act(context, store, verdict, job, overdue)
+        key = dg.AssetKey([spec.name, PRICES.name])
+        return _act(context, store, verdict, key, job, overdue)
 
     return sensor
 
@@ -119,79 +128,84 @@ def prediction_freshness_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
-        from fx_assets.monitoring.freshness import prediction_freshness
-
-        store, now, rule = lake.open(), clock.now(), spec.watching.freshness
+        store, now = lake.open(), clock.now()
         own = SeriesTables(store, spec, feed)
-        predictions = own.read(PREDICTIONS)
-        if predictions.empty and in_progress(context.instance, f"{spec.name}_retrain", job.name):
+        if own.read(PREDICTIONS).empty and in_progress(
+            context.instance, f"{spec.name}_retrain", job.name
+        ):
             return dg.SkipReason("The first champion is being decided on.")
-        verdict = prediction_freshness(
-            spec,
-            feed.market,
-            predictions=predictions,
-            feed=_judge_feed(context.instance, store, feed, now),
-            has_champion=not own.read(DECISIONS).empty,
-            now=now,
-            live_from=live_from(own),
-            rule=rule,
-            failed=newest_failure(context.instance, job.name),
-        )
+        verdict = judge_predictions(context.instance, own, now)
 
         def overdue() -> Range:
             days = days_to_predict(own, now)
             return (days[0].isoformat(), days[-1].isoformat()) if days else None
 
-        return _act(context, store, verdict, job, overdue)
+        key = dg.AssetKey([spec.name, PREDICTIONS.name])
+        return _act(context, store, verdict, key, job, overdue)
 
     return sensor
 
 
-def _judge_feed(
-    instance: dg.DagsterInstance, store: "Lake", feed: FeedSpec, now: datetime
-) -> "Freshness":
-    from fx_assets.monitoring.freshness import feed_freshness
+def panel_freshness_sensor(spec: UniverseSpec) -> dg.SensorDefinition:
+    """Watches a universe's bars and predictions; its other sensor asks for runs."""
 
-    return feed_freshness(
-        feed,
-        feed.market,
-        prices=store.read_or_empty(PRICES.name, feed.name),
-        quality=store.read_or_empty(QUALITY.name, feed.name),
-        sources=store.read_or_empty(SOURCES.name, feed.name),
-        now=now,
-        failed=newest_failure(instance, f"{feed.name}_ingest"),
+    @dg.sensor(
+        name=f"{spec.name}_is_fresh",
+        minimum_interval_seconds=PAUSES * Settings().sensor_seconds,
+        default_status=sensor_status(on=spec.automatic),
+        description="Tells people why bars or predictions are overdue, and which instruments lag.",
     )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        store, now = lake.open(), clock.now()
+        if not store.exists(PRICES.name, spec.name):
+            return dg.SkipReason("The source has not been looked at yet.")
+        verdicts = {
+            PRICES.name: judge_panel(context.instance, store, spec, now),
+            PREDICTIONS.name: judge_panel_predictions(context.instance, store, spec, now),
+        }
+        cursors = json.loads(context.cursor) if context.cursor else {}
+        events = []
+        for table, verdict in verdicts.items():
+            before = _Outage.from_cursor(cursors.get(table))
+            _tell(store, before, verdict)
+            events += _news(before, verdict, dg.AssetKey([spec.name, table]))
+            cursors[table] = _Outage(verdict).to_cursor()
+        said = " ".join(verdict.sentence for verdict in verdicts.values())
+        return dg.SensorResult(skip_reason=said, cursor=json.dumps(cursors), asset_events=events)
+
+    return sensor
 
 
 def _act(
     context: dg.SensorEvaluationContext,
     store: "Lake",
     verdict: "Freshness",
+    key: dg.AssetKey,
     job: AssetJob,
     overdue: Callable[[], Range],
 ) -> dg.SensorResult:
-    """Tell, ask for a catch-up run where one is due, and remember."""
-    from fx_assets.monitoring.freshness import recovered
-
+    """Tell, show, ask for a catch-up run where one is due, and remember."""
     before = _Outage.from_cursor(context.cursor)
-    over = recovered(before.verdict, verdict) if before else None
-    if before and over and before.verdict.cause != TOLD_BY_FEED:
-        key = f"recovered:{before.verdict.key}"
-        tell(store, "recovered", verdict.name, over, key=key)
+    over = _tell(store, before, verdict)
+    events = _news(before, verdict, key)
+
+    def remember(outage: _Outage, sentence: str) -> dg.SensorResult:
+        return dg.SensorResult(skip_reason=sentence, cursor=outage.to_cursor(), asset_events=events)
+
     if not verdict.alarm:
-        return _remember(_Outage(verdict), over or verdict.sentence)
-    if verdict.cause != TOLD_BY_FEED:
-        tell(store, "stale", verdict.name, verdict.sentence, key=verdict.key)
+        return remember(_Outage(verdict), over or verdict.sentence)
     # The first missing day moves when part of an outage is made good: that is progress.
     same = before is not None and before.verdict.key == verdict.key
     outage = (
         _Outage(verdict, before.attempts, before.tried_at) if before and same else _Outage(verdict)
     )
     if not outage.may_try(verdict.checked_at) or in_progress(context.instance, job.name):
-        return _remember(outage, verdict.sentence)
+        return remember(outage, verdict.sentence)
     asked = overdue()
     if asked is None:
-        return _remember(outage, verdict.sentence)
+        return remember(outage, verdict.sentence)
     attempt = outage.attempts + 1
     request = dg.RunRequest(
         run_key=f"{verdict.key} attempt {attempt}",
@@ -201,8 +215,29 @@ def _act(
         },
     )
     tried = _Outage(verdict, attempt, verdict.checked_at)
-    return dg.SensorResult(run_requests=[request], cursor=tried.to_cursor())
+    return dg.SensorResult(run_requests=[request], cursor=tried.to_cursor(), asset_events=events)
 
 
-def _remember(outage: _Outage, sentence: str) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=sentence, cursor=outage.to_cursor())
+def _tell(store: "Lake", before: _Outage | None, verdict: "Freshness") -> str | None:
+    """Tell people of lateness and of its end; returns what was said of the end."""
+    from fx_assets.monitoring.freshness import recovered
+
+    over = recovered(before.verdict, verdict) if before else None
+    if before and over and before.verdict.cause != TOLD_BY_FEED:
+        key = f"recovered:{before.verdict.key}"
+        tell(store, "recovered", verdict.name, over, key=key)
+    if verdict.alarm and verdict.cause != TOLD_BY_FEED:
+        tell(store, "stale", verdict.name, verdict.sentence, key=verdict.key)
+    return over
+
+
+def _news(
+    before: _Outage | None, verdict: "Freshness", key: dg.AssetKey
+) -> list[dg.AssetCheckEvaluation]:
+    """The check for the asset's page, where it says something else than at the last look."""
+    if before and all(
+        getattr(before.verdict, name) == getattr(verdict, name)
+        for name in ("behind", "missing_span")
+    ):
+        return []
+    return [fresh_event(verdict, key)]

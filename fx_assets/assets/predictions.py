@@ -8,7 +8,7 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.display import features_key, markdown_table, table_metadata
-from fx_assets.assets.prices import freshness_policy
+from fx_assets.assets.freshness import fresh_check, fresh_result, judge_predictions
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -63,7 +63,6 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
         kinds={"python", "deltalake", "onnx"},
         partitions_def=day_partitions(feed),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        freshness_policy=freshness_policy(feed),
         metadata={
             UNIQUE_KEY: list(PREDICTIONS.key),
             **table_metadata(PREDICTIONS, feed.name, spec.name),
@@ -84,6 +83,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
                 asset=key,
                 description="Bundle, pointer and MLflow's aliases are those of the last decision.",
             ),
+            fresh_check(key),
         ],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
@@ -130,6 +130,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
             severity=dg.AssetCheckSeverity.WARN,
             description="; ".join([*agreed.left, *agreed.mended]) or "as the ledger says",
         )
+        yield fresh_result(judge_predictions(context.instance, own, clock.now()))
 
     return predictions
 

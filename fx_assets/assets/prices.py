@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -16,6 +16,7 @@ from fx_assets.assets.display import (
     markdown_table,
     table_metadata,
 )
+from fx_assets.assets.freshness import fresh_check, fresh_result, judge_feed
 from fx_assets.lake import Lake
 from fx_assets.quality import Finding, GateReport, checks_of
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
@@ -24,7 +25,6 @@ from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.stages.arrivals import Arrivals, same_prices
 from fx_assets.stages.asking import Asked, Span, refused_anew
-from fx_assets.stages.due import longest_pause
 from fx_assets.stages.readings import pending_change
 from fx_assets.stages.refusal import require_gate
 from fx_assets.tables import PRICES, RAW_PRICES
@@ -34,15 +34,6 @@ HISTORY_CHECK = "history_stands"
 RAW_KEY = list(RAW_PRICES.key)
 _PARTS = {True: ("%Y", "Y"), False: ("%Y-%m", "M")}
 """How partitions are named, and pandas' period for them: of daily bars, and of intraday ones."""
-
-
-def freshness_policy(spec: FeedSpec) -> dg.FreshnessPolicy:
-    """Late after the calendar's longest pause: Dagster's policies know no holidays.
-
-    The sensor ``<feed>_is_fresh`` knows them, and sees a single missed bar.
-    """
-    grace = timedelta(minutes=spec.freshness.grace_minutes)
-    return dg.FreshnessPolicy.time_window(fail_window=longest_pause(spec.market.key) + grace)
 
 
 def bar_partitions(spec: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
@@ -92,7 +83,6 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake", spec.source.kind},
         partitions_def=bar_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        freshness_policy=freshness_policy(spec),
         metadata={
             UNIQUE_KEY: RAW_KEY,
             "instrument": spec.instrument,
@@ -152,9 +142,10 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
 
 def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     """The asset of accepted bars as they are known now."""
+    key = dg.AssetKey([spec.name, PRICES.name])
 
     @dg.asset(
-        key=[spec.name, PRICES.name],
+        key=key,
         deps=[[spec.name, RAW_PRICES.name]],
         group_name=spec.name,
         pool=f"{spec.name}_ingest",
@@ -163,24 +154,23 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake"},
         partitions_def=bar_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        freshness_policy=freshness_policy(spec),
         metadata=table_metadata(PRICES, spec.name),
+        check_specs=[fresh_check(key)],
     )
-    def prices(
-        context: dg.AssetExecutionContext, lake: LakeResource
-    ) -> dg.MaterializeResult[pd.DataFrame]:
-        store = lake.open()
+    def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+        store, now = lake.open(), clock.now()
         require_gate(store, spec)
-        known = store.prices(spec.name, clock.now())[list(BAR_DTYPES)]
+        known = store.prices(spec.name, now)[list(BAR_DTYPES)]
         window = Span(*context.partition_time_window[:2])
         bars = window.of(known)
         if not _agree_outside(store, spec, window, known):
             store.replace(PRICES.name, spec.name, known, run_id=context.run.run_id)
-        return dg.MaterializeResult(
-            value=bars,
+        yield dg.Output(
+            bars,
             data_version=content_version(bars),
             metadata=bars_metadata(bars, spec.instrument),
         )
+        yield fresh_result(judge_feed(context.instance, store, spec, now, known))
 
     return prices
 

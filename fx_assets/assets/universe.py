@@ -1,6 +1,5 @@
 """Who is a member, who can be predicted, and what is said of tomorrow: a universe's judgement."""
 
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -8,6 +7,7 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import content_version, image, markdown_table, table_metadata
+from fx_assets.assets.freshness import fresh_check, fresh_result, judge_panel_predictions
 from fx_assets.assets.universe_prices import (
     build_instruments,
     build_prices,
@@ -16,7 +16,6 @@ from fx_assets.assets.universe_prices import (
 )
 from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.stages.due import longest_pause
 from fx_assets.tables import (
     BACKTEST,
     MEMBERSHIP,
@@ -29,8 +28,6 @@ from fx_assets.tables import (
     UNIVERSE_PREDICTIONS,
 )
 
-GRACE = timedelta(hours=2)
-"""After a publication, until its predictions are late."""
 P_COLUMNS = {
     "p_clark_west": "p Clark-West",
     "p_diebold_mariano": "p Diebold-Mariano",
@@ -200,9 +197,10 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of issued predictions; a row, once issued, never changes."""
+    key = dg.AssetKey([spec.name, PREDICTIONS.name])
 
     @dg.asset(
-        key=[spec.name, PREDICTIONS.name],
+        key=key,
         deps=[[spec.name, PRICES.name], [spec.name, SKILL.name], [spec.name, MEMBERSHIP.name]],
         group_name=spec.name,
         pool=f"{spec.name}_update",
@@ -210,20 +208,18 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
             "What is said of the bar to come for every member: by the best candidate where its "
             "skill is demonstrated, by the baseline elsewhere."
         ),
-        freshness_policy=dg.FreshnessPolicy.time_window(
-            fail_window=longest_pause(spec.market.key) + GRACE
-        ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
         metadata=table_metadata(UNIVERSE_PREDICTIONS, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[fresh_check(key)],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.stages.panel_issue import issue_panel
 
-        store, run_id = lake.open(), context.run.run_id
-        made = issue_panel(spec, store, context.partition_keys, clock.now(), run_id)
+        store, run_id, now = lake.open(), context.run.run_id, clock.now()
+        made = issue_panel(spec, store, context.partition_keys, now, run_id)
         return dg.MaterializeResult(
             metadata={
                 "instruments": made["instrument"].nunique(),
@@ -231,6 +227,9 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "delta_version": store.version(PREDICTIONS.name, spec.name) or 0,
                 "newest": dg.MetadataValue.md(_newest_table(made)),
             },
+            check_results=[
+                fresh_result(judge_panel_predictions(context.instance, store, spec, now))
+            ],
         )
 
     return predictions

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import content_version, markdown_table, table_metadata
+from fx_assets.assets.freshness import fresh_check, fresh_result, judge_panel
 from fx_assets.assets.prices import (
     FALLBACK_CHECK,
     fallback_result,
@@ -168,9 +169,10 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of accepted bars as they are known now."""
+    key = dg.AssetKey([spec.name, PRICES.name])
 
     @dg.asset(
-        key=[spec.name, PRICES.name],
+        key=key,
         deps=[[spec.name, RAW_PRICES.name]],
         group_name=spec.name,
         pool=f"{spec.name}_update",
@@ -180,6 +182,7 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         metadata=table_metadata(UNIVERSE_PRICES, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[fresh_check(key)],
     )
     def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.lake.panel import replace_instruments
@@ -198,6 +201,7 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "held_back": _listed(held) or "none",
                 "last_bar": f"{table['event_time'].max():%Y-%m-%d %H:%M} UTC",
             },
+            check_results=[fresh_result(judge_panel(context.instance, store, spec, clock.now()))],
         )
 
     return prices

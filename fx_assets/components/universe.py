@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import BaseModel
 
+from fx_assets.assets.lateness import panel_freshness_sensor
 from fx_assets.assets.universe import build_universe
 from fx_assets.assets.universe_automation import (
     discover_job,
@@ -43,5 +44,5 @@ def universe_definitions(spec: UniverseSpec) -> dg.Definitions:
         assets=build_universe(spec),
         jobs=[discover, update],
         schedules=[discover_schedule(spec, discover)],
-        sensors=[follows_instruments_sensor(spec, update)],
+        sensors=[follows_instruments_sensor(spec, update), panel_freshness_sensor(spec)],
     )

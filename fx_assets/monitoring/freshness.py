@@ -51,6 +51,8 @@ class Freshness(Spec):
     """Closes whose bar or prediction is overdue, oldest first (UTC)."""
     missing_span: str
     """First and last of them, for people."""
+    behind: int = 0
+    """How many of them are newer than the newest that is there: what the present lacks."""
     newest: AwareDatetime | None
     """The newest close that is there (UTC)."""
     next_due: AwareDatetime
@@ -140,6 +142,94 @@ def prediction_freshness(
     )
 
 
+def panel_freshness(
+    feed: FeedSpec,
+    market: Calendar,
+    *,
+    prices: pd.DataFrame,
+    quality: pd.DataFrame,
+    sources: pd.DataFrame,
+    now: datetime,
+    most_missed: int,
+    failed: FailedRun | None = None,
+) -> Freshness:
+    """Judge the prices of many instruments: the newest bar of all, then each instrument by it.
+
+    Parameters
+    ----------
+    feed
+        The feed of any of them, under the universe's name.
+    prices
+        ``instrument`` and ``event_time``.
+    most_missed
+        Bars in a row after which an instrument has left, and is late no more.
+    """
+    due, rule = _Due(market, now, feed.freshness), feed.freshness
+    newest = prices.groupby("instrument")["event_time"].max() if len(prices) else pd.Series()
+    verdict = feed_freshness(
+        feed,
+        market,
+        prices=pd.DataFrame({"event_time": newest.max()}, index=[0]) if len(newest) else prices,
+        quality=quality,
+        sources=sources,
+        now=now,
+        rule=rule,
+        failed=failed,
+    )
+    late = {}
+    for instrument, last in newest[newest < newest.max()].items():
+        missed = due.missing_after(np.datetime64(last.tz_convert(None), "us"))
+        missed = [close for close in missed if close <= newest.max()]
+        if 1 <= len(missed) <= most_missed:
+            late[str(instrument)] = missed
+    if not late:
+        return verdict
+    shown = "; ".join(f"{name} since {market.label(late[name][0])}" for name in sorted(late)[:10])
+    more = f" and {len(late) - 10} others" if len(late) > 10 else ""
+    first = min(missed[0] for missed in late.values())
+    return verdict.model_copy(
+        update={
+            "status": "stale",
+            "cause": verdict.cause if verdict.missing else "not_published",
+            "behind": max(verdict.behind, *(len(missed) for missed in late.values())),
+            "missing_span": verdict.missing_span or market.label(first),
+            "sentence": (
+                f"{verdict.sentence} Of {len(newest)} instruments {len(late)} lack the newest bar: "
+                f"{shown}{more}."
+            ),
+        }
+    )
+
+
+def panel_prediction_freshness(
+    name: str,
+    market: Calendar,
+    *,
+    predictions: pd.DataFrame,
+    prices: Freshness,
+    now: datetime,
+    rule: FreshnessRule | None = None,
+    failed: FailedRun | None = None,
+) -> Freshness:
+    """Judge a universe's predictions by the newest of them.
+
+    Parameters
+    ----------
+    prices
+        The verdict on its bars: what has no bar cannot be predicted from.
+    """
+    due = _Due(market, now, rule or FreshnessRule())
+    have = (
+        _closes(predictions)[-1:] if predictions.empty else _closes(predictions).max(keepdims=True)
+    )
+    newest_day = market.bar_day(prices.newest) if prices.newest else market.day_of(now)
+    missing = due.missing(newest_day, have)
+    newest = instant_of(have[0]) if len(have) else None
+    cause, why = _prediction_cause(missing, market, prices, True, failed)
+    waiting = due.within_grace(have)
+    return _record("predictions", name, "prediction", due, missing, waiting, newest, cause, why)
+
+
 def recovered(before: Freshness | None, after: Freshness) -> str | None:
     """What to say when an outage is over, or ``None``."""
     if before is None or before.status != "stale" or after.status == "stale":
@@ -176,6 +266,13 @@ class _Due:
         overdue = market.published(due) + np.timedelta64(self.grace) <= moment(self.now)
         late = due[overdue & (due > after) & ~np.isin(due, have)]
         return [instant_of(value) for value in late]
+
+    def missing_after(self, newest: np.datetime64) -> list[datetime]:
+        """Closes after one instant that are overdue."""
+        start = self.market.bar_day(instant_of(newest))
+        due = self.market.closes(start, self.market.day_of(self.now))
+        overdue = self.market.published(due) + np.timedelta64(self.grace) <= moment(self.now)
+        return [instant_of(value) for value in due[overdue & (due > newest)]]
 
     def within_grace(self, have: Instants) -> datetime | None:
         """The newest close that is published by now, not there, and not overdue."""
@@ -304,6 +401,7 @@ def _record(
         status=status,
         cause=cause,
         missing=tuple(missing),
+        behind=sum(newest is None or close > newest for close in missing),
         missing_span=" to ".join(dict.fromkeys(map(label, [*missing[:1], *missing[-1:]]))),
         newest=newest,
         next_due=due.next_due(newest),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.calendars import calendar
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion, stand_ins
 from fx_assets.evaluation.live import first_live_day, predictable_from
@@ -25,18 +23,6 @@ from fx_assets.tables import (
     READING_COLUMN,
     SCORES,
 )
-
-FIRST_YEAR, LAST_YEAR = 2020, 2027
-"""Years in which the longest pause of a calendar is looked for; weekdays of holidays come round."""
-
-
-@lru_cache(maxsize=32)
-def longest_pause(key: str) -> timedelta:
-    """The longest time between two publications of a calendar that nothing is wrong with."""
-    market = calendar(key)
-    published = market.published(market.closes(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)))
-    longest: timedelta = np.diff(published).max().item()
-    return longest
 
 
 def days_to_predict(own: SeriesTables, now: datetime) -> list[date]:

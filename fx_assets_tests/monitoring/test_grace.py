@@ -38,20 +38,3 @@ def test_a_bar_is_overdue_after_the_grace_of_its_feed(
 
     before, after = (pd.Timestamp(overdue) + pd.Timedelta(by, "min") for by in (-1, 1))
     assert (asked(before), asked(after)) == (False, True)
-
-
-def test_the_policy_in_the_ui_knows_the_grace_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    feeds = [
-        feed_spec(name=name, freshness={"grace_minutes": minutes})
-        for name, minutes in (("eurusd", 0), ("patient", 600))
-    ]
-    platform = Platform(tmp_path, monkeypatch, feeds=feeds)
-    graph = platform.definitions.resolve_asset_graph()
-
-    def window(feed: str) -> timedelta:
-        policy = graph.get(dg.AssetKey([feed, "prices"])).freshness_policy
-        return policy.fail_window.to_timedelta()  # type: ignore[union-attr, no-any-return]
-
-    assert window("patient") - window("eurusd") == timedelta(minutes=600)

@@ -133,3 +133,38 @@ def test_the_terminal_shows_members_pegs_and_those_that_left(first_evening: Star
     assert "% a year" in said
     assert "direction 1: 0 of 3 instruments" in said
     assert "Holm's correction for 6 tests at 5%" in said
+
+
+def test_a_universe_is_late_by_its_newest_bar_and_names_the_instruments_that_lag(
+    platform: UniversePlatform,
+) -> None:
+    def look(cursor: str | None) -> tuple[dict[str, dg.AssetCheckEvaluation], str | None]:
+        sensor = platform.definitions.resolve_sensor_def(f"{NAME}_is_fresh")
+        resources = platform._resources()
+        with dg.build_sensor_context(
+            platform.instance, cursor=cursor, resources=resources
+        ) as context:
+            answer = sensor.evaluate_tick(context)
+        for event in answer.asset_events:
+            platform.instance.report_runless_asset_event(event)
+        return {event.asset_key.path[-1]: event for event in answer.asset_events}, answer.cursor
+
+    fresh, cursor = look(None)
+    assert {table: check.passed for table, check in fresh.items()} == {
+        "prices": True,
+        "predictions": True,
+    }, "EUROLD has left, and is late no more"
+    prices = platform.lake.read("prices", NAME)
+    aaa = prices[prices["instrument"] == "EURAAA"].sort_values("event_time")
+    platform.lake.replace("prices", NAME, prices.drop(aaa.index[-2:]))
+    lagging, cursor = look(cursor)
+    assert set(lagging) == {"prices"}
+    assert "Of 4 instruments 1 lack the newest bar: EURAAA since" in str(
+        lagging["prices"].description
+    )
+    platform.travel(prices["event_time"].max() + pd.Timedelta(days=30))
+    late, _ = look(cursor)
+    assert not late["prices"].passed
+    assert not late["predictions"].passed
+    told = platform.lake.read("alerts", "platform")
+    assert "stale" in set(told["kind"])

@@ -1,0 +1,137 @@
+"""Whether what should be known by now is there: a check of the newest rows, not of the last run.
+
+Dagster's freshness policies count every run as an update, also one that brought nothing, and know
+no holidays. This check is evaluated by the runs that write, and by the sensors as time goes by.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+
+from fx_assets.assets.runs import newest_failure
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import FeedSpec
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.due import live_from
+from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, QUALITY, SOURCES
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+    from fx_assets.monitoring.freshness import Freshness
+
+FRESH_CHECK = "fresh"
+
+
+def fresh_check(key: dg.AssetKey) -> dg.AssetCheckSpec:
+    """The check, declared beside the asset that it is about."""
+    return dg.AssetCheckSpec(
+        FRESH_CHECK,
+        asset=key,
+        description=(
+            "The newest row is the newest that should be known by now, by the market's calendar."
+        ),
+    )
+
+
+def fresh_result(verdict: "Freshness") -> dg.AssetCheckResult:
+    """The verdict as the run that wrote the rows says it."""
+    return dg.AssetCheckResult(**_result(verdict))
+
+
+def fresh_event(verdict: "Freshness", key: dg.AssetKey) -> dg.AssetCheckEvaluation:
+    """The verdict as a sensor says it, without a run."""
+    return dg.AssetCheckEvaluation(asset_key=key, **_result(verdict))
+
+
+def _result(verdict: "Freshness") -> dict[str, Any]:
+    newest = verdict.newest
+    return {
+        "check_name": FRESH_CHECK,
+        "passed": verdict.behind == 0,
+        "severity": dg.AssetCheckSeverity.WARN,
+        "description": verdict.sentence,
+        "metadata": {
+            "missing": dg.MetadataValue.int(verdict.behind),
+            "newest": dg.MetadataValue.timestamp(newest) if newest else dg.MetadataValue.null(),
+            "next_is_late_after": dg.MetadataValue.timestamp(verdict.next_due),
+            "judged_at": dg.MetadataValue.timestamp(verdict.checked_at),
+        },
+    }
+
+
+def judge_feed(
+    instance: dg.DagsterInstance,
+    store: "Lake",
+    feed: FeedSpec,
+    now: datetime,
+    prices: pd.DataFrame | None = None,
+) -> "Freshness":
+    """Judge a feed by its stored prices, or by those that a run is about to store."""
+    from fx_assets.monitoring.freshness import feed_freshness
+
+    return feed_freshness(
+        feed,
+        feed.market,
+        prices=store.read_or_empty(PRICES.name, feed.name) if prices is None else prices,
+        quality=store.read_or_empty(QUALITY.name, feed.name),
+        sources=store.read_or_empty(SOURCES.name, feed.name),
+        now=now,
+        failed=newest_failure(instance, f"{feed.name}_ingest"),
+    )
+
+
+def judge_predictions(
+    instance: dg.DagsterInstance, own: SeriesTables, now: datetime
+) -> "Freshness":
+    """Judge a forecast's stored predictions."""
+    from fx_assets.monitoring.freshness import prediction_freshness
+
+    return prediction_freshness(
+        own.spec,
+        own.feed.market,
+        predictions=own.read(PREDICTIONS),
+        feed=judge_feed(instance, own.store, own.feed, now),
+        has_champion=not own.read(DECISIONS).empty,
+        now=now,
+        live_from=live_from(own),
+        rule=own.spec.watching.freshness,
+        failed=newest_failure(instance, f"{own.spec.name}_predict"),
+    )
+
+
+def judge_panel(
+    instance: dg.DagsterInstance, store: "Lake", spec: UniverseSpec, now: datetime
+) -> "Freshness":
+    """Judge the stored prices of a universe: its newest bar, and who of its members lacks it."""
+    from fx_assets.monitoring.freshness import panel_freshness
+
+    prices = store.read_or_empty(PRICES.name, spec.name)
+    return panel_freshness(
+        spec.example.model_copy(update={"name": spec.name}),
+        spec.market,
+        prices=prices,
+        quality=store.read_or_empty(QUALITY.name, spec.name),
+        sources=store.read_or_empty(SOURCES.name, spec.name),
+        now=now,
+        most_missed=spec.membership.max_missed,
+        failed=newest_failure(instance, f"{spec.name}_update"),
+    )
+
+
+def judge_panel_predictions(
+    instance: dg.DagsterInstance, store: "Lake", spec: UniverseSpec, now: datetime
+) -> "Freshness":
+    """Judge the stored predictions of a universe."""
+    from fx_assets.monitoring.freshness import panel_prediction_freshness
+
+    return panel_prediction_freshness(
+        spec.name,
+        spec.market,
+        predictions=store.read_or_empty(PREDICTIONS.name, spec.name),
+        prices=judge_panel(instance, store, spec, now),
+        now=now,
+        rule=spec.watching.freshness,
+        failed=newest_failure(instance, f"{spec.name}_update"),
+    )
