@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from fx_assets.components.declared import declared
-from fx_assets.instance import open_instance
+from fx_assets.instance import close_records, open_instance
 from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
 from fx_assets.settings import Settings
@@ -87,6 +87,7 @@ def _location() -> list[str]:
 def _prepare(settings: Settings) -> None:
     """Make what the servers would all make at once: the records of Dagster, MLflow's database."""
     open_instance(settings.home.resolve()).dispose()
+    close_records()
     file = Path(settings.mlflow_uri.removeprefix("sqlite:///"))
     if settings.mlflow_uri.startswith("sqlite:") and not file.exists():
         unopened_registry().prepare()

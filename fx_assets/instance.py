@@ -30,33 +30,58 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     FxAssetsError
         Its records cannot be made or read.
     """
-    _keep_engines()
+    _keep_connections()
     with storage_errors(home), _lock(home / "data" / ".dagster.lock", OPENING_SECONDS):
         instance = dg.DagsterInstance.get()
         instance.get_runs(limit=1)
         return instance
 
 
-@cache
-def _keep_engines() -> None:
-    """Let Dagster's SQLite storages make one engine for a file, not one for each event.
+def close_records() -> None:
+    """Close the files of Dagster's records that this process has open."""
+    for engine in _engines.values():
+        sqlalchemy.Engine.dispose(engine)
 
-    An engine knows the statements that it has compiled and holds no connection (``NullPool``).
+
+@cache
+def _keep_connections() -> None:
+    """Let Dagster's SQLite storages open a file once, not once for each event.
+
+    An engine knows the statements that it has compiled; and with a write-ahead log each last
+    connection that is closed copies the log into the file.
     """
     from dagster._core.storage.event_log.sqlite import sqlite_event_log
     from dagster._core.storage.runs.sqlite import sqlite_run_storage
 
-    known: dict[str, sqlalchemy.Engine] = {}
-
-    def create_engine(url: str, **options: Any) -> sqlalchemy.Engine:
-        if url not in known:
-            if len(known) >= MOST_ENGINES:
-                known.clear()
-            known[url] = sqlalchemy.create_engine(url, **options)
-        return known[url]
-
     for storage in (sqlite_event_log, sqlite_run_storage):
-        vars(storage)["create_engine"] = create_engine
+        vars(storage)["create_engine"] = _engine
+
+
+class _KeptEngine(sqlalchemy.Engine):
+    """Dagster disposes of an engine after each use."""
+
+    def dispose(self, close: bool = True) -> None:
+        pass
+
+
+_engines: dict[str, sqlalchemy.Engine] = {}
+
+
+def _engine(url: str, **options: Any) -> sqlalchemy.Engine:
+    if url not in _engines:
+        if len(_engines) >= MOST_ENGINES:
+            close_records()
+            _engines.clear()
+        engine = sqlalchemy.create_engine(url, **options | {"poolclass": sqlalchemy.QueuePool})
+        engine.__class__ = _KeptEngine
+        sqlalchemy.event.listen(engine, "connect", _sync_at_checkpoints)
+        _engines[url] = engine
+    return _engines[url]
+
+
+def _sync_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:
+    """With a write-ahead log a commit need not wait for the disk to leave the file whole."""
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
 @contextmanager

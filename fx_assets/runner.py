@@ -19,7 +19,7 @@ from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.faults import described, fault_of, log_traceback
 from fx_assets.heartbeats import NO_RETRY, end_dead_runs
-from fx_assets.instance import open_instance, storage_errors
+from fx_assets.instance import close_records, open_instance, storage_errors
 from fx_assets.settings import Settings
 
 WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
@@ -102,13 +102,16 @@ class Runner:
             self.console.print(failure, markup=False)
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
-        with storage_errors(self._home):
-            return self._definitions.resolve_job_def(job).execute_in_process(
-                run_config=QUIET,
-                instance=self.instance,
-                tags=tags | NO_RETRY,
-                raise_on_error=False,
-            )
+        try:
+            with storage_errors(self._home):
+                return self._definitions.resolve_job_def(job).execute_in_process(
+                    run_config=QUIET,
+                    instance=self.instance,
+                    tags=tags | NO_RETRY,
+                    raise_on_error=False,
+                )
+        finally:
+            close_records()
 
     def _report_failures(self, job: str, result: dg.ExecuteInProcessResult) -> None:
         failures = failures_in(result.all_events)
