@@ -169,25 +169,40 @@ def test_check_looks_into_the_first_local_file_and_names_feeds_without_files(
     assert said or "note: mine: No file matches" in answer.out
 
 
-def test_a_feed_and_a_forecast_of_one_name_are_refused_by_every_command_and_by_dagster(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def of_one_name(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feed and a forecast with the same name are declared."""
     for name, text in {"one": FEED, "two": FORECAST.replace("direction\n", "eurusd\n", 1)}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "defs.yaml").write_text(text)
     monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path))
-    answers = []
-    for command in ("check", "run", "dev"):
-        assert main([command]) == 1
-        answers.append("".join(capsys.readouterr()))
+
+
+def refuses_one_name(said: str) -> bool:
+    return (
+        "two/defs.yaml:1: 'eurusd' is already a feed, declared at " in said
+        and "Traceback" not in said
+        and "Duplicate definition" not in said
+    )
+
+
+@pytest.mark.usefixtures("of_one_name")
+@pytest.mark.parametrize("command", ["check", "run", "dev"])
+def test_a_feed_and_a_forecast_of_one_name_are_refused_by_every_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command]) == 1
+    assert refuses_one_name("".join(capsys.readouterr()))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("of_one_name")
+def test_a_feed_and_a_forecast_of_one_name_are_refused_by_dagster() -> None:
     dagster = str(Path(sys.executable).with_name("dagster"))
     validate = [dagster, "definitions", "validate", "-m", "fx_assets.definitions"]
     validated = subprocess.run(validate, capture_output=True, text=True)
     assert validated.returncode == 1
-    for said in (*answers, validated.stdout + validated.stderr):
-        assert "two/defs.yaml:1: 'eurusd' is already a feed, declared at " in said
-        assert "Traceback" not in said
-        assert "Duplicate definition" not in said
+    assert refuses_one_name(validated.stdout + validated.stderr)
 
 
 def test_a_source_that_fails_without_fallback_ends_the_run_with_its_reason(

@@ -36,7 +36,8 @@ def feed(**changes: object) -> FeedSpec:
 
 def home(folder: Path, patch: pytest.MonkeyPatch, spec: FeedSpec) -> Platform:
     folder.mkdir(exist_ok=True)
-    return Platform(folder, patch, feeds=[spec], forecasts=[forecast_spec(live_from=None)])
+    forecast = forecast_spec(candidates=["persistence"], live_from=None)
+    return Platform(folder, patch, feeds=[spec], forecasts=[forecast])
 
 
 def write(platform: Platform, table: pd.DataFrame, until: str) -> None:

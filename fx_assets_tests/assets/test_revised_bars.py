@@ -22,6 +22,7 @@ from fx_assets_tests.assets.test_readings import declared, ingest, write
 from fx_assets_tests.platform import Platform, evening, failures, feed_spec, forecast_spec
 
 THURSDAY, TUESDAY, WEDNESDAY = "2018-03-29", "2018-04-03", "2018-04-04"
+SMALL = forecast_spec(candidates=["persistence"])
 
 
 def corrected(rates: pd.DataFrame, *days: str) -> pd.DataFrame:
@@ -48,6 +49,8 @@ def test_after_a_close_is_corrected_each_new_day_is_predicted_and_scored(
     platform: Platform, rates: pd.DataFrame, revised: str, retrain: bool
 ) -> None:
     later = corrected(rates, revised)
+    platform.forecasts[:] = [SMALL]
+    platform.reload()
     for day in (THURSDAY, TUESDAY, WEDNESDAY):
         live(platform, later, day, retrain=retrain)
         assert platform.sensor().skip_message == "Every known bar of EURUSD has its prediction."
@@ -64,7 +67,7 @@ def test_after_the_provider_replaces_its_stand_ins_bars_each_new_day_is_predicte
     feed = feed_spec(
         source={**source, "path": "own/*.csv"}, failover=[{**source, "path": "other/*.csv"}]
     )
-    platform = Platform(tmp_path, monkeypatch, feeds=[feed], forecasts=[forecast_spec()])
+    platform = Platform(tmp_path, monkeypatch, feeds=[feed], forecasts=[SMALL])
 
     def write(folder: str, table: pd.DataFrame, until: str) -> None:
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -92,7 +95,7 @@ def test_the_first_run_of_a_feed_that_was_corrected_before_it_ends_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: pd.DataFrame
 ) -> None:
     """The first champion has seen what nobody knew at the newest bar: the next bar is the first."""
-    platform = Platform(tmp_path, monkeypatch)
+    platform = Platform(tmp_path, monkeypatch, forecasts=[SMALL])
     platform.arrive(rates, TODAY)
     assert platform.ingest().success
     platform.arrive(corrected(rates, "2018-03-26"), THURSDAY)
@@ -109,7 +112,7 @@ revision = st.tuples(st.integers(-4, 7), st.integers(0, 4), st.integers(-20, 20)
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(revisions=st.lists(revision, max_size=8), slept=st.sets(st.integers(1, 7), max_size=4))
 def test_every_bar_first_known_after_the_first_champions_data_is_predicted_exactly_once(
@@ -186,8 +189,8 @@ def test_hours_after_a_corrected_hour_are_each_predicted_once(
     )
     platform = Platform(tmp_path, monkeypatch, feeds=[declared()], forecasts=[spec])
     path = tmp_path / "in" / "eurusd.csv"
-    hours = pd.date_range("2024-03-31 08:00", periods=6, freq="h", tz="UTC")
-    write(tmp_path, "1h", "2024-03-31 13:00")
+    hours = pd.date_range("2024-03-31 08:00", periods=4, freq="h", tz="UTC")
+    write(tmp_path, "1h", "2024-03-31 11:00")
     whole = pd.read_csv(path)
     whole["open"] = whole["bid"].shift(1, fill_value=whole["bid"].iloc[0])
     whole["high"] = whole[["open", "bid"]].max(axis=1) + 0.001

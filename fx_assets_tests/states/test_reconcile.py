@@ -13,9 +13,9 @@ from fx_assets_tests.states.stores import stores
 
 BOUNDARIES = (
     "decisions",
-    "copies/manifest.json",
+    pytest.param("copies/manifest.json", marks=pytest.mark.slow),
     "bundles/champion.json",
-    "set_champion",
+    pytest.param("set_champion", marks=pytest.mark.slow),
     "outcomes",
 )
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,15 +62,6 @@ def everybody() -> pd.DataFrame:
     return membership(prices_of({coin(i): bars for i in range(20)}), SPEC.membership, SPEC.market)
 
 
-@pytest.fixture
-def frozen_heap() -> Iterator[None]:
-    """statsmodels collects garbage at every correction."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("frozen_heap")
 def test_without_a_signal_few_worlds_have_any_corrected_claim(everybody: pd.DataFrame) -> None:
     claims = knowing = uncorrected = 0
     for seed in range(20):
@@ -88,18 +76,18 @@ def test_without_a_signal_few_worlds_have_any_corrected_claim(everybody: pd.Data
     assert uncorrected >= 5
 
 
-def test_exactly_the_planted_signals_are_found_among_twelve() -> None:
+def test_exactly_the_planted_signals_are_found_among_eight() -> None:
     n = 1900
-    bars = {coin(i): worlds.random_walk(n, 100 + i) for i in range(8)}
+    bars = {coin(i): worlds.random_walk(n, 100 + i) for i in range(4)}
     directions = {coin(i, "D"): worlds.planted_direction(n, i, strength=0.4) for i in range(2)}
     volatilities = {coin(i, "V"): _clustered(n, i) for i in range(2)}
     table = judged(PATIENT, bars | directions | volatilities)
     found = table[table["skill_demonstrated"]].groupby("kind")["instrument"].apply(set)
     assert found["direction"] == set(directions)
     assert found["volatility"] == set(volatilities)
-    assert (table["tests"] == 24).all()
+    assert (table["tests"] == 16).all()
     best = best_candidates(table)
-    assert len(best) == 24
+    assert len(best) == 16
 
 
 def test_rows_outside_a_membership_count_for_nothing(everybody: pd.DataFrame) -> None:
