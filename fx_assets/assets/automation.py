@@ -152,22 +152,22 @@ def new_prices_sensor(
         if version is None:
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         own = SeriesTables(store, spec, feed)
-        if own.read(DECISIONS).empty:
-            key = f"first champion of {own.series.id}, prices version {version}"
-            why = {"reason": "first champion"}
-            return asked_again(context.instance, retrain.name, key, why)
-        if not own.in_service():
-            key = f"{own.series.id} again, prices version {version}"
-            why = {"reason": f"again about {own.series.sentence}"}
-            return asked_again(context.instance, retrain.name, key, why)
+        first = own.read(DECISIONS).empty
+        if first or not own.in_service():
+            if in_progress(context.instance, retrain.name):
+                return dg.SkipReason("Candidates are being judged already.")
+            what = f"first champion of {own.series.id}" if first else f"{own.series.id} again"
+            why = "first champion" if first else f"again about {own.series.sentence}"
+            key = f"{what}, prices version {version}"
+            return asked_again(context.instance, retrain.name, key, {"reason": why})
         if in_progress(context.instance, predict.name):
             return dg.SkipReason("The newest bars are being predicted from.")
         days = days_to_predict(own, clock.now())
         if not days:
             return _mend(own, predict.name)
-        first, last = days[0].isoformat(), days[-1].isoformat()
-        key = f"{first} to {last} of {own.series.id}, prices version {version}"
-        return asked_again(context.instance, predict.name, key, range_tags(first, last))
+        since, until = days[0].isoformat(), days[-1].isoformat()
+        key = f"{since} to {until} of {own.series.id}, prices version {version}"
+        return asked_again(context.instance, predict.name, key, range_tags(since, until))
 
     return sensor
 

@@ -140,6 +140,19 @@ def test_before_the_first_champion_the_sensor_asks_for_one_once_a_version_of_pri
     assert len(set(keys)) == 2, "a first attempt that failed would never be repeated"
 
 
+def test_no_other_champion_is_asked_for_while_the_first_is_being_decided_on(
+    new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, rates: pd.DataFrame
+) -> None:
+    platform = Platform(new_folder(), monkeypatch)
+    platform.arrive(rates, TODAY)
+    assert platform.ingest().success
+    job = platform.definitions.resolve_job_def("direction_retrain")
+    run = platform.instance.create_run_for_job(job)
+    begun = dg.DagsterEvent("PIPELINE_START", job.name, message="begun")
+    platform.instance.report_dagster_event(begun, run.run_id)
+    assert isinstance(platform.sensor(), dg.SkipReason)
+
+
 def test_the_sensor_asks_for_the_same_days_of_the_same_prices_once(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

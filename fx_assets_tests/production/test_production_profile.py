@@ -12,11 +12,10 @@ import boto3
 import pytest
 
 from fx_assets_tests.homes import Home
+from fx_assets_tests.production.home import BUCKET, in_production
 from fx_assets_tests.production.servers import ANY, Postgres, postgres, s3
 
-PROFILE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
 CANARY = "canary0f5ecrets"
-BUCKET = "fx-lake"
 SNAPSHOT = """
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster import serialize_value
@@ -44,23 +43,7 @@ def storage() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory, database: Postgres, storage: str) -> Home:
     """A home of which nothing but declarations and input is on local disk."""
-    home = Home.new(tmp_path_factory.mktemp("production"))
-    (home.folder / "dagster.yaml").write_text(PROFILE.read_text())
-    home.environment |= {
-        "DAGSTER_PG_URL": database.url("dagster"),
-        "DAGSTER_LOG_BUCKET": BUCKET,
-        "FX_ASSETS_MLFLOW": database.url("mlflow"),
-        "FX_ASSETS_MLFLOW_ARTIFACTS": f"s3://{BUCKET}/artifacts",
-        "FX_ASSETS_LAKE": f"s3://{BUCKET}/lake",
-        "AWS_ENDPOINT_URL": storage,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "any",
-        "AWS_SECRET_ACCESS_KEY": CANARY,
-        "MLFLOW_S3_ENDPOINT_URL": storage,
-    }
-    return home
+    return in_production(Home.new(tmp_path_factory.mktemp("production")), database, storage)
 
 
 @pytest.fixture(scope="module")
