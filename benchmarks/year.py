@@ -2,10 +2,10 @@
 
 usage: python -m benchmarks.year [--hours 500] [--years 5]
 
-Every hour is a real ingest and predict run on SQLite, every day a look at drift, every week a
-retrain. What a year adds is told from the hours after the first ones. Versions are as old as the
-machine's clock says, so old ones are deleted at the end, all at once: what is gone then would have
-stayed for 30 days, what is left stays for good.
+Every hour is a real ingest and predict run on SQLite, every day a look at drift and compaction,
+every week a retrain. What a year adds is told from the hours after the first ones. Versions are as
+old as the machine's clock says, so old ones are deleted at the end, all at once: what is gone then
+would have stayed for 30 days, what is left stays for good.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def live(folder: Path, hours: int) -> Seen:
             seen.seconds.append(time.process_time() - began)
             if hour % 24 == 23:
                 run("coin_up_monitor")
+                run("compaction")
             if hour % WEEK == WEEK - 1:
                 run("coin_up_retrain")
             thin_out(instance)
