@@ -17,7 +17,7 @@ QUICK := $(addprefix fx_assets_tests/,specs features evaluation models quality b
   sources/test_http.py sources/test_ecb_bars.py lake/test_tables.py lake/test_bitemporal.py \
   test_calendars.py test_tables.py test_cli.py test_definitions.py test_asset_graph.py)
 
-.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint format bench bench-gate drill bench-serving bench-intraday lock clean
+.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint format bench bench-gate drill bench-serving bench-intraday bench-images lock images up down smoke clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -106,6 +106,36 @@ drill: $(VENV)/installed-dev  ## Two simulated years with everything that goes w
 lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group dev -c requirements.txt -o requirements-dev.txt
+
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra production pyproject.toml -c requirements.txt -o deploy/requirements-platform.txt
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group serving -c requirements.txt -o deploy/requirements-serving.txt
+
+# What is built says from which version and commit.
+LABELS = --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+  --build-arg COMMIT=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+COMPOSE = DOCKER_GID=$$(stat -c %g /var/run/docker.sock) \
+  $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
+  -f deploy/compose.yaml --env-file deploy/.env
+
+deploy/.env:
+	@umask 077 && sed "s/^FX_PASSWORD=.*/FX_PASSWORD=$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')/" deploy/.env.example > $@
+
+images:  ## The images fx-assets-serving and fx-assets-platform; IMAGE_OPTIONS are docker build's
+	@docker build $(IMAGE_OPTIONS) $(LABELS) -f deploy/Dockerfile --target serving -t fx-assets-serving .
+	@docker build $(IMAGE_OPTIONS) $(LABELS) -f deploy/Dockerfile --target platform -t fx-assets-platform .
+
+up: deploy/.env images  ## One server: PostgreSQL, a store, Dagster, MLflow, forecasts, monitoring, in containers
+	@$(COMPOSE) up -d
+	@echo "Dagster: http://127.0.0.1:3000   MLflow: :5000   forecasts: :8000   SQL: :8001   Grafana: :3001"
+
+down:  ## Stop the server; what it has stored stays
+	@$(COMPOSE) down
+
+smoke: $(VENV)/installed-dev  ## The whole server from nothing to a served forecast, in real containers, then gone again
+	@$(BIN)/python -m pytest -m containers fx_assets_tests/containers
+
+bench-images: $(VENV)/installed-dev  ## How soon a server answers in a container, beside one outside
+	@$(BIN)/python -m benchmarks.images
 
 clean:  ## Forget every table, run and experiment
 	rm -rf data fx.duckdb

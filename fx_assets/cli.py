@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     new = commands.add_parser("new", help="write a project of your own beside this package")
     new.add_argument("folder", metavar="NAME", help="its name, which its folder gets")
     commands.add_parser("dev", help="start Dagster's UI and daemon, and MLflow's UI")
+    window = commands.add_parser("sql", help="a page that asks the tables, reading only")
+    window.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
+    window.add_argument("--port", type=int, default=8001, help="default %(default)s")
     commands.add_parser("check", help="check every declared feed and forecast")
     commands.add_parser("show", help="print the latest forecasts")
     acknowledge = commands.add_parser("acknowledge", help="say that a held result is real")
@@ -129,6 +132,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.dev import serve
 
         return serve()
+    if options.command == "sql":
+        from fx_assets.sql_window.server import serve as serve_sql
+
+        return serve_sql(options.host, options.port)
     if options.command == "reload":
         from fx_assets.reload import reload_feed
 

@@ -212,11 +212,11 @@ class Settings(BaseModel):
 
 
 def _environment() -> dict[str, str]:
-    """The variables of ours by the names of their fields."""
+    """The variables of ours by the names of their fields; an empty one counts as unset."""
     return {
         name[len(PREFIX) :].lower(): value
         for name, value in os.environ.items()
-        if name.upper().startswith(PREFIX)
+        if value and name.upper().startswith(PREFIX)
     }
 
 

@@ -37,7 +37,9 @@ class AlertSettings(BaseSettings):
     A channel is on when its address is set; the log is always on.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FX_ASSETS_ALERTS_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FX_ASSETS_ALERTS_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     webhook_url: SecretStr | None = Field(
         default=None, description="Receives each alert as a JSON object, by POST."

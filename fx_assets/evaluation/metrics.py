@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.beta import beta_quantile
 from fx_assets.evaluation.bootstrap import weight_parts
 from fx_assets.evaluation.losses import Floats, loss_for, skill
 from fx_assets.specs.forecast import TargetKind
@@ -191,8 +192,6 @@ def reliability_bins(
     target: ArrayLike, prediction: ArrayLike, bins: int = 10, coverage: float = 0.95
 ) -> dict[str, Floats]:
     """As :func:`reliability`, of arrays, as columns."""
-    from scipy.special import betaincinv
-
     came, said = (np.asarray(values, dtype=np.float64) for values in (target, prediction))
     came, said = came[~np.isnan(came)], said[~np.isnan(came)]
     edges = np.unique(np.quantile(said, np.linspace(0, 1, bins + 1)))
@@ -202,12 +201,17 @@ def reliability_bins(
         np.bincount(which, weights)[some] for weights in (np.ones_like(came), came, said)
     )
     tail = (1 - coverage) / 2
+    counted = list(zip(ups.tolist(), n.tolist(), strict=True))
+    lower, upper = (
+        np.array([beta_quantile(k + 0.5, of - k + 0.5, share) for k, of in counted])
+        for share in (tail, 1 - tail)
+    )
     return {
         "n": n,
         "predicted": total / n,
         "observed": ups / n,
-        "lower": betaincinv(ups + 0.5, n - ups + 0.5, tail),
-        "upper": betaincinv(ups + 0.5, n - ups + 0.5, 1 - tail),
+        "lower": lower,
+        "upper": upper,
     }
 
 

@@ -39,20 +39,23 @@ class BlobStore:
         LakeError
             There is no such file.
         """
-        path = _checked(path)
-        if self.location.is_remote:
-            data = self._read_object(path)
-        else:
-            try:
-                data = Path(self.location.uri(path)).read_bytes()
-            except (FileNotFoundError, IsADirectoryError):
-                data = None
+        data = self.find(path)
         if data is None:
             raise LakeError(
                 f"There is no file {path} in the lake at {self.location.label}.",
                 remedy="Run the step that writes it, or check FX_ASSETS_LAKE.",
             )
         return data
+
+    def find(self, path: str) -> bytes | None:
+        """The file's content; None if there is no such file."""
+        path = _checked(path)
+        if self.location.is_remote:
+            return self._read_object(path)
+        try:
+            return Path(self.location.uri(path)).read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            return None
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""

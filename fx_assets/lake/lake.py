@@ -248,24 +248,37 @@ class Lake:
         """The paths below the root that begin with ``prefix``, sorted."""
         return self._blobs.paths(prefix)
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
+    def redact(self, error: object) -> str:
+        """An error's text without credentials."""
+        return self._location.redact(error)
+
+    def connect(self, *, confined_to: str | None = None) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB connection with a view of each table, local or on S3.
 
         A view holds the rows of all feeds or forecasts, as of this call, plus a column ``feed`` or
         ``forecast``.
+
+        ``confined_to`` is an amount of memory, such as ``512MB``: SQL of the connection is kept
+        within it, and from files, networks, extensions, variables of the program and settings.
         """
         connection = duckdb.connect()
         for table in self.tables():
             parts = []
             for name in self.names(table):
                 part = self._part(table, name)
-                if self.is_remote:
+                if self.is_remote or confined_to:
                     relation = f"{table}/{name}"
                     source = self._store.require(table, name)
                     connection.register(relation, dataset_of(source))
                     part = replace(part, relation=f'"{relation}"')
                 parts.append(part)
             connection.execute(f'CREATE VIEW "{table}" AS {views.view_query(table, parts)}')
+        if confined_to:
+            connection.execute(
+                f"SET memory_limit = '{confined_to}'; SET temp_directory = '';"
+                "SET python_enable_replacements = false; SET enable_external_access = false;"
+                "SET lock_configuration = true"
+            )
         return connection
 
     def refresh_views(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads tables as Arrow, without pandas: for servers, which have no use for its 60 MB.
+"""Reads tables as Arrow, without pandas and the Delta library: for servers, which are small.
 
 A :class:`Reader` belongs to one thread at a time.
 """
@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
-from pyarrow import fs
 
 from fx_assets.errors import LakeError
+from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.location import Location
+from fx_assets.lake.log import Log
 
 KEPT_BYTES = 200_000_000
 
@@ -36,7 +33,8 @@ class Reader:
 
     def __init__(self, location: Location) -> None:
         self.location = location
-        self._kept: dict[str, tuple[object, DeltaTable]] = {}
+        self._store = BlobStore(location)
+        self._kept: dict[str, tuple[object, Log]] = {}
         self._rows: dict[tuple[str, tuple[str, ...]], tuple[object, pa.Table]] = {}
 
     def read(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
@@ -47,24 +45,17 @@ class Reader:
         opened = self._open(table, name)
         if opened is None:
             return None
-        birth, source = opened
-        stored: Any = source.schema().to_arrow()
-        schema = pa.schema(stored)
-        wanted = [f for f in schema if columns is None or f.name in columns]
+        birth, log = opened
+        wanted = [f for f in log.schema if columns is None or f.name in columns]
         key = self.location.table_uri(table, name), tuple(f.name for f in wanted)
-        state = birth, source.version()
+        state = birth, log.version
         before = self._rows.pop(key, None)
         if before is not None and before[0] == state:
             self._rows[key] = before
             return before[1]
         try:
-            handler = DeltaStorageHandler.from_table(source._table, self.location.storage_options)
-            store = fs.PyFileSystem(handler)
-            parts = [
-                _conform(pq.ParquetFile(store.open_input_file(path)), wanted)
-                for path in _files(source)
-            ]
-        except (DeltaError, OSError, pa.ArrowException) as error:
+            parts = [_conform(self._file(path), wanted) for path in log.files]
+        except (LakeError, OSError, pa.ArrowException) as error:
             self._kept.clear()
             raise self._error(table, name, error) from None
         rows = pa.concat_tables(parts) if parts else _empty(wanted)
@@ -73,25 +64,27 @@ class Reader:
             self._rows.pop(next(iter(self._rows)))
         return rows
 
-    def _open(self, table: str, name: str) -> tuple[object, DeltaTable] | None:
+    def _open(self, table: str, name: str) -> tuple[object, Log] | None:
         uri = self.location.table_uri(table, name)
         birth = "" if self.location.is_remote else _birth(uri)
-        kept = self._kept.get(uri)
-        try:
-            if birth is None:
-                raise TableNotFoundError
-            if kept is not None and kept[0] == birth:
-                kept[1].update_incremental()
-            else:
-                options = self.location.storage_options
-                self._kept[uri] = (birth, DeltaTable(uri, storage_options=options))
-        except TableNotFoundError:
+        if birth is None:
             self._kept.pop(uri, None)
             return None
-        except (DeltaError, OSError) as error:
-            self._kept.pop(uri, None)
+        # Left out while it is read, so that a log that was read in part is read anew.
+        kept = self._kept.pop(uri, None)
+        log = kept[1] if kept and kept[0] == birth else Log(self._store, f"{table}/{name}")
+        try:
+            if not log.update():
+                return None
+        except (LakeError, OSError) as error:
             raise self._error(table, name, error) from None
+        self._kept[uri] = birth, log
         return self._kept[uri]
+
+    def _file(self, path: str) -> pq.ParquetFile:
+        if self.location.is_remote:
+            return pq.ParquetFile(pa.BufferReader(self._store.read(path)))
+        return pq.ParquetFile(self.location.uri(path))
 
     def _error(self, table: str, name: str, error: Exception) -> LakeError:
         return LakeError(
@@ -107,14 +100,6 @@ def _birth(uri: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return first.st_ino, first.st_mtime_ns
-
-
-def _files(source: DeltaTable) -> list[str]:
-    actions = source.get_add_actions()
-    written = zip(
-        actions["modification_time"].to_pylist(), actions["path"].to_pylist(), strict=True
-    )
-    return [path for _, path in sorted(written)]
 
 
 def _conform(file: pq.ParquetFile, wanted: Sequence[pa.Field]) -> pa.Table:

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Takes out of a virtual environment what only compilers, other programs and GPUs use: a third of it.
+#   slim.sh /venv
+set -eu
+cd "$1"/lib/python3*/site-packages
+
+# Arrow's headers, its network protocol, and second copies of its libraries.
+rm -rf pyarrow/include pyarrow/src pyarrow/*flight* pyarrow/_pyarrow_cpp_tests*
+for full in pyarrow/lib*.so.*.*.*; do
+  [ -e "$full" ] || continue
+  name=$(basename "$full")
+  ln -sf "$name" "${full%.*.*}"
+  ln -sf "$name" "${full%.so.*}.so"
+done
+
+# ONNX Runtime for C, and what makes models smaller.
+rm -rf onnxruntime/capi/libonnxruntime.so* onnxruntime/tools onnxruntime/transformers \
+  onnxruntime/quantization
+
+# AWS's services other than storage and the credentials for it.
+find botocore/data -mindepth 1 -maxdepth 1 -type d \
+  ! -name s3 ! -name sts ! -name sso ! -name sso-oidc -exec rm -rf {} +
+
+# Exchanges are asked one after the other; notebooks are elsewhere.
+rm -rf ccxt/async_support ccxt/pro jupyterlab_plotly numpy/f2py numpy/distutils
+
+# Debugging symbols, sources and tests.
+strip --strip-unneeded pyarrow/libarrow*.so.*.*.* pyarrow/libarrow.so.* pyarrow/libarrow_compute.so.* \
+  uvloop/*.so talib/*.so 2>/dev/null || true
+find . -type d -name tests -prune -exec rm -rf {} +
+find . -type f \( -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.js.map' \) -delete
+rm -f talib/*.c uvloop/*.c
+# Plotly's thousands of classes are read one at a time, and rarely.
+find plotly/validators plotly/graph_objs -name '*.pyc' -delete 2>/dev/null || true
+
+"$1"/bin/python -c 'import onnxruntime, pyarrow.compute, pyarrow.dataset, pyarrow.parquet, talib, uvloop'

@@ -1,0 +1,115 @@
+"""The images: small, for one user without rights, with a file system that nothing writes to."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fx_assets_tests.containers.engine import HARDENED, ROOT, Engine
+from fx_assets_tests.production.servers import free_port
+from fx_assets_tests.serving import small_lake
+from fx_assets_tests.serving.server_process import NOW, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.containers, pytest.mark.timeout(1800)]
+MEGABYTE = 1_000_000
+LIMITS = {"serving": 400, "platform": 1500}
+NOT_SERVED = {"dagster", "mlflow", "pandas", "scipy", "scikit-learn", "xgboost", "deltalake"}
+LISTED = (
+    "from importlib.metadata import distributions; "
+    "print(*sorted(f\"{d.metadata['Name']}=={d.version}\" for d in distributions()))"
+)
+
+
+@pytest.fixture(params=sorted(LIMITS))
+def image(request: pytest.FixtureRequest) -> str:
+    name: str = request.getfixturevalue(f"{request.param}_image")
+    return name
+
+
+def installed(docker: Engine, image: str) -> set[str]:
+    said = docker.run("run", "--rm", *HARDENED, image, "python", "-c", LISTED)
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in said.split()}
+
+
+def locked(role: str) -> set[str]:
+    lines = (ROOT / "deploy" / f"requirements-{role}.txt").read_text().splitlines()
+    return {re.sub(r"[-_.]+", "-", line.split(" ")[0]).lower() for line in lines if "==" in line}
+
+
+def test_an_image_is_small_labelled_and_for_a_user_without_rights(
+    docker: Engine, image: str
+) -> None:
+    found = docker.inspect(image)
+    assert found["Size"] <= LIMITS[image.removeprefix("fx-assets-")] * MEGABYTE
+    assert found["Config"]["User"] == "10001:10001"
+    labels = found["Config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == "1.2.3"
+    assert labels["org.opencontainers.image.revision"] == "abcdef"
+
+
+def test_an_image_has_what_is_locked_for_its_role_and_says_so(docker: Engine, image: str) -> None:
+    role = image.removeprefix("fx-assets-")
+    here = {name for name in installed(docker, image) if not name.startswith("fx-assets==")}
+    assert here <= locked(role)
+    if role == "serving":
+        assert not NOT_SERVED & {name.partition("==")[0] for name in here}
+    said = json.loads(docker.run("run", "--rm", *HARDENED, image, "cat", "/venv/sbom.json"))
+    parts = {f"{part['name']}=={part['version']}".lower() for part in said["components"]}
+    assert {re.sub(r"[-_.]+", "-", part) for part in parts} >= here
+
+
+def test_a_container_cannot_write_but_to_its_volume(docker: Engine, image: str) -> None:
+    program = "import os; open('/data/it', 'w'); os.umask(0); open('/etc/it', 'w')"
+    done = subprocess.run(
+        ["docker", "run", "--rm", *HARDENED, image, "python", "-c", program],
+        env=docker.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert "Read-only file system: '/etc/it'" in done.stderr, done.stderr
+
+
+def test_the_server_answers_read_only_without_rights_in_200_megabytes(
+    docker: Engine, serving_image: str, tmp_path: Path
+) -> None:
+    small_lake.make(tmp_path / "lake")
+    port = free_port()
+    options = ["--memory", "200m", "--memory-swap", "200m", "-v", f"{tmp_path}/lake:/lake:ro"]
+    variables = {"FX_SERVING_PORT": str(port), "FX_ASSETS_LAKE": "/lake", "FX_ASSETS_NOW": NOW}
+    with (
+        docker.container(serving_image, options=options, environment=variables) as name,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as api,
+    ):
+        until(lambda: answers(api, "/health/ready"), 120)
+        for path in (
+            *("", "/latest", "/history", "/performance", "/prices", "/model", "/status"),
+            *("/champions", "/series"),
+        ):
+            answer = api.get(f"/v1/forecasts{'/direction' if path else ''}{path}")
+            assert answer.status_code == 200, (path, answer.text)
+        body = small_lake.supplied(small_lake.bars())
+        answer = api.post("/v1/forecasts/direction/predict/bars", json=body)
+        assert answer.status_code == 200, answer.text
+        assert docker.memory(name) < 200
+        until(lambda: docker.inspect(name)["State"]["Health"]["Status"] == "healthy", 60)
+        assert not docker.inspect(name)["State"]["OOMKilled"]
+        assert api.get("/v1/forecasts/direction/latest").status_code == 200
+
+
+def answers(api: httpx.Client, path: str) -> bool:
+    try:
+        return api.get(path).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_the_dockerfile_has_nothing_that_hadolint_objects_to() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    said = subprocess.run([hadolint, "deploy/Dockerfile"], cwd=ROOT, capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout

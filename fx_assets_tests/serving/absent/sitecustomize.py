@@ -1,0 +1,20 @@
+"""Python imports this at its start: what the server's image lacks is not found here, either."""
+
+import os
+import sys
+from importlib.machinery import ModuleSpec
+
+MISSING = frozenset(os.environ.get("ABSENT_FROM_THE_IMAGE", "").split())
+
+
+class Absent:
+    """Makes an import fail as if the module were not installed."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name.partition(".")[0] in MISSING:
+            raise ModuleNotFoundError(f"{name} is not in the server's image", name=name)
+        return None
+
+
+sys.meta_path.insert(0, Absent())
