@@ -54,9 +54,11 @@ class Engine:
         return done.stdout
 
     def build(self, target: str) -> str:
-        """The name of one of our images, built once."""
+        """The name of one of our images, built once; FX_TEST_IMAGES=present takes what is there."""
+        name = f"fx-assets-{target}"
+        if os.environ.get("FX_TEST_IMAGES") == "present":
+            self.built[target] = name
         if target not in self.built:
-            name = f"fx-assets-{target}"
             self.run(
                 *("build", "--network", "host", "-f", "deploy/Dockerfile", "--target", target),
                 *("--build-arg", f"BASE={self.base}", "--build-arg", "VERSION=1.2.3"),

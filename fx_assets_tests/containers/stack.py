@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fx_assets.testing.processes import free_port
 from fx_assets_tests.containers.engine import ROOT, Engine
-from fx_assets_tests.production.servers import Postgres, free_port, object_store, postgres
+from fx_assets_tests.production.servers import Postgres, object_store, postgres
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 PORTS = {"5000": "mlflow", "4000": "code", "3000": "webserver", "8000": "serving", "8001": "sql"}
@@ -129,6 +130,7 @@ def stack(
         }
         variables["DOCKER_GID"] = str(os.stat(variables["DOCKER_SOCKET"]).st_gid)
         made = Stack(engine, database, file, ports, variables)
+        home.chmod(0o755)
         into = ["-v", f"{HOME_VOLUME}:/data", "-v", f"{home}:/from:ro"]
         try:
             engine.run(

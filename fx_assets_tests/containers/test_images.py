@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fx_assets.testing.lakes import small_lake
+from fx_assets.testing.lakes.server_process import NOW, until
+from fx_assets.testing.processes import free_port
 from fx_assets_tests.containers.engine import HARDENED, ROOT, Engine
-from fx_assets_tests.production.servers import free_port
-from fx_assets_tests.serving import small_lake
-from fx_assets_tests.serving.server_process import NOW, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.containers, pytest.mark.timeout(1800)]
 MEGABYTE = 1_000_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -11,14 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import httpx
 
-LOCK = Path(__file__).parents[2] / "deploy" / "requirements-serving.txt"
-ABSENT = Path(__file__).with_name("absent")
 NOW = "2026-10-30T18:00:00+00:00"
 
 
@@ -36,7 +31,7 @@ class Running:
 def serving(
     lake: Path | str, folder: Path, workers: int = 1, now: str = "", **settings: str
 ) -> Iterator[Running]:
-    """Start a server on a lake and end it with the block; it finds only what its image has."""
+    """Start a server on a lake and end it with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,8 +39,6 @@ def serving(
     log = folder / f"{port}.log"
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ABSENT), os.environ.get("PYTHONPATH", "")]),
-        "ABSENT_FROM_THE_IMAGE": absent(),
         "FX_ASSETS_LAKE": str(lake),
         "FX_ASSETS_HOME": str(folder),
         "FX_ASSETS_NOW": NOW,
@@ -67,21 +60,6 @@ def serving(
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-@cache
-def absent() -> str:
-    """The modules that are installed here and not in the server's image."""
-    normal = re.compile(r"[-_.]+")
-    locked = {
-        normal.sub("-", line) for line in re.findall(r"^[\w.-]+(?===)", LOCK.read_text(), re.M)
-    }
-    return " ".join(
-        module
-        for module, names in packages_distributions().items()
-        if not locked & {normal.sub("-", name).lower() for name in names}
-        and not module.startswith(("fx_assets", "serving", "__editable__"))
-    )
 
 
 def until(holds: Callable[[], bool], seconds: float = 30) -> None:

@@ -1,4 +1,4 @@
-"""Python imports this at its start: what the server's image lacks is not found here, either."""
+"""Python imports this at its start: what the server's image lacks, a server does not find here."""
 
 import os
 import sys
@@ -17,4 +17,5 @@ class Absent:
         return None
 
 
-sys.meta_path.insert(0, Absent())
+if {"serving", "--multiprocessing-fork"} & {*sys.orig_argv}:
+    sys.meta_path.insert(0, Absent())
