@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Instants = NDArray[Any]
 """UTC instants as NumPy's zoneless ``datetime64[us]``."""
 Frequency = Literal["1min", "5min", "15min", "30min", "1h", "4h", "1d"]
+FREQUENCIES: Final[tuple[Frequency, ...]] = ("1min", "5min", "15min", "30min", "1h", "4h", "1d")
 BAR_LENGTHS: Final[dict[str, timedelta]] = {
     "1min": timedelta(minutes=1),
     "5min": timedelta(minutes=5),
@@ -82,6 +83,8 @@ class Calendar:
         When the last bar of a day closes.
     publication
         When the bar becomes known that closes at an instant.
+    by_custom
+        Whether that is told by a custom of the market, rather than by a delay.
     """
 
     key: str
@@ -94,6 +97,7 @@ class Calendar:
     publication: Callable[[datetime], datetime]
     _sessions: Callable[[int], Instants]
     """All closes of the open days of a year, quiet days included."""
+    by_custom: bool = False
 
     @property
     def daily(self) -> bool:
@@ -153,7 +157,7 @@ class Calendar:
 
     def published(self, event_times: Instants) -> Instants:
         """When each bar becomes known."""
-        if self.key.startswith("target"):
+        if self.by_custom:
             return self._looked_up(event_times, _publications, self._publication)
         delay = self.publication(_EPOCH) - _EPOCH
         return event_times + np.timedelta64(delay)
@@ -298,19 +302,20 @@ def calendar(key: str) -> Calendar:
         No calendar has that name, or it has no custom for the close of a day and none is given.
     """
     name, frequency, day_close, delay = (*key.split("|"), "1d", "", "0")[:4]
-    if name == "target":
-        return _daily(key, _TARGET, time(14, 15), FRANKFURT, _target_publication)
+    definition = definition_of(name)
     after = timedelta(minutes=float(delay))
 
     def publication(event_time: datetime) -> datetime:
         return event_time + after
 
+    known = (definition and definition.publication) or publication
     if frequency == "1d":
         close, _, zone = (day_close or custom_close(name) or DAY_CLOSES[name]).partition(" ")
-        week = {"24x7": _EVERY_DAY, "24x5": _WEEKDAYS}.get(name) or _week_of(name)
-        return _daily(key, week, time.fromisoformat(close), ZoneInfo(zone), publication)
-    week = {"24x7": _EVERY_DAY, "24x5": _SUNDAY_TO_FRIDAY}[name]
-    return _intraday(key, week, BAR_LENGTHS[frequency], publication)
+        week = _holiday_week(name) if definition is None else _week_of(definition)
+        return _daily(key, week, time.fromisoformat(close), ZoneInfo(zone), known)
+    if definition is None:
+        raise KeyError(name)
+    return _intraday(key, definition, BAR_LENGTHS[frequency], known)
 
 
 @dataclass(frozen=True)
@@ -321,15 +326,22 @@ class _Week:
 
 
 class CalendarDefinition:
-    """Base of other people's calendars: daily bars on the days that are not closed.
+    """Base of calendars, ours and other people's.
 
     A class states ``name``, as a feed's ``calendar`` says it, and ``day_close``, when a daily bar
-    closes: a local time and a zone, such as ``16:00 Asia/Dubai``; midnight ends the day.
+    closes: a local time and a zone, such as ``16:00 Asia/Dubai``; midnight ends the day. One that
+    is for shorter bars, too, names their ``frequencies`` and says which are ``in_session``.
     """
 
     door: ClassVar[str] = CALENDARS.group
     name: ClassVar[str]
     day_close: ClassVar[str]
+    frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
+    """The bars that it is for."""
+    days_a_year: ClassVar[int | None] = None
+    """How many days with bars a year has; unset means that they are counted."""
+    publication: ClassVar[Callable[[datetime], datetime] | None] = None
+    """When a bar is known by a custom of the market; unset means after the feed's delay."""
 
     @classmethod
     def closed_reason(cls, day: date) -> str | None:
@@ -341,13 +353,24 @@ class CalendarDefinition:
         """Whether an open day may do without a bar, so that it is not missed."""
         return False
 
+    @classmethod
+    def in_session(cls, closes: Instants, bar: timedelta) -> NDArray[np.bool_]:
+        """(n,) whether each close, of a grid that starts at midnight UTC, is one of a bar."""
+        raise NotImplementedError
+
 
 def definition_of(name: str) -> type[CalendarDefinition] | None:
-    """The plug-in that a calendar comes from; ``None`` for ours."""
-    if name in OWN_CALENDARS or name in _names() or name not in CALENDARS:
+    """What came in through the door by that name; ``None`` where the ``holidays`` library tells."""
+    if name not in CALENDARS or (name not in OWN_CALENDARS and name in _names()):
         return None
     found: type[CalendarDefinition] = CALENDARS[name]
     return found
+
+
+def frequencies_of(name: str) -> tuple[Frequency, ...]:
+    """The bars that a calendar is for."""
+    definition = definition_of(name)
+    return ("1d",) if definition is None else definition.frequencies
 
 
 def custom_close(name: str) -> str | None:
@@ -356,11 +379,11 @@ def custom_close(name: str) -> str | None:
     return DAY_CLOSES.get(name) if definition is None else definition.day_close
 
 
-def _week_of(name: str) -> _Week:
-    definition = definition_of(name)
-    if definition is None:
-        return _holiday_week(name)
-    return _counted(definition.closed_reason, definition.quiet)
+def _week_of(definition: type[CalendarDefinition]) -> _Week:
+    closed_reason, quiet = definition.closed_reason, definition.quiet
+    if definition.days_a_year is None:
+        return _counted(closed_reason, quiet)
+    return _Week(closed_reason, quiet, definition.days_a_year)
 
 
 @cache
@@ -371,7 +394,7 @@ def _names() -> dict[str, list[str]]:
 
 def is_calendar(name: str) -> bool:
     """Whether a calendar has that name."""
-    if name in OWN_CALENDARS or definition_of(name) is not None:
+    if definition_of(name) is not None:
         return True
     country, mark, region = name.partition("-")
     regions = _names().get(country)
@@ -380,8 +403,6 @@ def is_calendar(name: str) -> bool:
 
 def rests_at_weekends(name: str) -> bool:
     """Whether a calendar has no daily bars on Saturdays and Sundays, and only then every week."""
-    if name in OWN_CALENDARS:
-        return name != "24x7"
     definition = definition_of(name)
     if definition is not None:
         monday = date(_TYPICAL[0], 1, 5)
@@ -392,7 +413,7 @@ def rests_at_weekends(name: str) -> bool:
 
 def calendars_like(name: str) -> list[str]:
     """Names of calendars that are spelt nearly so."""
-    known = [*OWN_CALENDARS, *CALENDARS, *_names()]
+    known = [*CALENDARS, *_names()]
     upper = name.upper()
     exact = [each for each in known if each.upper() == upper]
     return exact or get_close_matches(upper, known, n=3)
@@ -449,12 +470,6 @@ def _target_holidays(year: int) -> dict[date, str]:
     return dict(holidays.financial_holidays("ECB", years=year))
 
 
-def _target_closed_reason(day: date) -> str | None:
-    if day.weekday() >= 5:
-        return "weekend"
-    return _target_holidays(day.year).get(day)
-
-
 @lru_cache(maxsize=20_000)
 def _target_publication(event_time: datetime) -> datetime:
     day = event_time.astimezone(FRANKFURT).date()
@@ -462,19 +477,73 @@ def _target_publication(event_time: datetime) -> datetime:
     return datetime.combine(day, local, tzinfo=FRANKFURT).astimezone(UTC)
 
 
-def _weekend(*days: int) -> Callable[[date], str | None]:
-    return lambda day: "weekend" if day.weekday() in days else None
+class Target(CalendarDefinition):
+    """TARGET business days, with the ECB's fixing at 14:15 in Frankfurt."""
+
+    name = "target"
+    day_close = "14:15 Europe/Berlin"
+    days_a_year = 252
+    publication = staticmethod(_target_publication)
+
+    @classmethod
+    def closed_reason(cls, day: date) -> str | None:
+        """Weekends and the ECB's holidays."""
+        return "weekend" if day.weekday() >= 5 else _target_holidays(day.year).get(day)
 
 
-def _fx_holiday(day: date) -> bool:
-    return (day.month, day.day) in ((12, 25), (1, 1))
+class EveryDay(CalendarDefinition):
+    """No pause."""
+
+    name = "24x7"
+    day_close = DAY_CLOSES["24x7"]
+    frequencies = FREQUENCIES
+    days_a_year = 365
+
+    @classmethod
+    def closed_reason(cls, day: date) -> str | None:  # noqa: ARG003
+        """Never."""
+        return None
+
+    @classmethod
+    def in_session(cls, closes: Instants, bar: timedelta) -> NDArray[np.bool_]:  # noqa: ARG003
+        """Always."""
+        return np.ones(len(closes), dtype=bool)
 
 
-_TARGET: Final = _Week(_target_closed_reason, lambda _day: False, 252)
-_EVERY_DAY: Final = _Week(_weekend(), lambda _day: False, 365)
-_WEEKDAYS: Final = _Week(_weekend(5, 6), _fx_holiday, 260)
-_SUNDAY_TO_FRIDAY: Final = _Week(_weekend(5), _fx_holiday, 260)
-"""Of intraday bars: in UTC the week begins on Sunday evening."""
+class CurrencyWeek(CalendarDefinition):
+    """From Sunday 17:00 to Friday 17:00 in New York."""
+
+    name = "24x5"
+    day_close = DAY_CLOSES["24x5"]
+    frequencies = FREQUENCIES
+    days_a_year = 260
+
+    @classmethod
+    def closed_reason(cls, day: date) -> str | None:
+        """Weekends."""
+        return "weekend" if day.weekday() >= 5 else None
+
+    @classmethod
+    def quiet(cls, day: date) -> bool:
+        """Christmas and New Year."""
+        return (day.month, day.day) in ((12, 25), (1, 1))
+
+    @classmethod
+    def in_session(cls, closes: Instants, bar: timedelta) -> NDArray[np.bool_]:
+        """Bars that begin in the week; the last ends after it where it does not fit."""
+        found = np.zeros(len(closes), dtype=bool)
+        if not len(closes):
+            return found
+        first, last = (closes[i].astype("datetime64[D]").item() for i in (0, -1))
+        sunday = first - timedelta(days=first.isoweekday() % 7 + 7)
+        while sunday <= last:
+            begin, end = (
+                moment(datetime.combine(day, FX_CLOSE, tzinfo=NEW_YORK))
+                for day in (sunday, sunday + timedelta(days=5))
+            )
+            found |= (closes > begin) & (closes < end + np.timedelta64(bar))
+            sunday += timedelta(days=7)
+        return found
 
 
 def _daily(
@@ -505,49 +574,47 @@ def _daily(
         last_close=last_close,
         publication=publication,
         _sessions=sessions,
+        by_custom=getattr(definition_of(key.partition("|")[0]), "publication", None) is not None,
     )
 
 
 def _intraday(
-    key: str, week: _Week, bar: timedelta, publication: Callable[[datetime], datetime]
+    key: str,
+    definition: type[CalendarDefinition],
+    bar: timedelta,
+    publication: Callable[[datetime], datetime],
 ) -> Calendar:
     step = np.timedelta64(bar)
 
-    def last_close(day: date) -> datetime:
+    def bars_of(day: date) -> Instants:
         at = np.datetime64(day, "us")
         inside = sessions(day.year)
-        inside = inside[(inside > at) & (inside <= at + np.timedelta64(DAY))]
-        return instant_of(inside[-1] if len(inside) else at + np.timedelta64(DAY))
+        first, last = np.searchsorted(inside, [at, at + np.timedelta64(DAY)], side="right")
+        return inside[first:last]
+
+    def closed_reason(day: date) -> str | None:
+        return None if len(bars_of(day)) else definition.closed_reason(day) or "no session"
+
+    def last_close(day: date) -> datetime:
+        inside = bars_of(day)
+        return instant_of(inside[-1] if len(inside) else np.datetime64(day + DAY, "us"))
 
     @lru_cache(maxsize=128)
     def sessions(year: int) -> Instants:
         first, last = (np.datetime64(f"{y}-01-01", "us") for y in (year, year + 1))
         grid: Instants = np.arange(first + step, last + step, step)
-        return grid if week is _EVERY_DAY else grid[_in_session(grid, year, step)]
+        inside: Instants = grid[definition.in_session(grid, bar)]
+        return inside
 
     return Calendar(
         key=key,
         timezone=ZoneInfo("UTC"),
         bar=bar,
-        bars_a_year=week.days_a_year * (DAY // bar),
-        closed_reason=week.closed_reason,
-        quiet=week.quiet,
+        bars_a_year=_week_of(definition).days_a_year * (DAY // bar),
+        closed_reason=closed_reason,
+        quiet=definition.quiet,
         last_close=last_close,
         publication=publication,
         _sessions=sessions,
+        by_custom=definition.publication is not None,
     )
-
-
-def _in_session(grid: Instants, year: int, step: np.timedelta64) -> NDArray[np.bool_]:
-    """Bars of currency markets: open from Sunday 17:00 to Friday 17:00 in New York."""
-    found = np.zeros(len(grid), dtype=bool)
-    first = date(year, 1, 1)
-    sunday = first - timedelta(days=first.isoweekday() % 7 + 7)
-    while sunday.year <= year:
-        opens, closes = (
-            moment(datetime.combine(day, FX_CLOSE, tzinfo=NEW_YORK))
-            for day in (sunday, sunday + timedelta(days=5))
-        )
-        found |= (grid > opens) & (grid < closes + step)
-        sunday += timedelta(days=7)
-    return found

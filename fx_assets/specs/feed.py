@@ -16,12 +16,14 @@ from pydantic import (
 
 from fx_assets.calendars import (
     DAY_CLOSES,
+    FREQUENCIES,
     OWN_CALENDARS,
     Calendar,
     Frequency,
     calendar,
     calendars_like,
     custom_close,
+    frequencies_of,
     is_calendar,
     rests_at_weekends,
 )
@@ -29,7 +31,6 @@ from fx_assets.doors import CHECKS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.sources import (
-    EVERY_FREQUENCY,
     DayClose,
     Source,
     source_class,
@@ -179,9 +180,9 @@ the shorter the bar, the more often its close does not move or bounces between b
 
 def gate_defaults(frequency: Frequency) -> GateSpec:
     """The checks of the gate for bars of a frequency, where a feed leaves them open."""
-    if frequency not in EVERY_FREQUENCY or frequency == "1d":
+    if frequency not in FREQUENCIES or frequency == "1d":
         return GateSpec()
-    place = EVERY_FREQUENCY.index(frequency)
+    place = FREQUENCIES.index(frequency)
     return GateSpec().model_copy(update={name: rules[place] for name, rules in _INTRADAY.items()})
 
 
@@ -310,8 +311,7 @@ class FeedSpec(Spec):
                 "the calendar target has one fixing a day; for bars of exchanges and brokers "
                 "choose calendar: 24x7 or 24x5"
             )
-        if self.calendar not in OWN_CALENDARS:
-            self._refuse_what_holidays_do_not_tell()
+        self._refuse_what_the_calendar_does_not_tell()
         if self.frequency != "1d" and self.day_close:
             raise ValueError(f"day_close is for daily bars, and these are of {self.frequency}")
         for source in (self.source, *self.failover):
@@ -329,11 +329,12 @@ class FeedSpec(Spec):
                 )
         return self
 
-    def _refuse_what_holidays_do_not_tell(self) -> None:
-        if self.frequency != "1d":
+    def _refuse_what_the_calendar_does_not_tell(self) -> None:
+        able = frequencies_of(self.calendar)
+        if self.frequency not in able:
             raise ValueError(
-                f"the calendar {self.calendar} knows holidays, not hours: it is for bars of 1d; "
-                "choose calendar: 24x5 or 24x7"
+                f"the calendar {self.calendar} has no bars of {self.frequency}: it is for bars of "
+                f"{', '.join(able)}; choose calendar: 24x5 or 24x7"
             )
         if self.day_close is None and custom_close(self.calendar) is None:
             raise ValueError(

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from fx_assets.calendars import Frequency
+from fx_assets.calendars import FREQUENCIES, Frequency
 from fx_assets.doors import SOURCES
 from fx_assets.settings import Settings
 from fx_assets.specs.base import Currency, Spec
@@ -29,7 +29,6 @@ from fx_assets.specs.base import Currency, Spec
 Instrument = Annotated[
     str, Field(pattern=r"^[A-Z0-9]{3,20}$", description="Upper case and digits, such as BTCUSD.")
 ]
-EVERY_FREQUENCY: tuple[Frequency, ...] = ("1min", "5min", "15min", "30min", "1h", "4h", "1d")
 
 
 def _zone(value: str) -> str:
@@ -100,7 +99,7 @@ class SourceSpec(Spec):
     """``module:function`` that fetches its bars; plug-ins have ``bars``."""
     bar_columns: ClassVar[frozenset[str] | None] = OHLCV
     """The prices and volumes that its bars have; ``None`` where only what is read tells."""
-    frequencies: ClassVar[tuple[Frequency, ...]] = EVERY_FREQUENCY
+    frequencies: ClassVar[tuple[Frequency, ...]] = FREQUENCIES
     """The frequencies that it has."""
     publication_delay: ClassVar[float] = 0
     """Minutes from a bar's close until the source shows it."""

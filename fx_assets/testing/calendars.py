@@ -9,7 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from fx_assets.calendars import Calendar, calendar, custom_close, definition_of, instant_of
+from fx_assets.calendars import (
+    Calendar,
+    Frequency,
+    calendar,
+    custom_close,
+    definition_of,
+    frequencies_of,
+    instant_of,
+)
 from fx_assets.testing.require import require
 
 FIRST: Final = date(2016, 1, 1)
@@ -20,22 +28,25 @@ CHECKS: Final[list[Callable[[CalendarCase], None]]] = []
 
 @dataclass(frozen=True)
 class CalendarCase:
-    """A calendar, with daily bars."""
+    """A calendar and a length of bars."""
 
     name: str
+    frequency: Frequency = "1d"
 
     @property
     def market(self) -> Calendar:
-        """Its bars, known ten minutes after they close."""
-        return calendar(f"{self.name}|1d||10")
+        """Its bars, known ten minutes after they close unless a custom tells otherwise."""
+        return calendar(f"{self.name}|{self.frequency}||10")
 
     def __str__(self) -> str:
-        return f"{self.name}-1d"
+        return f"{self.name}-{self.frequency}"
 
 
 def cases_of(name: str) -> list[CalendarCase]:
-    """A calendar with daily bars."""
-    return [CalendarCase(name)]
+    """A calendar with daily bars, and with the hours or else the shortest that it has."""
+    able = frequencies_of(name)
+    hours = "1h" if "1h" in able else able[0]
+    return [CalendarCase(name, each) for each in dict.fromkeys((able[-1], hours))]
 
 
 def _check(check: Callable[[CalendarCase], None]) -> Callable[[CalendarCase], None]:
@@ -53,16 +64,16 @@ def it_says_what_it_is(case: CalendarCase) -> None:
 
 
 @_check
-def closes_come_in_order_one_an_open_day(case: CalendarCase) -> None:
-    """Ten years, change of clocks included."""
+def closes_come_in_order_on_open_days(case: CalendarCase) -> None:
+    """Ten years, change of clocks included; a day has one daily bar."""
     market = case.market
     closes = market.closes(FIRST, LAST)
     require(bool((np.diff(closes) > np.timedelta64(0)).all()), "closes are not in order")
-    due = market.open_days(FIRST, LAST)
-    require(len(closes) == len(due) > 0, f"{len(closes)} closes on {len(due)} open days")
-    for day, close in zip(due, closes, strict=True):
-        found = market.bar_day(instant_of(close))
-        require(found == day, f"the bar of {day} closes on {found}")
+    due = np.array(market.open_days(FIRST, LAST), dtype="datetime64[D]").astype(np.int64)
+    found = market.days(closes)
+    require(not market.daily or len(found) == len(due), f"{len(found)} bars on {len(due)} days")
+    same = np.unique(found)
+    require(len(due) > 0 and np.array_equal(same, due), f"bars of {len(same)} days on {len(due)}")
 
 
 @_check
@@ -89,7 +100,7 @@ def bars_are_known_after_they_close(case: CalendarCase) -> None:
 def the_close_keeps_its_local_time_when_clocks_change(case: CalendarCase) -> None:
     """Daylight saving moves a close in UTC, never on the wall."""
     market = case.market
-    for close in market.closes(FIRST, LAST):
+    for close in market.closes(FIRST, LAST) if market.daily else ():
         local = instant_of(close).astimezone(market.timezone)
         said = (custom_close(case.name) or "").partition(" ")[0]
         require(

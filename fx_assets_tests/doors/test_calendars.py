@@ -11,8 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from fx_assets.calendars import calendar
+from fx_assets.doors import CALENDARS
 from fx_assets.specs import FeedSpec
-from fx_assets.testing import prove
+from fx_assets.testing import prove, verdicts_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
 (CODE,) = (
@@ -61,6 +62,7 @@ def test_it_is_for_daily_bars_and_its_name_is_among_those_allowed(
         ('"weekend" if', '" " if', "a closed day says why"),
         ("day.weekday() in (4, 5)", "True", "closes come in order"),
         ("16:00 Asia/Dubai", "25:00 Asia/Dubai", "closes come in order"),
+        ('"weekend" if', '__import__("random").choice(["weekend", None]) if', "two askings agree"),
     ],
 )
 def test_a_fault_in_a_calendar_is_found(
@@ -68,3 +70,25 @@ def test_a_fault_in_a_calendar_is_found(
 ) -> None:
     plugin(CODE.replace(right, wrong))
     assert any(v.check.startswith(check) for v in prove("gulf") if not v.holds)
+
+
+HOURS = """
+    frequencies = ("1h", "1d")
+
+    @classmethod
+    def in_session(cls, closes, bar):
+        hours = closes.astype("datetime64[h]").astype(int) % 24
+        return (hours > 4) & (hours <= 12)
+"""
+
+
+def test_a_calendar_says_which_hours_are_in_session(plugin: Callable[[str], Path]) -> None:
+    plugin(CODE + HOURS)
+    feed = FeedSpec.model_validate({**FEED, "frequency": "1h"})
+    assert feed.market.event_time(date(2024, 1, 7)).isoformat() == "2024-01-07T12:00:00+00:00"
+
+
+@pytest.mark.parametrize("name", CALENDARS)
+def test_ours_come_through_the_door_and_are_proved(name: str) -> None:
+    assert CALENDARS.origin(name) == "fx-assets"
+    assert [v for v in verdicts_of("calendar", name) if not v.holds] == []

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fx_assets.calendars import BAR_LENGTHS, Frequency
-from fx_assets.specs.sources import EVERY_FREQUENCY
+from fx_assets.calendars import BAR_LENGTHS, FREQUENCIES, Frequency
 from fx_assets_tests.quality.test_intraday_gate import failed, feed, judge, world
 
 PRICES = ["open", "high", "low", "close"]
@@ -29,7 +28,7 @@ def honest(calendar: str, frequency: Frequency, seed: int) -> Bars:
 
 
 ASKED = st.tuples(
-    st.sampled_from(["24x5", "24x7"]), st.sampled_from(EVERY_FREQUENCY), st.integers(0, 5)
+    st.sampled_from(["24x5", "24x7"]), st.sampled_from(FREQUENCIES), st.integers(0, 5)
 )
 
 

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fx_assets.calendars import Frequency
+from fx_assets.calendars import FREQUENCIES, Frequency
 from fx_assets.quality import CHECKS, GateReport, inspect
 from fx_assets.quality.times import bar_times
 from fx_assets.sources import new_rows
 from fx_assets.specs import FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 from fx_assets.specs.feed import gate_defaults
-from fx_assets.specs.sources import EVERY_FREQUENCY
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED_DTYPES)).astype(REJECTED_DTYPES)
@@ -103,7 +102,7 @@ def hourly() -> Bars:
 
 
 @pytest.mark.parametrize("calendar", ["24x7", "24x5"])
-@pytest.mark.parametrize("frequency", EVERY_FREQUENCY)
+@pytest.mark.parametrize("frequency", FREQUENCIES)
 def test_honest_bars_pass_at_every_frequency(calendar: str, frequency: str) -> None:
     spec = feed(calendar, frequency)
     last = "2024-03-15" if frequency.endswith("min") else "2026-01-01"
@@ -396,7 +395,7 @@ def test_a_large_batch_that_is_refused_whole_is_listed_in_part() -> None:
 
 def test_an_intraday_feed_has_rules_of_its_own_and_keeps_what_it_sets() -> None:
     assert feed("24x5", "1d").gate == GateSpec()
-    for frequency in EVERY_FREQUENCY:
+    for frequency in FREQUENCIES:
         assert feed("24x7", frequency).gate == gate_defaults(frequency)
     gate = feed("24x7", "1min", missing_days={"limit": 0.5}, jumps={"severity": "block"}).gate
     assert (gate.missing_days.severity, gate.missing_days.limit) == ("warn", 0.5)

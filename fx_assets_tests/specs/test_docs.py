@@ -11,8 +11,9 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from fx_assets.calendars import FREQUENCIES
 from fx_assets.components.declared import candidate_mistakes
-from fx_assets.doors import FEATURE_SETS
+from fx_assets.doors import FEATURE_SETS, SOURCES
 from fx_assets.settings import PACKAGED_DECLARATIONS, Settings
 from fx_assets.specs import (
     CandidateSpec,
@@ -25,7 +26,7 @@ from fx_assets.specs import (
 )
 from fx_assets.specs.feed import INGEST_CRONS, INTRADAY_CRONS
 from fx_assets.specs.files import load_declared
-from fx_assets.specs.sources import EVERY_FREQUENCY, Source, SourceSpec
+from fx_assets.specs.sources import SourceSpec
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.universe import UniverseSpec
 
@@ -108,7 +109,7 @@ def test_the_page_about_declaring_has_the_defaults_of_the_code() -> None:
     page = text(DOCS / "declare.md")
     for cron in (*INGEST_CRONS.values(), INTRADAY_CRONS["1h"], INTRADAY_CRONS["4h"]):
         assert f"`{cron}`" in page
-    for value in (*EVERY_FREQUENCY, *INGEST_CRONS, *FEATURE_SETS):
+    for value in (*FREQUENCIES, *INGEST_CRONS, *FEATURE_SETS):
         assert f"`{value}`" in page
 
 
@@ -122,7 +123,7 @@ def test_the_table_of_sources_has_every_kind_with_its_bars_and_its_key() -> None
     assert set(rows) == set(frequencies)
     for kind, (bars, key) in rows.items():
         able = frequencies[kind]
-        said = "1min to 1d" if able == EVERY_FREQUENCY else ", ".join(able)
+        said = "1min to 1d" if able == FREQUENCIES else ", ".join(able)
         assert bars.startswith(said), kind
         assert (f"{kind}_key" in Settings.model_fields) == ("_KEY`" in key), kind
         assert (DOCS / "sources" / f"{kind}.md").is_file()
@@ -174,8 +175,7 @@ def _rules(spec: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _sources() -> tuple[type[SourceSpec], ...]:
-    union, *_ = get_args(Source)
-    return get_args(union)
+    return tuple(SOURCES[name] for name in SOURCES)
 
 
 def _kind(source: type[BaseModel]) -> str:
