@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from fx_assets.registry.runs import ModelRegistry
 from fx_assets.testing import worlds
+from fx_assets_tests.environments import new_environment
 from fx_assets_tests.platform import rates_of
 
 # The suite tries the same examples each time; HYPOTHESIS_PROFILE=explore tries others.
@@ -109,3 +110,9 @@ def new_folder(
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands of a new environment with the built wheel."""
+    return new_environment(tmp_path_factory.mktemp("wheel"))

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import sys
-import sysconfig
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from importlib.metadata import entry_points
+from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree, ignore_patterns
 
 import httpx
 import pytest
@@ -20,57 +13,16 @@ import pytest
 from fx_assets.cli import main
 from fx_assets.errors import SpecError
 from fx_assets.settings import Settings
+from fx_assets_tests.environments import (
+    CHECKOUT,
+    OFFLINE,
+    first_answer,
+    free_ports,
+    plain_environment,
+    said,
+)
 
-CHECKOUT = Path(__file__).parents[1]
-SITE = sysconfig.get_path("purelib")
-BUILD = "import setuptools.build_meta as build, sys; build.build_wheel(sys.argv[1])"
-OTHERS = ("dagster", "dagster-daemon", "dagster-webserver", "dg", "mlflow")
-"""Commands of other packages that a project needs; an installation would bring them."""
-OFFLINE = {
-    "FX_ASSETS_ECB_HISTORY_URL": "http://127.0.0.1:9/hist.zip",
-    "FX_ASSETS_ECB_DAILY_URL": "http://127.0.0.1:9/daily.xml",
-    "FX_ASSETS_HTTP_ATTEMPTS": "1",
-    "FX_ASSETS_NOW": "2024-01-02T18:00:00+00:00",
-}
 Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def commands(new_folder: Callable[[], Path]) -> Path:
-    """The commands of a new environment with the built wheel, which sees our dependencies."""
-    folder = new_folder()
-    source, environment = folder / "source", folder / "environment"
-    for package in ("fx_assets", "serving"):
-        copytree(CHECKOUT / package, source / package, ignore=ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        (source / file).write_bytes((CHECKOUT / file).read_bytes())
-    built = [sys.executable, "-c", BUILD, str(folder)]
-    subprocess.run(built, cwd=source, check=True, capture_output=True)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    binaries = environment / "bin"
-    (wheel,) = folder.glob("*.whl")
-    install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--offline", "--no-deps"]
-    target = ["--python", str(binaries / "python"), str(wheel)]
-    subprocess.run([*install, *target], check=True, env=_environment())
-    (own,) = environment.glob("lib/python*/site-packages")
-    (own / "dependencies.pth").write_text(f"{SITE}\n")
-    for point in entry_points(group="console_scripts"):
-        if point.name in OTHERS:
-            module, _, function = point.value.partition(":")
-            text = f"#!{binaries}/python\nimport sys\nfrom {module} import {function} as main\n"
-            (binaries / point.name).write_text(f"{text}sys.exit(main())\n")
-            (binaries / point.name).chmod(0o755)
-    return binaries
-
-
-def _environment(**more: str) -> dict[str, str]:
-    """This process's, without what points to the checkout."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("FX_ASSETS_", "DAGSTER_", "PYTHONPATH", "VIRTUAL_ENV"))
-    }
-    return {**kept, "DAGSTER_DISABLE_TELEMETRY": "true", **more}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +30,7 @@ def project(commands: Path, new_folder: Callable[[], Path]) -> Path:
     """What ``fx-assets new my-desk`` writes in an empty folder."""
     folder = new_folder()
     subprocess.run(
-        [commands / "fx-assets", "new", "my-desk"], cwd=folder, env=_environment(), check=True
+        [commands / "fx-assets", "new", "my-desk"], cwd=folder, env=plain_environment(), check=True
     )
     return folder / "my-desk"
 
@@ -87,18 +39,10 @@ def project(commands: Path, new_folder: Callable[[], Path]) -> Path:
 def run(commands: Path, project: Path) -> Run:
     """Runs a command of the new environment in the project; returns what it says."""
 
-    def said(*words: str, code: int = 0, **settings: str) -> str:
-        answer = subprocess.run(
-            [str(commands / words[0]), *words[1:]],
-            cwd=project,
-            env=_environment(**OFFLINE, **settings),
-            capture_output=True,
-            text=True,
-        )
-        assert answer.returncode == code, answer.stdout + answer.stderr
-        return answer.stdout + answer.stderr
+    def told(*words: str, code: int = 0, **settings: str) -> str:
+        return said([commands / words[0], *words[1:]], project, code, **settings)
 
-    return said
+    return told
 
 
 def test_a_project_from_the_wheel_is_whole_and_well_declared(project: Path, run: Run) -> None:
@@ -144,7 +88,7 @@ def test_a_new_project_runs_and_proves_its_plugins(project: Path, run: Run) -> N
 
 @pytest.mark.slow
 def test_a_new_projects_servers_start_and_end_together(commands: Path, project: Path) -> None:
-    ports = dict(zip(("DAGSTER", "MLFLOW", "SERVING"), _free_ports(3), strict=True))
+    ports = dict(zip(("DAGSTER", "MLFLOW", "SERVING"), free_ports(3), strict=True))
     settings = {
         "FX_ASSETS_DAGSTER_PORT": ports["DAGSTER"],
         "FX_ASSETS_MLFLOW_PORT": ports["MLFLOW"],
@@ -152,37 +96,18 @@ def test_a_new_projects_servers_start_and_end_together(commands: Path, project: 
         "FX_ASSETS_AUTOMATION": "false",
     }
     server = subprocess.Popen(
-        [commands / "fx-assets", "dev"], cwd=project, env=_environment(**OFFLINE, **settings)
+        [commands / "fx-assets", "dev"], cwd=project, env=plain_environment(**OFFLINE, **settings)
     )
     try:
         query = "{repositoriesOrError {... on RepositoryConnection {nodes {name}}}}"
         graphql = f"http://127.0.0.1:{ports['DAGSTER']}/graphql"
-        repositories = _answer(server, lambda: httpx.post(graphql, json={"query": query}))
+        repositories = first_answer(server, lambda: httpx.post(graphql, json={"query": query}))
         assert repositories.json()["data"]["repositoriesOrError"]["nodes"]
         page = f"http://127.0.0.1:{ports['SERVING']}/"
-        assert "<html" in _answer(server, lambda: httpx.get(page)).text
+        assert "<html" in first_answer(server, lambda: httpx.get(page)).text
     finally:
         server.terminate()
         server.wait(60)
-
-
-def _answer(server: subprocess.Popen[bytes], ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """The first answer; servers need a while."""
-    last = time.monotonic() + 180
-    while server.poll() is None and time.monotonic() < last:
-        with suppress(httpx.TransportError):
-            answer = ask()
-            assert answer.status_code == 200, answer.text
-            return answer
-        time.sleep(0.5)
-    raise AssertionError(f"no answer; exit code {server.poll()}")
-
-
-def _free_ports(number: int) -> Iterator[str]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    for each in sockets:
-        yield str(each.getsockname()[1])
-        each.close()
 
 
 @pytest.mark.parametrize("name", ["3x", "a b", "desk_", "json", "numpy", "defs", "class", "ümlaut"])
