@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Hashable
 
 import pandas as pd
+from cachetools import LRUCache
 
 MOST_BYTES = 256 * 2**20
 """Of all frames that are kept."""
@@ -21,9 +21,10 @@ class FrameCache:
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES, largest_bytes: int = LARGEST_BYTES) -> None:
-        self._most, self._largest = most_bytes, largest_bytes
-        self._kept: OrderedDict[Hashable, tuple[Hashable, pd.DataFrame, int]] = OrderedDict()
-        self._bytes = 0
+        self._largest = min(largest_bytes, most_bytes)
+        self._kept: LRUCache[Hashable, tuple[Hashable, pd.DataFrame, int]] = LRUCache(
+            most_bytes, getsizeof=lambda kept: kept[2]
+        )
         self._lock = threading.Lock()
 
     def get(
@@ -32,9 +33,8 @@ class FrameCache:
         """A copy of what was put there, or of some of its columns, if it was of this version."""
         with self._lock:
             kept = self._kept.get(what)
-            if kept is None or kept[0] != version:
-                return None
-            self._kept.move_to_end(what)
+        if kept is None or kept[0] != version:
+            return None
         return kept[1].copy() if columns is None else kept[1][columns].copy()
 
     def put(self, what: Hashable, version: Hashable, frame: pd.DataFrame, size: int) -> None:
@@ -43,9 +43,4 @@ class FrameCache:
             return
         copy = frame.copy()
         with self._lock:
-            former = self._kept.pop(what, None)
             self._kept[what] = (version, copy, size)
-            self._bytes += size - (former[2] if former else 0)
-            while self._bytes > self._most:
-                _, (_, _, freed) = self._kept.popitem(last=False)
-                self._bytes -= freed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,12 @@ def test_a_source_with_a_fetch_of_its_own_is_held_to_the_same(
 @pytest.mark.parametrize("name", SOURCES)
 def test_ours_are_proved_against_who_speaks_like_their_vendor(name: str) -> None:
     assert [v for v in verdicts_of("source", name) if not v.holds] == []
+
+
+def test_what_the_page_says_tests_are_made_of_can_be_imported() -> None:
+    table = PAGE.partition("## What tests are made of")[2]
+    rows = re.findall(r"^\| (`.+?) \|", table, re.M)
+    names = [name for row in rows for name in re.findall(r"`([\w.]+)`", row)]
+    assert {"worlds", "vendors.apis", "lakes"} <= set(names)
+    for name in names:
+        import_module(f"fx_assets.testing.{name}")
