@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -65,6 +65,10 @@ class LakeResource(dg.ConfigurableResource):
     def open(self) -> Lake:
         """The lake; one instance a process."""
         return _open_lake(self.root, self.duckdb_file)
+
+
+SeriesOf: TypeAlias = "Callable[[LakeResource], SeriesTables]"
+"""A forecast's tables in a lake."""
 
 
 class RegistryResource(dg.ConfigurableResource):

@@ -19,7 +19,7 @@ from fx_assets.assets.runs import (
     sensor_status,
 )
 from fx_assets.heartbeats import WRITES
-from fx_assets.resources import LakeResource, unopened_registry
+from fx_assets.resources import LakeResource, SeriesOf, unopened_registry
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -99,7 +99,9 @@ def predict_job(spec: ForecastSpec) -> AssetJob:
     )
 
 
-def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
+def retrain_schedule(
+    spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf, job: AssetJob
+) -> dg.ScheduleDefinition:
     """Judge again where there is anything new to judge on."""
 
     @dg.schedule(
@@ -118,7 +120,7 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
         if in_progress(context.instance, job.name):
             return dg.SkipReason("Candidates are being judged already.")
-        own = SeriesTables(store, spec, feed)
+        own = tables(lake)
         reason = retrain_reason(own, context.scheduled_execution_time)
         if reason is None:
             return dg.SkipReason("Nothing new since the last decision.")
@@ -132,6 +134,7 @@ def retrain_schedule(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Sc
 def new_prices_sensor(
     spec: ForecastSpec,
     feed: FeedSpec,
+    tables: SeriesOf,
     predict: AssetJob,
     retrain: AssetJob,
 ) -> dg.SensorDefinition:
@@ -151,7 +154,7 @@ def new_prices_sensor(
         version = store.version(PRICES.name, feed.name)
         if version is None:
             return dg.SkipReason(f"There are no prices of {feed.instrument} yet.")
-        own = SeriesTables(store, spec, feed)
+        own = tables(lake)
         first = own.read(DECISIONS).empty
         if first or not own.in_service():
             if in_progress(context.instance, retrain.name):

@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
-from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
+from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.tables import BACKTEST, SPLITS
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build_candidate(
-    spec: ForecastSpec, feed: FeedSpec, candidate: CandidateSpec
+    spec: ForecastSpec, feed: FeedSpec, candidate: CandidateSpec, tables: SeriesOf
 ) -> dg.AssetsDefinition:
     """The asset that tries one recipe on every fold and prepares it for production."""
 
@@ -45,13 +45,12 @@ def build_candidate(
         studies: StudiesResource,
         features: pd.DataFrame,
     ) -> dg.MaterializeResult:
-        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.candidate import try_candidate
 
         def progress(done: int, total: int) -> None:
             context.log.info(f"fit {done} of {total}")
 
-        own = SeriesTables(lake.open(), spec, feed)
+        own = tables(lake)
         trial = try_candidate(
             candidate,
             studies.of(own, features),

@@ -9,7 +9,7 @@ from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import features_key, markdown_table, table_metadata
 from fx_assets.evaluation.decision import Decision
-from fx_assets.resources import LakeResource, RegistryResource, StudiesResource
+from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import DECISIONS
 
@@ -21,7 +21,7 @@ NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
 PLAUSIBLE_CHECK = "plausible"
 
 
-def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """The asset that judges all candidates on identical rows and publishes who predicts."""
     rule = spec.promotion
 
@@ -56,12 +56,11 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from fx_assets.explaining.explain import background_path
         from fx_assets.presentation.ledger import ledger_markdown
-        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.champion import decide_champion
         from fx_assets.stages.reconcile import keep_background
 
         store, run_id = lake.open(), context.run.run_id
-        own = SeriesTables(store, spec, feed)
+        own = tables(lake)
         study = studies.of(own, features)
         decided = decide_champion(
             study,

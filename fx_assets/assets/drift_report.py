@@ -7,7 +7,7 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import features_key, markdown_table, table_metadata
-from fx_assets.resources import LakeResource
+from fx_assets.resources import LakeResource, SeriesOf
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import DRIFT, OUTCOMES, PREDICTIONS
 
@@ -25,7 +25,7 @@ CHECKS = {
 OURS = {True: "drift", False: "no drift", None: "not asked"}
 
 
-def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+def build_drift_report(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """The asset that judges drift, faults and live performance, and warns."""
     key = dg.AssetKey([spec.name, "drift_report"])
 
@@ -51,11 +51,10 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinitio
         ],
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.look import look_at
 
         store, run_id = lake.open(), context.run.run_id
-        seen = look_at(SeriesTables(store, spec, feed), clock.now(), run_id)
+        seen = look_at(tables(lake), clock.now(), run_id)
         results = check_results(seen)
         for result in results:
             if not result.passed:

@@ -21,8 +21,7 @@ from fx_assets.assets.freshness import (
 )
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.runs import AssetJob, in_progress, sensor_status
-from fx_assets.resources import LakeResource
-from fx_assets.series.tables import SeriesTables
+from fx_assets.resources import LakeResource, SeriesOf
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec
@@ -111,7 +110,7 @@ def feed_freshness_sensor(spec: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
 
 
 def prediction_freshness_sensor(
-    spec: ForecastSpec, feed: FeedSpec, job: AssetJob
+    spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf, job: AssetJob
 ) -> dg.SensorDefinition:
     """Watches a forecast's predictions, and issues again what is overdue."""
 
@@ -129,7 +128,7 @@ def prediction_freshness_sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         store, now = lake.open(), clock.now()
-        own = SeriesTables(store, spec, feed)
+        own = tables(lake)
         if own.read(PREDICTIONS).empty and in_progress(
             context.instance, f"{spec.name}_retrain", job.name
         ):

@@ -5,19 +5,18 @@ import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
 from fx_assets.assets.display import table_metadata
-from fx_assets.resources import UNIQUE_KEY, LakeResource
+from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import OUTCOMES, PREDICTIONS, PRICES
 
 
-def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+def build_outcomes(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """The asset of scored predictions; a revised truth adds a row."""
 
     @dg.asset(
         key=[spec.name, OUTCOMES.name],
-        deps=[[spec.name, PREDICTIONS.name]],
-        ins={"prices": dg.AssetIn(key=[feed.name, PRICES.name])},
+        deps=[[spec.name, PREDICTIONS.name], [feed.name, PRICES.name]],
         group_name=spec.name,
         pool=f"{spec.name}_predict",
         description=(
@@ -28,15 +27,14 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         kinds={"python", "deltalake"},
         metadata={UNIQUE_KEY: list(OUTCOMES.key), **table_metadata(OUTCOMES, feed.name, spec.name)},
     )
-    def outcomes(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
-        from fx_assets.evaluation.outcomes import join_outcomes, live_scores
-        from fx_assets.series.tables import SeriesTables
+    def outcomes(lake: LakeResource) -> dg.MaterializeResult[pd.DataFrame]:
+        from fx_assets.evaluation.outcomes import live_scores
+        from fx_assets.stages.score import known_outcomes
 
-        store = lake.open()
-        require_bars(store, feed)
-        own = SeriesTables(store, spec, feed)
-        known = join_outcomes(own.read(PREDICTIONS), prices, spec, feed.market)
-        live = live_scores(known, spec)
+        own = tables(lake)
+        require_bars(own.store, own.feed)
+        known = known_outcomes(own)
+        live = live_scores(known, own.spec)
         return dg.MaterializeResult(
             value=own.unknown(OUTCOMES, known),
             metadata={

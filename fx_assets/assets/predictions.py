@@ -10,7 +10,7 @@ from fx_assets import clock
 from fx_assets.assets.display import features_key, markdown_table, table_metadata
 from fx_assets.assets.freshness import fresh_check, fresh_result, judge_predictions
 from fx_assets.errors import FxAssetsError
-from fx_assets.resources import UNIQUE_KEY, LakeResource, unopened_registry
+from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import PREDICTIONS
@@ -46,7 +46,7 @@ def day_partitions(feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
     )
 
 
-def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+def build_predictions(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """The asset of issued predictions; a row, once issued, never changes."""
     key = dg.AssetKey([spec.name, PREDICTIONS.name])
 
@@ -88,13 +88,12 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         from fx_assets.presentation.wording import sentence
-        from fx_assets.series.tables import SeriesTables
         from fx_assets.stages.issue import issue_days
         from fx_assets.stages.reconcile import reconcile
 
         store = lake.open()
         require_bars(store, feed)
-        own = SeriesTables(store, spec, feed)
+        own = tables(lake)
         agreed = reconcile(own, unopened_registry())
         days = [date.fromisoformat(day) for day in context.partition_keys]
         issued = issue_days(days, own, clock.now())

@@ -17,10 +17,10 @@ from fx_assets.assets.runs import (
     in_progress,
     sensor_status,
 )
-from fx_assets.resources import LakeResource
+from fx_assets.resources import LakeResource, SeriesOf
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
-from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs import ForecastSpec
 from fx_assets.stages.due import features_are_behind
 from fx_assets.tables import DECISIONS, DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
 
@@ -43,7 +43,7 @@ def monitor_job(spec: ForecastSpec) -> AssetJob:
 
 
 def monitor_sensor(
-    spec: ForecastSpec, feed: FeedSpec, job: AssetJob, predict: AssetJob
+    spec: ForecastSpec, tables: SeriesOf, job: AssetJob, predict: AssetJob
 ) -> dg.SensorDefinition:
     """Look again after each batch of predictions and outcomes; of intraday bars once a day."""
 
@@ -57,13 +57,12 @@ def monitor_sensor(
     def sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
-        store = lake.open()
-        own = SeriesTables(store, spec, feed)
+        own = tables(lake)
         issued = own.read(PREDICTIONS)
         if issued.empty:
             return dg.SkipReason("Nothing has been predicted yet.")
         batch = str(issued["day"].max())
-        if feed.market.daily:  # intraday outcomes come with every bar, and a look takes seconds
+        if own.feed.market.daily:  # intraday outcomes come with every bar, and a look takes seconds
             batch += f", {len(own.read(OUTCOMES))} outcomes"
         batch += f", {len(own.read(DECISIONS))} decisions, series {own.series.id}"
         if context.cursor == batch:
@@ -116,7 +115,7 @@ class _Asked:
         )
 
 
-def review_sensor(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.SensorDefinition:
+def review_sensor(spec: ForecastSpec, tables: SeriesOf, job: AssetJob) -> dg.SensorDefinition:
     """Have the candidates judged again after an alarm; whether anything changes is for the rule."""
     cool_down = timedelta(days=spec.watching.review_cool_down_days)
 
@@ -134,7 +133,7 @@ def review_sensor(spec: ForecastSpec, feed: FeedSpec, job: AssetJob) -> dg.Senso
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.SensorResult | dg.SkipReason:
         store, now = lake.open(), clock.now()
-        alarm = newest_alarm(SeriesTables(store, spec, feed))
+        alarm = newest_alarm(tables(lake))
         if alarm is None:
             return dg.SkipReason("The newest report raises no alarm that a retrain answers.")
         as_of, reason = alarm

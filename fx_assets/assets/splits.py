@@ -14,12 +14,12 @@ from fx_assets.assets.display import (
     table_metadata,
 )
 from fx_assets.assets.features import feature_columns
-from fx_assets.resources import LakeResource, StudiesResource
+from fx_assets.resources import LakeResource, SeriesOf, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import FEATURES, SPLITS, TEST_SET, TRAIN_SET, Table
 
 
-def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
+def build_splits(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """Three tables: every fold's boundaries, and the newest fold's train and test rows."""
     rule = spec.walk_forward
     gap = spec.purge + rule.embargo
@@ -61,9 +61,8 @@ def build_splits(spec: ForecastSpec, feed: FeedSpec) -> dg.AssetsDefinition:
         features: pd.DataFrame,
     ) -> Iterator[dg.Output]:
         from fx_assets.evaluation.folds import fold_table, train_test_tables
-        from fx_assets.series.tables import SeriesTables
 
-        own = SeriesTables(lake.open(), spec, feed)
+        own = tables(lake)
         own.remember(clock.now(), context.run.run_id)
         study = studies.of(own, features)
         boundaries = fold_table(study.folds)

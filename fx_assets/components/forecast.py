@@ -23,6 +23,8 @@ from fx_assets.assets.predictions import build_predictions
 from fx_assets.assets.reviews import monitor_job, monitor_sensor, review_sensor
 from fx_assets.assets.splits import build_splits
 from fx_assets.components.declared import declared
+from fx_assets.resources import LakeResource
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 
 
@@ -46,22 +48,26 @@ class Forecast(dg.Component):
 
 def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
     """A forecast's assets, checks, jobs, schedule and sensors."""
+
+    def tables(lake: LakeResource) -> SeriesTables:
+        return SeriesTables(lake.open(), spec, feed)
+
     retrain, predict, monitor = retrain_job(spec), predict_job(spec), monitor_job(spec)
     return dg.Definitions(
         assets=[
-            build_splits(spec, feed),
-            *(build_candidate(spec, feed, candidate) for candidate in spec.all_candidates),
-            build_champion(spec, feed),
-            build_predictions(spec, feed),
-            build_outcomes(spec, feed),
-            build_drift_report(spec, feed),
+            build_splits(spec, feed, tables),
+            *(build_candidate(spec, feed, each, tables) for each in spec.all_candidates),
+            build_champion(spec, feed, tables),
+            build_predictions(spec, feed, tables),
+            build_outcomes(spec, feed, tables),
+            build_drift_report(spec, feed, tables),
         ],
         jobs=[retrain, predict, monitor],
-        schedules=[retrain_schedule(spec, feed, retrain)],
+        schedules=[retrain_schedule(spec, feed, tables, retrain)],
         sensors=[
-            new_prices_sensor(spec, feed, predict, retrain),
-            monitor_sensor(spec, feed, monitor, predict),
-            review_sensor(spec, feed, retrain),
-            prediction_freshness_sensor(spec, feed, predict),
+            new_prices_sensor(spec, feed, tables, predict, retrain),
+            monitor_sensor(spec, tables, monitor, predict),
+            review_sensor(spec, tables, retrain),
+            prediction_freshness_sensor(spec, feed, tables, predict),
         ],
     )

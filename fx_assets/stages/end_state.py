@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fx_assets.evaluation.outcomes import join_outcomes
 from fx_assets.series.tables import SeriesTables
 from fx_assets.stages.due import days_to_predict, live_from
+from fx_assets.stages.score import known_outcomes
 from fx_assets.tables import DECISIONS, OUTCOMES, PREDICTIONS, PRICES
 
 
@@ -26,12 +26,8 @@ def unpredicted(own: SeriesTables, now: datetime) -> str | None:
 
 def outcomes_wait(own: SeriesTables) -> bool:
     """Whether outcomes of issued predictions are known, and the table has not got them."""
-    issued = own.read(PREDICTIONS)
-    if issued.empty:
-        return False
-    prices = own.bars().sort_values("event_time", ignore_index=True)
-    known = join_outcomes(issued, prices, own.spec, own.feed.market)
-    return len(own.unknown(OUTCOMES, known)) > 0
+    issued = not own.read(PREDICTIONS).empty
+    return issued and len(own.unknown(OUTCOMES, known_outcomes(own))) > 0
 
 
 def why_none(own: SeriesTables, now: datetime) -> str:
