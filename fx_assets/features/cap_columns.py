@@ -7,14 +7,13 @@ column of its own would be their sum. Volume and capitalisation are in the same 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from fx_assets.features.base import Bars, Feature, Floats
-from fx_assets.features.close_columns import shifted
+from fx_assets.features.close_columns import shifted, zscore
 from fx_assets.features.prices import Volume, log_supply
-from fx_assets.features.rolling import ratio
 from fx_assets.features.spans import used
-from fx_assets.features.volume_columns import known_from
-from fx_assets.features.windows import Pieces, rolling_moments, slices
+from fx_assets.features.windows import Pieces, known_from, slices
 
 SUPPLY = ("24h", "7d", "30d", "90d")
 TURNOVER = ("24h", "7d", "30d", "90d")
@@ -39,7 +38,10 @@ def cap_columns(bar: timedelta) -> list[Feature]:
             0,
             lambda b: known_from((_log_turnover(b, rows) for rows in slices(len(b))), 0),
         ),
-        *(_turnover_zscore(span, n) for span, n in used(TURNOVER, bar)),
+        *(
+            zscore("turnover_zscore", "turnover", span, n, lambda b: partial(_log_turnover, b))
+            for span, n in used(TURNOVER, bar)
+        ),
     ]
 
 
@@ -53,17 +55,3 @@ def _supply_change(name: str, meaning: str, n: int) -> Feature:
 
 def _log_turnover(b: Bars, rows: slice) -> Floats:
     return b.derived(Volume).log[rows] - (b.derived(log_supply)[rows] + b.log_close[rows])
-
-
-def _turnover_zscore(span: str, n: int) -> Feature:
-    def compute(b: Bars) -> Pieces:
-        moments = rolling_moments(lambda rows: _log_turnover(b, rows), len(b), n)
-        return known_from((ratio(m.distance, m.std) for m in moments), n - 1)
-
-    return Feature(
-        f"turnover_zscore_{span}",
-        f"distance of the log turnover from its mean over {span}, in standard deviations",
-        "standard deviations",
-        n - 1,
-        compute,
-    )

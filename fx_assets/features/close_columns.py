@@ -18,6 +18,7 @@ from fx_assets.features.rolling import FLAT, ratio
 from fx_assets.features.spans import LONGEST_RECURSIVE, used, used_pairs
 from fx_assets.features.windows import (
     Source,
+    known_from,
     located,
     rolling_extreme,
     rolling_mean,
@@ -47,11 +48,14 @@ def close_columns(bar: timedelta, ranges: bool = False) -> list[Feature]:
     """
     return [
         Feature("return_1", "log return of the newest bar", "log return", 1, _change(1)),
-        *map(_lag, LAGS),
+        *map(lag, LAGS),
         *(_return(span, n) for span, n in used(RETURNS, bar)),
         *(_deviation(span, n) for span, n in used(DEVIATIONS, bar)),
         *(_ema_ratio(span, n) for span, n in used(EMA, bar, LONGEST_RECURSIVE)),
-        *(_zscore(span, n) for span, n in used(ZSCORES, bar)),
+        *(
+            zscore("zscore", "close", span, n, lambda b: b.log_close.__getitem__)
+            for span, n in used(ZSCORES, bar)
+        ),
         *(_rsi(span, n) for span, n in used(RSI, bar, LONGEST_RECURSIVE)),
         *(_position(span, n, ranges) for span, n in used(POSITIONS, bar)),
         *(_up_share(span, n) for span, n in used(UP_SHARES, bar)),
@@ -87,17 +91,19 @@ def _return(span: str, n: int) -> Feature:
     return Feature(f"return_{span}", f"log return over {span}", "log return", n, _change(n))
 
 
-def _lag(lag: int) -> Feature:
+def lag(bars: int) -> Feature:
+    """The return of one bar, some bars before the newest."""
+
     def compute(b: Bars) -> Iterator[Floats]:
         for rows in slices(len(b)):
-            yield shifted(b.log_return, lag, rows)
+            yield shifted(b.log_return, bars, rows)
 
-    plural = "s" if lag > 1 else ""
+    plural = "s" if bars > 1 else ""
     return Feature(
-        f"return_lag_{lag}",
-        f"log return of one bar, {lag} bar{plural} before the newest",
+        f"return_lag_{bars}",
+        f"log return of one bar, {bars} bar{plural} before the newest",
         "log return",
-        lag + 1,
+        bars + 1,
         compute,
     )
 
@@ -131,14 +137,16 @@ def _ema_ratio(span: str, n: int) -> Feature:
     )
 
 
-def _zscore(span: str, n: int) -> Feature:
+def zscore(name: str, of: str, span: str, n: int, logarithm: Callable[[Bars], Source]) -> Feature:
+    """How unusual a logarithm is within its window; 0 where it is not known."""
+
     def compute(b: Bars) -> Iterator[Floats]:
-        for moments in rolling_moments(b.log_close.__getitem__, len(b), n):
-            yield ratio(moments.distance, moments.std)
+        moments = rolling_moments(logarithm(b), len(b), n)
+        return known_from((ratio(m.distance, m.std) for m in moments), n - 1)
 
     return Feature(
-        f"zscore_{span}",
-        f"distance of the log close from its mean over {span}, in standard deviations",
+        f"{name}_{span}",
+        f"distance of the log {of} from its mean over {span}, in standard deviations",
         "standard deviations",
         n - 1,
         compute,

@@ -16,6 +16,7 @@ import talib
 from numpy.typing import NDArray
 
 from fx_assets.features.base import Bars, Feature, FeatureSetDefinition
+from fx_assets.features.close_columns import lag
 from fx_assets.features.rolling import ratio, rolling_skew
 
 Floats = NDArray[np.float64]
@@ -36,39 +37,13 @@ def _return(bars: int) -> Feature:
     )
 
 
-def _lag(lag: int) -> Feature:
-    def compute(b: Bars) -> Floats:
-        out = np.full(len(b.close), np.nan)
-        out[lag:] = b.log_return[:-lag]
-        return out
-
-    plural = "s" if lag > 1 else ""
+def _average_ratio(name: str, word: str, bars: int) -> Feature:
     return Feature(
-        f"return_lag_{lag}",
-        f"log return of one bar, {lag} bar{plural} before the newest",
-        "log return",
-        lag + 1,
-        compute,
-    )
-
-
-def _sma_ratio(bars: int) -> Feature:
-    return Feature(
-        f"sma_ratio_{bars}",
-        f"close over its simple moving average of {bars} bars, minus 1",
+        f"{name.lower()}_ratio_{bars}",
+        f"close over its {word} moving average of {bars} bars, minus 1",
         "ratio",
         bars - 1,
-        lambda b: b.close / talib.SMA(b.close, bars) - 1,
-    )
-
-
-def _ema_ratio(bars: int) -> Feature:
-    return Feature(
-        f"ema_ratio_{bars}",
-        f"close over its exponential moving average of {bars} bars, minus 1",
-        "ratio",
-        bars - 1,
-        lambda b: b.close / talib.EMA(b.close, bars) - 1,
+        lambda b: b.close / getattr(talib, name)(b.close, bars) - 1,
     )
 
 
@@ -182,9 +157,9 @@ def _gap_days(b: Bars) -> Floats:
 
 FEATURES: tuple[Feature, ...] = (
     *map(_return, (1, 5, 10, 21, 63, 126, 252)),
-    *map(_lag, (1, 2, 3, 5)),
-    *map(_sma_ratio, (5, 10, 21, 50, 200)),
-    *map(_ema_ratio, (10, 50)),
+    *map(lag, (1, 2, 3, 5)),
+    *(_average_ratio("SMA", "simple", bars) for bars in (5, 10, 21, 50, 200)),
+    *(_average_ratio("EMA", "exponential", bars) for bars in (10, 50)),
     _rate_of_change(42),
     _macd("macd", 0, "MACD(12, 26) over the close"),
     _macd("macd_histogram", 2, "MACD(12, 26) minus its signal line of 9 bars, over the close"),

@@ -11,15 +11,15 @@ from datetime import timedelta
 import numpy as np
 
 from fx_assets.features.base import Bars, Feature, Floats
-from fx_assets.features.close_columns import shifted
+from fx_assets.features.close_columns import shifted, zscore
 from fx_assets.features.prices import Ohlc, Volume
 from fx_assets.features.rolling import ratio
 from fx_assets.features.spans import used, used_pairs
 from fx_assets.features.windows import (
     Pieces,
+    known_from,
     located,
     rolling_mean,
-    rolling_moments,
     slices,
     whole,
 )
@@ -40,7 +40,10 @@ def volume_columns(bar: timedelta) -> list[Feature]:
             1,
             _change,
         ),
-        *(_zscore(span, n) for span, n in used(ZSCORES, bar)),
+        *(
+            zscore("volume_zscore", "volume", span, n, lambda b: b.derived(Volume).log.__getitem__)
+            for span, n in used(ZSCORES, bar)
+        ),
         *(_ratio(short, long) for short, long in used_pairs(PAIRS, bar)),
         *(_signed(span, n) for span, n in used(SIGNED, bar)),
     ]
@@ -51,31 +54,10 @@ def vwap_columns(bar: timedelta) -> list[Feature]:
     return [_vwap_ratio(span, n) for span, n in used(VWAP, bar)]
 
 
-def known_from(pieces: Pieces, warm_up: int) -> Pieces:
-    """The pieces with 0 for what is not known after the warm-up."""
-    for rows, piece in located(pieces):
-        late = np.arange(rows.start, rows.stop) >= warm_up
-        yield np.where(late & np.isnan(piece), 0.0, piece)
-
-
 def _change(b: Bars) -> Pieces:
     log_volume = b.derived(Volume).log
     changes = (log_volume[rows] - shifted(log_volume, 1, rows) for rows in slices(len(b)))
     return known_from(changes, 1)
-
-
-def _zscore(span: str, n: int) -> Feature:
-    def compute(b: Bars) -> Pieces:
-        moments = rolling_moments(b.derived(Volume).log.__getitem__, len(b), n)
-        return known_from((ratio(m.distance, m.std) for m in moments), n - 1)
-
-    return Feature(
-        f"volume_zscore_{span}",
-        f"distance of the log volume from its mean over {span}, in standard deviations",
-        "standard deviations",
-        n - 1,
-        compute,
-    )
 
 
 def _ratio(short: tuple[str, int], long: tuple[str, int]) -> Feature:

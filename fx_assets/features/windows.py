@@ -50,6 +50,13 @@ def located(pieces: Iterable[Floats]) -> Iterator[tuple[slice, Floats]]:
         start += len(piece)
 
 
+def known_from(pieces: Pieces, warm_up: int) -> Pieces:
+    """The pieces with 0 for what is not known after the warm-up."""
+    for rows, piece in located(pieces):
+        late = np.arange(rows.start, rows.stop) >= warm_up
+        yield np.where(late & np.isnan(piece), 0.0, piece)
+
+
 def rolling_mean(source: Source, n: int, window: int, first: int = 0) -> Pieces:
     """Means of the last ``window`` values of each row; NaN until the window is full.
 
