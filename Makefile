@@ -13,9 +13,9 @@ export DO_NOT_TRACK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 # What is computed and how it is stored: the tests of a minute.
-QUICK := $(addprefix fx_assets_tests/,specs features evaluation models quality bundles series docs \
+QUICK := $(addprefix fx_assets_tests/,specs features evaluation models quality bundles series \
   sources/test_http.py sources/test_ecb_bars.py lake/test_tables.py lake/test_bitemporal.py \
-  test_calendars.py test_tables.py test_cli.py test_definitions.py test_asset_graph.py)
+  test_calendars.py test_tables.py)
 
 .PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint format bench bench-gate drill bench-serving bench-intraday bench-images lock images up down smoke clean
 
@@ -57,7 +57,7 @@ test: $(VENV)/installed-dev  ## The tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 quick: $(VENV)/installed-dev  ## The tests of a minute: no graph, no server
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser and not daemon" $(QUICK)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not browser and not daemon" $(QUICK)
 
 coverage: $(VENV)/installed-dev  ## The tests, and whether they reach as much of the code as pyproject.toml asks
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term:skip-covered

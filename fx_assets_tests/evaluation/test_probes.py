@@ -20,6 +20,8 @@ from fx_assets.features import labelled_frame, labels
 from fx_assets.features.base import Feature, FeatureSet, feature_set
 from fx_assets.specs import ForecastSpec
 
+pytestmark = pytest.mark.long
+
 DAILY, HOURLY = calendar("24x5|1d||0"), calendar("24x7|1h||0")
 BARS, STEPS = 1900, 8
 PRICES = ("open", "high", "low", "close")

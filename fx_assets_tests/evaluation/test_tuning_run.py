@@ -19,6 +19,8 @@ from fx_assets.stages.candidate import Trial, load_draft, try_candidate
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 from fx_assets_tests.platform import feed_spec
 
+pytestmark = pytest.mark.long
+
 FRAME = labelled_frame(1000, signal=0.5)
 SPEC = forecast(
     candidates=[{"family": "lightgbm", "tune": {"trials": 3, "retune_every": 4}}],

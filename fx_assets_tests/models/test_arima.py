@@ -13,6 +13,8 @@ from fx_assets.models import Model, build_model, model_class, model_inputs
 from fx_assets.models.arima import Arma, innovation_weights
 from fx_assets.specs import TargetSpec
 
+pytestmark = pytest.mark.long
+
 ROWS, SPLIT = 3000, 2000
 
 

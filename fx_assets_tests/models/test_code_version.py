@@ -25,6 +25,8 @@ from fx_assets.testing.families import TRAIN, FamilyCase
 from fx_assets.testing.markets import bars_of_market, market
 from fx_assets_tests.models.cases import CASES, INSTALLED
 
+pytestmark = pytest.mark.long
+
 Change = Callable[[str, str], str]
 """Gives a module's text another form, by its name and its text."""
 MODULES = {

@@ -15,6 +15,8 @@ from fx_assets.testing.gate.extremes import HONEST
 from fx_assets.testing.gate.kinds import KINDS, Kind, honest
 from fx_assets_tests.quality.test_intraday_gate import failed, feed, judge, world
 
+pytestmark = pytest.mark.long
+
 Bars = pd.DataFrame
 FIXING, DAILY, HOURLY, MINUTE, COIN, COIN_HOURLY = KINDS
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from fx_assets.calendars import BAR_LENGTHS, FREQUENCIES, Frequency
 from fx_assets_tests.quality.test_intraday_gate import failed, feed, judge, world
 
+pytestmark = pytest.mark.long
+
 PRICES = ["open", "high", "low", "close"]
 LAST = {"1min": "2024-01-12", "5min": "2024-02-09", "15min": "2024-03-08", "30min": "2024-04-12"}
 Bars = pd.DataFrame

@@ -18,6 +18,8 @@ from fx_assets.specs import FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 from fx_assets.specs.feed import gate_defaults
 
+pytestmark = pytest.mark.long
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED_DTYPES)).astype(REJECTED_DTYPES)
 Bars = pd.DataFrame

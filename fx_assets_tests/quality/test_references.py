@@ -20,6 +20,8 @@ from fx_assets.stages.references import sibling_references
 from fx_assets.testing.gate.kinds import KINDS, Kind, honest
 from fx_assets_tests.quality.test_intraday_gate import failed
 
+pytestmark = pytest.mark.long
+
 Bars = pd.DataFrame
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED_DTYPES)).astype(REJECTED_DTYPES)

@@ -208,6 +208,7 @@ def test_every_target_of_make_exists_with_its_variables() -> None:
     assert set(phony.split()) == targets
 
 
+@pytest.mark.long
 def test_make_can_plan_each_target_and_tells_of_it() -> None:
     """Planning carries nothing out."""
     tells = ["make", "--no-print-directory", "help"]
