@@ -91,6 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backup.add_argument("to", metavar="TO", help="a new folder, or s3://bucket/prefix")
     restore = commands.add_parser("restore", help="put a backup into a home that has none yet")
     restore.add_argument("source", metavar="FROM")
+    metrics = commands.add_parser("metrics", help="tell Prometheus of runs, data and sizes")
+    metrics.add_argument("--host", default="127.0.0.1")
+    metrics.add_argument("--port", type=int, default=9464)
+    metrics.add_argument("--once", action="store_true", help="print them instead")
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -149,6 +153,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.backup import back_up
 
         return back_up(options.to)
+    if options.command == "metrics":
+        from fx_assets.metrics import tell_prometheus
+
+        return tell_prometheus(options.host, options.port, once=options.once)
     if options.command == "restore":
         from fx_assets.backup import restore
 

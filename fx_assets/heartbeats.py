@@ -72,19 +72,24 @@ def heartbeat(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
             _beating.discard(run_id)
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """End the runs whose process is gone or silent; returns what was said of each."""
+def dead_runs(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, str]]:
+    """The runs at work whose process is gone or silent, each with the reason."""
     working = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     records = instance.get_run_records(dg.RunsFilter(statuses=working))
     storage = instance.daemon_cursor_storage
     signs = storage.get_cursor_values({alive_key(r.dagster_run.run_id) for r in records})
-    ended, now = [], datetime.now(UTC)
+    now = datetime.now(UTC)
     for record in records:
-        run = record.dagster_run
-        sign = signs.get(alive_key(run.run_id))
+        sign = signs.get(alive_key(record.dagster_run.run_id))
         reason = _death(SignOfLife.parse(sign), now) if sign else _never_lived(record, now)
-        if reason is None:
-            continue
+        if reason is not None:
+            yield record.dagster_run, reason
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """End the runs whose process is gone or silent; returns what was said of each."""
+    ended = []
+    for run, reason in dead_runs(instance):
         if run.status is dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, message=reason)
         else:

@@ -179,6 +179,28 @@ class Forecast(Struct, kw_only=True):
     series: SeriesId = None
 
 
+class Newest(Struct):
+    """The newest issued forecast, in short."""
+
+    value: float
+    lower: float
+    upper: float
+    target_time: Instant
+    target_day: Day
+    issued_at: Instant
+
+
+class Unpublished(Struct):
+    """A declared forecast of which nothing has been published yet."""
+
+    forecast: str
+    instrument: str
+    title: Annotated[str, Meta(description="What is to be predicted, in a word or two.")]
+    horizon: int
+    paused: bool
+    reason: Annotated[str | None, Meta(description="Why what is published is not served.")] = None
+
+
 class ForecastSummary(Struct):
     """A forecast that is served."""
 
@@ -198,6 +220,15 @@ class ForecastSummary(Struct):
         str | None, Meta(description="Why a newer champion was refused, if one was.")
     ]
     series: SeriesId = None
+    bars_a_year: Annotated[int, Meta(description="About how many bars the feed has in a year.")] = 0
+    newest: Annotated[Newest | None, Meta(description="Null while none has been issued.")] = None
+    published_at: Annotated[
+        datetime | None,
+        Meta(description="When its champion was published (UTC): forecasts are due from then on."),
+    ] = None
+    paused: Annotated[
+        bool, Meta(description="Whether its updates are not started by themselves.")
+    ] = False
 
 
 class UniverseTarget(Struct):
@@ -219,6 +250,9 @@ class UniverseSummary(Struct):
     bars_a_year: int
     targets: list[UniverseTarget]
     instruments: list[str]
+    paused: Annotated[
+        bool, Meta(description="Whether its updates are not started by themselves.")
+    ] = False
 
 
 class Said(Struct, kw_only=True):
@@ -262,6 +296,9 @@ class ForecastList(Struct):
     forecasts: list[ForecastSummary]
     universes: Annotated[
         list[UniverseSummary], Meta(description="Forecasts of many instruments, judged together.")
+    ] = []
+    unpublished: Annotated[
+        list[Unpublished], Meta(description="Declared forecasts that have no champion yet.")
     ] = []
 
 
@@ -371,6 +408,19 @@ class SkillPoint(Struct):
     upper: float | None
 
 
+class HitPoint(Struct):
+    """How often it was on the right side, over the window of outcomes that ends here."""
+
+    event_time: Instant
+    day: Day
+    rate: float
+    lower: Annotated[float, Meta(description="Of its binomial 95 % interval.")]
+    upper: float
+    baseline: Annotated[
+        float | None, Meta(description="The baseline's; null where it takes no side.")
+    ]
+
+
 class Bin(Struct):
     """What happened when it said about this."""
 
@@ -404,6 +454,10 @@ class Performance(Struct, kw_only=True):
     rolling: list[SkillPoint]
     reliability: Annotated[list[Bin], Meta(description="For directions; else empty.")]
     coverage: Coverage
+    hits: Annotated[
+        list[HitPoint],
+        Meta(description="Of the backtest; empty for targets without sides, such as volatility."),
+    ] = []
     series: SeriesId = None
 
 

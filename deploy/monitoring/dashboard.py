@@ -66,8 +66,9 @@ def number(
     unit: str = "short",
     steps: Steps = ((None, "blue"),),
     span: int = 6,
+    legend: str = "{{forecast}}",
 ) -> stat.Panel:
-    """The newest value of each forecast."""
+    """The newest value of each forecast, or of what else the legend names."""
     return (
         stat.Panel()
         .title(title)
@@ -76,7 +77,7 @@ def number(
         .unit(unit)
         .thresholds(thresholds(steps))
         .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
-        .with_target(query(expression, "{{forecast}}").ref_id("A"))
+        .with_target(query(expression, legend).ref_id("A"))
         .height(5)
         .span(span)
     )
@@ -119,7 +120,7 @@ def quantile(q: float, by: str, metric: str, where: str = ALL) -> str:
 
 
 def build() -> dashboard.Dashboard:
-    """The dashboard: what is served now, answers, predictions, data and models."""
+    """The dashboard: what is served now, answers, predictions, models, and the platform."""
     made = (
         dashboard.Dashboard("fx-assets")
         .uid("fx-assets-serving")
@@ -137,6 +138,7 @@ def build() -> dashboard.Dashboard:
         ("Answers", _answers()),
         ("Predictions", _predictions()),
         ("Data and champions", _champions()),
+        ("Platform", _platform()),
     ):
         made = made.with_row(dashboard.Row(row).id(next(ids)))
         for panel in panels:
@@ -165,8 +167,9 @@ def _now() -> list[stat.Panel]:
         number("Champion", f"max by (forecast) (fx_model_version{OF})", "Version in service."),
         number(
             "Missing bars",
-            f"max by (forecast) (fx_missing_bars{OF})",
-            "Bars that should be known by now and are not.",
+            f"max by (forecast) (fx_missing_bars{OF}) "
+            f"unless max by (forecast) (fx_paused{OF}) == 1",
+            "Bars that should be known by now and are not; paused forecasts are left out.",
             steps=late,
         ),
         number(
@@ -338,6 +341,93 @@ def _champions() -> list[timeseries.Panel]:
             unit="percentunit",
             span=24,
             least=None,
+        ),
+    ]
+
+
+def _platform() -> list[stat.Panel | timeseries.Panel]:
+    late: Steps = ((None, "green"), (1.0, "orange"), (2.0, "red"))
+    mine = '{paused="false"}'
+    return [
+        number(
+            "Bars overdue",
+            f"max by (feed) (fx_platform_missing_bars{mine})",
+            "Of each feed and universe, by its calendar; paused ones are left out.",
+            steps=late,
+            legend="{{feed}}",
+            span=12,
+        ),
+        number(
+            "Jobs that fail",
+            "max by (dagster_job) (fx_platform_job_failing) > 0 or 0 * max(fx_platform_runs)",
+            "Jobs whose newest run has failed.",
+            steps=GOOD_BAD,
+            legend="{{dagster_job}}",
+        ),
+        number(
+            "Silent runs",
+            "max(fx_platform_silent_runs)",
+            "Runs at work without a sign of life; the sensor dead_runs ends them.",
+            steps=GOOD_BAD,
+            legend="runs",
+        ),
+        lines(
+            "Runs",
+            "Runs that wait or are at work, and those that failed within a day.",
+            ("max by (state) (fx_platform_runs)", "{{state}}"),
+            ("max(fx_platform_failed_runs)", "failed within a day"),
+        ),
+        lines(
+            "Oldest run",
+            "A queue that stands, or a run that hangs, is a line that climbs.",
+            ("max by (state) (fx_platform_oldest_run_seconds)", "{{state}}"),
+            unit="s",
+        ),
+        lines(
+            "Age of the newest bar, by feed",
+            "Time since it was published.",
+            (f"max by (feed) (fx_platform_data_age_seconds{mine})", "{{feed}}"),
+            unit="s",
+        ),
+        lines(
+            "Ingest lag",
+            "How long after its publication the newest bar was stored.",
+            (f"max by (feed) (fx_platform_ingest_lag_seconds{mine})", "{{feed}}"),
+            unit="s",
+        ),
+        lines(
+            "Size of the lake",
+            "By folder.",
+            ("max by (folder) (fx_platform_lake_bytes)", "{{folder}}"),
+            unit="bytes",
+        ),
+        lines(
+            "Size of Dagster's records",
+            "The database, or the folder with its logs.",
+            ("max(fx_platform_records_bytes)", "records"),
+            unit="bytes",
+        ),
+        lines(
+            "Signs of life",
+            "Time since each daemon gave one, and since the platform was measured.",
+            (
+                "time() - max by (daemon) (fx_platform_daemon_heartbeat_timestamp_seconds)",
+                "{{daemon}}",
+            ),
+            ("time() - max(fx_platform_measured_timestamp_seconds)", "measured"),
+            unit="s",
+        ),
+        lines(
+            "Upkeep and alerts",
+            "Days since the last upkeep; alerts of the last day that reached nobody.",
+            ("(time() - max(fx_platform_upkeep_timestamp_seconds)) / 86400", "days since upkeep"),
+            ("max(fx_platform_undelivered_alerts)", "undelivered alerts"),
+        ),
+        lines(
+            "Parts that cannot be measured",
+            "1 while a part of these figures is missing.",
+            ("max by (part) (fx_platform_part_failed)", "{{part}}"),
+            span=24,
         ),
     ]
 

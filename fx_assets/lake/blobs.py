@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from typing import Any
 
 from fx_assets.errors import LakeError
@@ -74,6 +76,22 @@ class BlobStore:
         files = (file for file in folder.rglob("*") if file.is_file())
         paths = (f.relative_to(root).as_posix() for f in files if not f.name.startswith(_TEMPORARY))
         return sorted(path for path in paths if path.startswith(prefix))
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes below each folder of the root."""
+        found: defaultdict[str, int] = defaultdict(int)
+        if self.location.is_remote:
+            start = len(self.location.key(""))
+            for page in self._pages(Prefix=self.location.key("")):
+                for entry in page.get("Contents", []):
+                    found[entry["Key"][start:].partition("/")[0]] += entry["Size"]
+            return dict(found)
+        for folder in self.folders():
+            for file in (Path(self.location.root) / folder).rglob("*"):
+                with suppress(FileNotFoundError):  # a writer or the upkeep may take it away
+                    status = file.stat(follow_symlinks=False)
+                    found[folder] += status.st_size if S_ISREG(status.st_mode) else 0
+        return dict(found)
 
     def folders(self, prefix: str = "") -> list[str]:
         """The names of the folders directly below ``prefix``, sorted."""

@@ -244,6 +244,10 @@ class Lake:
         """Whether there is such a file below the root."""
         return self._blobs.exists(path)
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes below each of the lake's first folders: tables, bundles and what else there is."""
+        return self._blobs.sizes()
+
     def list_blobs(self, prefix: str) -> list[str]:
         """The paths below the root that begin with ``prefix``, sorted."""
         return self._blobs.paths(prefix)

@@ -24,7 +24,10 @@ from fx_assets_tests.containers.engine import ROOT, Engine
 from fx_assets_tests.production.servers import Postgres, object_store, postgres
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
-PORTS = {"5000": "mlflow", "4000": "code", "3000": "webserver", "8000": "serving", "8001": "sql"}
+PORTS = {
+    "5000": "mlflow", "4000": "code", "3000": "webserver", "8000": "serving", "8001": "sql",
+    "9464": "watcher",
+}  # fmt: skip
 HOME_VOLUME = "fx-home"
 
 
@@ -104,7 +107,7 @@ def _with_ports(word: str, ports: dict[str, int]) -> str:
 
 def _moved(words: list[str], name: str, ports: dict[str, int]) -> list[str]:
     moved = [str(ports[PORTS[word]]) if word in PORTS else word for word in words]
-    return [*moved, "--port", str(ports["sql"])] if name == "sql" else moved
+    return [*moved, "--port", str(ports[name])] if name in ("sql", "watcher") else moved
 
 
 @contextmanager

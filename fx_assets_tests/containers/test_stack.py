@@ -102,7 +102,7 @@ def test_runs_have_containers_of_their_own_which_are_gone_when_they_are_done(
 def test_every_service_is_healthy_without_rights_and_cannot_write(
     served: dict[str, Any], deployed: Stack
 ) -> None:
-    for service in ("mlflow", "code", "webserver", "daemon", "serving", "sql"):
+    for service in ("mlflow", "code", "webserver", "daemon", "serving", "sql", "watcher"):
         eventually(
             lambda s=service: deployed.container(s)["State"]["Health"]["Status"] == "healthy",
             deployed,
@@ -127,6 +127,21 @@ def test_experiments_are_in_mlflow_and_rows_in_the_sql_window(
     }
     answer = httpx.post(f"{deployed.address('sql')}/query", json=question, timeout=60)
     assert answer.json()["rows"][0][0] == "up", answer.text
+
+
+def test_prometheus_is_told_of_the_platform(served: dict[str, Any], deployed: Stack) -> None:
+    def told() -> dict[str, float]:
+        lines = httpx.get(f"{deployed.address('watcher')}/metrics", timeout=30).text.splitlines()
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
+        }
+
+    eventually(lambda: told().get("fx_platform_records_bytes", 0) > 0, deployed)
+    found = told()
+    assert all(value == 0 for name, value in found.items() if "part_failed" in name), found
+    assert found['fx_platform_lake_bytes{folder="prices"}'] > 0
+    assert "fx_platform_daemon_heartbeat_timestamp_seconds" in str(found)
 
 
 def test_no_log_says_the_password(served: dict[str, Any], deployed: Stack) -> None:

@@ -17,13 +17,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
+import dagster as dg
 import pandas as pd
 import pytest
 import yaml
+from dagster._daemon.types import DaemonHeartbeat
 
+from fx_assets import clock
+from fx_assets.alerting.alert import Alert
+from fx_assets.alerting.alerts import Alerter
+from fx_assets.alerting.channels import AlertSettings
+from fx_assets.components.declared import declared
+from fx_assets.instance import open_instance
+from fx_assets.lake import Lake
+from fx_assets.settings import Settings
+from fx_assets.testing import worlds
 from fx_assets.testing.lakes.served_lake import FORECAST, ServedLake
 from fx_assets.testing.processes import Running, free_port, running
+from fx_assets_tests.homes import Home
 
 MONITORING = Path(__file__).resolve().parents[2] / "deploy" / "monitoring"
 NOW = datetime(2026, 10, 30, 18, 0, tzinfo=UTC)
@@ -39,6 +52,16 @@ needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None or shutil.which("promtool") is None,
     reason="prometheus and promtool are missing: apt-get install prometheus",
 )
+
+
+def exposed_names(text: str) -> set[str]:
+    """The names of all metrics, with those that a histogram is made of."""
+    names = set()
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE):
+        names.add(name)
+        if kind == "histogram":
+            names |= {f"{name}_bucket", f"{name}_count", f"{name}_sum"}
+    return names
 
 
 @dataclass(frozen=True)
@@ -63,14 +86,8 @@ class Monitored:
             return error.code, error.read()
 
     def exposed(self) -> set[str]:
-        """The names of all metrics at ``/metrics``, with those that a histogram is made of."""
-        _, text = self.ask("/metrics")
-        names = set()
-        for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text.decode(), re.MULTILINE):
-            names.add(name)
-            if kind == "histogram":
-                names |= {f"{name}_bucket", f"{name}_count", f"{name}_sum"}
-        return names
+        """The names of all metrics at ``/metrics``."""
+        return exposed_names(self.ask("/metrics")[1].decode())
 
 
 @contextmanager
@@ -144,6 +161,39 @@ def _performance() -> pd.DataFrame:
     )
 
 
+LAG = 600
+"""Seconds after its publication at which the newest bar of the platform was stored."""
+FAILED, TIDY, WORKS = "eur_ingest", "compaction", "up_predict"
+
+
+def lived(folder: Path) -> Home:
+    """A home with late bars, one run that failed, one at work, an upkeep and a lost alert."""
+    home = Home.new(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in home.variables.items():
+            patch.setenv(name, value)
+        bars = worlds.random_walk(40, 1, start="2022-01-03")
+        published = bars["event_time"].map(declared().feeds["eur"].market.publication)
+        bars["ingested_at"] = published + pd.Timedelta(seconds=LAG)
+        lake = Lake.from_settings(Settings())
+        lake.append("raw_prices", "eur", bars)
+        lake.append("prices", "eur", bars)
+        lost = Alert(kind="stale", subject="eur", sentence="eur is late.", at=clock.now())
+        Alerter(lake, AlertSettings(webhook_url="http://127.0.0.1:9/", attempts=1)).notify(
+            lost, clock.now()
+        )
+        patch.chdir(folder)
+        instance = open_instance(folder)
+        for job, status in (
+            (FAILED, dg.DagsterRunStatus.FAILURE),
+            (TIDY, dg.DagsterRunStatus.SUCCESS),
+            (WORKS, dg.DagsterRunStatus.STARTED),
+        ):
+            instance.add_run(dg.DagsterRun(job_name=job, run_id=str(uuid4()), status=status))
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "1", []))
+    return home
+
+
 class Prometheus:
     """A running Prometheus; answers to its HTTP API."""
 
@@ -169,14 +219,14 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
-    """Prometheus with the configuration of ``deploy/monitoring``, which looks at ``target``."""
+def prometheus(folder: Path, targets: Mapping[str, int]) -> Iterator[Prometheus]:
+    """Prometheus with the configuration of ``deploy/monitoring``; ``targets`` are ports by job."""
     folder.mkdir()
     config = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
     config["global"] = {"scrape_interval": SCRAPE, "evaluation_interval": SCRAPE}
     config["rule_files"] = [str(MONITORING / name) for name in config["rule_files"]]
-    (job,) = config["scrape_configs"]
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
+    for job in config["scrape_configs"]:
+        job["static_configs"] = [{"targets": [f"127.0.0.1:{targets[job['job_name']]}"]}]
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
     port = free_port()
     command = [

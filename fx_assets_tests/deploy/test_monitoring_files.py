@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fx_assets.metrics import GAUGES
 from fx_assets_tests.deploy.monitored import MONITORING, Monitored, needs_prometheus
 
 METRIC = re.compile(r"\bfx_[a-z_]+\b")
@@ -83,7 +84,7 @@ def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
         assert len(notes["description"]) > 80, rule
 
 
-def test_alerts_and_dashboard_ask_only_for_metrics_that_the_server_exposes(
+def test_alerts_and_dashboard_ask_only_for_metrics_that_are_exposed(
     watched: Monitored,
 ) -> None:
     asked = {
@@ -93,7 +94,13 @@ def test_alerts_and_dashboard_ask_only_for_metrics_that_the_server_exposes(
         for name in METRIC.findall(re.sub(r"__name__=~\"[^\"]*\"", "", text))
     }
     assert len(asked) > 15
-    assert asked - watched.exposed() == set()
+    of_the_platform = {f"fx_platform_{name}" for name in GAUGES}
+    assert asked - watched.exposed() - of_the_platform == set()
+    assert of_the_platform - asked == set(), "what nobody looks at need not be measured"
+    documented = (MONITORING.parents[1] / "docs" / "monitoring-serving.md").read_text()
+    assert {name for name in asked if f"`{name}`" not in documented} == {
+        name for name in asked if re.search(r"_(bucket|count|sum)$|fx_predicted_", name)
+    }
 
 
 def test_the_dashboard_is_the_one_that_its_script_writes() -> None:

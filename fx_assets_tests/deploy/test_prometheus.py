@@ -6,6 +6,9 @@ import json
 import re
 from datetime import datetime
 
+import pandas as pd
+import pytest
+
 from fx_assets.bundles.records import pointer_path
 from fx_assets.calendars import calendar
 from fx_assets.testing.lakes.served_lake import FORECAST
@@ -21,6 +24,7 @@ from fx_assets_tests.deploy.monitored import (
     needs_prometheus,
 )
 from fx_assets_tests.deploy.test_monitoring_files import dashboard, rules
+from fx_assets_tests.homes import LAST
 
 pytestmark = needs_prometheus
 VARIABLES = {
@@ -31,10 +35,10 @@ VARIABLES = {
 }
 
 
-def test_prometheus_finds_the_server(scraped: Prometheus) -> None:
-    eventually(1.0, lambda: scraped.value('up{job="fx-serving"}'))
-    (target,) = scraped.api("targets")["activeTargets"]
-    assert target["lastError"] == ""
+def test_prometheus_finds_the_server_and_the_platform(scraped: Prometheus) -> None:
+    eventually(2.0, lambda: scraped.value("sum(up)"))
+    found = {t["labels"]["job"]: t["lastError"] for t in scraped.api("targets")["activeTargets"]}
+    assert found == {"fx-serving": "", "fx-platform": ""}
 
 
 def test_requests_and_predictions_are_counted_one_by_one(scraped: Prometheus) -> None:
@@ -80,6 +84,29 @@ def test_gauges_say_what_is_served_and_how_old_it_is(
     }
     found = {name: scraped.value(f'{name}{{forecast="{FORECAST}"}}') for name in expected}
     assert found == expected
+
+
+def test_the_platform_tells_of_its_runs_its_data_and_its_weight(scraped: Prometheus) -> None:
+    eventually(1.0, lambda: scraped.value('up{job="fx-platform"}'))
+    last = pd.Timestamp("2022-01-03") + 39 * pd.offsets.BDay()
+    expected = {
+        'fx_platform_runs{state="queued"}': 0,
+        'fx_platform_runs{state="started"}': 1,
+        "fx_platform_failed_runs": 1,
+        f'fx_platform_job_failing{{dagster_job="{monitored.FAILED}"}}': 1,
+        "fx_platform_silent_runs": 0,
+        'fx_platform_ingest_lag_seconds{feed="eur",paused="false"}': monitored.LAG,
+        "fx_platform_undelivered_alerts": 1,
+        "sum(fx_platform_part_failed)": 0,
+    }
+    assert {name: scraped.value(name) for name in expected} == expected
+    overdue = len(pd.bdate_range(last, LAST)) - 1
+    assert scraped.value('fx_platform_missing_bars{feed="eur"}') == pytest.approx(overdue, abs=1)
+    assert scraped.value('fx_platform_data_age_seconds{feed="eur"}') > overdue * 86_400 / 2
+    assert scraped.value('fx_platform_lake_bytes{folder="prices"}') > 1000
+    assert scraped.value("fx_platform_records_bytes") > 1000
+    assert 0 < scraped.value("time() - fx_platform_upkeep_timestamp_seconds") < 3600
+    assert 0 < scraped.value('fx_platform_oldest_run_seconds{state="started"}') < 3600
 
 
 def test_every_panel_of_the_dashboard_shows_something(scraped: Prometheus) -> None:

@@ -113,6 +113,41 @@ def test_a_forecast_that_is_declared_anew_waits_for_a_champion_of_its_own(
         assert api.get(f"{BASE}/champions").json()["reigns"] == []
 
 
+def test_the_list_says_what_is_paused_and_what_has_nothing_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared, root = tmp_path / "defs", tmp_path / "lake"
+    small_lake.make(root)
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(declared))
+    declare(declared)
+    later = declared / "later" / "defs.yaml"
+    later.parent.mkdir()
+    later.write_text(FORECAST.format(horizon=5).replace("name: direction", "name: later"))
+    with serving(root, tmp_path / "server") as running:
+        api = running.client
+
+        def listed() -> dict[str, Any]:
+            found: dict[str, Any] = api.get("/v1/forecasts").json()
+            return found
+
+        until(lambda: bool(listed().get("forecasts") and listed()["forecasts"][0]["newest"]))
+        answer, latest = listed(), api.get(f"{BASE}/latest").json()
+        (row,), (waiting,) = answer["forecasts"], answer["unpublished"]
+        assert row["newest"]["value"] == latest["value"]
+        assert row["newest"]["target_time"] == latest["target_time"]
+        assert row["published_at"] == api.get(f"{BASE}/model").json()["published_at"]
+        assert not row["paused"]
+        assert 'fx_paused{forecast="direction"} 0' in api.get("/metrics").text
+        assert (waiting["forecast"], waiting["title"], waiting["horizon"], waiting["paused"]) == (
+            ("later", "direction", 5, False)
+        )
+        feed = declared / "feed" / "defs.yaml"
+        feed.write_text(feed.read_text() + "  automatic: false\n")
+        until(lambda: bool(listed()["forecasts"][0]["paused"]))
+        assert listed()["unpublished"][0]["paused"]
+        until(lambda: 'fx_paused{forecast="direction"} 1' in api.get("/metrics").text)
+
+
 def _health(api: httpx.Client) -> dict[str, Any]:
     rows = api.get("/health/ready").json()["forecasts"]
     return next(row for row in rows if row["forecast"] == "direction")

@@ -9,6 +9,7 @@ from fx_assets.bundles.records import Manifest
 from fx_assets.bundles.universes import Member
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.metrics import measure, reliability_bins
+from fx_assets.evaluation.rolling_hits import rolling_hits
 from fx_assets.evaluation.rolling_skill import rolling_skill
 from fx_assets.lake.reader import Reader
 from fx_assets.tables import OUTCOMES
@@ -18,7 +19,15 @@ from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.history import backtest_rows
 from serving.queries.measures import backtest_measures
 from serving.queries.own_rows import newest_rows, own_rows
-from serving.schemas import Bin, ChampionRef, Coverage, Measure, Performance, SkillPoint
+from serving.schemas import (
+    Bin,
+    ChampionRef,
+    Coverage,
+    HitPoint,
+    Measure,
+    Performance,
+    SkillPoint,
+)
 
 
 def performance(
@@ -26,7 +35,7 @@ def performance(
 ) -> Performance:
     """Scores, rolling skill, reliability and coverage of the champion in service."""
     live, live_rows, held = _live(reader, manifest)
-    rolling, bins = _walked(reader, manifest, window)
+    rolling, bins, hits = _walked(reader, manifest, window)
     measured = manifest.skill.interval_coverage
     return Performance(
         forecast=manifest.forecast,
@@ -47,13 +56,16 @@ def performance(
             live=held,
             live_rows=live_rows,
         ),
+        hits=hits,
     )
 
 
-def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[SkillPoint], list[Bin]]:
+def _walked(
+    reader: Reader, manifest: Manifest, window: int
+) -> tuple[list[SkillPoint], list[Bin], list[HitPoint]]:
     table = backtest_rows(reader, manifest)
     if table is None:
-        return [], []
+        return [], [], []
     times = instants(table, "event_time")
     target, prediction, baseline = (
         numbers(table, name) for name in ("target", "prediction", "baseline")
@@ -63,7 +75,7 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
         column[known] for column in (times, target, prediction, baseline)
     )
     if not len(target):
-        return [], []
+        return [], [], []
     moving = rolling_skill(
         target, prediction, baseline, manifest.target, manifest.horizon, window=window
     )
@@ -79,8 +91,23 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
             moving.last, moving.value, moving.lower, moving.upper, strict=True
         )
     ]
-    if target_definition(manifest.target).outcome != "binary":
-        return points, []
+    outcome = target_definition(manifest.target).outcome
+    sides = rolling_hits(target, prediction, baseline, outcome, manifest.horizon, window=window)
+    hits = [
+        HitPoint(
+            instant(times[i]),
+            bar_day(manifest.calendar, instant(times[i])),
+            float(rate),
+            float(lower),
+            float(upper),
+            finite(reference),
+        )
+        for i, rate, lower, upper, reference in zip(
+            *(sides.last, sides.rate, sides.lower, sides.upper, sides.baseline), strict=True
+        )
+    ]
+    if outcome != "binary":
+        return points, [], hits
     columns = reliability_bins(target, prediction)
     bins = [
         Bin(int(n), float(said), float(came), float(low), float(high))
@@ -88,7 +115,7 @@ def _walked(reader: Reader, manifest: Manifest, window: int) -> tuple[list[Skill
             *(columns[c] for c in ("n", "predicted", "observed", "lower", "upper")), strict=True
         )
     ]
-    return points, bins
+    return points, bins, hits
 
 
 def _live(reader: Reader, manifest: Manifest) -> tuple[list[Measure], int, float | None]:

@@ -17,6 +17,7 @@ from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw, json_answer, json_bytes
 from serving.http.shortcuts import Headers
+from serving.market import bar_day
 from serving.queries.reader import sources
 from serving.routes.caching import conditional, matches
 from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
@@ -28,14 +29,17 @@ from serving.schemas import (
     Instruments,
     InstrumentState,
     ModelCard,
+    Newest,
     Status,
     UniverseSummary,
     UniverseTarget,
+    Unpublished,
 )
 from serving.state import metrics
 from serving.state.cards import model_card
 from serving.state.server import Server
 from serving.state.service import Service
+from serving.state.store import Store
 
 TAGS: list[str | Enum] = ["forecasts"]
 
@@ -51,11 +55,15 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(ForecastList, problems=(503,), cached=True),
     )
     async def list_forecasts(request: Request) -> Raw:
-        universes = [_universe(facts) for facts in server.store.universes.values()]
+        paused = server.store.paused
+        universes = [
+            _universe(facts, paused=facts.forecast in paused)
+            for facts in server.store.universes.values()
+        ]
         services = server.store.services if universes else server.store.any()
         now = server.now()
         rows = [_summary(service, now) for service in services.values()]
-        listed = ForecastList(rows, universes)
+        listed = ForecastList(rows, universes, _unpublished(server.store))
         if not services:
             return _json(listed)
         body = json_bytes(listed)
@@ -201,13 +209,14 @@ def _json(value: object) -> Raw:
     return json_answer(value, {"cache-control": "no-cache"})
 
 
-def _universe(facts: UniverseFacts) -> UniverseSummary:
+def _universe(facts: UniverseFacts, *, paused: bool = False) -> UniverseSummary:
     return UniverseSummary(
         forecast=facts.forecast,
         description=facts.description,
         bars_a_year=calendar(facts.calendar).bars_a_year,
         targets=[_target(one) for one in facts.targets],
         instruments=[one.instrument for one in facts.instruments],
+        paused=paused,
     )
 
 
@@ -240,7 +249,43 @@ def _summary(service: Service, now: datetime) -> ForecastSummary:
         stale=service.stale,
         refused=service.refused,
         series=service.series,
+        bars_a_year=service.champion.market.bars_a_year,
+        newest=_newest(service),
+        published_at=service.champion.bundle.ref.published_at,
+        paused=service.paused,
     )
+
+
+def _newest(service: Service) -> Newest | None:
+    row = service.row
+    if row is None:
+        return None
+    calendar = service.champion.manifest.calendar
+    return Newest(
+        value=row["prediction"],
+        lower=row["lower"],
+        upper=row["upper"],
+        target_time=row["target_time"],
+        target_day=bar_day(calendar, row["target_time"]),
+        issued_at=row["issued_at"],
+    )
+
+
+def _unpublished(store: Store) -> list[Unpublished]:
+    """What is declared and not served; declarations may be elsewhere, then nothing is known."""
+    missing = store.declared.keys() - store.services.keys() - store.universes.keys()
+    return [
+        Unpublished(
+            forecast=name,
+            instrument=series.instrument,
+            title=target_definition(series.kind).wording.title,
+            horizon=series.horizon,
+            paused=name in store.paused,
+            reason=store.refused.get(name) or store.foreign.get(name),
+        )
+        for name in sorted(missing)
+        for series in (store.declared[name],)
+    ]
 
 
 def _next_bar(service: Service, now: datetime) -> datetime:

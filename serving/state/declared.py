@@ -27,15 +27,19 @@ class Declarations:
         self._folder = folder
         self._stamp: Stamp | None = None
         self._series: Mapping[str, Series] = {}
+        self._paused: frozenset[str] = frozenset()
 
     @property
     def series(self) -> Mapping[str, Series]:
         """By forecast; what was last read where a file is wrong."""
-        stamp = _stamp(self._folder)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._series = self._read()
+        self._look()
         return self._series
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Forecasts and universes that nothing starts by itself."""
+        self._look()
+        return self._paused
 
     def contradiction(self, manifest: Manifest) -> str | None:
         """Why a bundle is not of the forecast that is declared under its name, or ``None``."""
@@ -50,14 +54,22 @@ class Declarations:
             f"{manifest.feed}, in the reading or calendar that it was trained on."
         )
 
-    def _read(self) -> Mapping[str, Series]:
+    def _look(self) -> None:
+        stamp = _stamp(self._folder)
+        if stamp == self._stamp:
+            return
+        before, self._stamp = self._stamp, stamp
         try:
             found = load_declared.__wrapped__(self._folder)
         except (FxAssetsError, OSError) as error:
-            if self._stamp:
+            if before is not None or stamp:
                 _log.warning("The declarations cannot be read: %s", error)
-            return self._series
-        return {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
+            return
+        self._series = {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
+        self._paused = frozenset(
+            [n for n in found.forecasts if not found.feed_of(n).automatic]
+            + [n for n, universe in found.universes.items() if not universe.automatic]
+        )
 
 
 def _stamp(folder: Path) -> Stamp:

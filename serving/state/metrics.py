@@ -71,6 +71,7 @@ LIVE_OUTCOMES = _gauge(
 PERFORMANCE_ALARM = _gauge(
     "fx_performance_alarm", "1 while the newest look at live predictions is an alarm.", ["forecast"]
 )
+PAUSED = _gauge("fx_paused", "1 if nothing starts its updates by itself.", ["forecast"])
 STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
 REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
 DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.", ["forecast"])
@@ -130,6 +131,7 @@ def observe(store: Store, now: datetime) -> None:
         MODEL_VERSION.labels(name).set(manifest.version)
         MODEL_AGE.labels(name).set((now - manifest.label_end).total_seconds())
         STALE.labels(name).set(service.stale is not None)
+        PAUSED.labels(name).set(service.paused)
         REFUSED.labels(name).set(service.refused is not None)
         SKILL_DEMONSTRATED.labels(name).set(skill.demonstrated)
         SKILL_CAVEAT.labels(name).set(skill.caveat is not None)

@@ -35,6 +35,8 @@ class Service:
     live: Live | None = None
     stale: str | None = None
     refused: str | None = None
+    paused: bool = False
+    """Whether nothing starts its updates by itself."""
 
     @property
     def name(self) -> str:

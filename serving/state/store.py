@@ -13,6 +13,7 @@ from fx_assets.bundles.records import pointer_path
 from fx_assets.bundles.universes import UniverseFacts
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.settings import Settings as PlatformSettings
+from fx_assets.specs.series import Series
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
 from serving.blobs import Files, served
 from serving.http.problems import Problem, shortened
@@ -52,6 +53,10 @@ class Store:
         """Forecasts whose published champion is of another series than the declared one."""
         self.universes: Mapping[str, UniverseFacts] = {}
         """Forecasts of many instruments, which have no bundles."""
+        self.paused: frozenset[str] = frozenset()
+        """Forecasts and universes that nothing starts by itself."""
+        self.declared: Mapping[str, Series] = {}
+        """The series of each declared forecast."""
         self.looks = 0
         self._settings = settings
         self._services: Mapping[str, Service] = {}
@@ -217,11 +222,12 @@ class Store:
         self, services: Mapping[str, Service], foreign: dict[str, str]
     ) -> dict[str, Service]:
         """The services whose champion is of the series that is declared; why the others are not."""
-        found = {}
+        found, paused = {}, self._declarations.paused
+        self.paused, self.declared = paused, self._declarations.series
         for name, service in services.items():
             reason = self._declarations.contradiction(service.champion.manifest)
             if reason is None:
-                found[name] = service
+                found[name] = replace(service, paused=name in paused)
             else:
                 foreign[name] = reason
         return found
