@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import dagster as dg
 from pydantic import PrivateAttr
 
+from fx_assets import clock
 from fx_assets.errors import LakeError
 from fx_assets.heartbeats import heartbeat
 from fx_assets.settings import Settings
@@ -123,7 +124,14 @@ def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
     experiment = run.job_name.removesuffix("_retrain") if run else "retrain"
     if experiment.startswith("__"):
         experiment = "retrain"
-    _open_registry(settings.mlflow_uri, settings.mlflow_artifact_root).experiment(experiment)
+    registry = _open_registry(settings.mlflow_uri, settings.mlflow_artifact_root)
+    own = None
+    if run:
+        name = f"retrain of {clock.now():%Y-%m-%d %H:%M}"
+        note = run.tags.get("reason", "") or f"Dagster run {run.run_id}"
+        # Where steps run in processes of their own, each asks for the parent.
+        with _open_lake(settings.lake_root, str(settings.duckdb_file)).lock(f"mlflow-{experiment}"):
+            own = registry.parent(experiment, run.run_id, name, note)
 
     from dagster_mlflow import mlflow_tracking
 
@@ -131,7 +139,7 @@ def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
         "experiment_name": experiment,
         "mlflow_tracking_uri": settings.mlflow_uri,
         "parent_run_id": None,
-        "mlflow_run_id": None,
+        "mlflow_run_id": own,
         "env": {},
         "env_to_tag": None,
         "extra_tags": None,

@@ -45,6 +45,8 @@ class CandidateRun:
         Further tags of run and model, such as ``dagster_run_id``.
     parent_run_id : str, optional
         The run below which this one is nested.
+    about : str
+        What the forecast's experiment is described as.
     trials : DataFrame, optional
         The trials of a tuning, one a row; logged as the table ``trials.json``.
     """
@@ -59,6 +61,7 @@ class CandidateRun:
     figures: Mapping[str, bytes] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
+    about: str = ""
     trials: pd.DataFrame | None = None
 
 

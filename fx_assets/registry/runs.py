@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,11 @@ from fx_assets.registry.session import MlflowSession
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 _CHAMPION_SINCE = "champion_since"
+NOTE = "mlflow.note.content"
+"""Tag that MLflow shows as the description of an experiment or run."""
+OPENS_ON_RUNS = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag by which MLflow's page of an experiment begins with its runs."""
+_PARENT_OF = "retrain_of_dagster_run"
 
 
 class ModelRegistry:
@@ -43,6 +49,7 @@ class ModelRegistry:
         self._session = MlflowSession(tracking_uri, self.artifact_root)
         self._lock = threading.Lock()
         self._experiments: dict[str, str] = {}
+        self._told: dict[str, str] = {}
 
     @property
     def shown_uri(self) -> str:
@@ -56,8 +63,11 @@ class ModelRegistry:
         """
         self._session.client()
 
-    def experiment(self, forecast: str) -> str:
-        """The id of the forecast's experiment, which is created where it is missing."""
+    def experiment(self, forecast: str, about: str = "") -> str:
+        """The id of the forecast's experiment, which is created where it is missing.
+
+        ``about`` becomes its description where it has another one.
+        """
         from mlflow.exceptions import MlflowException
 
         client = self._session.client()
@@ -67,7 +77,7 @@ class ModelRegistry:
                 root = f"{self.artifact_root}/{forecast}" if self.artifact_root else None
                 try:
                     known = known or client.get_experiment(
-                        client.create_experiment(forecast, artifact_location=root)
+                        client.create_experiment(forecast, root, dict(OPENS_ON_RUNS))
                     )
                 except MlflowException as error:
                     # Another process was faster.
@@ -75,7 +85,35 @@ class ModelRegistry:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS" or known is None:
                         raise
                 self._experiments[forecast] = str(known.experiment_id)
+                self._describe(known, OPENS_ON_RUNS)
+            if about and self._told.get(forecast) != about:
+                self._describe(client.get_experiment(self._experiments[forecast]), {NOTE: about})
+                self._told[forecast] = about
             return self._experiments[forecast]
+
+    def _describe(self, experiment: Any, tags: Mapping[str, str]) -> None:
+        from mlflow.exceptions import MlflowException
+
+        for key, value in tags.items():
+            if experiment.tags.get(key) != value:
+                # Another process may set the same at the same moment.
+                with suppress(MlflowException):
+                    self._session.client().set_experiment_tag(experiment.experiment_id, key, value)
+
+    def parent(self, forecast: str, dagster_run_id: str, name: str, note: str) -> str:
+        """The id of the run that stands for a Dagster run, which is created where it is missing.
+
+        Callers of several processes take turns, so that each finds what the first has made.
+        """
+        experiment_id, client = self.experiment(forecast), self._session.client()
+        with self._session.errors(f"the run of {dagster_run_id} in experiment {forecast}"):
+            found = client.search_runs(
+                [experiment_id], f"tags.{_PARENT_OF} = '{dagster_run_id}'", max_results=1
+            )
+            if found:
+                return str(found[0].info.run_id)
+            tags = {_PARENT_OF: dagster_run_id, NOTE: note}
+            return str(client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
 
     def log_candidate(self, candidate: CandidateRun) -> LoggedModel:
         """Log one candidate as one finished MLflow run.
@@ -86,7 +124,7 @@ class ModelRegistry:
             The run could not be completed; MLflow shows it as failed.
         """
         facts = candidate.facts
-        experiment_id = self.experiment(facts.forecast)
+        experiment_id = self.experiment(facts.forecast, candidate.about)
         with self._session.errors(f"logging candidate {facts.candidate} of {facts.forecast}"):
             return candidate_run.log(self._session.client(), experiment_id, candidate)
 

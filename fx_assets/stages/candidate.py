@@ -38,7 +38,7 @@ from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.presentation import figures
 from fx_assets.registry.records import CandidateRun, LoggedModel
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import CandidateSpec
+from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets.specs.base import Record
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
@@ -128,6 +128,7 @@ def try_candidate(
                 **_override_tags(own),
             },
             parent_run_id=parent_run_id,
+            about=_about(own.spec),
             trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
         )
     )
@@ -240,6 +241,15 @@ def _versions(own: SeriesTables) -> dict[str, int]:
     wanted = [(RAW_PRICES, feed), (PRICES, feed), (FEATURES, own.features_name)]
     found = {f"{table.name}/{name}": own.store.version(table.name, name) for table, name in wanted}
     return {table: version for table, version in found.items() if version is not None}
+
+
+def _about(spec: ForecastSpec) -> str:
+    """What people read on the page of the forecast's experiment."""
+    return (
+        f"{spec.description} A run is a retrain; below it each candidate of that day is a run, "
+        "with its scores against the baseline. The registered model of the same name has the "
+        "champion, by its alias."
+    ).strip()
 
 
 def _parameters(fitted: FittedCandidate, study: Study) -> dict[str, object]:

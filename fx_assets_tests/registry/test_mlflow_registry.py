@@ -144,6 +144,40 @@ def test_a_candidate_is_nested_below_its_parent_run(registry: ModelRegistry) -> 
     assert run_of(registry, child).data.tags["mlflow.parentRunId"] == parent.info.run_id
 
 
+def test_an_experiment_says_what_it_is_and_opens_on_its_runs(registry: ModelRegistry) -> None:
+    import mlflow
+
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    before = client.create_experiment(
+        "of_an_earlier_release", artifact_location=f"{registry.artifact_root}/earlier"
+    )
+    for name in ("described", "of_an_earlier_release"):
+        for about in ("What it was.", "What it is."):
+            logged = registry.log_candidate(candidate(forecast=name, about=about))
+        tags = client.get_experiment(logged.experiment_id).tags
+        assert tags["mlflow.note.content"] == "What it is."
+        assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert logged.experiment_id == before
+
+
+def test_processes_of_one_dagster_run_share_one_parent(registry: ModelRegistry) -> None:
+    import mlflow
+
+    other = ModelRegistry(registry.tracking_uri, registry.artifact_root)
+    name, note = "retrain of 2026-11-02 12:00", "there is no champion yet"
+    first = registry.parent("shared", "dagster-1", name, note)
+    registry.log_candidate(
+        candidate(forecast="shared", parent_run_id=first, tags={"dagster_run_id": "dagster-1"})
+    )
+    assert other.parent("shared", "dagster-1", name, note) == first
+    assert other.parent("shared", "dagster-2", name, note) != first
+    client = mlflow.MlflowClient(registry.tracking_uri)
+    parent = client.get_run(first)
+    assert parent.info.run_name == name
+    assert parent.data.tags["mlflow.note.content"] == note
+    assert len(client.search_runs([registry.experiment("shared")])) == 3
+
+
 def test_a_broken_graph_leaves_a_failed_run_and_the_error(registry: ModelRegistry) -> None:
     import mlflow
 
