@@ -10,14 +10,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pandas as pd
 import pytest
 from filelock import FileLock
 
+from fx_assets.evaluation.universe import walk_universe
+from fx_assets.evaluation.universe_members import membership
+from fx_assets.testing.lakes import hourly_lake
 from fx_assets_tests.serving_page.lake import ISSUED, NOW, build_lake
+from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
 from serving.http.security import new_key
 
 if TYPE_CHECKING:
@@ -60,12 +66,12 @@ def serve() -> Iterator[Callable[..., Site]]:
     """Starts servers, which stop with the session."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(home: Path, **settings: str) -> Site:
+    def start(home: Path, now: datetime = NOW, **settings: str) -> Site:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         environment = plain_environment() | settings
-        environment |= {"FX_ASSETS_HOME": str(home), "FX_ASSETS_NOW": NOW.isoformat()}
+        environment |= {"FX_ASSETS_HOME": str(home), "FX_ASSETS_NOW": now.isoformat()}
         process = subprocess.Popen(
             [sys.executable, "-m", "serving", "--port", str(port)],
             env=environment,
@@ -117,6 +123,39 @@ def site(home: Path, serve: Callable[..., Site]) -> Site:
             assert time.monotonic() < give_up, site.get("/health/ready").text
             time.sleep(0.05)
     return site
+
+
+@pytest.fixture(scope="session")
+def hourly_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
+    """A server of hourly forecasts of bars with highs and lows."""
+    folder = tmp_path_factory.mktemp("hourly")
+    hourly_lake.make(folder / "data" / "lake")
+    return settled(serve(folder, hourly_lake.NOW), "forecasts")
+
+
+@pytest.fixture(scope="session")
+def universe_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
+    """A server of a universe of two instruments."""
+    folder = tmp_path_factory.mktemp("universe")
+    spec = universe(targets=[{"kind": "volatility", "candidates": ["ewma"]}])
+    prices = prices_of({name: walk(900, seed) for seed, name in enumerate(("EURAAA", "EURBBB"))})
+    members = membership(prices, spec.membership, spec.market)
+    rows = walk_universe(spec, prices, members, pd.DataFrame())
+    now = prices["available_at"].max().to_pydatetime() + timedelta(minutes=5)
+    issued(folder / "data" / "lake", spec, prices, rows, now)
+    return settled(serve(folder, now), "universes")
+
+
+def settled(site: Site, kind: str) -> Site:
+    """The server once it lists what there is of a kind."""
+    give_up = time.monotonic() + START_SECONDS
+    while True:
+        answer = site.get("/v1/forecasts")
+        rows = answer.json().get(kind, []) if answer.status_code == 200 else []
+        if rows and all(row.get("newest", True) for row in rows):
+            return site
+        assert time.monotonic() < give_up, answer.text
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -58,9 +58,11 @@ def expected_numbers(site: Site, name: str) -> dict[str, float]:
 def test_every_number_on_the_page_is_the_apis(visit: Tabs, site: Site, name: str) -> None:
     page = visit(site).open(name)
     assert shown(page) == pytest.approx(expected_numbers(site, name), rel=1e-12)
-    assert page.locator("section.card").count() == 8
+    sided = bool(site.json(f"/v1/forecasts/{name}/performance")["hits"])
+    assert sided == (name == "direction")
+    assert page.locator("section.card").count() == 8 + sided
     assert page.locator(".chart canvas").count() > 0
-    assert page.locator(".plot svg").count() == 2
+    assert page.locator(".plot svg").count() == 2 + sided
     assert "undefined" not in page.inner_text("main")
     assert not re.search(r"\bNaN\b|\bnull\b", page.inner_text("main"))
 
@@ -140,19 +142,26 @@ def test_the_newest_drift_report_is_shown_the_worst_column_first(visit: Tabs, si
 
 def test_the_chart_follows_the_range_buttons_and_the_keys(visit: Tabs, site: Site) -> None:
     page = visit(site).open("direction")
-    canvas = page.locator(".chart")
-    pictures = [canvas.screenshot()]
     everything = page.get_by_role("button", name="All", exact=True)
+    pictures = [page.locator(".chart").screenshot()]
     everything.click()
     assert everything.get_attribute("aria-pressed") == "true"
-    page.wait_for_timeout(150)
-    pictures.append(canvas.screenshot())
-    canvas.focus()
+    pictures.append(redrawn(page, pictures[-1]))
+    page.locator(".chart").focus()
     for key in ("+", "ArrowLeft"):
         page.keyboard.press(key)
-        page.wait_for_timeout(150)
-        pictures.append(canvas.screenshot())
+        pictures.append(redrawn(page, pictures[-1]))
     assert len(set(pictures)) == len(pictures)
+
+
+def redrawn(page: Any, before: bytes) -> bytes:
+    """The chart once it looks otherwise."""
+    for _ in range(100):
+        page.wait_for_timeout(100)
+        picture: bytes = page.locator(".chart").screenshot()
+        if picture != before:
+            return picture
+    raise AssertionError("the chart has not changed")
 
 
 def test_everything_can_be_reached_by_keyboard(visit: Tabs, site: Site) -> None:
@@ -163,7 +172,7 @@ def test_everything_can_be_reached_by_keyboard(visit: Tabs, site: Site) -> None:
     assert page.evaluate("document.activeElement.id") == "theme"
     page.keyboard.press("Enter")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    for _ in range(len(NAMES) + 1):
+    for _ in range(len(NAMES) + 2):
         page.keyboard.press("Tab")
         if "#returns" in page.evaluate("document.activeElement.getAttribute('href')"):
             break
@@ -216,21 +225,110 @@ def test_axe_finds_nothing_serious(visit: Tabs, site: Site, name: str, scheme: s
     assert serious == []
 
 
-def test_a_forecast_that_has_issued_nothing_says_what_to_run(visit: Tabs, site: Site) -> None:
-    text = visit(site).open(SILENT.name).inner_text("main")
+def test_a_forecast_that_has_issued_nothing_says_since_when_one_is_due(
+    visit: Tabs, site: Site
+) -> None:
+    page = visit(site).open(SILENT.name)
+    text = page.inner_text("main")
     assert "No forecast has been issued yet." in text
-    assert "silent/predictions" in text
+    published = site.json(f"/v1/forecasts/{SILENT.name}/model")["published_at"]
+    assert "One has been expected since" in text
+    assert page.locator(".headline time").get_attribute("datetime") == published
 
 
-def test_an_empty_lake_says_what_to_run(visit: Tabs, empty_site: Site) -> None:
+def test_nobody_who_reads_a_forecast_is_told_to_run_commands(visit: Tabs, site: Site) -> None:
+    tab = visit(site)
+    for name in (*NAMES, SILENT.name, ""):
+        text = tab.open(name).inner_text("body")
+        assert not re.search(r"\bmake (run|serve|dev)\b|fx-assets run|Materialize", text)
+
+
+def test_all_forecasts_come_first_the_proven_before_the_newest_and_the_silent_last(
+    visit: Tabs, site: Site
+) -> None:
+    tab = visit(site)
+    page = tab.open()
+    listed = site.json("/v1/forecasts")
+    rows = {row["forecast"]: row for row in listed["forecasts"]}
+    assert {name for name, row in rows.items() if row["newest"] is None} == {SILENT.name}
+    links = page.eval_on_selector_all(
+        ".tiles li > a", "all => all.map(e => decodeURIComponent(e.hash.slice(1)))"
+    )
+    proven = [name for name, row in rows.items() if row["skill"]["demonstrated"]]
+    assert links[: len(proven)] == sorted(proven, key=lambda name: -rows[name]["skill"]["skill"])
+    assert links[-1] == SILENT.name
+    assert sorted(links) == sorted(rows)
+    values = page.eval_on_selector_all(
+        ".tiles .value data", "all => all.map(e => Number(e.getAttribute('value')))"
+    )
+    newest = [rows[name]["newest"]["value"] for name in links if rows[name]["newest"]]
+    assert values == newest
+    everything = len(listed["forecasts"]) + len(listed["universes"]) + len(listed["unpublished"])
+    assert page.locator(".tiles li").count() == everything
+    page.fill("#overview-search", "volat")
+    assert page.locator(".tiles li:visible").count() < everything
+    assert page.locator(".tiles li:visible a").first.get_attribute("href") == "#volatility"
+    page.fill("#overview-search", "")
+    page.locator(".tiles a").first.click()
+    tab.settle(links[0])
+
+
+def test_the_hit_rate_is_the_apis_with_its_band(visit: Tabs, site: Site) -> None:
+    page = visit(site).open("direction")
+    answer = site.json("/v1/forecasts/direction/performance")
+    last = answer["hits"][-1]
+    part = page.locator("section", has=page.locator("h2", has_text="Hit rate"))
+    label = plain(str(part.locator("svg").first.get_attribute("aria-label")))
+    for share in (last["rate"], last["lower"], last["upper"]):
+        assert f"{100 * share:.1f} %" in label
+    assert part.locator(".band").count() == 1
+
+
+def test_a_search_finds_an_instrument_in_a_universe_and_leads_to_it(
+    visit: Tabs, universe_site: Site
+) -> None:
+    tab = visit(universe_site)
+    page = tab.open()
+    (universe,) = universe_site.json("/v1/forecasts")["universes"]
+    page.fill("#overview-search", universe["instruments"][0][3:])
+    link = page.locator(".matches a").first
+    found = str(link.get_attribute("href")).partition("/")[2]
+    assert found in universe["instruments"]
+    link.click()
+    tab.settle(universe["forecast"])
+    assert page.input_value("#instrument-search") == found
+    page.wait_for_selector(f"h2:has-text('{found}')")
+
+
+def test_bars_with_highs_and_lows_are_drawn_as_candles(visit: Tabs, hourly_site: Site) -> None:
+    page = visit(hourly_site).open("hourly_volatility")
+    assert "filled where it fell" in page.inner_text(".legend")
+    path = "/v1/forecasts/hourly_volatility/prices?features=false&limit=1"
+    (bar,) = hourly_site.json(path)["rows"]
+    said = " · ".join(f"{name} {bar[name]:.2f}" for name in ("open", "high", "low", "close"))
+    assert said in page.inner_text(".readout")
+    before = page.locator(".chart").screenshot()
+    page.get_by_role("button", name="All", exact=True).click()
+    redrawn(page, before)
+
+
+def test_fixings_are_drawn_as_a_line(visit: Tabs, site: Site) -> None:
+    page = visit(site).open("volatility")
+    assert "filled where it fell" not in page.inner_text(".legend")
+    assert "open" not in page.inner_text(".readout")
+
+
+def test_an_empty_lake_says_that_nothing_is_published_and_who_knows_why(
+    visit: Tabs, empty_site: Site
+) -> None:
     tab = visit(empty_site)
     tab.page.goto(empty_site.url)
     tab.page.wait_for_selector("main[data-state=failed]")
-    problem = empty_site.get("/v1/forecasts")
-    assert problem.status_code == 503
+    assert empty_site.get("/v1/forecasts").status_code == 503
     text = tab.page.inner_text("main")
     assert "There is nothing to show yet" in text
-    assert problem.json()["remedy"] in text
+    assert "make run" not in text
+    assert tab.page.locator("main a").get_attribute("href") == "health/ready"
     assert all("503" in said for said in tab.problems)
     tab.problems.clear()
 

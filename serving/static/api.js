@@ -29,7 +29,7 @@ export async function get(path, parameters = {}) {
     throw new Problem(0, {
       title: "No answer",
       detail: "The server does not answer.",
-      remedy: "See whether it runs: make serve.",
+      remedy: "The page asks again each minute. If that does not help, tell whoever runs the server.",
     });
   }
   if (response.ok) return response.json();

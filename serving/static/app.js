@@ -1,6 +1,7 @@
 // Which forecast is shown, what is said while it loads or fails, and when to look again.
 
 import { forecast, get, Problem, records, setKey } from "./api.js";
+import { hitRate } from "./charts/hits.js";
 import { realised } from "./charts/realised.js";
 import { reliability } from "./charts/reliability.js";
 import { rollingSkill } from "./charts/skill.js";
@@ -8,6 +9,7 @@ import { h } from "./dom.js";
 import { decisions } from "./sections/decisions.js";
 import { headline } from "./sections/headline.js";
 import { modelCard } from "./sections/model_card.js";
+import { overview, ranked } from "./sections/overview.js";
 import { past } from "./sections/past.js";
 import { scores } from "./sections/scores.js";
 import { universe } from "./sections/universe.js";
@@ -22,6 +24,7 @@ const list = document.getElementById("forecasts");
 const spoken = document.getElementById("spoken");
 let known = [];
 let universes = [];
+let unpublished = [];
 let shown = null;
 let turn = 0;
 
@@ -31,82 +34,86 @@ function state(name, ...children) {
   if (children.length) content.replaceChildren(...children.filter(Boolean));
 }
 
-const chosen = () => {
-  const wanted = decodeURIComponent(location.hash.slice(1));
-  return [...known, ...universes].find((row) => row.forecast === wanted) ?? known[0] ?? universes[0];
-};
+/** What the address names: a forecast or universe, and of the latter an instrument; or nothing. */
+function chosen() {
+  const [name, instrument] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  return { row: [...known, ...universes].find((row) => row.forecast === name), instrument };
+}
 
-const read = async () => {
+async function read() {
   const answer = await get("v1/forecasts");
-  return [answer.forecasts, answer.universes ?? []];
-};
+  return [answer.forecasts, answer.universes ?? [], answer.unpublished ?? []];
+}
+
+function entry(name, present, ...children) {
+  return h("li", {}, h("a", { href: `#${name}`, "aria-current": present ? "page" : null }, ...children));
+}
 
 function drawList() {
-  const present = chosen();
+  const present = chosen().row;
   list.replaceChildren(
-    ...known.map((row) =>
-      h(
-        "li",
-        {},
-        h(
-          "a",
-          { href: `#${row.forecast}`, "aria-current": row === present ? "page" : null },
-          h("b", {}, words.pair(row.instrument)),
-          h("span", {}, `${row.title}, ${words.bars(row.horizon)}`),
-          h("i", { class: row.skill.demonstrated && !row.skill.caveat ? "good" : "plain" }, words.skillLabel(row.skill)),
-        ),
+    entry("", !present, h("b", {}, "All forecasts")),
+    ...ranked(known).map((row) =>
+      entry(
+        row.forecast,
+        row === present,
+        h("b", {}, words.pair(row.instrument)),
+        h("span", {}, `${row.title}, ${words.bars(row.horizon)}`),
+        h("i", { class: row.skill.demonstrated && !row.skill.caveat ? "good" : "plain" }, row.paused ? "paused" : words.skillLabel(row.skill)),
       ),
     ),
     ...universes.map((row) =>
-      h(
-        "li",
-        {},
-        h(
-          "a",
-          { href: `#${row.forecast}`, "aria-current": row === present ? "page" : null },
-          h("b", {}, row.forecast),
-          h("span", {}, `${row.instruments.length} instruments`),
-        ),
-      ),
+      entry(row.forecast, row === present, h("b", {}, row.forecast), h("span", {}, `${row.instruments.length} instruments`)),
     ),
   );
 }
 
+/** Put a finished part in the place of what is shown; `past` draws once it is in the page. */
+function put(title, name, moveFocus, past, ...children) {
+  shown?.stop();
+  shown = past;
+  state("ready", ...children);
+  content.dataset.forecast = name;
+  document.title = `${title} · fx-assets`;
+  shown?.start();
+  spoken.textContent = `${title} is shown`;
+  if (moveFocus) content.querySelector("h1, h2").focus();
+}
+
 /** Show the chosen forecast; a slower answer to an earlier choice is thrown away. */
 async function show({ moveFocus = false, quietly = false } = {}) {
-  const row = chosen();
+  const { row, instrument } = chosen();
   const mine = (turn += 1);
   drawList();
+  if (!row) {
+    return put("All forecasts", "", moveFocus, null, overview(known, universes, unpublished));
+  }
   if (!quietly) {
     state("loading", h("p", { class: "card quiet" }, `Loading ${row.forecast} …`));
     spoken.textContent = `Loading ${row.forecast}`;
   }
   if (universes.includes(row)) {
-    const element = await universe(row);
-    if (mine !== turn) return;
-    shown?.stop();
-    shown = null;
-    state("ready", element);
-    content.dataset.forecast = row.forecast;
-    document.title = `${row.forecast} · fx-assets`;
-    spoken.textContent = `${row.forecast} is shown`;
-    if (moveFocus) content.querySelector("h1").focus();
-    return;
+    const element = await universe(row, instrument);
+    return mine === turn && put(row.forecast, row.forecast, moveFocus, null, element);
   }
-  const [details, rows] = await Promise.all([forecast(row.forecast), records(row.forecast, FIRST_ROWS)]);
+  const [found, rows] = await Promise.all([forecast(row.forecast), records(row.forecast, FIRST_ROWS)]);
   if (mine !== turn) return;
-  shown?.stop();
+  const details = { ...found, paused: row.paused };
   words.follow(details.model);
-  shown = past(details, rows);
-  state(
-    "ready",
+  const part = past(details, rows);
+  put(
+    `${words.pair(row.instrument)} ${row.title}`,
+    row.forecast,
+    moveFocus,
+    part,
     row.refused && h("p", { class: "notice" }, `A newer champion was refused, and the last good one answers: ${row.refused}`),
     headline(details),
-    shown.element,
+    part.element,
     h(
       "div",
       { class: "grid" },
       rollingSkill(details),
+      hitRate(details),
       details.model.outcome === "binary" ? reliability(details) : realised(details, rows),
       scores(details),
       watching(details),
@@ -114,11 +121,6 @@ async function show({ moveFocus = false, quietly = false } = {}) {
     decisions(details),
     modelCard(details),
   );
-  content.dataset.forecast = row.forecast;
-  document.title = `${words.pair(row.instrument)} ${row.title} · fx-assets`;
-  shown.start();
-  spoken.textContent = `${row.forecast} is shown`;
-  if (moveFocus) content.querySelector("h1").focus();
 }
 
 function failed(error) {
@@ -134,8 +136,8 @@ function failed(error) {
       "section",
       { class: "card headline", role: "alert" },
       h("h1", { tabindex: "-1" }, title),
-      h("p", { class: "sentence" }, error.message),
-      error.remedy && h("p", {}, error.remedy),
+      h("p", { class: "sentence" }, nothing ? "No forecast has been published yet." : error.message),
+      nothing ? h("p", {}, "The page shows them as soon as they come. Whoever runs the server finds the reason at ", h("a", { href: "health/ready" }, "health/ready"), ".") : error.remedy && h("p", {}, error.remedy),
       error.status === 401 || error.status === 403 ? keyForm() : h("button", { type: "button", class: "button", onclick: start }, "Try again"),
     ),
   );
@@ -163,7 +165,7 @@ const guarded = (act) => (...given) => act(...given).catch(failed);
 
 const start = guarded(async () => {
   state("loading");
-  [known, universes] = await read();
+  [known, universes, unpublished] = await read();
   await show();
 });
 
@@ -178,9 +180,9 @@ async function lookAgain() {
     return;
   }
   try {
-    const [present, panels] = await read();
-    const moved = signature([present, panels]) !== signature([known, universes]);
-    [known, universes] = [present, panels];
+    const present = await read();
+    const moved = signature(present) !== signature([known, universes, unpublished]);
+    [known, universes, unpublished] = present;
     if (moved) await show({ quietly: true });
   } catch (error) {
     spoken.textContent = `The newest state could not be read: ${error.message}`;

@@ -32,7 +32,7 @@ export function card(title, attributes, ...children) {
   return h(
     "section",
     { ...attributes, "aria-labelledby": id, class: `card ${attributes?.class ?? ""}` },
-    h("h2", { id }, title),
+    h("h2", { id, tabindex: "-1" }, title),
     ...children,
   );
 }

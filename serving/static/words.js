@@ -20,7 +20,7 @@ export function follow(card) {
   model = card;
   barsAYear = card.bars_a_year;
 }
-const intraday = () => barsAYear > DAYS_A_YEAR;
+const intraday = (year = barsAYear) => year > DAYS_A_YEAR;
 
 /** A bar by its market day, which may end at the next midnight, or of an intraday bar by its close. */
 export const bar = (day, closed) => (intraday() ? moment(closed) : date(day));
@@ -28,6 +28,8 @@ export const barOfWeek = (day, closed) =>
   intraday()
     ? `${weekday.format(new Date(closed))}, ${clock.format(new Date(closed))} UTC`
     : weekday.format(new Date(day));
+/** A bar of another forecast than the one that is followed. */
+export const when = (day, closed, year) => (intraday(year) ? moment(closed) : date(day));
 /** Where a bar stands on an axis of time, in seconds since 1970. */
 export const place = (day, closed) => Math.floor(new Date(intraday() ? closed : day).getTime() / 1000);
 export const placed = (time) => (intraday() ? moment(1000 * time) : date(1000 * time));

@@ -50,6 +50,27 @@ export function plot({ label, axes, draw, height = 260, data }) {
   ];
 }
 
+const points = (frame, list, value) =>
+  list.map((point) => `${frame.x(point.at).toFixed(1)},${frame.y(value(point)).toFixed(1)}`);
+
+/** A line through points that have a time `at`. */
+export const lineOf = (frame, list, value, name) =>
+  list.length > 0 && svg("polyline", { class: name, points: points(frame, list, value).join(" ") });
+
+/** The area between two values of each point. */
+export const band = (frame, list, lower, upper) =>
+  svg("polygon", {
+    class: "band",
+    points: [...points(frame, list, upper), ...points(frame, list, lower).toReversed()].join(" "),
+  });
+
+/** Where years begin, or the first moment where none does. */
+export function years(from, to) {
+  const found = [];
+  for (let year = new Date(from).getUTCFullYear() + 1; Date.UTC(year) <= to; year += 1) found.push(Date.UTC(year));
+  return found.length ? found : [from];
+}
+
 function scale({ limits: [low, high], log }, from, to) {
   const f = log ? Math.log : (value) => value;
   return (value) => from + ((to - from) * (f(value) - f(low))) / (f(high) - f(low));

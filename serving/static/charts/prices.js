@@ -23,11 +23,18 @@ export function priceChart(element, { prices, backtest, issued }, { model, lates
   const line = (name, pane, extra) =>
     chart.addSeries(vendor.LineSeries, { ...line_(name), ...extra }, pane);
   const digits = prices.length && prices.at(-1).close >= 20 ? 2 : 4;
-  const close = line("ink-2", 0, {
-    lineWidth: 2, lastValueVisible: true,
-    priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits },
-  });
-  close.setData(pointsOf(prices, (row) => row.close));
+  const priceFormat = { type: "price", precision: digits, minMove: 10 ** -digits };
+  if (hasRanges(prices)) {
+    const ink = colour("ink-2");
+    const candles = {
+      upColor: colour("surface"), downColor: ink, borderUpColor: ink, borderDownColor: ink, wickUpColor: ink, wickDownColor: ink,
+    };
+    chart
+      .addSeries(vendor.CandlestickSeries, { ...candles, priceLineVisible: false, priceFormat }, 0)
+      .setData(prices.map((row) => candle(row)));
+  } else {
+    line("ink-2", 0, { lineWidth: 2, lastValueVisible: true, priceFormat }).setData(pointsOf(prices, (row) => row.close));
+  }
   if (latest && model.format.moves_close && latest.data.close !== null) fan(line, latest);
 
   const inPercent = { priceFormat: { type: "custom", minMove: 0.0001, formatter: formatter(model.format) } };
@@ -54,6 +61,16 @@ export function priceChart(element, { prices, backtest, issued }, { model, lates
     return chart.timeScale().setVisibleRange({ from: Math.max(times[0], to - days * DAY), to: Math.max(to, times.at(-1)) });
   };
   return { show, move: (step) => move(chart, step), zoom: (factor) => zoom(chart, factor), remove: () => chart.remove(), newest: [...rows.values()].at(-1) };
+}
+
+const ranged = ({ open, high, low }) => open !== null && high !== null && low !== null;
+
+/** Whether bars say how far the price went, as fixings do not. */
+export const hasRanges = (prices) => prices.length > 0 && prices.filter(ranged).length > prices.length / 2;
+
+function candle(row) {
+  const { open, high, low, close } = ranged(row) ? row : { ...row, open: row.close, high: row.close, low: row.close };
+  return { time: at(row), open, high, low, close };
 }
 
 function options() {
@@ -103,7 +120,7 @@ function pointsOf(rows, value) {
 function byTime(prices, backtest, issued) {
   const rows = new Map(prices.map((row) => {
     const time = at(row);
-    return [time, { time, close: row.close, day: row.day, event_time: row.event_time }];
+    return [time, { ...row, time }];
   }));
   for (const made of [...backtest, ...issued]) {
     const row = rows.get(at(made));

@@ -1,8 +1,8 @@
 // Rolling skill with its band, against the zero line that is the baseline.
 
-import { card, h, svg } from "../dom.js";
+import { card, h } from "../dom.js";
 import * as words from "../words.js";
-import { padded, plot, ticks } from "./plot.js";
+import { band, lineOf, padded, plot, ticks, years } from "./plot.js";
 
 const TABLE_ROWS = 12;
 
@@ -63,22 +63,12 @@ function limits(points) {
   return found[1] - found[0] < 0.01 || values.every((value) => value === 0) ? [-0.05, 0.05] : found;
 }
 
-function years(from, to) {
-  const found = [];
-  for (let year = new Date(from).getUTCFullYear() + 1; Date.UTC(year) <= to; year += 1) found.push(Date.UTC(year));
-  return found.length ? found : [from];
-}
-
-function shapes({ x, y }, points, [low, high]) {
-  const clamp = (value) => y(Math.min(high, Math.max(low, value)));
-  const path = (list, value) => list.map((p) => `${x(p.at).toFixed(1)},${clamp(value(p)).toFixed(1)}`);
-  const banded = points.filter((point) => point.lower !== null);
+function shapes(frame, points, [low, high]) {
+  const clamp = (value) => Math.min(high, Math.max(low, value));
+  const ends = [points[0], points.at(-1)];
   return [
-    svg("polygon", {
-      class: "band",
-      points: [...path(banded, (p) => p.upper), ...path(banded, (p) => p.lower).toReversed()].join(" "),
-    }),
-    svg("line", { class: "zero", x1: x(points[0].at), x2: x(points.at(-1).at), y1: y(0), y2: y(0) }),
-    svg("polyline", { class: "curve", points: path(points, (p) => p.skill).join(" ") }),
+    band(frame, points.filter((point) => point.lower !== null), (p) => clamp(p.lower), (p) => clamp(p.upper)),
+    lineOf(frame, ends, () => 0, "zero"),
+    lineOf(frame, points, (p) => clamp(p.skill), "curve"),
   ];
 }

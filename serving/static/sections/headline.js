@@ -3,7 +3,7 @@
 import { datum, h, svg } from "../dom.js";
 import * as words from "../words.js";
 
-export function headline({ latest, model, status }) {
+export function headline({ latest, model, status, paused }) {
   const title = h(
     "header",
     {},
@@ -15,7 +15,9 @@ export function headline({ latest, model, status }) {
       { class: "card headline", "aria-label": "Newest forecast" },
       title,
       h("p", { class: "sentence" }, "No forecast has been issued yet."),
-      h("p", {}, "It has a champion. Materialize ", h("code", {}, `${model.forecast}/predictions`), " or run ", h("code", {}, "make run"), "."),
+      h("p", {}, paused
+        ? "Its updates are paused, so none is expected."
+        : ["One has been expected since ", h("time", { datetime: model.published_at }, words.moment(model.published_at)), ", when its model was published."]),
       verdict(model.skill, model),
     );
   }
@@ -23,7 +25,7 @@ export function headline({ latest, model, status }) {
     "section",
     { class: "card headline", "aria-label": "Newest forecast" },
     title,
-    notices(latest, status),
+    notices(latest, status, paused),
     h("p", { class: "sentence" }, sentence(latest, model)),
     span(latest),
     h("p", {}, range(latest, model)),
@@ -108,19 +110,27 @@ function verdict(skill, model) {
   );
 }
 
-function notices(latest, status) {
+function notices(latest, status, paused) {
   const data = status.data ?? latest.data;
   const now = new Date(data.as_of).getTime() + 1000 * data.age_seconds;
   const texts = [];
   if (latest.stale) texts.push(`The last good copy answers: ${latest.stale}`);
   if (new Date(latest.target_time).getTime() < now) {
-    texts.push(`This forecast was for a time that has passed: ${data.missing_bars} newer bars are missing. Run make run.`);
+    texts.push(`This forecast was for a time that has passed. ${since(data, paused)}`);
   }
   if (latest.mode === "late") texts.push("It was issued after its target time, from what was known before.");
   if (latest.out_of_range.length) {
     texts.push(`Outside of what training saw: ${latest.out_of_range.join(", ")}.`);
   }
   return texts.map((text) => h("p", { class: "notice" }, text));
+}
+
+/** Why there is no newer one, and since when there should be. */
+function since(data, paused) {
+  if (paused) return "Its updates are paused, so no newer one is expected.";
+  if (!data.missing_bars) return `The next is expected after the bar of ${words.moment(data.next_bar_expected)}.`;
+  const bars = data.missing_bars === 1 ? "A newer bar is" : `${words.count(data.missing_bars)} newer bars are`;
+  return `${bars} overdue, the newest that came closed ${words.bar(data.day, data.event_time)}; a newer forecast follows as soon as they come.`;
 }
 
 function origin(latest) {

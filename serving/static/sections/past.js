@@ -1,7 +1,7 @@
 // Past forecasts against outcomes: the chart, and the newest rows as a table.
 
 import { hasKey, records } from "../api.js";
-import { priceChart } from "../charts/prices.js";
+import { hasRanges, priceChart } from "../charts/prices.js";
 import { card, h, table } from "../dom.js";
 import * as words from "../words.js";
 
@@ -56,7 +56,7 @@ export function past(details, first) {
     h(
       "div",
       { class: "bar" },
-      legend(model.outcome, first.issued),
+      legend(model.outcome, first),
       h(
         "div",
         { class: "ranges", role: "group", "aria-label": "Period shown" },
@@ -67,14 +67,17 @@ export function past(details, first) {
     ),
     readout,
     canvas,
-    h("p", { class: "quiet" }, explained(model)),
+    h("p", { class: "quiet" }, explained(model, first)),
     rows(details, first),
   );
   return { element, start: draw, restyle: draw, stop: () => chart?.remove() };
 }
 
-function legend(outcome, issued) {
-  const entries = [["ink-2", "close"], ["backtest", "backtest forecast"]];
+function legend(outcome, { issued, prices }) {
+  const entries = [
+    hasRanges(prices) ? ["candle", "bar from low to high; filled where it fell"] : ["ink-2", "close"],
+    ["backtest", "backtest forecast"],
+  ];
   if (issued.some((row) => row.mode === "live")) entries.push(["live", "live forecast"]);
   if (issued.some((row) => row.mode === "late")) entries.push(["late", "issued late"]);
   entries.push(["baseline", "baseline"]);
@@ -83,15 +86,19 @@ function legend(outcome, issued) {
   return h("ul", { class: "legend" }, entries.map(([name, text]) => h("li", { class: `key-${name}` }, text)));
 }
 
-function explained({ wording, horizon }) {
+function explained({ wording, horizon }, { prices }) {
+  const top = hasRanges(prices) ? "the bars" : "the close";
   const what = words.fill(wording.past, { over: words.over(horizon) }).join("");
-  return `Top: the close. Below, at the bar at which it was made: ${what}. The backtest is of the present champion’s recipe, walking forward; live forecasts were issued before their outcome.`;
+  return `Top: ${top}. Below, at the bar at which it was made: ${what}. The backtest is of the present champion’s recipe, walking forward; live forecasts were issued before their outcome.`;
 }
 
 function tell(readout, row) {
   if (!row) return;
   const { text } = words.scale();
-  const parts = [words.bar(row.day, row.event_time), `close ${words.price(row.close)}`];
+  const parts = [words.bar(row.day, row.event_time)];
+  for (const name of ["open", "high", "low", "close"]) {
+    if (row[name] !== null) parts.push(`${name} ${words.price(row[name])}`);
+  }
   for (const mode of ["live", "late", "backtest"]) {
     if (row[mode]) parts.push(`${mode} ${text(row[mode].prediction)}`);
   }

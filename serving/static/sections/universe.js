@@ -15,7 +15,7 @@ const said = (universe, answer, row, value) =>
     : words.scale({ format: universe.format(row), horizon: row.horizon }, answer.bars_a_year).text(value);
 
 /** What there is of a universe, and the element that shows it. */
-export async function universe(summary) {
+export async function universe(summary, instrument = "") {
   const base = `v1/forecasts/${encodeURIComponent(summary.forecast)}`;
   const answer = await get(`${base}/instruments`);
   const formats = new Map(answer.targets.map((one) => [`${one.target} ${one.horizon}`, one]));
@@ -30,7 +30,7 @@ export async function universe(summary) {
       get(`${base}/history`, { ...member(row), limit: ROWS }),
     ]);
     details.replaceChildren(one(shown, answer, row, latest, history));
-    details.querySelector("h2").scrollIntoView({ block: "nearest" });
+    if (details.isConnected) details.querySelector("h2").scrollIntoView({ block: "nearest" });
   };
   const rows = answer.said.map((row) => line(shown, answer, row, open));
   const waiting = answer.instruments
@@ -47,6 +47,7 @@ export async function universe(summary) {
     id: "instrument-search",
     type: "search",
     autocomplete: "off",
+    value: instrument,
     oninput: () => filter(),
   });
   const filter = () => {
@@ -56,9 +57,11 @@ export async function universe(summary) {
     count.textContent = `${lines.filter((each) => !each.hidden).length} of ${lines.length} rows`;
   };
   filter();
+  const wanted = answer.said.find((row) => row.instrument === instrument);
+  if (wanted) await open(wanted);
   return h(
     "div",
-    {},
+    { class: "parts" },
     h(
       "section",
       { class: "card headline" },

@@ -7,8 +7,8 @@ const FRESH = { fresh: "good", late: "warn", stale: "bad" };
 const MEASURES = ["distance", "threshold", "shift", "shift_threshold"];
 const DRIFT = { quiet: "good", drift: "warn", broken: "bad" };
 
-export function watching({ name, status }) {
-  return card("Freshness and drift", {}, freshness(status), drift(name, status));
+export function watching({ status }) {
+  return card("Freshness and drift", {}, freshness(status), drift(status));
 }
 
 function freshness({ data, predictions_issued_at: issued }) {
@@ -25,11 +25,11 @@ function freshness({ data, predictions_issued_at: issued }) {
   ];
 }
 
-function drift(name, { drift: rows, drift_measured_at: measured }) {
+function drift({ drift: rows, drift_measured_at: measured }) {
   if (!rows.length) {
     return [
       h("h3", {}, "Drift"),
-      h("p", { class: "quiet" }, "It has not been measured. Materialize ", h("code", {}, `${name}/drift`), "."),
+      h("p", { class: "quiet" }, "It has not been measured yet."),
     ];
   }
   const verdict = rows[0].verdict;
