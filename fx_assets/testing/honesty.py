@@ -68,6 +68,6 @@ def _require_same_bits(
         row = int(np.argmin(same)) if len(same) and not same.all() else 0
         require(
             not len(same) or bool(same[row]),
-            f"{name} of row {row} is {a[row] if len(a) else None!r}, "
-            f"but {b[row] if len(b) else None!r} {where}",
+            f"{name} of row {row} is {a[row] if len(a) else None}, "
+            f"but {b[row] if len(b) else None} {where}",
         )

@@ -37,7 +37,7 @@ def require_same_bits(
     if not same.all():
         row = np.unravel_index(int(np.argmin(same)), same.shape)
         place = ", ".join(map(str, row))
-        raise ContractError(f"number {place} is {expected[row]!r}, but {found[row]!r} {where}")
+        raise ContractError(f"number {place} is {expected[row]}, but {found[row]} {where}")
 
 
 def require_refused(call: Callable[[], object], said: str, what: str) -> FxAssetsError:

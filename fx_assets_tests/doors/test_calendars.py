@@ -88,6 +88,25 @@ def test_a_calendar_says_which_hours_are_in_session(plugin: Callable[[str], Path
     assert feed.market.event_time(date(2024, 1, 7)).isoformat() == "2024-01-07T12:00:00+00:00"
 
 
+EARLY = """
+    @staticmethod
+    def publication(close):
+        return close - timedelta(hours=3)
+"""
+NEVER = HOURS.replace("(hours > 4) &", "(hours > 99) &")
+
+
+@pytest.mark.parametrize(
+    ("more", "check"),
+    [(EARLY, "bars are known after they close"), (NEVER, "closes come in order on open days")],
+)
+def test_a_fault_in_what_a_calendar_may_say_is_found(
+    more: str, check: str, plugin: Callable[[str], Path]
+) -> None:
+    plugin(f"from datetime import timedelta\n\n{CODE}{more}")
+    assert check in [verdict.check for verdict in prove("gulf") if not verdict.holds]
+
+
 @pytest.mark.parametrize("name", CALENDARS)
 def test_ours_come_through_the_door_and_are_proved(name: str) -> None:
     assert CALENDARS.origin(name) == "fx-assets"
