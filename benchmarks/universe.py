@@ -27,7 +27,8 @@ from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.stages.panel_issue import decide_panel, issue_panel
+from fx_assets.stages.panel_decide import decide_panel
+from fx_assets.stages.panel_issue import issue_panel
 
 FIRST, LAST = "2010-01-04", "2022-12-30"
 LOAD = """

@@ -12,7 +12,7 @@ from fx_assets.lake import Lake
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.stages.acknowledgements import acknowledge
-from fx_assets.stages.panel_issue import acknowledge_member
+from fx_assets.stages.panel_decide import acknowledge_member
 
 
 def acknowledge_result(

@@ -722,6 +722,12 @@ UNIVERSE_PREDICTIONS = _of_instruments(
     _HORIZON,
 )
 UNIVERSE_OUTCOMES = _of_instruments(OUTCOMES, OUTCOMES.row, _KIND, _HORIZON)
+UNIVERSE_DRIFT = _of_instruments(
+    DRIFT, "one column of one drift report of an instrument and target", _KIND, _HORIZON
+)
+UNIVERSE_PERFORMANCE = _of_instruments(
+    PERFORMANCE, "one look at live predictions of an instrument and target", _KIND, _HORIZON
+)
 
 ALERTS = Table(
     name="alerts",
@@ -782,6 +788,8 @@ CATALOGUE: tuple[Table, ...] = (
     UNIVERSE_ACKNOWLEDGEMENTS,
     UNIVERSE_PREDICTIONS,
     UNIVERSE_OUTCOMES,
+    UNIVERSE_DRIFT,
+    UNIVERSE_PERFORMANCE,
     ALERTS,
 )
 FEED_TABLES = frozenset(table.name for table in CATALOGUE if table.owner == "feed")

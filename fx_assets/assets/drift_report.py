@@ -1,5 +1,6 @@
 """Is it still right? The newest rows and outcomes of a forecast, judged after each batch."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -58,13 +59,13 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> 
         results = check_results(seen)
         for result in results:
             if not result.passed:
-                _tell(store, spec.name, result, run_id)
+                tell_check(store, spec.name, result, run_id)
         return dg.MaterializeResult(
             metadata={
                 "verdict": seen.drift.verdict,
                 "sentence": seen.drift.sentence,
                 "evidently_verdict": OURS[seen.drift.stock_alarm],
-                "report": _link(seen.page),
+                "report": _link(seen.page) if seen.page else "none was asked for",
                 "columns": dg.MetadataValue.md(columns_table(seen.drift)),
                 "performance": seen.performance.sentence,
                 "as_of": seen.drift.as_of.isoformat(),
@@ -120,6 +121,21 @@ def check_results(seen: "Look") -> list[dg.AssetCheckResult]:
     ]
 
 
+def joined_results(seen: Mapping[str, "Look"]) -> list[dg.AssetCheckResult]:
+    """The three verdicts about many as one each: whom each is about, the first in words."""
+    each = {name: check_results(look) for name, look in seen.items()}
+    joined = []
+    for place, name in enumerate(CHECKS):
+        found = {who: results[place] for who, results in each.items()}
+        first, *others = [who for who, result in found.items() if not result.passed] or [""]
+        text = f"{first}: {found[first].description}" if first else f"None of {len(each)} members."
+        if others:
+            text += f" And {len(others)} others: {', '.join(others)}."
+        failed = len(others) + bool(first)
+        joined.append(_warning(name, not failed, text, members=len(each), failed=failed))
+    return joined
+
+
 def columns_table(report: "DriftReport") -> str:
     """Every column's distance and shift against its thresholds, the furthest first."""
     return markdown_table(
@@ -149,7 +165,8 @@ def _warning(name: str, passed: bool, sentence: str, **figures: Any) -> dg.Asset
     )
 
 
-def _tell(store: "Lake", forecast: str, result: dg.AssetCheckResult, run_id: str) -> None:
+def tell_check(store: "Lake", forecast: str, result: dg.AssetCheckResult, run_id: str) -> None:
+    """Tell people of a check that has failed."""
     kind: AlertKind = "performance" if result.check_name == "performance" else "drift"
     key = f"{result.check_name}:{forecast}"
     tell(store, kind, forecast, str(result.description), run_id=run_id, key=key)

@@ -145,21 +145,14 @@ def _refusals(refused: "dict[date, str]") -> str:
 
 def _explanation(issued: "Issued", store: "Lake") -> dict[str, Any]:
     """Why the newest prediction is what it is; kept for the server."""
-    from fx_assets.explaining.explain import background_path, explain, load_background
-    from fx_assets.explaining.explanations import keep_explanation
+    from fx_assets.stages.issue import explain_newest
 
-    newest = issued.newest
-    if newest is None or issued.latest is None:
-        return {}
-    manifest = newest.bundle.manifest
-    if not store.blob_exists(background_path(manifest.forecast, manifest.version)):
-        return {"why": f"v{manifest.version} has no background to be explained with"}
     try:
-        background = load_background(store, manifest.forecast, manifest.version)
-        said = explain(newest.bundle, newest.values, background)
-        keep_explanation(store, said, issued.latest)
+        said = explain_newest(issued, store)
     except FxAssetsError as error:  # a prediction stands, explained or not
         return {"why": error.message}
+    if said is None:
+        return {}
     shown, others = said.contributions[:MOST_INPUTS], said.contributions[MOST_INPUTS:]
     rows = [
         [c.name, _number(c.value), _number(c.usual), f"{c.effect:+.4g} ± {c.standard_error:.1g}"]

@@ -7,12 +7,15 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.display import content_version, image, markdown_table, table_metadata
+from fx_assets.assets.drift_report import CHECKS, joined_results, tell_check
 from fx_assets.assets.freshness import fresh_check, fresh_result, judge_panel_predictions
+from fx_assets.assets.predictions import REFUSED_CHECK
 from fx_assets.assets.universe_prices import (
     build_instruments,
     build_prices,
     build_raw_prices,
     instrument_partitions,
+    listed,
 )
 from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
@@ -24,6 +27,7 @@ from fx_assets.tables import (
     PRICES,
     SKILL,
     UNIVERSE_BACKTEST,
+    UNIVERSE_DRIFT,
     UNIVERSE_OUTCOMES,
     UNIVERSE_PREDICTIONS,
 )
@@ -48,6 +52,7 @@ def build_universe(spec: UniverseSpec) -> list[dg.AssetsDefinition]:
         build_skill(spec),
         build_predictions(spec),
         build_outcomes(spec),
+        build_look(spec),
     ]
 
 
@@ -161,7 +166,7 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
             skill_of,
         )
         from fx_assets.presentation.universe_figure import skill_figure
-        from fx_assets.stages.panel_issue import decide_panel
+        from fx_assets.stages.panel_decide import decide_panel
 
         store, run_id = lake.open(), context.run.run_id
         rows = store.read_known(BACKTEST.name, spec.name, SKILL_COLUMNS)
@@ -206,29 +211,46 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
         pool=f"{spec.name}_update",
         description=(
             "What is said of the bar to come for every member: by the best candidate where its "
-            "skill is demonstrated, by the baseline elsewhere."
+            "skill is demonstrated, by the baseline elsewhere. A bar that was missed is made good, "
+            "and its row says so."
         ),
         owners=spec.owners,
         kinds={"python", "deltalake"},
         metadata=table_metadata(UNIVERSE_PREDICTIONS, spec.name, spec.name),
         partitions_def=instrument_partitions(spec),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[fresh_check(key)],
+        check_specs=[
+            fresh_check(key),
+            dg.AssetCheckSpec(
+                REFUSED_CHECK,
+                asset=key,
+                description="Every bar that has no prediction yet could be predicted from.",
+            ),
+        ],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.stages.panel_issue import issue_panel
 
         store, run_id, now = lake.open(), context.run.run_id, clock.now()
-        made = issue_panel(spec, store, context.partition_keys, now, run_id)
+        issued = issue_panel(spec, store, context.partition_keys, now, run_id)
+        made = issued.new_rows
         return dg.MaterializeResult(
             metadata={
                 "instruments": made["instrument"].nunique(),
                 "issued": len(made),
+                "issued_late": int((made["mode"] == "late").sum()),
                 "delta_version": store.version(PREDICTIONS.name, spec.name) or 0,
+                "unexplained": listed(issued.unexplained) or "none",
                 "newest": dg.MetadataValue.md(_newest_table(made)),
             },
             check_results=[
-                fresh_result(judge_panel_predictions(context.instance, store, spec, now))
+                fresh_result(judge_panel_predictions(context.instance, store, spec, now)),
+                dg.AssetCheckResult(
+                    check_name=REFUSED_CHECK,
+                    passed=not issued.refused,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=listed(issued.refused) or "no bar was refused",
+                ),
             ],
         )
 
@@ -266,6 +288,52 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
         )
 
     return outcomes
+
+
+def build_look(spec: UniverseSpec) -> dg.AssetsDefinition:
+    """The asset that judges drift, faults and live performance of every member, and warns."""
+    key = dg.AssetKey([spec.name, "drift_report"])
+
+    @dg.asset(
+        key=key,
+        deps=[[spec.name, PREDICTIONS.name], [spec.name, OUTCOMES.name]],
+        group_name=spec.name,
+        description=(
+            "Of every member: newest rows against the training reference, live predictions against "
+            f"outcomes, with at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of drift "
+            "a year each. Numbers go to the tables drift and performance."
+        ),
+        owners=spec.owners,
+        kinds={"python"},
+        metadata=table_metadata(UNIVERSE_DRIFT, spec.name, spec.name),
+        partitions_def=instrument_partitions(spec),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=meaning)
+            for name, meaning in CHECKS.items()
+        ],
+    )
+    def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+        from fx_assets.stages.panel_issue import look_panel
+
+        store, run_id = lake.open(), context.run.run_id
+        seen = look_panel(spec, store, context.partition_keys, clock.now(), run_id)
+        results = joined_results(seen)
+        for result in results:
+            if not result.passed:
+                tell_check(store, spec.name, result, run_id)
+        rows = [[name, look.drift.verdict, look.performance.verdict] for name, look in seen.items()]
+        return dg.MaterializeResult(
+            metadata={
+                "looked_at": len(seen),
+                "verdicts": dg.MetadataValue.md(
+                    markdown_table(["member", "drift", "live performance"], rows)
+                ),
+            },
+            check_results=results,
+        )
+
+    return drift_report
 
 
 def skill_markdown(table: pd.DataFrame) -> str:

@@ -120,7 +120,10 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         check_specs=[
             dg.AssetCheckSpec(
                 GATE_CHECK, asset=key, description="No instrument's batch was refused."
-            )
+            ),
+            dg.AssetCheckSpec(
+                FALLBACK_CHECK, asset=key, description="Every instrument's provider answered."
+            ),
         ],
     )
     def raw_prices(
@@ -138,6 +141,11 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
             if found.refused:
                 tell_refusal(store, f"{spec.name}/{instrument}", found.refused, run_id)
         providers = Counter(f.batch.provenance.provider for f in made.found.values())
+        stood_in = {
+            name: f"{found.batch.provenance.provider}, for {found.batch.provenance.fallback_reason}"
+            for name, found in made.found.items()
+            if found.batch.provenance.fallback_reason
+        }
         overridden = {
             name: ", ".join(finding.check for finding in found.overridden)
             for name, found in made.found.items()
@@ -151,16 +159,22 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "rows_quarantined": made.quarantined,
                 "delta_version": store.version(RAW_PRICES.name, spec.name) or 0,
                 "providers": ", ".join(f"{name} {n}" for name, n in sorted(providers.items())),
-                FAILED: _listed(made.failed) or NONE_FAILED,
-                "failed_lowered_checks": _listed(overridden) or "none",
+                FAILED: listed(made.failed) or NONE_FAILED,
+                "failed_lowered_checks": listed(overridden) or "none",
             },
             check_results=[
                 dg.AssetCheckResult(
                     check_name=GATE_CHECK,
                     passed=not made.failed,
                     severity=dg.AssetCheckSeverity.WARN,
-                    description=_listed(made.failed) or f"All {len(chosen)} passed.",
-                )
+                    description=listed(made.failed) or f"All {len(chosen)} passed.",
+                ),
+                dg.AssetCheckResult(
+                    check_name=FALLBACK_CHECK,
+                    passed=not stood_in,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=listed(stood_in) or "As they are declared.",
+                ),
             ],
         )
 
@@ -198,7 +212,7 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "rows": len(table),
                 "commits": commits,
                 "delta_version": store.version(PRICES.name, spec.name) or 0,
-                "held_back": _listed(held) or "none",
+                "held_back": listed(held) or "none",
                 "last_bar": f"{table['event_time'].max():%Y-%m-%d %H:%M} UTC",
             },
             check_results=[fresh_result(judge_panel(context.instance, store, spec, clock.now()))],
@@ -207,5 +221,6 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     return prices
 
 
-def _listed(reasons: Mapping[str, str]) -> str:
+def listed(reasons: Mapping[str, str]) -> str:
+    """Instruments, each with the reason."""
     return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

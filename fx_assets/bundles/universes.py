@@ -61,6 +61,8 @@ def universe_path(name: str) -> str:
 
 
 class Member(Manifest):
-    """One target of one instrument, as if it were a forecast whose champion is published."""
+    """One target of one instrument, as if it were a forecast of its own."""
 
     baseline_predicts: bool = True
+    bundled: bool = False
+    """Whether it has a bundle; without one only what was issued is known."""

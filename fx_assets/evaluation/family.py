@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.plausible import plausible_limits
-from fx_assets.evaluation.rollback import rolled_away, versions_of
+from fx_assets.evaluation.rollback import rolled_away, standing_rollback, versions_of
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.evaluation.universe_skill import excess_of
 from fx_assets.specs import ForecastSpec
@@ -27,15 +28,18 @@ def decide_family(
     spec: UniverseSpec,
     skill: pd.DataFrame,
     judged: pd.DataFrame,
+    about: Mapping[str, tuple[str, UniverseTarget]],
     ledgers: Mapping[str, Sequence[Decision]],
     acknowledgements: Sequence[Acknowledgement],
     now: datetime,
+    lost: Collection[str] = (),
 ) -> dict[str, Decision]:
     """The decisions that change who predicts, or what is held back; by series.
 
     A candidate predicts whose skill the table demonstrates, the best of several; elsewhere the
     baseline does. One whose figures are beyond what is plausible is held back until somebody has
-    acknowledged them.
+    acknowledged them. A champion is fitted anew when as many labels have come since its last as
+    the walk-forward goes on for between two fits.
 
     Parameters
     ----------
@@ -43,20 +47,29 @@ def decide_family(
         From :func:`fx_assets.evaluation.universe_skill.skill_table`.
     judged
         The rows that it is of, sorted by event time.
+    about
+        Instrument and target of every series that is decided about.
     ledgers
         The decisions so far by series, oldest first.
     acknowledgements
         Of any series.
+    lost
+        Series that need a bundle and have none; also those that have not been judged yet.
     """
     rows = dict(iter(judged.groupby([SERIES_COLUMN, "candidate"])))
+    verdicts = dict(iter(skill.groupby(SERIES_COLUMN)))
     decided = {}
-    for (instrument, kind, horizon), table in skill.groupby(["instrument", "kind", "horizon"]):
-        target = next(t for t in spec.targets if (t.kind, t.horizon) == (kind, horizon))
-        forecast = spec.forecast(str(instrument), target)
-        series = str(table[SERIES_COLUMN].iloc[0])
+    for series, (instrument, target) in about.items():
+        if series not in verdicts and series not in lost:
+            continue
+        table = verdicts.get(series, skill.iloc[:0])
+        forecast = spec.forecast(instrument, target)
         ledger = ledgers.get(series, ())
         mine = {name: rows[series, name] for name in table["candidate"]}
-        made = _decide(spec, target, forecast, series, table, mine, ledger, acknowledgements, now)
+        made = _decide(
+            spec, target, forecast, series, table, mine, ledger, acknowledgements, now,
+            lost=series in lost,
+        )  # fmt: skip
         if not ledger or _differs(ledger[-1], made):
             decided[series] = made
     return decided
@@ -72,6 +85,8 @@ def _decide(
     ledger: Sequence[Decision],
     acknowledgements: Sequence[Acknowledgement],
     now: datetime,
+    *,
+    lost: bool,
 ) -> Decision:
     ordered = table.sort_values("skill", ascending=False, kind="stable")
     verdicts = cast("list[Row]", ordered.to_dict("records"))
@@ -103,11 +118,17 @@ def _decide(
     champion = best["candidate"] if best else baseline.name
     recipe = best["recipe"] if best else forecast.recipe_hash(baseline)
     last = ledger[-1] if ledger else None
-    verdict = _verdict(last, recipe, baseline_recipe=forecast.recipe_hash(baseline))
+    shown = best or next(iter(verdicts), _UNJUDGED)
+    walked = rows.get(shown["candidate"])
+    known = now if walked is None else walked["label_available_at"].max().to_pydatetime()
+    aged = last is not None and _later(walked, last) >= spec.walk_forward.refit_every
+    verdict = _verdict(
+        last,
+        recipe,
+        baseline_recipe=forecast.recipe_hash(baseline),
+        refits=lost or (aged and standing_rollback(ledger) is None),
+    )
     publishes = verdict != "keep"
-    shown = best or verdicts[0]
-    walked = rows[shown["candidate"]]
-    known = walked["label_available_at"].max().to_pydatetime()
     return Decision(
         forecast=spec.name,
         series=series,
@@ -119,7 +140,7 @@ def _decide(
         recipe=recipe,
         champion_before=last.champion if last else None,
         recipe_before=last.recipe if last else None,
-        label_end=known,
+        label_end=known if publishes or last is None else last.label_end,
         published_at=now if publishes or last is None else last.published_at,
         version=max(versions_of(ledger), default=0) + 1
         if last is None or publishes
@@ -130,9 +151,11 @@ def _decide(
         recipes_seen=tuple(forecast.recipe_hash(c) for c in forecast.candidates),
         trials=int(shown["tests"]),
         rows=int(shown["n"]),
-        first_row=shown["first_row"].to_pydatetime(),
-        last_row=shown["last_row"].to_pydatetime(),
-        row_hash=judged_rows(Evidence(champion, recipe, walked), series).row_hash,
+        first_row=known if walked is None else shown["first_row"].to_pydatetime(),
+        last_row=known if walked is None else shown["last_row"].to_pydatetime(),
+        row_hash=""
+        if walked is None
+        else judged_rows(Evidence(champion, recipe, walked), series).row_hash,
         statistics=tuple(_statistics(row, excess[row["candidate"]]) for row in verdicts),
         thresholds=Thresholds(
             min_rows=spec.min_rows,
@@ -148,15 +171,25 @@ def _decide(
         ),
         suspicions=tuple(suspicions),
         acknowledgement=accepted.get(champion),
-        sentence=_sentence(spec, champion, best, verdicts[0], suspicions),
+        sentence=_sentence(spec, champion, best, next(iter(verdicts), _UNJUDGED), suspicions),
     )
 
 
-def _verdict(last: Decision | None, recipe: str, baseline_recipe: str) -> Verdict:
+_UNJUDGED: Row = {"candidate": "", "n": 0, "tests": 0, "p_value": math.nan}
+"""The verdict on an instrument that has been a member for too short to be judged."""
+
+
+def _later(walked: pd.DataFrame | None, last: Decision) -> int:
+    """How many labels became known since the last that the champion was trained on."""
+    known = () if walked is None else walked["label_available_at"] > last.label_end
+    return int(np.sum(known))
+
+
+def _verdict(last: Decision | None, recipe: str, baseline_recipe: str, *, refits: bool) -> Verdict:
     if last is None:
         return "bootstrap"
     if last.recipe == recipe:
-        return "keep"
+        return "refresh" if refits else "keep"
     return "demote" if recipe == baseline_recipe else "replace"
 
 
@@ -166,7 +199,7 @@ def _differs(last: Decision, made: Decision) -> bool:
         (d.recipe, [(s.candidate, s.recipe) for s in d.suspicions], d.acknowledgement is None)
         for d in (last, made)
     ]
-    return told[0] != told[1]
+    return made.publishes or told[0] != told[1]
 
 
 def _statistics(row: Row, excess: tuple[Any, ...]) -> CandidateStatistics:

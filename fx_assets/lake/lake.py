@@ -231,6 +231,10 @@ class Lake:
         wanted = reading or reading_in_force(readings, as_of)
         return rows_of_reading(self.read(RAW_PRICES.name, feed), wanted, readings)
 
+    def stored_as(self, name: str) -> str:
+        """The name under which the tables of a feed or forecast are stored."""
+        return name
+
     def write_blob(self, path: str, data: bytes) -> str:
         """Write or atomically replace a small file below the root; returns its address."""
         self.probe_conditional_writes()

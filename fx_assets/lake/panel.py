@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from fx_assets.lake.below import Below, member_folder
 from fx_assets.lake.commits import Commit
 from fx_assets.lake.lake import Lake
-from fx_assets.tables import FILES, INSTRUMENT_COLUMN, QUALITY, READINGS
+from fx_assets.tables import FILES, INSTRUMENT_COLUMN, PRICES, QUALITY, RAW_PRICES, READINGS
 
+BARS = {RAW_PRICES.name, PRICES.name}
 COUNTING = {READINGS.name, FILES.name}
 """Tables that let other rows count: they are committed last."""
 
@@ -34,12 +36,15 @@ class Panel:
         self._columns: dict[str, list[str]] = {}
         self._slices: list[InstrumentLake] = []
 
-    def of(self, instrument: str, **about: Any) -> InstrumentLake:
+    def of(
+        self, instrument: str, *, since: pd.Timestamp | None = None, **about: Any
+    ) -> InstrumentLake:
         """One instrument's rows, or of these those with the values of further columns.
 
-        What is written to it waits for :meth:`commit`.
+        Rows that are written to it wait for :meth:`commit`. Of the bars only those since an event
+        time are there, where one is given.
         """
-        made = InstrumentLake(self, instrument, about)
+        made = InstrumentLake(self, instrument, about, since)
         self._slices.append(made)
         return made
 
@@ -92,12 +97,20 @@ class InstrumentLake(Lake):
     """A lake with the tables of one instrument: what is read and written is the universe's.
 
     Every table is found under any name, for the instrument's feed and forecast have no other. What
-    is written is read again at once, and stored by :meth:`Panel.commit`.
+    is written is read again at once, and stored by :meth:`Panel.commit`. Files lie in a folder of
+    the instrument's own, and are written at once.
     """
 
-    def __init__(self, panel: Panel, instrument: str, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        instrument: str,
+        about: Mapping[str, Any],
+        since: pd.Timestamp | None = None,
+    ) -> None:
         vars(self).update(vars(panel.lake))
-        self.panel, self.instrument = panel, instrument
+        self.panel, self.instrument, self.since = panel, instrument, since
+        self.files = Below(panel.lake, member_folder(panel.name, instrument, **about))
         self._about = {INSTRUMENT_COLUMN: instrument, **about}
         self._current: dict[str, pd.DataFrame] = {}
         self.added: dict[str, tuple[list[pd.DataFrame], list[str] | None]] = {}
@@ -112,6 +125,10 @@ class InstrumentLake(Lake):
     def exists(self, table: str, name: str) -> bool:
         """Whether the instrument has rows in the table."""
         return len(self._rows(table)) > 0
+
+    def stored_as(self, name: str) -> str:
+        """The universe's name: its tables hold the instrument's rows."""
+        return self.panel.name
 
     def version(self, table: str, name: str) -> int | None:
         """The newest version of the universe's table."""
@@ -175,6 +192,22 @@ class InstrumentLake(Lake):
         self._current[table] = self.replaced[table] = self._marked(frame)
         return Commit(table, name, self.version(table, name) or 0, len(frame), committed=True)
 
+    def write_blob(self, path: str, data: bytes) -> str:
+        """Write or replace a file of the instrument."""
+        return self.files.write_blob(path, data)
+
+    def read_blob(self, path: str) -> bytes:
+        """The content of a file of the instrument."""
+        return self.files.read_blob(path)
+
+    def blob_exists(self, path: str) -> bool:
+        """Whether the instrument has such a file."""
+        return self.files.blob_exists(path)
+
+    def list_blobs(self, prefix: str) -> list[str]:
+        """The paths of the instrument's files that begin with ``prefix``."""
+        return self.files.list_blobs(prefix)
+
     def _add(self, table: str, frame: pd.DataFrame, keys: list[str] | None) -> Commit:
         rows = self._marked(frame)
         known = self._rows(table)
@@ -196,6 +229,8 @@ class InstrumentLake(Lake):
             for column, value in self._about.items():
                 if column in rows:
                     rows = rows[rows[column] == value]
+            if self.since is not None and table in BARS and len(rows):
+                rows = rows[rows["event_time"] >= self.since]
             if table == QUALITY.name:
                 rows = _counted(rows)
             self._current[table] = rows.reset_index(drop=True)

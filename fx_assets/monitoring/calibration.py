@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,10 +147,7 @@ def calibrate(
         if std <= FLAT * max(1.0, abs(mean)):
             untested[name] = f"constant at {mean:g}"
             continue
-        standardised = (values - mean) / std
-        rest = leave_one_out(len(values), window)
-        distance = rest * distances(standardised, quantile_grid(standardised, window))
-        shift = rest * shifts(standardised, window)
+        distance, shift = _measured(((values - mean) / std).tobytes(), window)
         scale = ColumnScale(
             name=name, mean=mean, std=std, distance=Usual.of(distance), shift=Usual.of(shift)
         )
@@ -178,6 +176,15 @@ def calibrate(
         last_row=times.iloc[-1].to_pydatetime(),
         data_hash=reference_hash(reference, window, alarms_a_year, bars_a_year),
     )
+
+
+@lru_cache(maxsize=64)
+def _measured(standardised: bytes, window: int) -> tuple[Floats, Floats]:
+    """Distance and shift of a column's windows; targets of one instrument share its features."""
+    values = np.frombuffer(standardised)
+    rest = leave_one_out(len(values), window)
+    distance = rest * distances(values, quantile_grid(values, window))
+    return distance, rest * shifts(values, window)
 
 
 def alarms(statistic: Floats, limit: float, window: int) -> int:

@@ -155,6 +155,8 @@ class UniverseSpec(Spec):
     name: Name
     description: str = ""
     source: UniverseSource
+    failover: list[UniverseSource] = Field(default=[])
+    """Asked in this order, of each instrument whose ``source`` does not answer."""
     instruments: dict[Instrument, dict[str, Any]] = Field(default={})
     """Names, or names with settings of the source that are theirs alone. Unset means all that the
     source has: every currency of the ECB, every file that ``path`` matches."""
@@ -187,7 +189,8 @@ class UniverseSpec(Spec):
     """Judges each instrument alone. Pauses and pegs are the membership's business."""
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
     """Nominal coverage of the prediction interval."""
-    watching: WatchingSpec = WatchingSpec()
+    watching: WatchingSpec = WatchingSpec(page=False)
+    """As of a forecast; Evidently's page of every instrument only where it is asked for."""
     freshness: FreshnessRule = FreshnessRule()
     ingest_cron: Cron = ""
     """When new bars are looked for, in the calendar's time zone; unset means soon after they
@@ -213,6 +216,11 @@ class UniverseSpec(Spec):
             return value
         ours = cls.model_fields["gate"].default.model_dump()
         return {**value, "gate": {**ours, **value["gate"]}}
+
+    @field_validator("watching", mode="before")
+    @classmethod
+    def _no_page_unless_asked_for(cls, value: Any) -> Any:
+        return {"page": False, **value} if isinstance(value, dict) else value
 
     @field_validator("instruments", mode="before")
     @classmethod
@@ -294,6 +302,7 @@ class UniverseSpec(Spec):
             {
                 "name": self._feed_name(instrument),
                 "source": self.source.of(instrument, self.instruments.get(instrument, {})),
+                "failover": [source.of(instrument, {}) for source in self.failover],
                 "calendar": self.calendar,
                 "frequency": self.frequency,
                 "day_close": self.day_close,

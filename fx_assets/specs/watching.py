@@ -56,5 +56,7 @@ class WatchingSpec(Spec):
     drift: DriftRule = DriftRule()
     performance: PerformanceRule = PerformanceRule()
     freshness: FreshnessRule = FreshnessRule()
+    page: bool = True
+    """Whether each drift report has Evidently's verdicts and page, which takes about a second."""
     review_cool_down_days: PositiveInt = 28
     """Days between two retrains that drift or performance asks for."""

@@ -20,6 +20,7 @@ from fx_assets.errors import RegistryError
 from fx_assets.evaluation.compare import reference_predictions
 from fx_assets.evaluation.decision import failed_text
 from fx_assets.evaluation.intervals import (
+    IntervalModel,
     ewma_volatility,
     fit_intervals,
     measure_coverage,
@@ -66,6 +67,19 @@ class Draft(Record):
 
 
 @dataclass(frozen=True)
+class Fit:
+    """A candidate fitted on all rows: its graph, and what is said of it."""
+
+    fitted: FittedCandidate
+    facts: FittedFacts
+    coverage: float | None
+    """As in :class:`~fx_assets.bundles.records.SkillFacts`."""
+    onnx: bytes
+    example: np.ndarray
+    """Newest inputs, (n, p)."""
+
+
+@dataclass(frozen=True)
 class Trial:
     """What trying a candidate gave."""
 
@@ -100,7 +114,6 @@ def try_candidate(
     RegistryError
         The ONNX graph does not compute what the fitted object does, or MLflow is away.
     """
-    target = own.spec.target
     backtest = study.walk_forward(candidate, progress)
     if len(backtest.new_trials):
         own.insert(TRIALS, backtest.new_trials, run_id)
@@ -108,9 +121,8 @@ def try_candidate(
     own.insert(BACKTEST, backtest.new_rows.assign(made_at=made_at), run_id)
 
     scores = _scores(study, backtest.predictions)
-    fitted = study.final(candidate)
-    onnx, inputs, parity = _export(fitted, study)
-    facts = _facts(fitted, own, study, backtest.predictions, parity)
+    made = fit(candidate, study, own, backtest.predictions)
+    fitted, facts, onnx = made.fitted, made.facts, made.onnx
     plots = _figures(fitted, backtest.predictions, study)
     logged = registry.log_candidate(
         CandidateRun(
@@ -118,7 +130,7 @@ def try_candidate(
             params=_parameters(fitted, study),
             metrics=scores,
             onnx=onnx,
-            example=inputs[-EXAMPLE_ROWS:],
+            example=made.example,
             root=own.store.root,
             first_event=study.frame["event_time"].iloc[0].to_pydatetime(),
             figures=plots,
@@ -132,13 +144,10 @@ def try_candidate(
             trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
         )
     )
-    covered = measure_coverage(
-        backtest.predictions, target.kind, own.spec.coverage, _volatility(study)
-    )
     draft = Draft(
         facts=facts,
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),
-        coverage=_known(covered.measured),
+        coverage=made.coverage,
         scores=_finite(scores),
         logged=logged,
     )
@@ -150,7 +159,7 @@ def try_candidate(
         fits=backtest.fits,
         scores=scores,
         figures=plots,
-        parity=parity,
+        parity=facts.parity,
         logged=logged,
         tuning=fitted.tuning,
     )
@@ -168,6 +177,44 @@ def _scores(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     value, lower, upper = skill_interval(ours, theirs, target.horizon)
     row = ["skill_on_reference", value, lower, upper, len(came), 0.0]
     return pd.concat([found, pd.DataFrame([row], columns=found.columns)], ignore_index=True)
+
+
+def fit(
+    candidate: CandidateSpec,
+    study: Study,
+    own: SeriesTables,
+    predictions: pd.DataFrame,
+    *,
+    measures: bool = True,
+) -> Fit:
+    """Fit a candidate on all labelled rows of a study, and turn it into a graph.
+
+    Parameters
+    ----------
+    predictions
+        Its walk-forward rows, which the intervals are learned from: ``event_time``,
+        ``prediction`` and ``target``.
+    measures
+        Whether the coverage of the intervals is measured, walking forward.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Too few rows to fit it, or to learn its intervals.
+    RegistryError
+        The graph does not compute what the fitted object does.
+    """
+    spec, fitted = own.spec, study.final(candidate)
+    onnx, inputs, parity = _export(fitted, study)
+    volatility = _volatility(study)
+    about = spec.target.kind, spec.coverage, volatility
+    return Fit(
+        fitted,
+        _facts(fitted, own, study, fit_intervals(predictions, *about), parity),
+        _known(measure_coverage(predictions, *about).measured) if measures else None,
+        onnx,
+        inputs[-EXAMPLE_ROWS:],
+    )
 
 
 def without_draft(own: SeriesTables) -> str | None:
@@ -239,7 +286,10 @@ def _override_tags(own: SeriesTables) -> dict[str, str]:
 def _versions(own: SeriesTables) -> dict[str, int]:
     feed = own.feed.name
     wanted = [(RAW_PRICES, feed), (PRICES, feed), (FEATURES, own.features_name)]
-    found = {f"{table.name}/{name}": own.store.version(table.name, name) for table, name in wanted}
+    found = {
+        f"{table.name}/{own.store.stored_as(name)}": own.store.version(table.name, name)
+        for table, name in wanted
+    }
     return {table: version for table, version in found.items() if version is not None}
 
 
@@ -286,7 +336,7 @@ def _facts(
     fitted: FittedCandidate,
     own: SeriesTables,
     study: Study,
-    predictions: pd.DataFrame,
+    intervals: IntervalModel,
     parity: float,
 ) -> FittedFacts:
     spec, feed, candidate = own.spec, own.feed, fitted.candidate
@@ -309,7 +359,7 @@ def _facts(
             if name in features
         },
         input_ranges=dict(zip(inputs.reads.names, ranges, strict=True)),
-        intervals=fit_intervals(predictions, spec.target.kind, spec.coverage, _volatility(study)),
+        intervals=intervals,
         trained_through=fitted.trained_through.to_pydatetime(),
         label_end=fitted.label_end.to_pydatetime(),
         data_as_of=study.frame["available_at"].max().to_pydatetime(),

@@ -19,7 +19,7 @@ from fx_assets.bundles.bundle import (
     store_bundle,
 )
 from fx_assets.bundles.copies import keep_copies, restored
-from fx_assets.bundles.records import SkillFacts, pointer_path
+from fx_assets.bundles.records import FittedFacts, ScoredMetric, SkillFacts, pointer_path
 from fx_assets.calendars import DAY, moment
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.compare import claim_of, reference_of, tried_ever
@@ -290,24 +290,57 @@ class _Publisher:
             ),
             **({"caveat": decision.caveat} if decision.caveat else {}),
         }
-        facts = ChampionFacts(
-            **dict(draft.facts),
-            version=version,
+        bundle = bundle_of(
+            draft.facts,
+            onnx,
+            decision,
+            (draft.scores[0], draft.score_of("skill"), draft.coverage),
+            self.study,
             mlflow_version=self.registry.register(self.spec.name, draft.logged, tags),
-            decision=decision,
-            skill=SkillFacts(
-                demonstrated=decision.skill_demonstrated,
-                claim=decision.claim,
-                caveat=decision.caveat,
-                loss=draft.scores[0],
-                skill=draft.score_of("skill"),
-                interval_coverage=draft.coverage,
-            ),
-            failed_checks=decision.failed_checks,
             mlflow_run_id=draft.logged.run_id,
             dagster_run_id=self.run_id,
         )
-        rows = self.study.labelled[-GOLDEN_ROWS:]
-        golden = np.ascontiguousarray(self.study.inputs(facts.family).matrix[rows])
-        bundle = Bundle(facts, onnx, Golden.of(golden, OnnxModel(onnx).predict(golden)))
         store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
+
+
+def bundle_of(
+    fitted: FittedFacts,
+    onnx: bytes,
+    decision: Decision,
+    skill: tuple[ScoredMetric, ScoredMetric, float | None],
+    study: Study,
+    *,
+    mlflow_version: int = 0,
+    mlflow_run_id: str = "",
+    dagster_run_id: str = "",
+) -> Bundle:
+    """What is published of a fitted model and its graph as of a decision, which names its version.
+
+    Parameters
+    ----------
+    skill
+        The proper score, the skill, and the coverage that its intervals had.
+    study
+        Has the rows that it was fitted on.
+    """
+    loss, gained, coverage = skill
+    facts = ChampionFacts(
+        **dict(fitted),
+        version=int(decision.version or 0),
+        mlflow_version=mlflow_version,
+        decision=decision,
+        skill=SkillFacts(
+            demonstrated=decision.skill_demonstrated,
+            claim=decision.claim,
+            caveat=decision.caveat,
+            loss=loss,
+            skill=gained,
+            interval_coverage=coverage,
+        ),
+        failed_checks=decision.failed_checks,
+        mlflow_run_id=mlflow_run_id,
+        dagster_run_id=dagster_run_id,
+    )
+    rows = study.labelled[-GOLDEN_ROWS:]
+    golden = np.ascontiguousarray(study.inputs(facts.family).matrix[rows])
+    return Bundle(facts, onnx, Golden.of(golden, OnnxModel(onnx).predict(golden)))

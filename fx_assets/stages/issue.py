@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, cast
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 from fx_assets.bundles.bundle import LoadedBundle, load
 from fx_assets.bundles.copies import restored
 from fx_assets.bundles.predictor import Predictor
-from fx_assets.bundles.records import folder
+from fx_assets.bundles.records import Blobs, folder
 from fx_assets.calendars import Calendar
 from fx_assets.errors import LostChampionError, NoChampionError, RegistryError
 from fx_assets.evaluation.decision import Decision, active_champion, caveat_text, stand_ins
 from fx_assets.evaluation.live import first_live_day
+from fx_assets.explaining.explain import Explanation, explain, load_background
+from fx_assets.explaining.explanations import keep_explanation
 from fx_assets.features import labelled_frame
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import ForecastSpec
@@ -39,6 +42,8 @@ class Inputs:
     bundle: LoadedBundle
     values: NDArray[np.float64]
     """(1, p)."""
+    frame: pd.DataFrame
+    """Labelled; its last row is the one that was predicted from."""
 
 
 @dataclass
@@ -60,8 +65,10 @@ class Issued:
     """What ``latest`` was made of."""
 
 
-def issue_days(days: Sequence[date], own: SeriesTables, now: datetime) -> Issued:
-    """Issue one prediction for each known bar of these days.
+def issue_days(
+    days: Sequence[date], own: SeriesTables, now: datetime, *, bars: AbstractSet[Any] | None = None
+) -> Issued:
+    """Issue one prediction for each known bar of these days, or for those of ``bars`` alone.
 
     A bar that was predicted from before is again, to compare; its row stays as it was issued.
     A day that cannot be predicted is noted with its reason, and holds no other back.
@@ -92,6 +99,8 @@ def issue_days(days: Sequence[date], own: SeriesTables, now: datetime) -> Issued
         refused: list[NoChampionError] = []
         predicted = False
         for event_time in issuer.bars_of(day):
+            if bars is not None and event_time not in bars:
+                continue
             name = feed.market.label(event_time)
             reason = issuer.why_not(event_time)
             if reason:
@@ -130,6 +139,24 @@ def issue_days(days: Sequence[date], own: SeriesTables, now: datetime) -> Issued
     issued.newest = issuer.newest
     issued.new_rows = _typed(pd.DataFrame(made, columns=list(PREDICTIONS.names)))
     return issued
+
+
+def explain_newest(issued: Issued, store: Blobs) -> Explanation | None:
+    """Why the newest prediction is what it is, kept for the server; ``None`` where it cannot be.
+
+    Raises
+    ------
+    FxAssetsError
+        The background cannot be read, or the explanation not be kept.
+    """
+    newest = issued.newest
+    if newest is None or issued.latest is None:
+        return None
+    manifest = newest.bundle.manifest
+    background = load_background(store, manifest.forecast, manifest.version)
+    said = explain(newest.bundle, newest.values, background)
+    keep_explanation(store, said, issued.latest)
+    return said
 
 
 class _Issuer:
@@ -245,7 +272,7 @@ class _Issuer:
         newest = frame.iloc[-1]
         predictor = Predictor(bundle)
         made = predictor.newest(frame)
-        self.newest = Inputs(bundle, made.inputs)
+        self.newest = Inputs(bundle, made.inputs, frame)
         failed = tuple(sorted({*self.overrides, *decision.failed_checks, *manifest.failed_checks}))
         raw = RAW_PRICES.name
         return {
@@ -276,7 +303,11 @@ class _Issuer:
             "code_version": manifest.code_version,
             "input_hash": hashlib.sha256(made.inputs.tobytes()).hexdigest()[:16],
             "table_versions": json.dumps(
-                {f"{raw}/{self.feed.name}": self.store.version(raw, self.feed.name)}
+                {
+                    f"{raw}/{self.store.stored_as(self.feed.name)}": self.store.version(
+                        raw, self.feed.name
+                    )
+                }
             ),
         }
 

@@ -19,6 +19,7 @@ from fx_assets.tables import (
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
+    from fx_assets.monitoring.broken import BrokenColumn
     from fx_assets.monitoring.drift import DriftReport
     from fx_assets.monitoring.performance import Performance
     from fx_assets.series.tables import SeriesTables
@@ -28,15 +29,29 @@ SAID = ["event_time", "prediction", "baseline"]
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen; ``page`` is the address of Evidently's report."""
+    """What was seen; ``page`` is the address of Evidently's report, if one was asked for."""
 
     drift: DriftReport
     performance: Performance
     page: str
 
 
-def look_at(own: SeriesTables, now: datetime, run_id: str = "") -> Look:
-    """Judge the newest rows and outcomes, and store numbers and page.
+def look_at(
+    own: SeriesTables,
+    now: datetime,
+    run_id: str = "",
+    *,
+    past: pd.DataFrame | None = None,
+    frame: pd.DataFrame | None = None,
+) -> Look:
+    """Judge the newest rows and outcomes, and store numbers, and a page where one is asked for.
+
+    Parameters
+    ----------
+    past
+        What the champion's recipe said walking forward; by default what the ``backtest`` table has.
+    frame
+        The labelled frame where none is stored, so that no stored feature can be wrong.
 
     Raises
     ------
@@ -65,27 +80,33 @@ def look_at(own: SeriesTables, now: datetime, run_id: str = "") -> Look:
             remedy=f"Materialize {spec.name}/champion, or run fx-assets run {spec.name}.",
         )
     rule, manifest = spec.watching.drift, load(store, spec.name, ledger[-1].version).manifest
-    stored = own.frame()
-    # What came after the stored rows is for the next run to add, and no fault of theirs.
-    known = _in_order(own.bars())
-    known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
-    again = labelled_frame(known, spec, feed.market)
-    past = own.newest(BACKTEST)
-    past = _in_order(past[past["recipe"] == manifest.recipe])
+    stored = own.frame() if frame is None else frame
+    broken: tuple[BrokenColumn, ...] = ()
+    if frame is None:
+        # What came after the stored rows is for the next run to add, and no fault of theirs.
+        known = _in_order(own.bars())
+        known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
+        again = labelled_frame(known, spec, feed.market)
+        columns = feature_set(spec.features, feed.market.bar).columns
+        broken = check_features(stored, again, columns, rule)
+    if past is None:
+        found = own.newest(BACKTEST)
+        past = _in_order(found[found["recipe"] == manifest.recipe])
     issued, outcomes = own.read(PREDICTIONS), own.read(OUTCOMES)
     said = pd.concat([past[SAID], issued[SAID]]) if len(issued) else past[SAID]
     monitored = monitored_frame(stored, said, spec, feed.market)
     reign = reigns(ledger).iloc[-1]
+    # So much short of the training rows, the reference is the same for as long as the champion is.
+    trained = monitored["event_time"][monitored["event_time"] <= manifest.trained_through]
+    reference_until = trained.iloc[-rule.window - 1 :].min().to_pydatetime()
     report = drift_report(
         spec,
         monitored,
-        trained_through=manifest.trained_through,
+        trained_through=reference_until,
         measured_at=now,
         rule=rule,
         blobs=store,
-        broken=check_features(
-            stored, again, feature_set(spec.features, feed.market.bar).columns, rule
-        ),
+        broken=broken,
         relation=check_relation(
             past,
             outcomes,
@@ -96,14 +117,16 @@ def look_at(own: SeriesTables, now: datetime, run_id: str = "") -> Look:
         ),
         market=feed.market,
     )
-    judged = evidently_report(report, monitored, manifest.trained_through)
+    page = ""
+    if spec.watching.page:
+        judged = evidently_report(report, monitored, reference_until)
+        report, page = judged.report, _store_page(store, judged.report, judged.html)
     performance = performance_report(outcomes, spec, now, spec.watching.performance).verdict
-    page = _store_page(store, judged.report, judged.html)
-    if judged.report.columns:
-        own.insert(DRIFT, report_table(judged.report), run_id)
-    row = performance_row(performance, judged.report)
+    if report.columns:
+        own.insert(DRIFT, report_table(report), run_id)
+    row = performance_row(performance, report)
     own.insert(PERFORMANCE, row, run_id)
-    return Look(judged.report, performance, page)
+    return Look(report, performance, page)
 
 
 def performance_row(found: Performance, drift: DriftReport) -> pd.DataFrame:

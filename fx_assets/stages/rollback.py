@@ -15,7 +15,7 @@ from fx_assets.lake.panel import Panel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.champion import record
-from fx_assets.stages.panel_issue import Member, members_of
+from fx_assets.stages.panel_decide import Member, members_of, settle_member
 from fx_assets.tables import DECISIONS, SKILL
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def roll_back_member(
 ) -> Decision:
     """As :func:`roll_back`, of one instrument and target of a universe.
 
-    A member's model is fitted anew at every bar: what returns is the recipe. Only the baseline, or
-    one whose skill is demonstrated on the rows of today, may.
+    Only the baseline, or a recipe whose skill is demonstrated on the rows of today, may return.
 
     Raises
     ------
@@ -77,8 +76,10 @@ def roll_back_member(
     else:
         made = step_back(ledger, version, by=by, reason=reason, now=now, name=name)
         _require_skill(spec, store, member, made)
+        _require_bundle(member.own, version, sorted(versions_of(ledger)))
     member.own.insert(DECISIONS, ledger_table([made]))
     panel.commit()
+    settle_member(member, made)
     return made
 
 

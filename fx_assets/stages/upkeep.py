@@ -19,6 +19,7 @@ from fx_assets.tables import CATALOGUE, DECISIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
+from fx_assets.lake.below import MEMBERS
 
 REPLACED = frozenset(table.name for table in CATALOGUE if table.written == "replaced")
 
@@ -66,7 +67,11 @@ def versions_in_use(lake: Lake) -> Mapping[str, set[int]]:
     found: defaultdict[str, set[int]] = defaultdict(set)
     records = [
         path
-        for folder, file in (("bundles/", "/manifest.json"), ("candidates/", "/draft.json"))
+        for folder, file in (
+            ("bundles/", "/manifest.json"),
+            ("candidates/", "/draft.json"),
+            (MEMBERS, "/manifest.json"),
+        )
         for path in lake.list_blobs(folder)
         if path.endswith(file)
     ]

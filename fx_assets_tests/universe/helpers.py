@@ -14,7 +14,8 @@ from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of, skill_table
 from fx_assets.lake import Lake
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.stages.panel_issue import decide_panel, issue_panel
+from fx_assets.stages.panel_decide import decide_panel
+from fx_assets.stages.panel_issue import issue_panel
 from fx_assets.testing import worlds
 
 
@@ -68,11 +69,14 @@ def issued(
     members = membership(prices, spec.membership, market)
     judged = judgeable_rows(spec, rows, members, market)
     skill = skill_of(spec, judged).assign(**verdict)
-    tables = {"prices": prices, "universe": members, "backtest": rows, "skill": skill}
+    readings = {name: spec.feed(str(name)).reading for name in prices["instrument"].unique()}
+    raw = prices.assign(reading=prices["instrument"].map(readings))
+    tables = {"raw_prices": raw, "prices": prices, "universe": members, "backtest": rows}
+    tables["skill"] = skill
     for name, table in tables.items():
         lake.replace(name, spec.name, table)
     decide_panel(spec, lake, skill, judged, now)
-    return issue_panel(spec, lake, sorted(prices["instrument"].unique()), now)
+    return issue_panel(spec, lake, sorted(prices["instrument"].unique()), now).new_rows
 
 
 def moment(day: str) -> datetime:

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fx_assets.specs.universe import UniverseSpec
+from fx_assets.bundles.bundle import load
+from fx_assets.lake.below import Below, member_folder
+from fx_assets.specs.universe import UniverseSource, UniverseSpec
 from fx_assets.testing import worlds
 from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.platform import failed_checks, failures
@@ -106,6 +108,21 @@ def test_a_bad_file_holds_no_other_back_and_outcomes_are_scored_once(desk: Desk)
     assert outcomes["inside_interval"].notna().all()
 
 
+def test_every_member_has_a_bundle_of_its_own_and_is_looked_at(desk: Desk) -> None:
+    issued = desk.lake.read("predictions", SPEC.name).set_index(["instrument", "event_time"])
+    for name in NAMES:
+        folder = member_folder(SPEC.name, name, "volatility", 1)
+        bundle = load(Below(desk.lake, folder), SPEC.name)
+        assert bundle.manifest.instrument == name
+        assert bundle.manifest.series == SPEC.series(name, SPEC.targets[0]).id
+        assert set(issued.loc[name, "champion_version"]) == {f"v{bundle.manifest.version}"}
+    looks = desk.lake.read("performance", SPEC.name)
+    assert sorted(looks["instrument"]) == ["AAAUSD", "BBBUSD"]
+    assert (looks["verdict"] == "too_few").all()
+    assert (looks["rows"] == 1).all()
+    assert (looks["drift_verdict"] == "not_enough_data").all()
+
+
 def test_one_instrument_alone_and_all_together_give_the_same_rows(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +152,35 @@ def test_one_instrument_alone_and_all_together_give_the_same_rows(
                 order, ignore_index=True
             ),
         )
+
+
+class StoodIn(Desk):
+    """The universe of the files with somebody who stands in for them."""
+
+    spec = SPEC.model_copy(
+        update={
+            "instruments": {name: {} for name in NAMES},
+            "failover": [UniverseSource.model_validate({"kind": "simulated", "seed": 3})],
+        }
+    )
+
+
+def test_where_one_provider_fails_its_failover_serves_and_rows_say_who(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = StoodIn(tmp_path, monkeypatch, [], [])
+    desk.write(300)
+    (desk.folder / "bars/cccusd.csv").unlink()
+    assert desk.discover().success
+    result = desk.materialize("desk/raw_prices", first=NAMES[0], last=NAMES[-1])
+    assert result.success, failures(result)
+    raw = desk.lake.read("raw_prices", "desk")
+    providers = raw.groupby("instrument")["source"].agg(set).to_dict()
+    assert providers == {"AAAUSD": {"files"}, "BBBUSD": {"files"}, "CCCUSD": {"simulated"}}
+    said = failed_checks(result)["live_source"]
+    assert said.startswith("CCCUSD: simulated, for ")
+    assert "cccusd.csv" in said
+    assert "AAAUSD" not in said
 
 
 def test_it_is_served_by_instrument_with_intervals_and_outcomes(desk: Desk) -> None:
@@ -181,7 +227,35 @@ def test_it_is_served_by_instrument_with_intervals_and_outcomes(desk: Desk) -> N
             api.get(f"{base}/history", params={"instrument": "AAAUSD", "target": "return"}),
             404, "no-such-target", "target=volatility&horizon=1",
         )  # fmt: skip
-        _refuses(api.get(f"{base}/model"), 404, "of-many-instruments", "/instruments")
+        _refuses(api.get(f"{base}/model"), 400, "which-instrument", "AAAUSD, BBBUSD, CCCUSD")
+        mine = {"params": {"instrument": "AAAUSD"}}
+        card = api.get(f"{base}/model", **mine).json()
+        assert card["champion"] == answer["champion"]
+        assert card["instrument"] == "AAAUSD"
+        assert card["decision"]["verdict"] == "bootstrap"
+        assert api.get(f"{base}/status", **mine).json()["series"] == row["series"]
+        why = api.get(f"{base}/latest/explanation", **mine)
+        assert why.status_code == 200, why.text
+        assert why.json()["prediction"] == row["prediction"]
+        prices = desk.lake.read("prices", SPEC.name).sort_values("event_time")
+        prices = prices[prices["instrument"] == "AAAUSD"].tail(999)
+        bars = [
+            {"event_time": bar.pop("event_time").isoformat(), **bar}
+            for bar in prices[["event_time", "open", "high", "low", "close"]].to_dict("records")
+        ]
+        made = api.post(f"{base}/predict/bars", json={"bars": bars}, **mine)
+        assert made.status_code == 200, made.text
+        assert made.json()["value"] == pytest.approx(row["prediction"], rel=0.01)
+        inputs = {one["name"]: 1e-5 for one in card["inputs"]}
+        for path, body in (
+            ("predict/features", {"features": inputs}),
+            ("predict/features/batch", {"rows": [inputs]}),
+            ("predict/bars/batch", {"series": [{"bars": bars}]}),
+            ("invocations", [inputs]),
+        ):
+            said = api.post(f"{base}/{path}", json=body, **mine)
+            assert said.status_code == 200, (path, said.text)
+            _refuses(api.post(f"{base}/{path}", json=body), 400, "which-instrument", "AAAUSD")
 
 
 def _refuses(response: httpx.Response, status: int, kind: str, remedy: str) -> None:

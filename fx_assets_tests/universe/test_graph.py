@@ -42,7 +42,9 @@ def test_the_number_of_assets_does_not_depend_on_the_number_of_instruments(
     first_evening: Started,
 ) -> None:
     keys = first_evening.platform.definitions.resolve_asset_graph().get_all_asset_keys()
-    assert {key.to_user_string() for key in keys} == {f"{NAME}/{table}" for table in ASSETS}
+    assert {key.to_user_string() for key in keys} == {
+        f"{NAME}/{table}" for table in (*ASSETS, "drift_report")
+    }
 
 
 def test_a_run_over_all_instruments_is_one_commit_a_table(first_evening: Started) -> None:
@@ -86,7 +88,14 @@ def test_a_new_currency_becomes_a_partition_and_a_new_fixing_one_row_each(
     # Two fixings of AAA, BBB and PEG, one of NEW; each row of AAA and BBB for two candidates.
     assert after["raw_prices"] - before["raw_prices"] == 7
     assert after["backtest"] - before["backtest"] == 8
-    assert after["predictions"] - before["predictions"] == 4
+    assert after["predictions"] - before["predictions"] == 8
+    new = lake.read("predictions", NAME).sort_values("event_time").tail(8)
+    assert new["mode"].tolist() == ["late"] * 4 + ["live"] * 4
+    looks = lake.read("performance", NAME)
+    assert set(zip(looks["instrument"], looks["kind"], strict=True)) == {
+        (name, kind) for name in ("EURAAA", "EURBBB") for kind in ("direction", "volatility")
+    }
+    assert set(lake.read("drift", NAME)["part"]) == {"feature", "prediction", "target"}
     assert isinstance(platform.ask_sensor(), dg.SkipReason)
     members = lake.read("universe", NAME).set_index("instrument")
     assert pd.isna(members.loc["EURNEW", "member_from"])

@@ -17,7 +17,8 @@ from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
 from fx_assets.specs.suspicion import SuspicionRule
-from fx_assets.stages.panel_issue import acknowledge_member, decide_panel
+from fx_assets.stages.panel_decide import acknowledge_member, decide_panel
+from fx_assets.stages.panel_issue import issue_panel
 from fx_assets.stages.rollback import roll_back_member
 from fx_assets_tests.universe.helpers import coin, issued, moment, prices_of, universe, walk
 
@@ -123,13 +124,46 @@ def test_every_prediction_has_its_interval_and_its_series(
         assert bounds == (made.loc[name, "lower"], made.loc[name, "upper"])
 
 
-def test_a_member_without_the_newest_fixing_is_not_predicted(
+def test_a_member_without_the_newest_fixing_is_predicted_as_of_its_own_newest_and_late(
     prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
-    last = prices["event_time"].max()
+    first, last = np.sort(prices["event_time"].unique())[-2:]
     missed = prices[(prices["instrument"] == "EURAAA") | (prices["event_time"] < last)]
-    made = issued(tmp_path, SPEC, missed, stored, moment("2030-01-02"))
-    assert made["instrument"].tolist() == ["EURAAA"]
+    made = issued(tmp_path, SPEC, missed, walked(missed), moment("2030-01-02"))
+    assert dict(zip(made["instrument"], made["event_time"], strict=True)) == {
+        "EURAAA": pd.Timestamp(last),
+        "EURBBB": pd.Timestamp(first),
+    }
+    assert set(made["mode"]) == {"late"}
+
+
+def test_every_missed_bar_is_predicted_from_once_by_who_was_champion_then(
+    prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
+) -> None:
+    times = np.sort(prices["event_time"].unique())
+    before = prices[prices["event_time"] <= times[-6]]
+    then = before["available_at"].max().to_pydatetime()
+    names = ["EURAAA", "EURBBB"]
+    first = issued(tmp_path, SPEC, before, walked(before), then, skill_demonstrated=True)
+    lake, later = Lake(str(tmp_path)), prices["available_at"].max().to_pydatetime()
+    for table in ("raw_prices", "prices"):
+        new = prices[prices["event_time"] > times[-6]]
+        old = lake.read(table, SPEC.name)
+        readings = old.drop_duplicates("instrument").set_index("instrument").get("reading")
+        if readings is not None:
+            new = new.assign(reading=new["instrument"].map(readings))
+        lake.append(table, SPEC.name, new)
+    made = issue_panel(SPEC, lake, names, later).new_rows
+    assert made.groupby("instrument")["event_time"].apply(list).to_dict() == {
+        name: list(pd.DatetimeIndex(times[-5:])) for name in names
+    }
+    assert made.groupby("instrument")["mode"].apply(list).to_dict() == {
+        name: ["late"] * 4 + ["live"] for name in names
+    }
+    assert (made["champion_version"] == "v1").all()
+    assert (made["champion_decided_at"] <= made["decision_time"]).all()
+    assert issue_panel(SPEC, lake, names, later).new_rows.empty
+    assert len(lake.read("predictions", SPEC.name)) == len(first) + len(made)
 
 
 def test_a_result_that_is_too_good_is_held_back_until_somebody_vouches_for_it(

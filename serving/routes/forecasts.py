@@ -166,10 +166,10 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Model card",
         tags=TAGS,
         response_class=Response,
-        **described(ModelCard, problems=(404, 422, 503), cached=True),
+        **described(ModelCard, problems=(400, 404, 422, 503), cached=True),
     )
-    async def model(forecast: Name, request: Request) -> Raw:
-        service = server.store.get(forecast)
+    async def model(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
+        service = await server.bundled(forecast, choice)
         decisions, measures = await server.tables.derive(
             forecast,
             sources(forecast, DECISIONS, SCORES),
@@ -184,10 +184,10 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Freshness of the data, and drift",
         tags=TAGS,
         response_class=Response,
-        **described(Status, problems=(404, 422, 503)),
+        **described(Status, problems=(400, 404, 422, 503)),
     )
-    async def status(forecast: Name) -> Raw:
-        service = server.store.get(forecast)
+    async def status(forecast: Name, choice: Chosen = NO_CHOICE) -> Raw:
+        service = await server.find(forecast, choice)
         drift, measured = await server.tables.derive(
             forecast,
             sources(forecast, DRIFT),

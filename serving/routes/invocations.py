@@ -19,10 +19,12 @@ from serving.http.problems import Problem, shortened
 from serving.http.responses import Raw, json_answer
 from serving.http.shortcuts import Headers, content_type
 from serving.routes.health import NO_STORE
-from serving.routes.parameters import Name
+from serving.routes.parameters import NO_CHOICE, Chosen, Name
 from serving.state.champions import Champion
+from serving.state.members import Choice
 from serving.state.predicting import from_inputs, need_data
 from serving.state.server import Server
+from serving.state.service import Service
 
 CSV = "text/csv"
 BODIES: dict[str, dict[str, Any]] = {
@@ -39,7 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     CSV: {"schema": {"type": "string"}},
 }
-PROBLEMS = (404, 409, 413, 415, 422, 503)
+PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 Row = list[float]
 Named = dict[str, float]
 
@@ -81,8 +83,7 @@ def add(routes: APIRouter, server: Server) -> None:
     """Add ``/invocations``, also below each forecast, and ``/ping``."""
     body = Body[Invocation | list[Named]](cast("Any", Invocation | list[Named]))
 
-    def score(name: str, headers: Headers, content: bytes) -> Raw:
-        service = server.store.get(name)
+    def score(service: Service, headers: Headers, content: bytes) -> Raw:
         kind = content_type(headers)
         if kind.partition(";")[0].strip().lower() == CSV:
             inputs = _numbers(service.champion, _table(service.champion, content), CSV)
@@ -105,11 +106,12 @@ def add(routes: APIRouter, server: Server) -> None:
             },
         )
 
-    async def scored(name: str, request: Request) -> Raw:
+    async def scored(name: str, request: Request, choice: Choice = NO_CHOICE) -> Raw:
+        service = await server.bundled(name, choice)
         headers, content = dict(request.scope["headers"]), await request.body()
         if len(content) > LARGE:
-            return await server.aside(score, name, headers, content)
-        return score(name, headers, content)
+            return await server.aside(score, service, headers, content)
+        return score(service, headers, content)
 
     @routes.post(
         "/invocations",
@@ -131,8 +133,10 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **described(Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
     )
-    async def forecast_invocations(forecast: Name, request: Request) -> Raw:
-        return await scored(forecast, request)
+    async def forecast_invocations(
+        forecast: Name, request: Request, choice: Chosen = NO_CHOICE
+    ) -> Raw:
+        return await scored(forecast, request, choice)
 
     @routes.get(
         "/ping",

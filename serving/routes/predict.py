@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from enum import Enum
 
 from fastapi import APIRouter, Request, Response
@@ -9,13 +10,19 @@ from fastapi import APIRouter, Request, Response
 from serving.http.bodies import Body, require_batch
 from serving.http.openapi import described
 from serving.http.responses import Raw, json_bytes
-from serving.http.shortcuts import Handler, Headers, content_type
-from serving.routes.parameters import Name
+from serving.http.shortcuts import Headers, content_type
+from serving.routes.parameters import NO_CHOICE, Chosen, Name
 from serving.schemas import Bars, BarSeries, FeatureRows, Features, Forecast, Forecasts
+from serving.state.members import Choice
 from serving.state.predicting import from_bars, from_features, need_data
 from serving.state.server import Server
+from serving.state.service import Service
 
-PROBLEMS = (404, 409, 413, 415, 422, 503)
+Answering = Callable[[Service], Raw]
+Reading = Callable[[Headers, bytes], Answering]
+"""Reads a request, and gives what answers it for the forecast that it is about."""
+Endpoint = Callable[..., Awaitable[Raw]]
+PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 
 
 TAGS: list[str | Enum] = ["predict"]
@@ -27,11 +34,68 @@ def add(routes: APIRouter, server: Server) -> None:
     bars_body, series_body = Body(Bars), Body(BarSeries)
     store, limit = server.store, server.settings.max_batch
 
-    def predict_features(forecast: str, headers: Headers, content: bytes) -> Raw:
+    def features(headers: Headers, content: bytes) -> Answering:
         body = features_body.decode(content_type(headers), content)
-        service = store.get(forecast)
-        data = need_data(service, server.now())
-        return Raw(json_bytes(from_features(service, [body.features], "features", data)[0]))
+
+        def answer(service: Service) -> Raw:
+            data = need_data(service, server.now())
+            return Raw(json_bytes(from_features(service, [body.features], "features", data)[0]))
+
+        return answer
+
+    def feature_rows(headers: Headers, content: bytes) -> Answering:
+        body = rows_body.decode(content_type(headers), content)
+        require_batch(len(body.rows), limit, "rows")
+
+        def answer(service: Service) -> Raw:
+            data = need_data(service, server.now())
+            return Raw(json_bytes(Forecasts(from_features(service, body.rows, "rows", data))))
+
+        return answer
+
+    def bars(headers: Headers, content: bytes) -> Answering:
+        body = bars_body.decode(content_type(headers), content)
+        return lambda service: Raw(json_bytes(from_bars(service, body.bars, server.now())))
+
+    def bar_series(headers: Headers, content: bytes) -> Answering:
+        body = series_body.decode(content_type(headers), content)
+        require_batch(len(body.series), limit, "series")
+
+        def answer(service: Service) -> Raw:
+            now = server.now()
+            made = [
+                from_bars(service, one.bars, now, f"series[{i}].bars")
+                for i, one in enumerate(body.series)
+            ]
+            return Raw(json_bytes(Forecasts(made)))
+
+        return answer
+
+    def small(rest: str, read: Reading) -> Endpoint:
+        """Answered at once; of one instrument before the framework looks at the request."""
+
+        def handler(forecast: str, headers: Headers, content: bytes) -> Raw:
+            return read(headers, content)(store.get(forecast))
+
+        handler.__name__ = rest.replace("/", "_")
+        fast = server.shortcuts.add("POST", rest, handler)
+
+        async def endpoint(request: Request, choice: Chosen = NO_CHOICE) -> Raw:
+            forecast = request.path_params["forecast"]
+            if forecast not in store.universes and not choice.made:
+                return await fast(request)
+            answer = read(dict(request.scope["headers"]), await request.body())
+            return answer(await server.bundled(forecast, choice))
+
+        endpoint.__name__ = handler.__name__
+        return endpoint
+
+    async def batched(read: Reading, forecast: str, choice: Choice, request: Request) -> Raw:
+        headers, content = dict(request.scope["headers"]), await request.body()
+        if forecast in store.universes or choice.made:
+            service = await server.bundled(forecast, choice)
+            return await server.aside(lambda: read(headers, content)(service))
+        return await server.aside(lambda: read(headers, content)(store.get(forecast)))
 
     routes.post(
         "/v1/forecasts/{forecast}/predict/features",
@@ -41,11 +105,7 @@ def add(routes: APIRouter, server: Server) -> None:
         tags=TAGS,
         response_class=Response,
         **described(Forecast, body=Features, problems=PROBLEMS, named=True),
-    )(server.shortcuts.add("POST", "predict/features", predict_features))
-
-    async def batched(act: Handler, forecast: str, request: Request) -> Raw:
-        headers, content = dict(request.scope["headers"]), await request.body()
-        return await server.aside(act, forecast, headers, content)
+    )(small("predict/features", features))
 
     @routes.post(
         "/v1/forecasts/{forecast}/predict/features/batch",
@@ -54,20 +114,10 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **described(Forecasts, body=FeatureRows, problems=PROBLEMS),
     )
-    async def predict_feature_rows(forecast: Name, request: Request) -> Raw:
-        return await batched(feature_rows, forecast, request)
-
-    def feature_rows(forecast: str, headers: Headers, content: bytes) -> Raw:
-        body = rows_body.decode(content_type(headers), content)
-        require_batch(len(body.rows), limit, "rows")
-        service = store.get(forecast)
-        data = need_data(service, server.now())
-        return Raw(json_bytes(Forecasts(from_features(service, body.rows, "rows", data))))
-
-    def predict_bars(forecast: str, headers: Headers, content: bytes) -> Raw:
-        body = bars_body.decode(content_type(headers), content)
-        service = store.get(forecast)
-        return Raw(json_bytes(from_bars(service, body.bars, server.now())))
+    async def predict_feature_rows(
+        forecast: Name, request: Request, choice: Chosen = NO_CHOICE
+    ) -> Raw:
+        return await batched(feature_rows, forecast, choice, request)
 
     routes.post(
         "/v1/forecasts/{forecast}/predict/bars",
@@ -77,7 +127,7 @@ def add(routes: APIRouter, server: Server) -> None:
         tags=TAGS,
         response_class=Response,
         **described(Forecast, body=Bars, problems=PROBLEMS, named=True),
-    )(server.shortcuts.add("POST", "predict/bars", predict_bars))
+    )(small("predict/bars", bars))
 
     @routes.post(
         "/v1/forecasts/{forecast}/predict/bars/batch",
@@ -86,15 +136,7 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **described(Forecasts, body=BarSeries, problems=PROBLEMS),
     )
-    async def predict_bar_series(forecast: Name, request: Request) -> Raw:
-        return await batched(bar_series, forecast, request)
-
-    def bar_series(forecast: str, headers: Headers, content: bytes) -> Raw:
-        body = series_body.decode(content_type(headers), content)
-        require_batch(len(body.series), limit, "series")
-        service, now = store.get(forecast), server.now()
-        made = [
-            from_bars(service, one.bars, now, f"series[{i}].bars")
-            for i, one in enumerate(body.series)
-        ]
-        return Raw(json_bytes(Forecasts(made)))
+    async def predict_bar_series(
+        forecast: Name, request: Request, choice: Chosen = NO_CHOICE
+    ) -> Raw:
+        return await batched(bar_series, forecast, choice, request)

@@ -21,6 +21,7 @@ from serving.routes.caching import conditional
 from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
 from serving.routes.series import OfSeries, asked_for
 from serving.schemas import Champions, Explanation
+from serving.state.members import folder_of
 from serving.state.server import Server
 from serving.state.service import Service
 
@@ -37,13 +38,15 @@ def add(routes: APIRouter, server: Server) -> None:
         description="Shapley values of its inputs, as they were computed when it was issued.",
         tags=TAGS,
         response_class=Response,
-        **described(Explanation, problems=(404, 422, 503), cached=True),
+        **described(Explanation, problems=(400, 404, 422, 503), cached=True),
     )
-    async def latest_explanation(forecast: Name, request: Request) -> Raw:
-        service = server.store.get(forecast)
+    async def latest_explanation(
+        forecast: Name, request: Request, choice: Chosen = NO_CHOICE
+    ) -> Raw:
+        service = await server.find(forecast, choice)
         issued = service.latest(server.now())
         assert service.row is not None  # noqa: S101
-        answer = await _explanation(server, forecast, service.row, issued.decision_time)
+        answer = await _explanation(server, service, service.row, issued.decision_time)
         return conditional(request, server, service, answer)
 
     @routes.get(
@@ -51,18 +54,19 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Why the forecast that was in force at a date and hour said what it said",
         tags=TAGS,
         response_class=Response,
-        **described(Explanation, problems=(404, 422, 503), cached=True),
+        **described(Explanation, problems=(400, 404, 422, 503), cached=True),
     )
     async def issued_explanation(
         forecast: Name,
         request: Request,
         date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
         hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
+        choice: Chosen = NO_CHOICE,
     ) -> Raw:
-        service = server.store.get(forecast)
+        service = await server.find(forecast, choice)
         end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
         row = await in_force(server, service, end)
-        answer = await _explanation(server, forecast, row, row["decision_time"])
+        answer = await _explanation(server, service, row, row["decision_time"])
         return conditional(request, server, service, answer)
 
     @routes.get(
@@ -120,9 +124,10 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
 
 
 async def _explanation(
-    server: Server, forecast: str, row: Mapping[str, Any], decided: datetime
+    server: Server, service: Service, row: Mapping[str, Any], decided: datetime
 ) -> Explanation:
-    said = await _explained(server, forecast, row)
+    forecast = service.name
+    said = await _explained(server, service, row)
     if said is None:
         raise Problem(
             404,
@@ -136,11 +141,14 @@ async def _explanation(
     return said
 
 
-async def _explained(server: Server, forecast: str, row: Mapping[str, Any]) -> Explanation | None:
+async def _explained(
+    server: Server, service: Service, row: Mapping[str, Any]
+) -> Explanation | None:
     """The explanation of a row; one that was kept without a series, if it is of this row."""
     for series in dict.fromkeys((row.get(SERIES_COLUMN), None)):
-        path = explanation_path(forecast, row["event_time"], series)
-        content = await server.tables.file(forecast, path)
+        path = explanation_path(service.name, row["event_time"], series)
+        below = folder_of(service.champion.manifest)
+        content = await server.tables.file(service.name, f"{below}{path}")
         said = None if content is None else _decode(content)
         if said and (f"v{said.version}", said.prediction) == (
             row["champion_version"],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from fx_assets.bundles.records import BaselineFacts, SkillFacts
+from fx_assets.bundles.records import BaselineFacts, Manifest, SkillFacts
 from fx_assets.bundles.universes import (
     FOLDER,
     Member,
@@ -20,8 +20,9 @@ from fx_assets.bundles.universes import (
 )
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.intervals import IntervalModel
+from fx_assets.lake.below import member_folder
 from fx_assets.specs.forecast import TargetSpec
-from fx_assets.tables import DRIFT, PREDICTIONS, PRICES
+from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
 from fx_assets.targets import target_definition
 from serving.blobs import Files
 from serving.http.problems import Problem, shortened
@@ -82,7 +83,21 @@ def read_universes(
     return found
 
 
-async def member_service(tables: Tables, facts: UniverseFacts, choice: Choice) -> Service:
+Published = Callable[[Member], Awaitable[Champion | None]]
+"""The champion that a member has published."""
+
+
+def folder_of(manifest: Manifest) -> str:
+    """Where the files of a member of a universe lie, below the lake; elsewhere empty."""
+    if not isinstance(manifest, Member):
+        return ""
+    about = (manifest.instrument, manifest.target, manifest.horizon)
+    return member_folder(manifest.forecast, *about)
+
+
+async def member_service(
+    tables: Tables, published: Published, facts: UniverseFacts, choice: Choice
+) -> Service:
     """The service of the member that is asked for.
 
     Raises
@@ -90,12 +105,17 @@ async def member_service(tables: Tables, facts: UniverseFacts, choice: Choice) -
     Problem
         400 where the choice is not complete, 404 where there is no such member.
     """
-    instrument, target = _chosen(facts, choice)
+    name, (instrument, target) = facts.forecast, _chosen(facts, choice)
     manifest = _manifest(facts, instrument, target)
-    read = [*sources(facts.forecast, PREDICTIONS, DRIFT), (PRICES.name, facts.forecast)]
-    row, context, drift = await tables.derive(
-        facts.forecast, read, "serving.queries.newest:newest", manifest
-    )
+    found = await published(manifest)
+    if found is not None:
+        manifest = cast("Member", found.manifest)
+    read = [*sources(name, PREDICTIONS, DRIFT), (PRICES.name, name)]
+    row, context, drift = await tables.derive(name, read, "serving.queries.newest:newest", manifest)
+    watched = sources(name, PERFORMANCE)
+    live = await tables.derive(name, watched, "serving.queries.watched:live", manifest)
+    if found is not None:
+        return Service(found, b"", row, context, drift, live)
     if row is None:
         raise Problem(
             404,
@@ -107,7 +127,7 @@ async def member_service(tables: Tables, facts: UniverseFacts, choice: Choice) -
             remedy=f"GET /v1/forecasts/{facts.forecast}/instruments lists who is a member.",
         )
     champion = MemberChampion(_of_row(manifest, row))
-    return Service(cast("Champion", champion), b"", row, context, drift)
+    return Service(cast("Champion", champion), b"", row, context, drift, live)
 
 
 _STATES = {

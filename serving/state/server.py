@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 
 from fx_assets import clock
+from fx_assets.bundles.universes import Member
 from serving.blobs import served
 from serving.http.problems import Problem
 from serving.http.responses import JSON, Prepared, json_bytes
@@ -92,7 +93,7 @@ class Server:
         """
         facts = self.store.universes.get(name)
         if facts is not None:
-            return await member_service(self.tables, facts, choice)
+            return await member_service(self.tables, self.store.member, facts, choice)
         service = self.store.get(name)
         manifest = service.champion.manifest
         own = Choice(manifest.instrument, manifest.target, manifest.horizon)
@@ -108,6 +109,28 @@ class Server:
                     value=asked,
                     remedy=f"Leave {field} out, or give {mine}.",
                 )
+        return service
+
+    async def bundled(self, name: str, choice: Choice) -> Service:
+        """As :meth:`find`, of what has a published bundle.
+
+        Raises
+        ------
+        Problem
+            As :meth:`find`; 404 where a member of a universe has issued rows only.
+        """
+        service = await self.find(name, choice)
+        manifest = service.champion.manifest
+        if isinstance(manifest, Member) and not manifest.bundled:
+            raise Problem(
+                404,
+                "nothing-published",
+                f"{name} has published no champion of {manifest.instrument}.",
+                field="instrument",
+                value=manifest.instrument,
+                remedy=f"GET /v1/forecasts/{name}/instruments lists who is a member; a run of the "
+                "universe publishes who predicts it.",
+            )
         return service
 
     def now(self) -> datetime:

@@ -10,7 +10,6 @@ from typing import Any, cast
 import msgspec
 
 from fx_assets.bundles.predictor import Predicted
-from fx_assets.bundles.universes import Member
 from fx_assets.presentation.wording import caveat_of, claim_of_row, sentence
 from fx_assets.tables import SERIES_COLUMN
 from fx_assets.targets import ValueFormat
@@ -95,8 +94,7 @@ class Service:
         """A row of the ``predictions`` table as an answer."""
         manifest = self.champion.manifest
         version = int(str(row["champion_version"]).removeprefix("v"))
-        # A member's model is fitted anew at every bar.
-        same = version == manifest.version and not isinstance(manifest, Member)
+        same = version == manifest.version and getattr(manifest, "bundled", True)
         day = bar_day(manifest.calendar, row["target_time"])
         return Forecast(
             forecast=self.name,

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.records import pointer_path
-from fx_assets.bundles.universes import UniverseFacts
+from fx_assets.bundles.universes import Member, UniverseFacts
 from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.lake.below import Below
 from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.specs.series import Series
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
@@ -22,7 +23,7 @@ from serving.queries.reader import Tables, sources
 from serving.settings import Settings
 from serving.state.champions import Champion
 from serving.state.declared import Declarations
-from serving.state.members import read_universes
+from serving.state.members import folder_of, read_universes
 from serving.state.service import Service
 from serving.state.snapshot import Snapshot
 from serving.state.trials import Copy, Trial, TrialError
@@ -30,6 +31,8 @@ from serving.state.trials import Copy, Trial, TrialError
 _log = logging.getLogger("serving")
 RETRY_REFUSED = 10
 """Looks between two trials of a bundle that was refused and has not changed."""
+MOST_MEMBERS = 500
+"""Champions of members of universes that are kept; those that were asked for last."""
 RETRY_HARMFUL = 600
 """The same, of one that hung or crashed: each trial holds the look up."""
 
@@ -69,6 +72,7 @@ class Store:
         self._listeners: list[Listener] = []
         self._tried: dict[str, tuple[bytes, str, int]] = {}
         self._stamps: dict[str, object] = {}
+        self._members: dict[str, tuple[bytes, Champion]] = {}
         self._warned: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -147,13 +151,11 @@ class Store:
             )
         if name in self.universes:
             return Problem(
-                404,
-                "of-many-instruments",
-                f"{name} is of many instruments, and has no model of its own to be asked.",
-                field="forecast",
-                value=name,
-                remedy=f"Ask /v1/forecasts/{name}/latest, history, performance, prices or "
-                "champions with instrument=; /instruments lists them.",
+                400,
+                "which-instrument",
+                f"{name} is of many instruments: say which.",
+                field="instrument",
+                remedy=f"Add instrument=; /v1/forecasts/{name}/instruments lists them.",
             )
         if not self.services and not self.universes:
             return self._empty()
@@ -185,6 +187,46 @@ class Store:
             remedy="Run `make run`, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
             headers={"retry-after": "5"},
         )
+
+    async def member(self, member: Member) -> Champion | None:
+        """The champion that a universe's member has published; ``None`` where it has none.
+
+        Raises
+        ------
+        FxAssetsError
+            It cannot be used, and none was in service before.
+        """
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._member, member)
+        try:
+            return await asyncio.wait_for(work, self._settings.read_seconds)
+        except TimeoutError:
+            kept = self._members.get(folder_of(member))
+            return kept and kept[1]
+
+    def _member(self, member: Member) -> Champion | None:
+        name, where = member.forecast, folder_of(member)
+        files, present = Below(self._files, where), self._members.get(where)
+        try:
+            pointer = files.read_blob(pointer_path(name))
+            if present is None or present[0] != pointer:
+                copy = Copy(files, name)
+                self._trial.check(copy)
+                bundle = load(copy, name)
+                facts = dict(bundle.manifest) | {
+                    "bundled": True,
+                    "baseline_predicts": bundle.manifest.candidate == member.baseline.family,
+                }
+                manifest = Member.model_construct(**facts)
+                present = pointer, Champion(replace(bundle, manifest=manifest))
+        except FxAssetsError:
+            if present is None and files.blob_exists(pointer_path(name)):
+                raise
+        if present is None:
+            return None
+        self._members[where] = present
+        while len(self._members) > MOST_MEMBERS:
+            self._members.pop(next(iter(self._members)))
+        return present[1]
 
     async def _looked(self) -> None:
         while not self.looks:

@@ -1,0 +1,364 @@
+"""Who predicts each instrument of a universe: decided as one family, published one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from fx_assets.bundles.bundle import champion_ref, point_to, published_versions, store_bundle
+from fx_assets.bundles.copies import keep_copies, restored
+from fx_assets.bundles.records import Blobs, ScoredMetric
+from fx_assets.errors import FxAssetsError, NotEnoughDataError, RegistryError
+from fx_assets.evaluation.decision import Decision, ledger_table
+from fx_assets.evaluation.family import decide_family
+from fx_assets.evaluation.metrics import score
+from fx_assets.evaluation.study import Study
+from fx_assets.evaluation.suspicion import Acknowledgement
+from fx_assets.evaluation.universe import adopted, current_rows, one_thread
+from fx_assets.evaluation.universe_members import histories, members
+from fx_assets.explaining.explain import background_path
+from fx_assets.features import add_labels, build_features
+from fx_assets.lake.below import Below
+from fx_assets.lake.panel import InstrumentLake, Panel
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
+from fx_assets.stages.candidate import fit
+from fx_assets.stages.champion import bundle_of, explained, with_overrides
+from fx_assets.stages.overrides import standing_overrides
+from fx_assets.stages.reconcile import keep_background
+from fx_assets.tables import BACKTEST, DECISIONS, MEMBERSHIP, PRICES, SERIES_COLUMN
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+
+WALKED = [
+    *(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "recipe", "event_time"),
+    *("prediction", "target", "baseline", "label_available_at", "batch"),
+]
+"""What has to be read of the walk-forward rows to learn intervals from them."""
+
+
+class History:
+    """The bars of an instrument as known now, with the features that all its targets share."""
+
+    def __init__(self, spec: UniverseSpec, store: InstrumentLake, feed: FeedSpec) -> None:
+        self._spec, self._store, self._feed = spec, store, feed
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Sorted by event time."""
+        bars = self._store.read(PRICES.name, self._feed.name)
+        bars = bars.sort_values("event_time", ignore_index=True)
+        return build_features(bars, self._spec.features, self._feed.market)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One instrument and target of a universe, as its own feed and forecast."""
+
+    instrument: str
+    target: UniverseTarget
+    feed: FeedSpec
+    forecast: ForecastSpec
+    store: InstrumentLake
+    own: SeriesTables
+    history: History
+
+    @property
+    def ledger(self) -> list[Decision]:
+        """Its decisions, oldest first."""
+        return self.own.ledger()
+
+    @property
+    def challenger(self) -> Blobs:
+        """Where the best candidate is published while the baseline predicts."""
+        return Below(self.store, "challenger/")
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The labelled frame of its bars as known now."""
+        return add_labels(self.history.features, self.forecast.target, self.feed.market)
+
+
+def each_member(
+    spec: UniverseSpec, panel: Panel, instruments: Iterable[str], known: pd.DataFrame
+) -> Iterator[Member]:
+    """Every target of these instruments, each with the bars of its present history.
+
+    Parameters
+    ----------
+    known
+        The table of memberships.
+    """
+    for instrument in instruments:
+        feed = spec.feed(instrument)
+        spans = histories(known, instrument)
+        since = spans[-1][0] if spans else None
+        history = History(spec, panel.of(instrument, since=since), feed)
+        for target in spec.targets:
+            about = {"kind": target.kind, "horizon": target.horizon}
+            store = panel.of(instrument, since=since, **about)
+            forecast = spec.forecast(instrument, target)
+            own = SeriesTables(store, forecast, feed)
+            yield Member(instrument, target, feed, forecast, store, own, history)
+
+
+def walked_rows(
+    spec: UniverseSpec, store: Lake, instruments: Iterable[str]
+) -> Mapping[str, pd.DataFrame]:
+    """Walk-forward rows of all candidates by series, sorted by event time."""
+    rows = store.read_known(BACKTEST.name, spec.name, WALKED)
+    if rows.empty:
+        return {}
+    rows = current_rows(adopted(spec, rows[rows["instrument"].isin(list(instruments))]))
+    rows = rows.sort_values("event_time", kind="stable")
+    return {str(series): part for series, part in rows.groupby(SERIES_COLUMN)}
+
+
+def said_by(walked: pd.DataFrame | None, forecast: ForecastSpec, candidate: str) -> pd.DataFrame:
+    """The walk-forward rows of a candidate, or of the baseline, which stands beside each."""
+    if walked is None:
+        return pd.DataFrame(columns=WALKED)
+    if candidate != forecast.baseline.name:
+        return walked[walked["candidate"] == candidate]
+    first = walked[walked["candidate"] == forecast.candidates[0].name]
+    return first.assign(
+        prediction=first["baseline"],
+        candidate=candidate,
+        recipe=forecast.recipe_hash(forecast.baseline),
+    )
+
+
+def decide_panel(
+    spec: UniverseSpec,
+    store: Lake,
+    skill: pd.DataFrame,
+    judged: pd.DataFrame,
+    now: datetime,
+    run_id: str = "",
+) -> list[Decision]:
+    """Record who predicts, where that or what is held back has changed, and publish who does.
+
+    The champion of a present member has a bundle of its own, in the member's folder; where the
+    baseline predicts, the best candidate has one beside it. A member with too few rows to learn
+    intervals from has neither yet.
+
+    Parameters
+    ----------
+    skill, judged
+        The table of verdicts, and the rows that it is of.
+    """
+    with store.lock(f"decisions-{spec.name}"), one_thread():
+        return _decide_panel(spec, store, skill, judged, now, run_id)
+
+
+def _decide_panel(
+    spec: UniverseSpec,
+    store: Lake,
+    skill: pd.DataFrame,
+    judged: pd.DataFrame,
+    now: datetime,
+    run_id: str,
+) -> list[Decision]:
+    panel, known = Panel(store, spec.name), store.read(MEMBERSHIP.name, spec.name)
+    present = set(members(known, now))
+    named = sorted({*skill["instrument"], *present})
+    found = {m.own.series.id: m for m in each_member(spec, panel, named, known)}
+    ledgers = {series: member.ledger for series, member in found.items()}
+    served = {series for series, member in found.items() if member.instrument in present}
+    lost = {series for series in served if not _published(found[series], ledgers[series])}
+    about = {series: (member.instrument, member.target) for series, member in found.items()}
+    given = read_acknowledgements(store, spec.name)
+    decided = decide_family(spec, skill, judged, about, ledgers, given, now, lost)
+    publishing = {series for series, made in decided.items() if made.publishes} & served
+    walked = walked_rows(spec, store, {about[series][0] for series in publishing})
+    told = []
+    for series, decision in decided.items():
+        member, ledger = found[series], ledgers[series]
+        made = decision
+        if made.suspicions:
+            subject = f"{spec.name} --instrument {member.instrument}"
+            study = Study(member.forecast, member.frame, workers=1)
+            made = explained(made, study, member.own, ledger, subject=subject)
+        (made,) = with_overrides([made], standing_overrides(member.store, member.feed, now))
+        if series in publishing:
+            verdicts = skill[skill[SERIES_COLUMN] == series]
+            try:
+                made = _publish(member, made, verdicts, walked.get(series), run_id)
+            except NotEnoughDataError:
+                continue
+        member.own.insert(DECISIONS, ledger_table([made]), run_id)
+        ledger.append(made)
+        told.append(made)
+    panel.commit(run_id)
+    for series in served:
+        if ledgers[series]:
+            settle_member(found[series], ledgers[series][-1])
+    return told
+
+
+def _published(member: Member, ledger: Sequence[Decision]) -> bool:
+    return bool(ledger) and restored(
+        member.store, member.forecast.name, int(ledger[-1].version or 0)
+    )
+
+
+def _publish(
+    member: Member,
+    decision: Decision,
+    verdicts: pd.DataFrame,
+    walked: pd.DataFrame | None,
+    run_id: str,
+) -> Decision:
+    """Store the bundle of a decision; the decision as it is carried out."""
+    store, forecast, frame = member.store, member.forecast, member.frame
+    study = Study(forecast, frame, workers=1)
+    version = int(decision.version or 1)
+    if store.is_remote:
+        version = max([version, *(v + 1 for v in published_versions(store, forecast.name))])
+    candidates = {candidate.name: candidate for candidate in forecast.all_candidates}
+    best = _best(verdicts, decision)
+    if walked is not None:
+        walked = walked[walked["event_time"] >= frame["event_time"].iloc[0]]
+    rows = said_by(walked, forecast, decision.champion)
+    fitted = fit(candidates[decision.champion], study, member.own, rows, measures=False)
+    made = decision.model_copy(
+        update={
+            "version": version,
+            "data_as_of": frame["available_at"].max().to_pydatetime(),
+            "label_end": fitted.facts.label_end,
+        }
+    )
+    shown = *_measured(forecast, made, best, rows), fitted.coverage
+    overwrite = not store.is_remote
+    bundle = bundle_of(fitted.facts, fitted.onnx, made, shown, study, dagster_run_id=run_id)
+    store_bundle(store, bundle, overwrite=overwrite)
+    other = str(best["candidate"]) if best else forecast.candidates[0].name
+    if made.champion == forecast.baseline.name:
+        _publish_challenger(member, candidates[other], made, shown, study, walked)
+    return made
+
+
+def _publish_challenger(
+    member: Member,
+    candidate: CandidateSpec,
+    decision: Decision,
+    shown: tuple[ScoredMetric, ScoredMetric, float | None],
+    study: Study,
+    walked: pd.DataFrame | None,
+) -> None:
+    """Keep the best candidate as it was fitted, to say what it would have said."""
+    rows = said_by(walked, member.forecast, candidate.name)
+    with suppress(NotEnoughDataError):
+        fitted = fit(candidate, study, member.own, rows, measures=False)
+        bundle = bundle_of(fitted.facts, fitted.onnx, decision, shown, study)
+        store_bundle(member.challenger, bundle, overwrite=not member.store.is_remote)
+
+
+def _best(verdicts: pd.DataFrame, decision: Decision) -> dict[str, Any] | None:
+    """The verdict on the champion, or on the best candidate where the baseline predicts."""
+    if verdicts.empty:
+        return None
+    order = verdicts.sort_values(["skill_demonstrated", "skill"], ascending=False, kind="stable")
+    mine = order[order["candidate"] == decision.champion]
+    row = (mine if len(mine) else order).iloc[0]
+    return {str(name): value for name, value in row.items()}
+
+
+def _measured(
+    forecast: ForecastSpec, decision: Decision, best: dict[str, Any] | None, rows: pd.DataFrame
+) -> tuple[ScoredMetric, ScoredMetric]:
+    """Proper score and skill that are told with a champion: those of the family's verdict.
+
+    Of an instrument that has not been judged yet they are those of all its walk-forward rows.
+    """
+    if best is None:
+        name = forecast.target.definition.loss_name
+        told = score(rows, forecast.target.kind, forecast.target.horizon).to_dict("records")
+        found = {row["metric"]: ScoredMetric.model_validate(row) for row in told}
+        return found[name], found["skill"]
+    n, theirs = int(best["n"]), float(best["baseline_loss"])
+    loss = float(best["loss"]) if decision.predicts else theirs
+    bounds = {"n": n, "baseline_value": theirs}
+    return (
+        ScoredMetric(
+            metric=forecast.target.definition.loss_name,
+            value=loss, lower=loss, upper=loss, **bounds,
+        ),
+        ScoredMetric(
+            metric="skill", value=best["skill"], lower=best["skill_lower"],
+            upper=best["skill_upper"], n=n, baseline_value=0.0,
+        ),
+    )  # fmt: skip
+
+
+def settle_member(member: Member, decision: Decision) -> None:
+    """Let the pointer, the copies and the background follow a recorded decision."""
+    store, name, version = member.store, member.forecast.name, int(decision.version or 0)
+    try:
+        present = champion_ref(store, name)
+        if (present.version, present.put_back) == (version, decision.put_back):
+            return
+    except FxAssetsError:
+        pass
+    with suppress(RegistryError):  # what is damaged is published anew by the next decision
+        keep_copies(store, name, version)
+        if not store.blob_exists(background_path(name, version)):
+            keep_background(store, name, version, member.frame)
+        point_to(store, name, version, decision.put_back)
+
+
+def members_of(spec: UniverseSpec, panel: Panel, instrument: str | None) -> list[Member]:
+    """Every target of an instrument that a person names.
+
+    Raises
+    ------
+    RegistryError
+        The universe has no such instrument.
+    """
+    table = panel.lake.read(MEMBERSHIP.name, spec.name)
+    known = sorted(table["instrument"].unique())
+    if instrument is None or instrument not in known:
+        raise RegistryError(
+            f"{spec.name} has no instrument {instrument!r}."
+            if instrument
+            else f"{spec.name} is of many instruments: say which.",
+            remedy=f"Give --instrument, one of {', '.join(known)}.",
+        )
+    return list(each_member(spec, panel, [instrument], table))
+
+
+def acknowledge_member(
+    spec: UniverseSpec,
+    store: Lake,
+    instrument: str | None,
+    candidate: str,
+    *,
+    reason: str,
+    by: str,
+    now: datetime,
+) -> Acknowledgement:
+    """As :func:`fx_assets.stages.acknowledgements.acknowledge`, of an instrument of a universe.
+
+    Raises
+    ------
+    RegistryError
+        No such instrument is held back, or the reason says nothing.
+    """
+    panel = Panel(store, spec.name)
+    asked = members_of(spec, panel, instrument)
+    held = [
+        m for m in asked if any(s.candidate == candidate for d in m.ledger for s in d.suspicions)
+    ]
+    member = (held or asked)[0]
+    given = acknowledge(member.own, candidate, reason=reason, by=by, now=now)
+    panel.commit()
+    return given
