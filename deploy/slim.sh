@@ -22,12 +22,14 @@ find botocore/data -mindepth 1 -maxdepth 1 -type d \
   ! -name s3 ! -name sts ! -name sso ! -name sso-oidc -exec rm -rf {} +
 
 # Exchanges are asked one after the other; notebooks are elsewhere.
-rm -rf ccxt/async_support ccxt/pro jupyterlab_plotly numpy/f2py numpy/distutils
+rm -rf ccxt/async_support ccxt/pro jupyterlab_plotly numpy/distutils
 
 # Debugging symbols, sources and tests.
 strip --strip-unneeded pyarrow/libarrow*.so.*.*.* pyarrow/libarrow.so.* pyarrow/libarrow_compute.so.* \
   uvloop/*.so talib/*.so 2>/dev/null || true
-find . -type d -name tests -prune -exec rm -rf {} +
+for package in matplotlib numpy pandas scipy sklearn statsmodels; do
+  [ ! -d "$package" ] || find "$package" -type d -name tests -prune -exec rm -rf {} +
+done
 find . -type f \( -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.js.map' \) -delete
 rm -f talib/*.c uvloop/*.c
 # Plotly's thousands of classes are read one at a time, and rarely.

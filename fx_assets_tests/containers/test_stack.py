@@ -38,7 +38,11 @@ def deployed(
         "FX_ASSETS_ALERTS_WEBHOOK_URL": "http://127.0.0.1:9/nobody",
     }
     with stack(docker, folder, home.folder, PASSWORD, **variables) as made:
-        made.compose("up", "-d")
+        try:
+            made.compose("up", "-d")
+        except AssertionError as error:
+            error.add_note(made.compose("logs", "--tail", "30", check=False))
+            raise
         yield made
 
 

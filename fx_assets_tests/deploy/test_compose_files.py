@@ -1,0 +1,93 @@
+"""The compose file, what it hands to runs, and its example of settings agree."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fx_assets.alerting.channels import AlertSettings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+TEXT = (DEPLOY / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+ONLY_OF_THE_DAEMON = {
+    *("DAGSTER_HOME", "FX_CODE_HOST", "FX_CODE_PORT", "FX_NETWORK", "FX_PLATFORM_IMAGE"),
+}
+OF_THE_MACHINE = {"DOCKER_GID", "DOCKER_SOCKET"}
+SECRETS = re.compile(r"PASSWORD|KEY$|WEBHOOK_URL")
+
+
+def test_a_run_is_handed_what_its_daemon_has() -> None:
+    launcher = yaml.safe_load((DEPLOY / "docker.yaml").read_text())["run_launcher"]
+    here = set(COMPOSE["x-environment"]) - ONLY_OF_THE_DAEMON
+    assert set(launcher["config"]["env_vars"]) == here
+
+
+def test_dagsters_file_and_the_launchers_are_one_file_in_the_image() -> None:
+    joined = (DEPLOY / "dagster.yaml").read_text() + (DEPLOY / "docker.yaml").read_text()
+    parts = [
+        yaml.safe_load((DEPLOY / name).read_text()) for name in ("dagster.yaml", "docker.yaml")
+    ]
+    assert not set(parts[0]) & set(parts[1])
+    assert yaml.safe_load(joined) == parts[0] | parts[1]
+
+
+def test_the_example_of_settings_has_every_setting_and_no_secret() -> None:
+    used = set(re.findall(r"\$\{(\w+)", TEXT)) - OF_THE_MACHINE
+    example = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / ".env.example").read_text(), re.M))
+    assert used - set(example) <= {"FX_ASSETS_NOW", "FX_SERVING_KEYS"}
+    assert set(example) <= used
+    assert {v for name, v in example.items() if SECRETS.search(name)} == {"", "change-me"}
+
+
+def test_every_receiver_of_alerts_can_be_set() -> None:
+    tuned = {"cool_down_hours", "attempts", "backoff_seconds", "timeout_seconds", "smtp_starttls"}
+    asked = {f"FX_ASSETS_ALERTS_{name.upper()}" for name in set(AlertSettings.model_fields) - tuned}
+    assert asked <= set(COMPOSE["x-environment"])
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_a_service_is_pinned_starts_in_order_and_ours_has_no_rights(name: str) -> None:
+    service = COMPOSE["services"][name]
+    if service["image"].startswith("${FX_"):
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    else:
+        assert re.search(r":\D*\d", service["image"]), "an image of others has its version"
+    for other, how in service.get("depends_on", {}).items():
+        healthy = how["condition"] == "service_healthy"
+        assert healthy == ("healthcheck" in COMPOSE["services"][other])
+    for port in service.get("ports", []):
+        assert port.startswith("${FX_ADDRESS:-127.0.0.1}:")
+    sockets = [volume for volume in service.get("volumes", []) if "docker.sock" in volume]
+    assert bool(sockets) == (name in ("daemon", "webserver"))
+
+
+def test_prometheus_takes_its_file() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is missing: apt-get install prometheus")
+    file = DEPLOY / "monitoring" / "compose.yaml"
+    said = subprocess.run(["promtool", "check", "config", file], capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_grafana_is_given_the_dashboard_and_where_its_figures_are() -> None:
+    mounted = COMPOSE["services"]["grafana"]["volumes"]
+    for volume in mounted[:2]:
+        assert (DEPLOY / volume.split(":")[0]).exists()
+    folder = DEPLOY / "monitoring" / "grafana"
+    sources = yaml.safe_load((folder / "datasources/prometheus.yaml").read_text())["datasources"]
+    assert {source["url"] for source in sources} == {
+        "http://prometheus:9090",
+        "http://alertmanager:9093",
+    }
+    (provider,) = yaml.safe_load((folder / "dashboards/fx-assets.yaml").read_text())["providers"]
+    assert mounted[1].split(":")[1].startswith(provider["options"]["path"])
