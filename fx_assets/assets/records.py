@@ -11,6 +11,7 @@ import json
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -160,8 +161,8 @@ def _thin(storage: SqlEventLogStorage, run_id: str) -> None:
         newer.c.check_name == _CHECKS.check_name,
         newer.c.id > _CHECKS.id,
     )
-    with storage.run_connection(run_id) as connection:
-        _thin_events(connection, run_id)
+    if isinstance(storage, SqliteEventLogStorage):
+        _thin_file(Path(storage.path_for_shard(run_id)), run_id)
     with storage.index_connection() as connection:
         _thin_events(connection, run_id)
         connection.execute(
@@ -169,8 +170,6 @@ def _thin(storage: SqlEventLogStorage, run_id: str) -> None:
                 _CHECKS.run_id == run_id, _CHECKS.execution_status != "FAILED", passed_again
             )
         )
-    if isinstance(storage, SqliteEventLogStorage):
-        _shrink(storage.path_for_shard(run_id))
 
 
 def _thin_events(connection: Any, run_id: str) -> None:
@@ -206,8 +205,14 @@ def _short(event: str) -> str:
     return json.dumps(entry)
 
 
-def _shrink(file: str) -> None:
-    """Give the space of a run's own SQLite file back; only the index file uses other tables."""
+def _thin_file(file: Path, run_id: str) -> None:
+    """Thin a run's own SQLite file, and give its space back; only the index uses other tables."""
+    if not file.exists():
+        return
+    # Not Dagster's connection, which may be kept open: the file could not be made smaller then.
+    engine = sa.create_engine(f"sqlite:///{file}", poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        _thin_events(connection, run_id)
     # Somebody looks at it: then it stays as large as it is.
     with suppress(sqlite3.Error), closing(sqlite3.connect(file, isolation_level=None)) as database:
         tables = [name for (name,) in database.execute(_TABLES)]

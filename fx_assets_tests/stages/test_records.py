@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from fx_assets.assets.records import DETAILED, forget_skips, thin_out
 from fx_assets_tests.production.servers import postgres
@@ -71,6 +72,11 @@ def test_older_runs_that_succeeded_keep_what_came_of_them_and_nothing_else(
     assert kinds(instance, warned[0]) == REMAIN | {"ASSET_CHECK_EVALUATION"}
     assert [kinds(instance, run) for run in made[1:3]] == [REMAIN] * 2
     assert [kinds(instance, run) for run in made[3:]] == [full] * DETAILED
+
+    storage = instance.event_log_storage
+    if isinstance(storage, SqliteEventLogStorage):
+        old, new = (Path(storage.path_for_shard(run)).stat().st_size for run in (made[1], made[-1]))
+        assert old < 20_000 < 60_000 < new
 
     found = instance.fetch_materializations(KEY, limit=100).records
     assert {record.run_id for record in found} == set(made)

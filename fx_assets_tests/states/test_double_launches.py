@@ -18,7 +18,7 @@ from fx_assets_tests.production.servers import postgres
 from fx_assets_tests.states.stores import lake_of
 
 WORKER = [sys.executable, "-m", "fx_assets_tests.states.launches"]
-DOUBLES = 34
+DOUBLES = int(os.environ.get("FX_TESTS_DOUBLES", "34"))
 """Days of three jobs each: a hundred double launches."""
 STEPS = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_SUCCESS}
 UNIQUE = (
