@@ -150,8 +150,9 @@ def _in_order_of_time(frame: pd.DataFrame) -> bool:
 def _changed_since(source: DeltaTable, data: pa.Table) -> pa.Scalar | None:
     """The time from which on a table has to be written for ``data`` to be its content.
 
-    It is where a file begins. None where all of it has to be: another schema, an earlier change,
-    or files that say nothing of their times.
+    It is where a file begins; rows that follow are put together with the newest file until that is
+    full. None where all of it has to be: another schema, an earlier change, or files that say
+    nothing of their times.
     """
     if not schema_of(source).equals(data.schema) or not data.num_rows:
         return None
@@ -167,8 +168,13 @@ def _changed_since(source: DeltaTable, data: pa.Table) -> pa.Scalar | None:
     changed = min((first.as_py() for first in firsts), default=None)
     if changed is None:
         return None
-    beginning = min((low for low, high in spans if high >= changed), default=changed)
-    since = min(beginning, changed)
+    newest = max(high for _, high, _ in spans)
+    begun = (
+        low
+        for low, high, size in spans
+        if high >= changed or (high == newest and size < SPAN_BYTES)
+    )
+    since = min([changed, *begun])
     return None if since <= data[TIME][0].as_py() else pa.scalar(since, data[TIME].type)
 
 
@@ -193,18 +199,18 @@ def _bits(column: pa.Array) -> pa.Array:
     return column.view(pa.int64()) if column.type == pa.float64() else column
 
 
-def _spans(source: DeltaTable) -> list[tuple[datetime, datetime]] | None:
-    """The first and the last time in each file; None where a file does not say."""
+def _spans(source: DeltaTable) -> list[tuple[datetime, datetime, int]] | None:
+    """The first and the last time in each file, and its bytes; None where a file does not say."""
     actions = pa.table(source.get_add_actions(flatten=True))
     names = (f"min.{TIME}", f"max.{TIME}")
     if any(name not in actions.column_names for name in names):
         return None
     lows, highs = (actions[name].to_pylist() for name in names)
-    if None in lows or None in highs:
+    if not lows or None in lows or None in highs:
         return None
     return [
-        (low.replace(tzinfo=UTC), high.replace(tzinfo=UTC))
-        for low, high in zip(lows, highs, strict=True)
+        (low.replace(tzinfo=UTC), high.replace(tzinfo=UTC), size)
+        for low, high, size in zip(lows, highs, actions["size_bytes"].to_pylist(), strict=True)
     ]
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fx_assets.errors import LakeError
 from fx_assets.lake import Lake
+from fx_assets.lake.writes import SPAN_BYTES
 
 
 def number(n: int) -> pd.DataFrame:
@@ -98,6 +99,22 @@ def test_an_update_of_bars_writes_what_changed_and_not_history(lake: Lake) -> No
         pd.testing.assert_frame_equal(lake.read("features", "x"), bars(rows, changed=1))
         assert not lake.replace("features", "x", bars(rows, changed=1)).committed
     pd.testing.assert_frame_equal(lake.read("features", "x", version=0), bars(5000, changed=1))
+
+
+def test_bars_that_follow_one_by_one_do_not_become_a_file_each(lake: Lake) -> None:
+    lake.replace("features", "x", bars(5000))
+    for rows in range(5001, 5021):
+        before, files = size(lake), len(list(Path(lake.root).rglob("*.parquet")))
+        assert lake.replace("features", "x", bars(rows)).committed
+        assert 0 < size(lake) - before < 2 * SPAN_BYTES
+        assert len(list(Path(lake.root).rglob("*.parquet"))) - files <= 2
+    assert len(lake.connect().sql("FROM features").fetchall()) == 5020
+    source = lake._store.require("features", "x")
+    small = [
+        n for n in source.get_add_actions(flatten=True)["size_bytes"].to_pylist() if n < SPAN_BYTES
+    ]
+    assert len(small) <= 1
+    pd.testing.assert_frame_equal(lake.read("features", "x"), bars(5020))
 
 
 @given(st.lists(st.tuples(st.integers(1, 6000), st.integers(0, 6000)), min_size=2, max_size=4))
