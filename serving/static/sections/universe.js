@@ -25,11 +25,13 @@ export async function universe(summary, instrument = "") {
   };
   const details = h("div", { "aria-live": "polite" });
   const open = async (row) => {
-    const [latest, history] = await Promise.all([
+    const [latest, history, status, why] = await Promise.all([
       get(`${base}/latest`, member(row)),
       get(`${base}/history`, { ...member(row), limit: ROWS }),
+      get(`${base}/status`, member(row)),
+      get(`${base}/latest/explanation`, member(row)).catch(() => null),
     ]);
-    details.replaceChildren(one(shown, answer, row, latest, history));
+    details.replaceChildren(one(shown, answer, row, latest, history, [why?.sentence, status.drift[0]?.sentence]));
     if (details.isConnected) details.querySelector("h2").scrollIntoView({ block: "nearest" });
   };
   const rows = answer.said.map((row) => line(shown, answer, row, open));
@@ -91,12 +93,13 @@ function line(shown, answer, row, open) {
   ];
 }
 
-function one(shown, answer, row, latest, history) {
+function one(shown, answer, row, latest, history, reasons) {
   const value = (found) => said(shown, answer, row, found);
   return card(
     `${row.instrument}: ${shown.title(row)}, ${words.bars(row.horizon)}`,
     {},
     h("p", { class: "sentence" }, latest.sentence),
+    ...reasons.filter(Boolean).map((text) => h("p", {}, text)),
     table(
       "Issued predictions and what came of them, newest first",
       ["for", "mode", "said", "interval", "baseline", "came"],
