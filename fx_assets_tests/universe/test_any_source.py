@@ -135,10 +135,13 @@ def test_one_instrument_alone_and_all_together_give_the_same_rows(
     assert other.materialize(f"{SPEC.name}/universe").success
     for name in NAMES:
         assert other.materialize(f"{SPEC.name}/backtest", first=name).success
+    assert other.materialize(f"{SPEC.name}/skill").success
+    for name in NAMES:
+        assert other.materialize(f"{SPEC.name}/predictions", first=name).success
     order = ["instrument", "event_time"]
-    for table in ("prices", "backtest"):
+    for table in ("prices", "backtest", "predictions"):
         alone, together = (
-            lake.read(table, SPEC.name).drop(columns=["batch"], errors="ignore")
+            lake.read(table, SPEC.name).drop(columns=["batch", "table_versions"], errors="ignore")
             for lake in (other.lake, desk.lake)
         )
         known = together[together["event_time"] <= alone["event_time"].max()]
