@@ -40,13 +40,15 @@ LONGEST_FIRST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, and mark what looks at a page with a browser."""
+    """Begin with the longest files, and mark what looks at a page or lives through a drill."""
     rank = {folder: place for place, folder in enumerate(LONGEST_FIRST)}
     here = Path(__file__).parent
     items.sort(key=lambda i: rank.get(i.path.relative_to(here).parts[0], len(rank)))
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+        if "drilled" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:

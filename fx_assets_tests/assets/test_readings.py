@@ -277,7 +277,9 @@ def killed_before(monkeypatch: pytest.MonkeyPatch, commit: int) -> Iterator[None
         yield
 
 
-@pytest.mark.parametrize("commit", range(8))
+@pytest.mark.parametrize(
+    "commit", [pytest.param(n, marks=pytest.mark.slow if n % 2 else ()) for n in range(8)]
+)
 def test_a_run_that_is_killed_at_any_commit_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: int
 ) -> None:

@@ -25,6 +25,8 @@ from fx_assets_tests.platform import (
     forecast_spec,
 )
 
+pytestmark = pytest.mark.slow
+
 THURSDAY = "2018-03-29"
 ABOUT = ["series", "ingested_at", "issued_at", "decided_at", "champion_decided_at"]
 

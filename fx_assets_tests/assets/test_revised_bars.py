@@ -43,7 +43,12 @@ def live(platform: Platform, rates: pd.DataFrame, day: str, *, retrain: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("revised", "retrain"), [("2018-03-27", False), (TODAY, True), ("2018-01-15", False)]
+    ("revised", "retrain"),
+    [
+        ("2018-03-27", False),
+        (TODAY, True),
+        pytest.param("2018-01-15", False, marks=pytest.mark.slow),
+    ],
 )
 def test_after_a_close_is_corrected_each_new_day_is_predicted_and_scored(
     platform: Platform, rates: pd.DataFrame, revised: str, retrain: bool

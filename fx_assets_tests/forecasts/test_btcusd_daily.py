@@ -28,6 +28,8 @@ from fx_assets_tests.forecasts.systems import (
 )
 from fx_assets_tests.platform import Platform, failed_checks, metadata
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 FRIDAY = datetime(2024, 6, 15, tzinfo=UTC)
 """Midnight, at which Friday ends."""

@@ -17,6 +17,8 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets_tests.forecasts.systems import live, must, simulated
 from fx_assets_tests.platform import Platform, failures
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 FEED = FeedSpec.model_validate(
     {

@@ -25,6 +25,7 @@ from fx_assets.testing.drift_worlds import (
 HISTORY = 5000
 LIVE = 2 * YEAR
 WORLDS = 12
+RETURNS = [pytest.param(garch_returns, marks=pytest.mark.slow), shuffled_ecb_returns]
 
 
 def interval(trials: int, probability: float) -> tuple[int, int]:
@@ -33,7 +34,7 @@ def interval(trials: int, probability: float) -> tuple[int, int]:
     return int(low), int(high)
 
 
-@pytest.mark.parametrize("returns", [garch_returns, shuffled_ecb_returns])
+@pytest.mark.parametrize("returns", RETURNS)
 def test_false_alarms_come_at_the_stated_rate_where_nothing_changes(
     returns: Callable[[int, int], np.ndarray],
 ) -> None:
@@ -46,7 +47,7 @@ def test_false_alarms_come_at_the_stated_rate_where_nothing_changes(
 
 
 @pytest.mark.parametrize(("plant", "within"), [(level_shift, 40), (doubled_volatility, 126)])
-@pytest.mark.parametrize("returns", [garch_returns, shuffled_ecb_returns])
+@pytest.mark.parametrize("returns", RETURNS)
 def test_a_planted_change_of_the_market_is_found(
     returns: Callable[[int, int], np.ndarray], plant: Plant, within: int
 ) -> None:

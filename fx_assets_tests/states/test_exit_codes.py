@@ -126,6 +126,7 @@ def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(new_home: Home
     new_home.run("run").succeeded()
 
 
+@pytest.mark.slow
 def test_two_first_runs_at_once_both_end_well(new_home: Home) -> None:
     (new_home.folder / "data" / "mlflow.db").unlink()
     answers = [_ended(process) for process in [new_home.start("run"), new_home.start("run")]]
