@@ -160,7 +160,9 @@ def _show(runner: Runner, lake: Lake, declared: Declared) -> None:
 
 
 def _in_order(declared: Declared) -> list[ForecastSpec]:
-    return [spec for _, spec in sorted(declared.forecasts.items())]
+    """By name, those of paused feeds last."""
+    paused = {name for name, feed in declared.feeds.items() if not feed.automatic}
+    return sorted(declared.forecasts.values(), key=lambda spec: (spec.feed in paused, spec.name))
 
 
 def _row(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> tuple[str, ...]:

@@ -13,7 +13,10 @@ import pandas as pd
 import pytest
 
 from fx_assets.cli import main
+from fx_assets.run import _in_order
+from fx_assets.settings import PACKAGED_DECLARATIONS
 from fx_assets.sources import ecb
+from fx_assets.specs.files import load_declared
 from fx_assets_tests.platform import ecb_zip
 
 FEED = """\
@@ -94,6 +97,13 @@ def test_the_first_run_makes_forecasts_and_tells_how_far_to_trust_them(
     assert "fx-assets dev" in said
     assert answer.stderr == ""
     assert max(map(len, said.splitlines())) > 80, "lines are wrapped where nobody looks on"
+
+
+def test_forecasts_of_paused_feeds_do_not_come_first() -> None:
+    declared = load_declared(PACKAGED_DECLARATIONS)
+    paused = [not declared.feed_of(spec.name).automatic for spec in _in_order(declared)]
+    assert paused == sorted(paused)
+    assert True in paused
 
 
 def test_a_second_run_says_that_all_is_up_to_date(

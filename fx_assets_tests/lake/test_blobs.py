@@ -28,6 +28,18 @@ def test_files_are_written_replaced_listed_and_read(
         lake.read_blob("bundles/c")
 
 
+def test_a_lake_is_weighed_by_its_first_folders(
+    place: tuple[str, dict[str, str] | None],
+) -> None:
+    root, options = place
+    lake = Lake(root, storage_options=options)
+    lake.write_blob("bundles/a/model.onnx", b"12345")
+    lake.write_blob("bundles/b/c/model.onnx", b"123")
+    lake.write_blob("monitoring/a.html", b"1")
+    found = lake.sizes()
+    assert (found["bundles"], found["monitoring"]) == (8, 1)
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "a/../../b", "", "a//b"])
 def test_a_path_outside_the_lake_is_refused(lake: Lake, path: str) -> None:
     with pytest.raises(LakeError, match="not a path below"):

@@ -69,6 +69,17 @@ def test_nothing_of_production_is_on_local_disk(said: str, production: Home) -> 
     assert not {"mlflow.db", "runs.db", "champion.json"} & left
 
 
+def test_prometheus_is_told_of_the_database_and_the_store(said: str, production: Home) -> None:
+    told = production.call("metrics", "--once").succeeded().out
+    found = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
+    assert {value for name, value in found.items() if "part_failed" in name} == {"0.0"}
+    assert float(found["fx_platform_records_bytes"]) > 1e6
+    assert float(found['fx_platform_lake_bytes{folder="prices"}']) > 1e3
+    assert found['fx_platform_missing_bars{feed="eur",paused="false"}'] == "0.0"
+    assert float(found["fx_platform_failed_runs"]) == 0
+    assert CANARY not in told
+
+
 def test_a_password_is_nowhere_but_in_the_environment(
     said: str, production: Home, database: Postgres, storage: str
 ) -> None:

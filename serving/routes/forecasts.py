@@ -62,7 +62,8 @@ def add(routes: APIRouter, server: Server) -> None:
         ]
         services = server.store.services if universes else server.store.any()
         now = server.now()
-        rows = [_summary(service, now) for service in services.values()]
+        awake_first = sorted(services.values(), key=lambda service: service.paused)
+        rows = [_summary(service, now) for service in awake_first]
         listed = ForecastList(rows, universes, _unpublished(server.store))
         if not services:
             return _json(listed)
