@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,6 +165,24 @@ def test_records_of_dagster_lie_in_the_home_wherever_the_command_is_given(
     monkeypatch.chdir(elsewhere)
     home.run("run").succeeded()
     assert not list(elsewhere.iterdir())
+
+
+def test_a_run_opens_each_file_of_dagsters_records_a_few_times_and_leaves_none_open(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Counter[str] = Counter()
+    connect = sqlite3.dbapi2.connect
+
+    def counted(file: str, *arguments: Any, **options: Any) -> sqlite3.Connection:
+        opened[str(file)] += 1
+        return connect(file, *arguments, **options)
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", counted)
+    records = home.folder / "data" / "dagster"
+    home.run("run", "--retrain").succeeded()
+    index = [n for file, n in opened.items() if file.endswith("history/runs/index.db")]
+    assert 0 < sum(index) < 20
+    assert not list(records.rglob("*-wal"))
 
 
 def _ended(process: subprocess.Popen[str]) -> Answer:
