@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rollback.add_argument("--target", help="of a universe, such as volatility:1")
     rollback.add_argument("--reason", required=True, help="what you saw; it is kept")
     rollback.add_argument("--by", default=None, help="your name (default: the user's)")
+    move = commands.add_parser("migrate", help="bring what an older release wrote up to this one")
+    move.add_argument("--dry-run", action="store_true", help="only say what would be done")
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
     prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
     again = commands.add_parser("reload", help="read a feed again, and take what has changed")
@@ -88,9 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--accept-revisions", action="store_true", help="however many bars are revised"
     )
     backup = commands.add_parser("backup", help="copy everything to a folder or S3 prefix")
-    backup.add_argument("to", metavar="TO", help="a new folder, or s3://bucket/prefix")
+    backup.add_argument("to", metavar="TO", help="a folder or s3://bucket/prefix, for many backups")
+    backup.add_argument("--name", default=None, help="of this one (default: the moment)")
     restore = commands.add_parser("restore", help="put a backup into a home that has none yet")
     restore.add_argument("source", metavar="FROM")
+    restore.add_argument("--at", metavar="WHEN", help="a name, or a moment (default: the newest)")
+    restore.add_argument("--force", action="store_true", help="move aside what is there")
     metrics = commands.add_parser("metrics", help="tell Prometheus of runs, data and sizes")
     metrics.add_argument("--host", default="127.0.0.1")
     metrics.add_argument("--port", type=int, default=9464)
@@ -145,6 +150,10 @@ def _execute(options: argparse.Namespace) -> int:
 
         accepts: bool = options.accept_revisions
         return reload_feed(options.feed, options.first, options.last, accept_revisions=accepts)
+    if options.command == "migrate":
+        from fx_assets.migrate import migrate
+
+        return migrate(dry_run=options.dry_run)
     if options.command == "rollback":
         from fx_assets.rollback import roll_back_on_terminal
 
@@ -152,7 +161,7 @@ def _execute(options: argparse.Namespace) -> int:
     if options.command == "backup":
         from fx_assets.backup import back_up
 
-        return back_up(options.to)
+        return back_up(options.to, options.name)
     if options.command == "metrics":
         from fx_assets.metrics import tell_prometheus
 
@@ -160,7 +169,7 @@ def _execute(options: argparse.Namespace) -> int:
     if options.command == "restore":
         from fx_assets.backup import restore
 
-        return restore(options.source)
+        return restore(options.source, options.at, force=options.force)
     if options.command == "universe":
         from fx_assets.run_universe import bring_universes_up_to_date
 

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LOG_FILE = "errors.log"
@@ -99,3 +100,11 @@ def log_traceback(error: BaseException, home: Path) -> Path | None:
             continue
         return folder / LOG_FILE
     return None
+
+
+def release() -> str:
+    """The version of this package; an image may have its code alone."""
+    try:
+        return version("fx-assets")
+    except PackageNotFoundError:
+        return "of this code"

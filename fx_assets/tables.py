@@ -432,6 +432,7 @@ DECISIONS = Table(
     ),
     key=(SERIES_COLUMN, "sequence"),
     loss="The ledger starts anew with the baseline; past decisions are lost.",
+    version=2,  # the verdict rollback
 )
 ACKNOWLEDGEMENTS = Table(
     name="acknowledgements",
@@ -792,6 +793,11 @@ CATALOGUE: tuple[Table, ...] = (
     UNIVERSE_PERFORMANCE,
     ALERTS,
 )
+SCHEMAS = {
+    name: max(table.version for table in CATALOGUE if table.name == name)
+    for name in sorted({table.name for table in CATALOGUE})
+}
+"""The version of each table's schema."""
 FEED_TABLES = frozenset(table.name for table in CATALOGUE if table.owner == "feed")
 
 

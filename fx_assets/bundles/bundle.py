@@ -8,6 +8,7 @@ pandas, and runs no code from the bundle: ONNX Runtime evaluates a graph.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TypeVar
 
@@ -35,6 +36,7 @@ from fx_assets.bundles.records import (
     to_json,
 )
 from fx_assets.errors import FxAssetsError, NoChampionError, RegistryError, SpecError
+from fx_assets.faults import release
 from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.targets import target_definition
 
@@ -234,10 +236,6 @@ def _checked_file(blobs: Blobs, manifest: Manifest, where: str, name: str, check
 
 def _evaluate(manifest: Manifest, onnx: bytes, golden: Golden, where: str) -> OnnxModel:
     """The graph, which must compute the golden outputs within the manifest's tolerance."""
-    if manifest.format > FORMAT:
-        raise _refusal(
-            where, "manifest", f"its format is {manifest.format}, this code reads up to {FORMAT}"
-        )
     try:
         model = OnnxModel(onnx)
         inputs, expected = golden.arrays()
@@ -278,6 +276,7 @@ def _read(blobs: Blobs, path: str, check: str) -> bytes:
 
 
 def _parse(kind: type[_Read], raw: bytes, path: str, check: str) -> _Read:
+    _require_format(raw, path)
     try:
         return kind.model_validate_json(raw)
     except ValidationError as error:
@@ -286,6 +285,20 @@ def _parse(kind: type[_Read], raw: bytes, path: str, check: str) -> _Read:
         raise _refusal(
             path, check, f"{len(raw)} bytes that do not parse: {place} {first['msg']}"
         ) from error
+
+
+def _require_format(raw: bytes, path: str) -> None:
+    try:
+        form = json.loads(raw).get("format", FORMAT)
+    except (ValueError, AttributeError):
+        return
+    if isinstance(form, int) and form > FORMAT:
+        raise RegistryError(
+            f"{path} is of format {form}, which a newer release of fx-assets wrote; this one, "
+            f"{release()}, reads formats up to {FORMAT}.",
+            remedy="Use the newer release with this lake, or restore a backup that this one made "
+            "into another home: fx-assets restore FROM.",
+        )
 
 
 def _refusal(path: str, check: str, found: str) -> RegistryError:

@@ -31,10 +31,12 @@ from tenacity import (
 
 from fx_assets.errors import LakeError
 from fx_assets.faults import fault_in, first_line
+from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.commits import COMMIT_ID, ROWS, Commit, CommitInfo, labels, parse
 from fx_assets.lake.damage import damaged_file, remedy
 from fx_assets.lake.frames import FrameCache
 from fx_assets.lake.location import Location
+from fx_assets.lake.schema import require_readable
 
 ATTEMPTS = 60
 DEADLINE_SECONDS = 120
@@ -94,9 +96,13 @@ class DeltaStore:
         self.location = location
         self._local = threading.local()
         self._frames = FrameCache()
+        self._readable = False
 
     def open(self, table: str, name: str) -> DeltaTable | None:
         """The newest version, or None if there is no such table."""
+        if not self._readable:
+            require_readable(BlobStore(self.location), self.location.label)
+            self._readable = True
         uri = self.location.table_uri(table, name)
         kept = self._kept()
         birth = None if self.location.is_remote else _birth(uri)

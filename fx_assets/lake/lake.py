@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ import pandas as pd
 from fx_assets import clock
 from fx_assets.errors import LakeError
 from fx_assets.faults import described
-from fx_assets.lake import upkeep, views, writes
+from fx_assets.lake import schema, upkeep, views, writes
 from fx_assets.lake.bitemporal import as_known_at, known_rows
 from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.commits import Commit, CommitInfo, CompactionResult
@@ -71,6 +71,7 @@ class Lake:
         self._lock = threading.Lock()
         self._deferring = 0
         self._stale: set[str] = set()
+        self._stamped = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Lake:
@@ -428,6 +429,29 @@ class Lake:
         self._changed(table)
         return result
 
+    def lacking(self, table: str, name: str, dtypes: Mapping[str, str]) -> list[str]:
+        """Those of these columns that a table was made without."""
+        return upkeep.lacking(self._store, table, name, dtypes)
+
+    def widen(self, table: str, name: str, dtypes: Mapping[str, str]) -> None:
+        """Add the columns that a table lacks; no row changes."""
+        self.probe_conditional_writes()
+        upkeep.widen(self._store, table, name, dtypes)
+        self._changed(table)
+
+    @property
+    def stamped(self) -> bool:
+        """Whether older releases are told to leave the lake alone, where they could not read it."""
+        return schema.is_stamped(schema.require_readable(self._blobs, self.root))
+
+    def stamp(self) -> None:
+        """Tell older releases to leave the lake alone, where they could not read it."""
+        if not self._stamped:
+            said = schema.require_readable(self._blobs, self.root)
+            if not schema.is_stamped(said):
+                schema.stamp(self._blobs, said)
+            self._stamped = True
+
     def probe_conditional_writes(self) -> None:
         """Refuse an S3 endpoint that would lose commits; asked before the first write."""
         probe_conditional_writes(self._location)
@@ -436,6 +460,7 @@ class Lake:
         self, table: str, name: str, plan: Plan, run_id: str, metadata: dict[str, str] | None
     ) -> Commit:
         self.probe_conditional_writes()
+        self.stamp()
         commit = self._store.commit(table, name, plan, run_id=run_id, metadata=metadata)
         if commit.committed:
             self._changed(table)

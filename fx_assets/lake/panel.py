@@ -232,7 +232,7 @@ class InstrumentLake(Lake):
             if self.since is not None and table in BARS and len(rows):
                 rows = rows[rows["event_time"] >= self.since]
             if table == QUALITY.name:
-                rows = _counted(rows)
+                rows = numbered(rows)
             self._current[table] = rows.reset_index(drop=True)
         return self._current[table]
 
@@ -276,7 +276,7 @@ def replace_instruments(
     return commits
 
 
-def _counted(quality: pd.DataFrame) -> pd.DataFrame:
+def numbered(quality: pd.DataFrame) -> pd.DataFrame:
     """Findings of numbered batches: earlier releases kept others, which speak of no window."""
     if "batch" not in quality:
         return quality.iloc[:0, :0]

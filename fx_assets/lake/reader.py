@@ -15,6 +15,7 @@ from fx_assets.errors import LakeError
 from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.location import Location
 from fx_assets.lake.log import Log
+from fx_assets.lake.schema import require_readable
 
 KEPT_BYTES = 200_000_000
 
@@ -36,12 +37,16 @@ class Reader:
         self._store = BlobStore(location)
         self._kept: dict[str, tuple[object, Log]] = {}
         self._rows: dict[tuple[str, tuple[str, ...]], tuple[object, pa.Table]] = {}
+        self._readable = False
 
     def read(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         """Every row, in the order of writing; None if there is no such table.
 
         Columns that the table lacks are left out.
         """
+        if not self._readable:
+            require_readable(self._store, self.location.label)
+            self._readable = True
         opened = self._open(table, name)
         if opened is None:
             return None

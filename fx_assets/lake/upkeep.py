@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from deltalake import CommitProperties
+from deltalake import CommitProperties, Field
 from deltalake.exceptions import CommitFailedError
+from deltalake.schema import PrimitiveType
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from fx_assets.lake.commits import RUN_ID, CompactionResult
-from fx_assets.lake.delta import TABLE_PROPERTIES, DeltaStore
+from fx_assets.lake.delta import TABLE_PROPERTIES, DeltaStore, schema_of
+from fx_assets.tables import COUNT, INSTANT, NUMBER, TEXT, YES
 
 GRACE = timedelta(days=30)
+_DELTA_TYPES = {
+    TEXT: "string",
+    NUMBER: "double",
+    COUNT: "long",
+    "Int64": "long",
+    YES: "boolean",
+    "boolean": "boolean",
+    INSTANT: "timestamp",
+}
 
 
 def compact(store: DeltaStore, table: str, name: str, *, run_id: str = "") -> CompactionResult:
@@ -62,6 +74,26 @@ def vacuum(
         source.vacuum(dry_run=False, commit_properties=_by(run_id), **how)
     version = store.require(table, name).version()
     return CompactionResult(table, name, version, files, files, len(deleted))
+
+
+def lacking(store: DeltaStore, table: str, name: str, dtypes: Mapping[str, str]) -> list[str]:
+    """Columns that a stored table was made without."""
+    there = set(schema_of(store.require(table, name)).names)
+    return [column for column in dtypes if column not in there]
+
+
+def widen(store: DeltaStore, table: str, name: str, dtypes: Mapping[str, str]) -> None:
+    """Add the columns that a stored table lacks, empty in all its rows, and today's properties."""
+    source = store.require(table, name)
+    fields = [
+        Field(column, PrimitiveType(_DELTA_TYPES[dtypes[column]]), nullable=True)
+        for column in lacking(store, table, name, dtypes)
+    ]
+    if fields:
+        source.alter.add_columns(fields, commit_properties=_by(""))
+        source = store.require(table, name)
+    if source.metadata().configuration != TABLE_PROPERTIES:
+        source.alter.set_table_properties(TABLE_PROPERTIES, commit_properties=_by(""))
 
 
 def _by(run_id: str) -> CommitProperties:

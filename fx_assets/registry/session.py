@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -34,6 +36,7 @@ ENVIRONMENT = {
 """Set before MLflow is imported, unless the deployment has set them already."""
 
 _SQLITE = "sqlite:///"
+_REVISIONS = re.compile(r"found version (\w+), but expected (\w+)")
 _LOCK_SECONDS = 120
 _CONNECT_SECONDS = 5
 
@@ -102,7 +105,7 @@ class MlflowSession:
                 new = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
                 try:
                     with _without_fsync(new):
-                        _upgrade(f"{_SQLITE}{new}")
+                        upgrade(f"{_SQLITE}{new}")
                     _sync(new)
                     new.replace(file)
                 finally:
@@ -116,7 +119,8 @@ class MlflowSession:
             except Exception as error:
                 if "out-of-date" not in str(error):
                     raise
-                _upgrade(self.tracking_uri)
+                require_known_revision(self, str(error))
+                upgrade(self.tracking_uri)
                 client = self._open()
             relocate(self.tracking_uri, self.artifact_root)
             return client
@@ -149,6 +153,7 @@ class MlflowSession:
         except Exception as error:
             if not _is_foreign(error):
                 raise
+            require_known_revision(self, str(error))
             text = str(error).replace(self.tracking_uri, self.shown_uri).strip()
             first = text.splitlines()[0] if text else type(error).__name__
             raise RegistryError(
@@ -162,7 +167,7 @@ class MlflowSession:
         if _package(error) in {"google", "onnx"}:
             return "The model is not an ONNX graph; export it again with Model.to_onnx."
         if "out-of-date" in text:
-            return f"Back the database up, then run: mlflow db upgrade {self.shown_uri}"
+            return "Back it up (fx-assets backup TO), then run: fx-assets migrate"
         if self.tracking_uri.startswith(_SQLITE):
             return (
                 "Check that FX_ASSETS_MLFLOW names a SQLite file that this user may write; move a "
@@ -173,7 +178,65 @@ class MlflowSession:
         )
 
 
-def _upgrade(uri: str) -> None:
+def require_known_revision(session: MlflowSession, said: str) -> None:
+    """Refuse a database that a newer MLflow has written, by what MLflow says of it.
+
+    Raises
+    ------
+    RegistryError
+        Names both revisions and the way out.
+    """
+    found = _REVISIONS.search(said)
+    if found is None:
+        return
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+    from mlflow.store.db.utils import _get_alembic_config
+
+    config: Any = _get_alembic_config(session.tracking_uri)  # type: ignore[no-untyped-call]
+    scripts = ScriptDirectory.from_config(config)
+    try:
+        scripts.get_revision(found[1])
+    except CommandError:
+        release = version_of("mlflow")
+        raise RegistryError(
+            f"MLflow's database at {session.shown_uri} is at revision {found[1]}, which MLflow "
+            f"{release} does not know; it knows {found[2]}: a newer MLflow has upgraded it.",
+            remedy="Install the MLflow that did, or put the database back from a backup that was "
+            f"made with MLflow {release}.",
+        ) from None
+
+
+def revisions(session: MlflowSession) -> tuple[str, str] | None:
+    """The revision of a database, and that of this MLflow; ``None`` of a server or of nothing.
+
+    Raises
+    ------
+    RegistryError
+        The database cannot be read, or a newer MLflow has upgraded it.
+    """
+    uri = session.tracking_uri
+    absent = uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).exists()
+    if absent or uri.startswith(("http://", "https://")):
+        return None
+    with session.errors("reading its revision"):
+        import sqlalchemy
+        from mlflow.store.db import utils
+
+        engine = sqlalchemy.create_engine(uri)
+        try:
+            of: Any = utils
+            found, known = (
+                str(of._get_schema_version(engine)),
+                str(of._get_latest_schema_revision()),
+            )
+        finally:
+            engine.dispose()
+        require_known_revision(session, f"found version {found}, but expected {known}")
+        return found, known
+
+
+def upgrade(uri: str) -> None:
     """What ``mlflow db upgrade`` does."""
     import mlflow.db
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fx_assets.lake.panel import numbered
 from fx_assets.quality.overrides import OF_BATCHES, failing_bars
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
@@ -23,7 +24,7 @@ def standing_overrides(store: Lake, feed: FeedSpec, now: datetime) -> tuple[str,
     of the batch itself, such as bars that come twice, stands until a later batch of the same span,
     or of a wider one, has passed.
     """
-    quality = store.read_or_empty(QUALITY.name, feed.name)
+    quality = numbered(store.read_or_empty(QUALITY.name, feed.name))
     if quality.empty or "overridden" not in quality:
         return ()
     marked = quality["overridden"].eq(True)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from fx_assets.errors import GateError
 from fx_assets.lake import Lake
+from fx_assets.lake.panel import numbered
 from fx_assets.quality import Finding, GateReport
 from fx_assets.specs import FeedSpec
 from fx_assets.stages.readings import require_reading
@@ -33,7 +34,7 @@ def record_findings(
     ``overridden`` are the findings that would have refused the batch, had their checks not been
     lowered: they are told in the words of the check that was not made.
     """
-    known = lake.read_or_empty(QUALITY.name, feed)
+    known = numbered(lake.read_or_empty(QUALITY.name, feed))
     strict = {finding.check: finding for finding in overridden}
     told = [
         replace(strict[f.check], severity=f.severity) if f.check in strict else f
@@ -73,7 +74,7 @@ def require_gate(lake: Lake, spec: FeedSpec) -> None:
         A refusal stands.
     """
     feed = spec.name
-    quality = lake.read_or_empty(QUALITY.name, feed)
+    quality = numbered(lake.read_or_empty(QUALITY.name, feed))
     if READING_COLUMN in quality:
         quality = quality[
             quality[READING_COLUMN].isna() | (quality[READING_COLUMN] == spec.reading)

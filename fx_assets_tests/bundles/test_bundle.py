@@ -206,7 +206,7 @@ def test_a_manifest_with_keys_of_newer_code_is_read_and_a_newer_format_is_refuse
     blobs.files[path] = json.dumps(manifest | {"added_later": 1}).encode()
     assert load(blobs, FORECAST, version=1).manifest.version == 1
     blobs.files[path] = json.dumps(manifest | {"format": 2}).encode()
-    with pytest.raises(RegistryError, match="its format is 2"):
+    with pytest.raises(RegistryError, match="is of format 2, which a newer release"):
         load(blobs, FORECAST, version=1)
 
 

@@ -108,3 +108,30 @@ def test_a_password_is_nowhere_but_in_the_environment(
             places[str(path)] = path.read_bytes().decode("latin-1")
     assert len(places) > 50
     assert [place for place, text in places.items() if CANARY in text] == []
+
+
+def test_lake_mlflow_and_dagster_are_put_away_by_one_command_and_taken_out_elsewhere(
+    said: str, production: Home, database: Postgres
+) -> None:
+    answer = production.call("backup", f"s3://{BUCKET}/backups", "--name", "monday").succeeded()
+    assert "is not in it" not in answer.said
+    assert CANARY not in answer.said
+    for name in ("dagster", "mlflow"):
+        database.create(f"{name}_again")
+    again = Home(production.folder, production.day, dict(production.environment))
+    again.environment |= {
+        "DAGSTER_PG_URL": database.url("dagster_again"),
+        "FX_ASSETS_MLFLOW": database.url("mlflow_again"),
+        "FX_ASSETS_MLFLOW_ARTIFACTS": f"s3://{BUCKET}/artifacts_again",
+        "FX_ASSETS_LAKE": f"s3://{BUCKET}/lake_again",
+    }
+    refused = production.call("restore", f"s3://{BUCKET}/backups").failed().said
+    assert "is something already" in refused
+    assert CANARY not in refused
+    again.call("restore", f"s3://{BUCKET}/backups", "--at", "monday").succeeded()
+    for name in ("dagster", "mlflow"):
+        counted = {database.ask(n, "select count(*) from runs") for n in (name, f"{name}_again")}
+        assert len(counted) == 1
+    again.advance()
+    told = again.call("run").succeeded().out
+    assert "there is no champion yet" not in told

@@ -13,6 +13,7 @@ from fx_assets.bundles.records import pointer_path
 from fx_assets.bundles.universes import Member, UniverseFacts
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.lake.below import Below
+from fx_assets.lake.schema import require_readable
 from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.specs.series import Series
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
@@ -277,6 +278,7 @@ class Store:
     def _look(self) -> dict[str, Service]:
         present = {**self._services, **self.services}
         try:
+            require_readable(self._files, self._label)
             names = set(self._files.folders("bundles"))
             self.universes = read_universes(self._files, self.universes)
             nothing = not (names or self.universes)
