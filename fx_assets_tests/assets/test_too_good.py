@@ -183,7 +183,7 @@ def test_corrected_bars_make_later_decisions_clean_and_old_rows_keep_their_mark(
     today = str(bars["date"].iloc[-1])
     assert platform.predict(today).success
     assert latest_row(platform.lake.read("predictions", "direction"), forecast())[-1] == (
-        f"no; {FAILED}"
+        f"no; {FAILED}. It is the baseline, which claims no skill."
     )
 
     bars.to_csv(folder / "in" / "eurusd.csv", index=False)

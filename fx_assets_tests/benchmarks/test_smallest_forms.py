@@ -40,8 +40,10 @@ QUICK = {
 """What takes seconds: arguments, and what is printed."""
 SLOW = {
     "benchmarks.drill": ("--days 2 --no-faults --processes 1", "nothing lost"),
+    "benchmarks.images": ("--starts 1", "ratio"),
     "benchmarks.intraday": ("--minutes 0 --hours 2500", "| its prediction | 2 predictions |"),
     "benchmarks.pipeline": ("", "| one new bar |"),
+    "benchmarks.year": ("--hours 2 --years 1", "GB a year"),
     "benchmarks.serving": ("--rounds 1 --seconds 1 --soak 3", "0 errors, 0 wrong"),
 }
 """What starts many processes of its own."""
@@ -85,6 +87,14 @@ attributes:
 def run_as(name: str) -> str:
     """The module that ``python -m name`` runs."""
     return f"{name}.__main__" if (ROOT / name.replace(".", "/")).is_dir() else name
+
+
+def image_is_there() -> bool:
+    """Whether an engine for containers runs and has the server's image."""
+    if shutil.which("docker") is None:
+        return False
+    look = ["docker", "image", "inspect", "fx-assets-serving"]
+    return subprocess.run(look, capture_output=True).returncode == 0
 
 
 @pytest.fixture
@@ -166,6 +176,8 @@ def test_a_benchmark_of_many_processes_runs_in_its_smallest_form(
 ) -> None:
     if module == "benchmarks.serving" and shutil.which("wrk") is None:
         pytest.skip("wrk is not installed")
+    if module == "benchmarks.images" and not image_is_there():
+        pytest.skip("there is no engine with the image fx-assets-serving: make images")
     arguments, printed = SLOW[module]
     environment = dict(os.environ)
     if module != "benchmarks.pipeline":

@@ -200,7 +200,10 @@ def assert_honest(platform: Platform, spec: ForecastSpec) -> Decision:
         assert skill < 0.02, f"{candidate.name}: skill {skill:+.3f} in a world without any"
     decision = last_decision(platform, spec.name)
     assert decision.rows >= LEAST_ROWS
-    assert decision.champion == spec.baseline.name or decision.skill_demonstrated
+    assert decision.claim is not None
+    assert decision.champion == spec.baseline.name or decision.predicts
+    if decision.skill_demonstrated:
+        assert all(each.lower is not None and each.lower > 0 for each in decision.claim.benchmarks)
     assert len(decision.statistics) == len(candidates)
     return decision
 

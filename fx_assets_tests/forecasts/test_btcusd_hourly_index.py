@@ -93,7 +93,9 @@ def test_the_champion_has_shown_skill_on_a_variance_that_persists(lived: Lived) 
     decision = assert_honest(lived.platform, SPEC)
     assert decision.trials == len(SPEC.candidates)
     assert decision.champion != SPEC.baseline.name
-    assert decision.skill_demonstrated
+    assert decision.claim is not None
+    assert decision.claim.baseline.beats(decision.claim.needed_p)
+    assert decision.claim.reference.benchmark == "exponential smoothing (0.94)"
 
 
 def test_hours_that_are_asked_for_again_come_out_the_same(lived: Lived) -> None:
@@ -114,7 +116,9 @@ def test_the_server_says_what_was_issued_also_of_the_same_bars_posted(lived: Liv
         answer = latest.json()
         assert answer["value"] == issued["prediction"]
         assert pd.Timestamp(answer["target_time"]) == EVENING + 2 * HOUR
-        assert answer["skill"]["demonstrated"] is True
+        verdict = answer["skill"]["verdict"]
+        assert answer["skill"]["demonstrated"] is (verdict["word"] == "demonstrated")
+        assert verdict["reference"]["name"] == "exponential smoothing (0.94)"
         again = server.client.post(BY_BARS, json={"bars": posted})
         assert again.status_code == 200, again.text
         supplied = again.json()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -17,6 +18,7 @@ from fx_assets_tests.homes import Home
 from fx_assets_tests.production.servers import postgres
 from fx_assets_tests.states.stores import lake_of
 
+ROOT = Path(__file__).parents[2]
 WORKER = [sys.executable, "-m", "fx_assets_tests.states.launches"]
 DOUBLES = int(os.environ.get("FX_TESTS_DOUBLES", "34"))
 """Days of three jobs each: a hundred double launches."""
@@ -37,7 +39,7 @@ def workers(home: Home, number: int = 2) -> Iterator[list[subprocess.Popen[str]]
     started = [
         subprocess.Popen(
             WORKER,
-            env={**os.environ, **home.variables},
+            env={**os.environ, **home.variables, "PYTHONPATH": str(ROOT)},
             cwd=home.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

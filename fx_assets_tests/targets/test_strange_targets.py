@@ -162,7 +162,7 @@ def test_strange_kinds_are_declared_judged_issued_scored_and_served(
         assert card["target"] == "move"
         assert card["outcome"] == "positive"
         assert card["unit"] == card["wording"]["called"] == "expected move"
-        assert card["reference"] == {"family": "expanding_mean", "params": {}}
+        assert card["reference"] == {"family": "expanding_mean", "params": {}, "called": ""}
         inputs = {row["name"]: row["least"] for row in card["inputs"]}
         answer = api.post("/v1/forecasts/moves/predict/features", json={"features": inputs})
         assert answer.status_code == 200, answer.text

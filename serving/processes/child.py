@@ -6,6 +6,7 @@ closes with its parent, however that ends.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import multiprocessing
@@ -67,6 +68,8 @@ class Child:
         self.ready = False
         """Whether the next call begins at once, without a start."""
         self._closed = False
+        # Before multiprocessing waits, at the interpreter's end, for what may not listen.
+        atexit.register(self.close)
 
     def start(self) -> None:
         """Start the process, if there is none.
