@@ -93,11 +93,14 @@ class Claim(Record):
         tail = f": skill {figures}, on {self.rows:,} rows." if figures else "."
         if self.word == "demonstrated":
             return f"Better than {' and than '.join(f.benchmark for f in shown)}{tail}"
+        own = ""
+        if self.baseline.skill is None:
+            own = "It is the baseline, which claims no skill"
+        elif self.reference.skill is None:
+            own = f"It is {self.reference.benchmark} itself"
         if not self.missed:
-            return "It is the baseline, which claims no skill."
+            return f"{own}{tail}"
         not_shown = f"not shown to be better than {self.missed}{tail}"
         if self.word == "knows something":
             return f"Its forecasts are {not_shown}"
-        if self.baseline.skill is None:
-            return f"It is the baseline, which claims no skill, and is {not_shown}"
-        return f"{not_shown[:1].upper()}{not_shown[1:]}"
+        return f"{own}, and is {not_shown}" if own else f"{not_shown[:1].upper()}{not_shown[1:]}"

@@ -156,3 +156,11 @@ def test_a_claim_survives_being_stored() -> None:
     world = World(10)
     claim = world.claim(world.truth)
     assert Claim.model_validate_json(claim.model_dump_json()) == claim
+
+
+def test_the_reference_itself_is_called_so() -> None:
+    world = World(11)
+    claim = world.claim(world.smooth)
+    assert claim.word == "not demonstrated"
+    assert claim.reference.skill is None
+    assert claim.sentence.startswith("It is smoothing itself: skill +")
