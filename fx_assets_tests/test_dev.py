@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fx_assets.testing.processes import free_port
 from fx_assets_tests.homes import Home
-from fx_assets_tests.production.servers import free_port
 from fx_assets_tests.states.conftest import first_home, home
 
 __all__ = ["first_home", "home"]

@@ -131,15 +131,8 @@ def prediction_freshness(
         The newest prediction run that failed, if the newest one did.
     """
     due = _Due(market, now, rule or FreshnessRule())
-    have = _closes(predictions)
-    newest_day = market.bar_day(feed.newest) if feed.newest else market.day_of(now)
-    missing = due.missing(live_from or forecast.live_from or newest_day, have)
-    waiting = due.within_grace(have)
-    newest = instant_of(have.max()) if len(have) else None
-    cause, why = _prediction_cause(missing, market, feed, has_champion, failed)
-    return _record(
-        "predictions", forecast.name, "prediction", due, missing, waiting, newest, cause, why
-    )
+    since, have = live_from or forecast.live_from, _closes(predictions)
+    return _judged_predictions(forecast.name, due, have, since, feed, has_champion, failed)
 
 
 def panel_freshness(
@@ -219,15 +212,8 @@ def panel_prediction_freshness(
         The verdict on its bars: what has no bar cannot be predicted from.
     """
     due = _Due(market, now, rule or FreshnessRule())
-    have = (
-        _closes(predictions)[-1:] if predictions.empty else _closes(predictions).max(keepdims=True)
-    )
-    newest_day = market.bar_day(prices.newest) if prices.newest else market.day_of(now)
-    missing = due.missing(newest_day, have)
-    newest = instant_of(have[0]) if len(have) else None
-    cause, why = _prediction_cause(missing, market, prices, True, failed)
-    waiting = due.within_grace(have)
-    return _record("predictions", name, "prediction", due, missing, waiting, newest, cause, why)
+    have = np.sort(_closes(predictions))[-1:]
+    return _judged_predictions(name, due, have, None, prices, True, failed)
 
 
 def recovered(before: Freshness | None, after: Freshness) -> str | None:
@@ -291,6 +277,25 @@ class _Due:
             overdue = self.market.publication(at) + self.grace
             if overdue > self.now:
                 return overdue
+
+
+def _judged_predictions(
+    name: str,
+    due: _Due,
+    have: Instants,
+    since: date | None,
+    prices: Freshness,
+    has_champion: bool,
+    failed: FailedRun | None,
+) -> Freshness:
+    """The verdict on predictions; without a first day the newest bar's is asked for."""
+    market = due.market
+    newest_day = market.bar_day(prices.newest) if prices.newest else market.day_of(due.now)
+    missing = due.missing(since or newest_day, have)
+    newest = instant_of(have.max()) if len(have) else None
+    cause, why = _prediction_cause(missing, market, prices, has_champion, failed)
+    waiting = due.within_grace(have)
+    return _record("predictions", name, "prediction", due, missing, waiting, newest, cause, why)
 
 
 def _closes(table: pd.DataFrame) -> Instants:

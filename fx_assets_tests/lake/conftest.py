@@ -7,11 +7,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from fx_assets.lake import Lake
-from fx_assets_tests.production.servers import object_store
+from fx_assets_tests.production.servers import new_bucket, object_store
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test-key", "AWS_SECRET_ACCESS_KEY": "test-secret"}
 
@@ -36,14 +35,7 @@ def s3_endpoint() -> Iterator[str]:
 @pytest.fixture
 def s3(s3_endpoint: str) -> tuple[str, dict[str, str]]:
     """The address of a new bucket's prefix, and the options to reach it."""
-    bucket = f"lake-{uuid.uuid4().hex}"
-    boto3.client(
-        "s3",
-        endpoint_url=s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-    ).create_bucket(Bucket=bucket)
+    bucket = new_bucket(s3_endpoint, f"lake-{uuid.uuid4().hex}")
     return f"s3://{bucket}/some/prefix", CREDENTIALS | {"AWS_ENDPOINT_URL": s3_endpoint}
 
 

@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Iterator
 
-import boto3
 import pandas as pd
 import pytest
 
@@ -15,6 +14,7 @@ from fx_assets.errors import LakeError
 from fx_assets.lake import Lake, patience
 from fx_assets_tests.lake.conftest import CREDENTIALS
 from fx_assets_tests.production.relay import FAULTS, Fault, Relay, relayed
+from fx_assets_tests.production.servers import new_bucket
 
 
 @pytest.fixture
@@ -30,15 +30,7 @@ def options(relay: Relay) -> dict[str, str]:
 
 @pytest.fixture
 def bucket(s3_endpoint: str) -> str:
-    name = f"away-{uuid.uuid4().hex}"
-    boto3.client(
-        "s3",
-        endpoint_url=s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-    ).create_bucket(Bucket=name)
-    return name
+    return new_bucket(s3_endpoint, f"away-{uuid.uuid4().hex}")
 
 
 def survives(relay: Relay, lake: Lake, fault: Fault, seconds: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+
+from fx_assets.testing.processes import free_port
 
 ANY = "any"
 """User and password of an S3 server that asks for none."""
@@ -116,24 +117,24 @@ def object_store() -> Iterator[int]:
 @contextmanager
 def s3(bucket: str) -> Iterator[str]:
     """Address of an S3 server with one bucket."""
-    import boto3
-
     with object_store() as port:
         address = f"http://127.0.0.1:{port}"
-        boto3.client(
-            "s3",
-            endpoint_url=address,
-            region_name="us-east-1",
-            aws_access_key_id=ANY,
-            aws_secret_access_key=ANY,
-        ).create_bucket(Bucket=bucket)
+        new_bucket(address, bucket)
         yield address
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+def new_bucket(address: str, name: str) -> str:
+    """Make a bucket on such a server, which takes any key; returns its name."""
+    import boto3
+
+    boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name="us-east-1",
+        aws_access_key_id=ANY,
+        aws_secret_access_key=ANY,
+    ).create_bucket(Bucket=name)
+    return name
 
 
 def _postgres_binaries() -> Path:

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fx_assets.testing.processes import free_port
 from fx_assets_tests.homes import Home
-from fx_assets_tests.production.servers import free_port
 
 WORKSPACE = "load_from: [{{grpc_server: {{host: 127.0.0.1, port: {port}, location_name: fx}}}}]\n"
 BINARIES = Path(sys.executable).parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from filelock import FileLock
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.testing.lakes import hourly_lake
+from fx_assets.testing.processes import free_port
 from fx_assets_tests.serving_page.lake import ISSUED, NOW, build_lake
 from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
 from serving.http.security import new_key
@@ -67,9 +67,7 @@ def serve() -> Iterator[Callable[..., Site]]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(home: Path, now: datetime = NOW, **settings: str) -> Site:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         environment = plain_environment() | settings
         environment |= {"FX_ASSETS_HOME": str(home), "FX_ASSETS_NOW": now.isoformat()}
         process = subprocess.Popen(

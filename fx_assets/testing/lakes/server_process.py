@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from fx_assets.testing.processes import free_port
 
 NOW = "2026-10-30T18:00:00+00:00"
 
@@ -32,9 +33,7 @@ def serving(
     lake: Path | str, folder: Path, workers: int = 1, now: str = "", **settings: str
 ) -> Iterator[Running]:
     """Start a server on a lake and end it with the block."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{port}.log"
     environment = {
