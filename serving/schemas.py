@@ -191,13 +191,17 @@ class Newest(Struct):
 
 
 class Unpublished(Struct):
-    """A declared forecast of which nothing has been published yet."""
+    """A declared forecast or universe of which nothing is served yet."""
 
     forecast: str
-    instrument: str
+    instrument: Annotated[str | None, Meta(description="Null for a universe.")]
     title: Annotated[str, Meta(description="What is to be predicted, in a word or two.")]
-    horizon: int
+    horizon: Annotated[int | None, Meta(description="Bars ahead; null for a universe.")]
     paused: bool
+    state: Annotated[
+        Literal["not published", "refused", "of another series"],
+        Meta(description="Nothing is published, or what is published is not served."),
+    ]
     reason: Annotated[str | None, Meta(description="Why what is published is not served.")] = None
 
 
@@ -298,7 +302,8 @@ class ForecastList(Struct):
         list[UniverseSummary], Meta(description="Forecasts of many instruments, judged together.")
     ] = []
     unpublished: Annotated[
-        list[Unpublished], Meta(description="Declared forecasts that have no champion yet.")
+        list[Unpublished],
+        Meta(description="Declared forecasts and universes of which nothing is served."),
     ] = []
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from fx_assets.errors import LakeError
 from fx_assets.lake.patience import ANSWER_SECONDS, delta_options, patiently
@@ -27,8 +27,8 @@ class Location:
 
     ``patience`` is how many seconds a reader waits for one answer of S3, without a second attempt;
     writers leave it out and wait for storage that is away (``fx_assets.lake.patience``). A
-    ``discreet`` one names neither bucket nor endpoint in messages, which a server shows to
-    everybody.
+    ``discreet`` one names neither bucket, endpoint nor folder in messages, which a server shows
+    to everybody.
     """
 
     def __init__(
@@ -98,17 +98,19 @@ class Location:
     @property
     def label(self) -> str:
         """The root as messages name it."""
-        return "its S3 bucket" if self.is_remote and self.discreet else self.root
+        if not self.discreet:
+            return self.root
+        return "its S3 bucket" if self.is_remote else "its folder"
 
     def redact(self, error: object) -> str:
         """The error's text without the credentials that S3 servers echo in their answers."""
         text = str(error)
         options = self.storage_options or {}
         hidden = [options.get(variable) for variable in _SECRETS]
-        if self.discreet and self.is_remote:
+        if self.discreet:
             endpoint = _endpoint(options) or ""
-            hidden += [self.root, endpoint, urlsplit(endpoint).netloc, self.bucket]
-            hidden.append(urlsplit(endpoint).hostname)
+            hidden += [self.root, quote(self.root), endpoint, urlsplit(endpoint).netloc]
+            hidden += [self.bucket, urlsplit(endpoint).hostname]
         for part in hidden:
             if part:
                 text = text.replace(part, "***")

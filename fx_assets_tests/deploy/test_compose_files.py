@@ -30,6 +30,20 @@ def test_a_run_is_handed_what_its_daemon_has() -> None:
     assert set(launcher["config"]["env_vars"]) == here
 
 
+def test_the_server_sees_the_declarations_of_the_platform_and_cannot_change_them() -> None:
+    server, platform = COMPOSE["services"]["serving"], COMPOSE["x-environment"]
+    assert server["environment"]["FX_ASSETS_DECLARED"] == platform["FX_ASSETS_DECLARED"]
+    assert "home:/data:ro" in server["volumes"]
+    assert COMPOSE["x-platform"]["volumes"] == ["home:/data"]
+    cache = server["environment"]["FX_SERVING_CACHE"]
+    assert f"served:{cache}" in server["volumes"]
+    assert f"install -d -o fx -g fx /data {cache}\n" in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_requests_to_mlflow_are_repeated_a_bounded_number_of_times() -> None:
+    assert 1 < int(COMPOSE["x-environment"]["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) < 10
+
+
 def test_dagsters_file_and_the_launchers_are_one_file_in_the_image() -> None:
     joined = (DEPLOY / "dagster.yaml").read_text() + (DEPLOY / "docker.yaml").read_text()
     parts = [

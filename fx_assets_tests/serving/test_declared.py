@@ -15,6 +15,7 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving
+from serving.client.__main__ import main as client
 
 BASE = "/v1/forecasts/direction"
 PATHS = ("latest", "history", "performance", "model", "status", "champions", "prices")
@@ -146,6 +147,68 @@ def test_the_list_says_what_is_paused_and_what_has_nothing_published(
         until(lambda: bool(listed()["forecasts"][0]["paused"]))
         assert listed()["unpublished"][0]["paused"]
         until(lambda: 'fx_paused{forecast="direction"} 1' in api.get("/metrics").text)
+
+
+UNIVERSE = """
+type: fx_assets.components.Universe
+attributes:
+  name: majors
+  source: {kind: ecb, base: EUR}
+  automatic: false
+  targets: [{kind: volatility, candidates: [ewma]}, {kind: direction, candidates: [persistence]}]
+"""
+
+
+def test_before_anything_is_published_the_list_says_what_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = tmp_path / "defs"
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(declared))
+    declare(declared, horizon=3)
+    (declared / "majors").mkdir()
+    (declared / "majors" / "defs.yaml").write_text(UNIVERSE)
+    with serving(tmp_path / "lake", tmp_path / "server") as running:
+        api = running.client
+        until(lambda: api.get("/v1/forecasts").status_code == 200)
+        answer = api.get("/v1/forecasts").json()
+        assert answer["forecasts"] == answer["universes"] == []
+        single, universe = answer["unpublished"]
+        assert (single["forecast"], single["instrument"], single["horizon"]) == (
+            ("direction", "EURUSD", 3)
+        )
+        assert (universe["forecast"], universe["instrument"], universe["horizon"]) == (
+            ("majors", None, None)
+        )
+        assert universe["title"] == "volatility, direction"
+        assert (single["paused"], universe["paused"]) == (False, True)
+        assert single["state"] == universe["state"] == "not published"
+        assert api.get("/health/ready").status_code == 503
+        for name in ("direction", "majors"):
+            problem = api.get(f"/v1/forecasts/{name}/latest").json()
+            assert problem["type"].endswith(":nothing-published")
+            assert problem["detail"].startswith(f"{name} is declared")
+        assert client(["latest", "--url", str(api.base_url)]) == 1
+        assert "direction is declared" in capsys.readouterr().err
+
+        store_bundle(small_lake.make(tmp_path / "lake"), small_lake.bundle(1))
+        until(lambda: api.get("/v1/forecasts").json()["unpublished"][0]["state"] != single["state"])
+        first, second = api.get("/v1/forecasts").json()["unpublished"]
+        assert (first["forecast"], first["state"]) == ("direction", "of another series")
+        assert "declared as" in first["reason"]
+        assert second["state"] == "not published"
+
+
+def test_a_server_that_cannot_look_at_its_lake_says_nothing_of_what_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path / "defs"))
+    declare(tmp_path / "defs")
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    (lake / "schema.json").write_text("{")
+    with serving(lake, tmp_path / "server") as running:
+        until(lambda: "damaged" in running.client.get("/health/ready").text)
+        assert running.client.get("/v1/forecasts").status_code == 503
 
 
 def _health(api: httpx.Client) -> dict[str, Any]:

@@ -65,7 +65,12 @@ def test_storage_that_hangs_is_told_in_time_and_then_found_again(
             assert client.get(f"{FORECAST}/history").status_code == 200
 
 
-def test_a_discreet_location_names_neither_bucket_nor_endpoint() -> None:
+def test_a_discreet_location_names_neither_bucket_nor_endpoint_nor_folder(tmp_path: Path) -> None:
+    root = tmp_path / "a folder"
+    local = Location(str(root), discreet=True)
+    for name in (f"[Errno 13] '{root}/prices'", f"refused: {root.as_uri()}"):
+        assert str(tmp_path) not in local.redact(name) + local.label
+        assert "a%20folder" not in local.redact(name)
     options = {"AWS_ENDPOINT_URL": "https://storage.internal:9000"}
     told = Location("s3://ours/lake", options, discreet=True)
     text = told.redact(httpx.ConnectError("https://storage.internal:9000/ours/lake/x refused"))

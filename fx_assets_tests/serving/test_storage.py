@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +59,52 @@ def test_storage_that_is_gone_is_never_an_empty_table(tmp_path: Path, how: str) 
         shutil.rmtree(root, ignore_errors=True)
         shutil.move(tmp_path / "again", root)
         until(lambda: client.get(f"{FORECAST}/history").status_code == 200)
+
+
+def ruin(lake: Path, how: str) -> None:
+    """Something that no writer does, of the kind that the operating system names with its path."""
+    pointer = lake / pointer_path("direction")
+    if how == "pointer":
+        pointer.unlink()
+        pointer.mkdir()
+    elif how == "loop":
+        shutil.move(lake / "bundles", lake / "kept")
+        (lake / "bundles").symlink_to(lake / "bundles")
+    elif how == "files":
+        for file in lake.rglob("*.parquet"):
+            file.unlink()
+    elif how == "logs":
+        for file in lake.rglob("*_delta_log/*.json"):
+            file.write_text("no JSON")
+    else:
+        shutil.rmtree(lake)
+        lake.write_text("no folder")
+
+
+@pytest.mark.parametrize("how", ["pointer", "loop", "files", "logs", "file"])
+def test_no_answer_names_the_folder_of_a_lake(tmp_path: Path, how: str) -> None:
+    root = tmp_path / "canary folder" / "lake"
+    small_lake.make(root)
+    with serving(root, tmp_path / "canary home", poll_seconds="0.1") as running:
+        client = running.client
+        until(lambda: client.get(f"{FORECAST}/latest").status_code == 200)
+        seen = [client.get(path) for path in ("/health/ready", "/v1/forecasts", "/v1/forecasts/x")]
+        ruin(root, how)
+        for _ in range(3):
+            asked = ("/health/ready", "/v1/forecasts", "/v1/forecasts/other/latest", "/metrics")
+            seen += [client.get(path) for path in asked]
+            seen += [client.get(f"{FORECAST}{path}") for path in (*FROM_TABLES, "/latest")]
+            seen.append(client.post("/invocations", json={"bars": "canary"}))
+            time.sleep(0.2)
+        assert any(answer.status_code == 503 for answer in seen)
+        for answer in seen:
+            assert answer.status_code != 500
+            for secret in ("canary", str(tmp_path)):
+                assert secret not in answer.text, (answer.url, answer.text)
+    with serving(root, tmp_path / "canary other") as running:
+        for path in ("/health/ready", "/v1/forecasts", f"{FORECAST}/latest", f"{FORECAST}/history"):
+            assert "canary" not in running.client.get(path).text
+        assert "canary folder" in running.log.read_text()
 
 
 def test_a_cache_that_cannot_be_written_is_no_condition(lake_root: Path, tmp_path: Path) -> None:

@@ -163,6 +163,13 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Si
 
 
 @pytest.fixture(scope="session")
+def undeclared_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
+    """The same, where the server does not see the declarations either."""
+    folder = tmp_path_factory.mktemp("undeclared")
+    return serve(folder, FX_ASSETS_DECLARED=str(folder / "absent"))
+
+
+@pytest.fixture(scope="session")
 def locked(home: Path, serve: Callable[..., Site]) -> tuple[Site, str]:
     """A server that asks for a key, and the key."""
     key, entry = new_key("reader", "read,predict")

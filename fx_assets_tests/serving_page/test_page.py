@@ -318,13 +318,23 @@ def test_fixings_are_drawn_as_a_line(visit: Tabs, site: Site) -> None:
     assert "open" not in page.inner_text(".readout")
 
 
-def test_an_empty_lake_says_that_nothing_is_published_and_who_knows_why(
+def test_an_empty_lake_says_of_each_forecast_that_it_is_not_published_yet(
     visit: Tabs, empty_site: Site
 ) -> None:
-    tab = visit(empty_site)
-    tab.page.goto(empty_site.url)
+    page = visit(empty_site).open()
+    declared = empty_site.json("/v1/forecasts")["unpublished"]
+    assert page.locator(".tiles li").count() == len(declared) > 5
+    assert page.locator(".tiles", has_text="Nothing published yet").count() == 1
+    assert "make run" not in page.inner_text("main")
+
+
+def test_where_nothing_is_known_the_page_says_who_knows_why(
+    visit: Tabs, undeclared_site: Site
+) -> None:
+    tab = visit(undeclared_site)
+    tab.page.goto(undeclared_site.url)
     tab.page.wait_for_selector("main[data-state=failed]")
-    assert empty_site.get("/v1/forecasts").status_code == 503
+    assert undeclared_site.get("/v1/forecasts").status_code == 503
     text = tab.page.inner_text("main")
     assert "There is nothing to show yet" in text
     assert "make run" not in text

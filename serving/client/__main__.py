@@ -55,11 +55,13 @@ def _show(answer: Any, options: argparse.Namespace) -> None:
 
 def _latest(api: Api, options: argparse.Namespace) -> Any:
     chosen = _member(options)
-    names = options.forecast or [row["forecast"] for row in api.get("/v1/forecasts")["forecasts"]]
     if options.forecast:
-        return [api.get(f"/v1/forecasts/{name}/latest", chosen) for name in names]
-    answers = []
-    for name in names:
+        return [api.get(f"/v1/forecasts/{name}/latest", chosen) for name in options.forecast]
+    listed, answers = api.get("/v1/forecasts"), []
+    # Where nothing is served, the server says of the first what is to be done.
+    nothing = not (listed["forecasts"] or listed.get("universes"))
+    for row in listed["unpublished"][:1] if nothing else listed["forecasts"]:
+        name = row["forecast"]
         try:
             answers.append(api.get(f"/v1/forecasts/{name}/latest"))
         except Refused as error:

@@ -182,6 +182,13 @@ class Tables:
             return await asyncio.wait_for(work, self._seconds + grace)
         except TimeoutError:
             raise self._late() from None
+        except OSError as error:
+            raise LakeError(
+                f"The lake at {self._location.label} cannot be read: "
+                f"{self._location.redact(error)}",
+                remedy="Check the storage: that the lake is where FX_ASSETS_LAKE says, and that "
+                "this account may read it.",
+            ) from error
 
     def _late(self) -> LakeError:
         return LakeError(

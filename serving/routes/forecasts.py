@@ -60,7 +60,7 @@ def add(routes: APIRouter, server: Server) -> None:
             _universe(facts, paused=facts.forecast in paused)
             for facts in server.store.universes.values()
         ]
-        services = server.store.services if universes else server.store.any()
+        services = server.store.listed()
         now = server.now()
         awake_first = sorted(services.values(), key=lambda service: service.paused)
         rows = [_summary(service, now) for service in awake_first]
@@ -274,19 +274,27 @@ def _newest(service: Service) -> Newest | None:
 
 def _unpublished(store: Store) -> list[Unpublished]:
     """What is declared and not served; declarations may be elsewhere, then nothing is known."""
-    missing = store.declared.keys() - store.services.keys() - store.universes.keys()
-    return [
-        Unpublished(
-            forecast=name,
-            instrument=series.instrument,
-            title=target_definition(series.kind).wording.title,
-            horizon=series.horizon,
-            paused=name in store.paused,
-            reason=store.refused.get(name) or store.foreign.get(name),
-        )
-        for name in sorted(missing)
-        for series in (store.declared[name],)
-    ]
+    served = store.services.keys() | store.universes.keys()
+    missing = (store.declared.keys() | store.declared_universes.keys()) - served
+    return [_missing(store, name) for name in sorted(missing)]
+
+
+def _missing(store: Store, name: str) -> Unpublished:
+    series = store.declared.get(name)
+    refused, foreign = store.refused.get(name), store.foreign.get(name)
+    return Unpublished(
+        forecast=name,
+        instrument=series.instrument if series else None,
+        title=(
+            target_definition(series.kind).wording.title
+            if series
+            else store.declared_universes[name]
+        ),
+        horizon=series.horizon if series else None,
+        paused=name in store.paused,
+        state="refused" if refused else "of another series" if foreign else "not published",
+        reason=refused or foreign,
+    )
 
 
 def _next_bar(service: Service, now: datetime) -> datetime:

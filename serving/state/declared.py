@@ -11,6 +11,7 @@ from fx_assets.errors import FxAssetsError
 from fx_assets.series.rows import About
 from fx_assets.specs.files import load_declared
 from fx_assets.specs.series import Series, series_of
+from fx_assets.targets import target_definition
 
 _log = logging.getLogger("serving")
 Stamp = tuple[tuple[str, int, int], ...]
@@ -27,6 +28,7 @@ class Declarations:
         self._folder = folder
         self._stamp: Stamp | None = None
         self._series: Mapping[str, Series] = {}
+        self._universes: Mapping[str, str] = {}
         self._paused: frozenset[str] = frozenset()
 
     @property
@@ -34,6 +36,12 @@ class Declarations:
         """By forecast; what was last read where a file is wrong."""
         self._look()
         return self._series
+
+    @property
+    def universes(self) -> Mapping[str, str]:
+        """What each declared universe is to predict, in words."""
+        self._look()
+        return self._universes
 
     @property
     def paused(self) -> frozenset[str]:
@@ -66,6 +74,10 @@ class Declarations:
                 _log.warning("The declarations cannot be read: %s", error)
             return
         self._series = {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
+        self._universes = {
+            name: ", ".join({target_definition(t.kind).wording.title: 0 for t in universe.targets})
+            for name, universe in found.universes.items()
+        }
         self._paused = frozenset(
             [n for n in found.forecasts if not found.feed_of(n).automatic]
             + [n for n, universe in found.universes.items() if not universe.automatic]

@@ -61,12 +61,15 @@ class Store:
         """Forecasts and universes that nothing starts by itself."""
         self.declared: Mapping[str, Series] = {}
         """The series of each declared forecast."""
+        self.declared_universes: Mapping[str, str] = {}
+        """What each declared universe is to predict, in words."""
         self.looks = 0
+        self._readable = False
         self._settings = settings
         self._services: Mapping[str, Service] = {}
         self._declarations = Declarations(PlatformSettings().declared_folder)
         self._tables = tables
-        self._files, self._label = Files(location), location.label
+        self._location, self._files = location, Files(location)
         self._snapshot = Snapshot(settings.copies_folder)
         self._trial = Trial(settings.trial_seconds, trial)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
@@ -83,6 +86,7 @@ class Store:
 
     async def start(self) -> None:
         """Serve the last good copies, then what the lake holds, then keep looking."""
+        _log.info("What is served is read from the lake at %s", self._location.root)
         loop = asyncio.get_running_loop()
         self.services = await loop.run_in_executor(self._thread, self._restored)
         self._task = asyncio.create_task(self._keep_looking())
@@ -128,6 +132,22 @@ class Store:
             raise self._empty()
         return services
 
+    def listed(self) -> Mapping[str, Service]:
+        """All forecasts; none where it is known that none of what is declared is published.
+
+        Raises
+        ------
+        Problem
+            503: there is none, and nothing can be said of what is declared.
+        """
+        told = self._known and (self.universes or self.declared or self.declared_universes)
+        return self.services if told else self.any()
+
+    @property
+    def _known(self) -> bool:
+        """Whether it is known what the lake holds: a look has ended, and the last could read it."""
+        return bool(self.services or self.universes or (self.looks and self._readable))
+
     def _absent(self, name: str) -> Problem:
         if name in self.refused:
             return Problem(
@@ -158,9 +178,9 @@ class Store:
                 field="instrument",
                 remedy=f"Add instrument=; /v1/forecasts/{name}/instruments lists them.",
             )
-        if not self.services and not self.universes:
+        if not self._known:
             return self._empty()
-        if name in self._declarations.series:
+        if name in self.declared or name in self.declared_universes:
             return Problem(
                 503,
                 "nothing-published",
@@ -170,6 +190,8 @@ class Store:
                 remedy=f"Materialize {name}/champion, or run `make run`.",
                 headers={"retry-after": "5"},
             )
+        if not self.services and not self.universes:
+            return self._empty()
         return Problem(
             404,
             "no-such-forecast",
@@ -184,7 +206,7 @@ class Store:
         return Problem(
             503,
             "nothing-published",
-            f"No champion has been published yet in the lake at {self._label}.{away}",
+            f"No champion has been published yet in the lake at {self._location.label}.{away}",
             remedy="Run `make run`, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
             headers={"retry-after": "5"},
         )
@@ -267,6 +289,7 @@ class Store:
         """The services whose champion is of the series that is declared; why the others are not."""
         found, paused = {}, self._declarations.paused
         self.paused, self.declared = paused, self._declarations.series
+        self.declared_universes = self._declarations.universes
         for name, service in services.items():
             reason = self._declarations.contradiction(service.champion.manifest)
             if reason is None:
@@ -278,13 +301,15 @@ class Store:
     def _look(self) -> dict[str, Service]:
         present = {**self._services, **self.services}
         try:
-            require_readable(self._files, self._label)
+            require_readable(self._files, self._location.label)
             names = set(self._files.folders("bundles"))
             self.universes = read_universes(self._files, self.universes)
-            nothing = not (names or self.universes)
-            self.lake_problem = _nothing_there(self._label) if nothing else None
+            self._readable, self.lake_problem = True, None
+            if not (names or self.universes):
+                where = self._location.label
+                self.lake_problem = f"There is no published bundle in the lake at {where}."
         except (FxAssetsError, OSError) as error:
-            names, self.lake_problem = set(), _text(error)
+            names, self._readable, self.lake_problem = set(), False, self._text(error)
         refused: dict[str, str] = {}
         found = {}
         for name in sorted(names | present.keys()):
@@ -307,7 +332,7 @@ class Store:
         try:
             pointer = self._files.read_blob(pointer_path(name))
         except (FxAssetsError, OSError) as error:
-            return present and replace(present, stale=_text(error))
+            return present and replace(present, stale=self._text(error))
         if present is not None and present.pointer == pointer:
             return replace(present, stale=None, refused=None)
         tried, reason, rest = self._tried.get(name, (b"", "", 0))
@@ -317,7 +342,7 @@ class Store:
             try:
                 return self._load(name, pointer, present)
             except Exception as error:
-                reason = _text(error)
+                reason = self._text(error)
                 if tried != pointer:
                     _log.error("A bundle of %s was refused: %s", name, reason)
                 again = RETRY_REFUSED
@@ -370,7 +395,7 @@ class Store:
         except Exception as error:
             if not isinstance(error, FxAssetsError | OSError):
                 _log.exception("The newest rows of %s could not be read", service.name)
-            return replace(service, stale=_text(error))
+            return replace(service, stale=self._text(error))
         fresh = replace(service, row=row, context=context, drift=drift, live=live)
         try:
             self._snapshot.save_newest(fresh)
@@ -382,12 +407,9 @@ class Store:
     def _warn_of_copy(self, name: str, error: Exception) -> None:
         if name not in self._warned:
             self._warned.add(name)
-            _log.warning("No last good copy of %s can be kept: %s", name, _text(error))
+            _log.warning("No last good copy of %s can be kept: %s", name, error)
 
-
-def _text(error: Exception) -> str:
-    return error.message if isinstance(error, FxAssetsError) else f"{type(error).__name__}: {error}"
-
-
-def _nothing_there(root: str) -> str:
-    return f"There is no published bundle in the lake at {root}."
+    def _text(self, error: Exception) -> str:
+        if isinstance(error, FxAssetsError):
+            return error.message
+        return f"{type(error).__name__}: {self._location.redact(error)}"

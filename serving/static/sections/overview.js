@@ -49,7 +49,7 @@ export function overview(forecasts, universes, unpublished) {
   );
 }
 
-const named = (instrument) => [instrument, words.pair(instrument)];
+const named = (instrument) => (instrument ? [instrument, words.pair(instrument)] : []);
 
 function tile(name, title, label, ...rest) {
   return h("li", {}, h("a", { href: `#${encodeURIComponent(name)}` }, h("b", {}, title), h("span", {}, label)), ...rest, title !== name && h("p", { class: "quiet id" }, name));
@@ -105,13 +105,14 @@ const member = (row, name) =>
   h("a", { href: `#${encodeURIComponent(row.forecast)}/${encodeURIComponent(name)}` }, words.pair(name));
 
 function waiting(row) {
-  const reason = row.paused ? "Its updates are paused." : "Its first model has not been chosen yet.";
+  const reason = row.paused ? "Its updates are paused." : row.state === "refused" ? "Its model did not pass the checks." : "Its first model has not been chosen yet.";
+  const [title, label] = row.instrument ? [words.pair(row.instrument), `${row.title}, ${words.bars(row.horizon)}`] : [row.forecast, row.title];
   return h(
     "li",
     {},
-    h("p", { class: "name" }, h("b", {}, words.pair(row.instrument)), h("span", {}, `${row.title}, ${words.bars(row.horizon)}`)),
+    h("p", { class: "name" }, h("b", {}, title), h("span", {}, label)),
     h("p", { class: "value quiet" }, `Nothing published yet. ${reason}`),
     h("p", { class: "badges" }, badge("plain", row.paused ? "paused" : "not published")),
-    h("p", { class: "quiet id" }, row.forecast),
+    title !== row.forecast && h("p", { class: "quiet id" }, row.forecast),
   );
 }
