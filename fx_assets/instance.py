@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -55,6 +56,37 @@ def _keep_connections() -> None:
 
     for storage in (sqlite_event_log, sqlite_run_storage):
         vars(storage)["create_engine"] = _engine
+    _copy_empty_logs(sqlite_event_log.SqliteEventLogStorage)
+
+
+def _copy_empty_logs(storage: Any) -> None:
+    """Let a run's file begin as a copy of an empty one, whose tables are made once a process."""
+    make = storage._initdb
+
+    @cache
+    def empty() -> bytes:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "empty.db")
+            engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=sqlalchemy.NullPool)
+            make(None, engine)
+            return file.read_bytes()
+
+    def begin(self: Any, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
+        file = Path(str(engine.url.database))
+        if not (file.exists() or for_index_shard):
+            copy = file.with_name(f".{file.stem}.{os.getpid()}")
+            copy.write_bytes(empty())
+            try:
+                os.link(copy, file)
+            except OSError:  # another process has begun the file, or the disk knows no links
+                pass
+            else:
+                return
+            finally:
+                copy.unlink()
+        make(self, engine, for_index_shard)
+
+    storage._initdb = begin
 
 
 class _KeptEngine(sqlalchemy.Engine):

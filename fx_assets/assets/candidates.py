@@ -70,7 +70,7 @@ def build_candidate(
                 "mlflow_page": dg.MetadataValue.url(registry.page(trial.logged.run_path)),
                 "onnx_parity": trial.parity,
                 **({} if trial.tuning is None else tuning_metadata(trial.tuning)),
-                **{name: image(png) for name, png in trial.figures.items()},
+                **{name: image(svg) for name, svg in trial.figures.items()},
             }
         )
 

@@ -26,10 +26,10 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     return "\n".join(lines)
 
 
-def image(picture: bytes, kind: str = "png") -> dg.MarkdownMetadataValue:
-    """A picture, ``png`` or ``svg+xml``, embedded so that it needs no server."""
-    data = base64.b64encode(picture).decode()
-    return dg.MetadataValue.md(f"![plot](data:image/{kind};base64,{data})")
+def image(svg: str) -> dg.MarkdownMetadataValue:
+    """A picture, embedded so that it needs no server."""
+    data = base64.b64encode(svg.encode()).decode()
+    return dg.MetadataValue.md(f"![plot](data:image/svg+xml;base64,{data})")
 
 
 def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, Any]:
         "dagster/partition_row_count": len(bars),
         "last_bar": f"{last['event_time']:%Y-%m-%d %H:%M} UTC",
         "last_close": float(last["close"]),
-        "plot": image(price_svg(bars["event_time"], bars["close"], instrument).encode(), "svg+xml"),
+        "plot": image(price_svg(bars["event_time"], bars["close"], instrument)),
     }
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
-from fx_assets.presentation.figures import BLUE, GREY, to_png
+from fx_assets.presentation.chart import BLUE, GREY, Chart, ends
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-INCHES_A_ROW = 0.17
+_ROW, _REST = 14, 90
+"""Pixels for an instrument, and for title and axis."""
 
 
-def skill_figure(best: pd.DataFrame) -> bytes:
-    """Skill with its 95 % interval, one row an instrument, one panel a target; a PNG file.
+def skill_figure(best: pd.DataFrame) -> str:
+    """Skill with its 95 % interval, one row an instrument, one panel a target; as SVG.
 
     Parameters
     ----------
@@ -23,31 +20,31 @@ def skill_figure(best: pd.DataFrame) -> bytes:
         Rows of the ``skill`` table: the best candidate of each instrument and target. Filled points
         are demonstrated after correction, hollow ones are not.
     """
-    from matplotlib.figure import Figure
+    targets = best.groupby(["kind", "horizon"])
+    panels = [_panel(f"{kind}, {horizon} bar(s)", rows) for (kind, horizon), rows in targets]
+    return Chart.stacked(panels or [Chart("no skill to show yet", (0, 1), (0, 1))])
 
-    panels = list(best.groupby(["kind", "horizon"]))
-    rows = max([len(table) for _, table in panels], default=1)
-    figure = Figure(figsize=(10, 1.2 + INCHES_A_ROW * rows), layout="constrained")
-    drawn = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
-    for axes, ((kind, horizon), table) in zip(drawn, panels, strict=False):
-        ordered = table.sort_values("skill", ignore_index=True)
-        place = np.arange(len(ordered))
-        value = ordered["skill"].to_numpy(dtype=float)
-        reach = np.maximum(value - ordered["skill_lower"].to_numpy(dtype=float), 0)
-        shown = ordered["skill_demonstrated"].to_numpy(dtype=bool)
-        for mask, colour, filled in ((shown, BLUE, BLUE), (~shown, GREY, "white")):
-            axes.errorbar(
-                100 * value[mask],
-                place[mask],
-                xerr=100 * reach[mask],
-                fmt="o",
-                markersize=3.5,
-                linewidth=0.8,
-                color=colour,
-                markerfacecolor=filled,
-            )
-        axes.axvline(0, color=GREY, linewidth=0.8)
-        axes.set_yticks(place, ordered["instrument"], fontsize=6)
-        axes.set_xlabel("skill against the baseline, %")
-        axes.set_title(f"{kind}, {horizon} bar(s): {int(shown.sum())} of {len(shown)} demonstrated")
-    return to_png(figure)
+
+def _panel(target: str, rows: pd.DataFrame) -> Chart:
+    ordered = rows.sort_values("skill", ignore_index=True)
+    value, lower = (100 * ordered[c].to_numpy(float) for c in ("skill", "skill_lower"))
+    reach = np.maximum(value - lower, 0)
+    shown = ordered["skill_demonstrated"].to_numpy(bool)
+    count = len(ordered)
+    chart = Chart(
+        f"{target}: {int(shown.sum())} of {count} demonstrated",
+        ends(value - reach, value + reach, np.zeros(1)),
+        (-0.8, count - 0.2),
+        height=_REST + _ROW * count,
+    )
+    chart.numbers("skill against the baseline, %")
+    chart.zero()
+    for place, (name, skill, far, good) in enumerate(
+        zip(ordered["instrument"], value, reach, shown, strict=True)
+    ):
+        colour = BLUE if good else GREY
+        chart.name(place, name)
+        if np.isfinite(skill):
+            chart.span(place, (skill - far, skill + far), colour)
+            chart.dot(skill, place, colour, hollow=not good)
+    return chart

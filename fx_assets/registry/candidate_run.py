@@ -66,8 +66,8 @@ def log(client: MlflowClient, experiment_id: str, candidate: CandidateRun) -> Lo
             if candidate.figures:
                 figures = Path(folder, "figures")
                 figures.mkdir()
-                for name, png in candidate.figures.items():
-                    (figures / f"{name}.png").write_bytes(png)
+                for name, svg in candidate.figures.items():
+                    (figures / f"{name}.svg").write_text(svg)
                 client.log_artifacts(run_id, str(figures), "figures")
         if candidate.trials is not None:
             client.log_table(run_id, candidate.trials, TRIALS_FILE)

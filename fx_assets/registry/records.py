@@ -40,7 +40,7 @@ class CandidateRun:
     first_event : datetime
         Event time of the first of them (UTC).
     figures : Mapping
-        File name without suffix to PNG.
+        File name without suffix to SVG.
     tags : Mapping
         Further tags of run and model, such as ``dagster_run_id``.
     parent_run_id : str, optional
@@ -58,7 +58,7 @@ class CandidateRun:
     example: np.ndarray[Any, Any]
     root: str
     first_event: datetime
-    figures: Mapping[str, bytes] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
     about: str = ""

@@ -87,7 +87,7 @@ class Trial:
     new_rows: int
     fits: int
     scores: pd.DataFrame
-    figures: dict[str, bytes]
+    figures: dict[str, str]
     parity: float
     logged: LoggedModel
     tuning: Tuning | None = None
@@ -417,7 +417,7 @@ def _finite(scores: pd.DataFrame) -> tuple[ScoredMetric, ...]:
     return tuple(ScoredMetric.model_validate(row) for row in rows)
 
 
-def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -> dict[str, bytes]:
+def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -> dict[str, str]:
     kind = study.spec.target.kind
     plots = {
         "cumulative_loss_difference": figures.cumulative_loss_figure(

@@ -223,7 +223,7 @@ def test_a_person_sees_rows_the_last_bar_a_plot_and_scores(started: Started) -> 
     assert "data:image/svg+xml;base64," in prices["plot"]
     candidate = metadata(started.retrain, "direction/models/logistic_regression")
     assert "| brier |" in candidate["scores"]
-    assert "data:image/png;base64," in candidate["cumulative_loss_difference"]
+    assert "data:image/svg+xml;base64," in candidate["cumulative_loss_difference"]
     assert candidate["fits"] == 3, "2016, 2017 and the begun year"
     latest = metadata(started.predict, "direction/predictions")["latest"]
     assert latest.startswith(f"EURUSD as of {TODAY}, for 2018-03-29: P(up)")

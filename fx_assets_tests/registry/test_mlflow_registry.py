@@ -83,8 +83,8 @@ def test_plots_are_artifacts_below_the_artifact_root(
     run = run_of(registry, logged)
     assert run.info.artifact_uri.startswith(f"{registry.artifact_root}/{FORECAST}/")
     figures = Path(run.info.artifact_uri.removeprefix("file://"), "figures")
-    assert (figures / "reliability.png").read_bytes() == b"\x89PNG one"
-    assert (figures / "loss.png").read_bytes() == b"\x89PNG two"
+    assert (figures / "reliability.svg").read_text() == "<svg>one</svg>"
+    assert (figures / "loss.svg").read_text() == "<svg>two</svg>"
 
 
 def test_the_logged_model_predicts_by_column_name_and_carries_signature_and_example(

@@ -57,7 +57,7 @@ def test_the_skill_is_shown_with_its_family_of_tests_and_a_plot(first_evening: S
     said = metadata(first_evening.update, f"{NAME}/skill")
     assert said["family_of_tests"].startswith("6 tests: every instrument, target and candidate")
     assert "| EUROLD |" in said["skill"]
-    assert said["plot"].startswith("![plot](data:image/png;base64,")
+    assert said["plot"].startswith("![plot](data:image/svg+xml;base64,")
     assert said["demonstrated_direction_1"] == "0 of 3"
 
 

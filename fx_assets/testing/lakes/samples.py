@@ -60,7 +60,7 @@ def candidate(forecast: str = "eurusd_direction", **changes: Any) -> CandidateRu
         example=ROWS,
         root="/lake",
         first_event=datetime(1999, 1, 4, 13, 15, tzinfo=UTC),
-        figures={"reliability": b"\x89PNG one", "loss": b"\x89PNG two"},
+        figures={"reliability": "<svg>one</svg>", "loss": "<svg>two</svg>"},
         tags={"dagster_run_id": "d-1"},
     )
     return replace(made, **changes)
