@@ -22,6 +22,7 @@ from fx_assets.errors import FxAssetsError, LakeError
 from fx_assets.faults import release
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
+from fx_assets.lake.chain import FOLDER
 from fx_assets.lake.schema import FILE, Written, require_known
 from fx_assets.lake.turns import LOCKS
 from fx_assets.places import Place, places
@@ -32,7 +33,7 @@ from fx_assets.specs.base import Record
 FORM = 2
 """Of a note; raised when an older release could not restore what it names."""
 NOTES, OBJECTS, LAKE = "backups/", "objects/", "lake/"
-_LOG, _HINT = "/_delta_log/", "_last_checkpoint"
+_LOG, _HINT, _HEADS = "/_delta_log/", "_last_checkpoint", f"{FOLDER}/"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 
 
@@ -174,15 +175,16 @@ class _Keeper:
 
 
 def _paths(lake: Lake) -> Iterator[str]:
-    """The lake's files, the logs of tables first."""
+    """The lake's files: heads of ledgers, then logs, which may be newer, then data."""
     before = [path for path in lake.list_blobs("") if not path.startswith(f"{LOCKS}/")]
+    yield from (path for path in before if path.startswith(_HEADS))
     logs = [path for path in before if _LOG in path and not path.endswith(_HINT)]
     yield from logs
     # Data that a log names was written before it; bundles and notes are as new as may be.
     yield from (
         path
         for path in lake.list_blobs("")
-        if _LOG not in path and not path.startswith(f"{LOCKS}/")
+        if _LOG not in path and not path.startswith((f"{LOCKS}/", _HEADS))
     )
 
 

@@ -80,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rollback.add_argument("--by", default=None, help="your name (default: the user's)")
     move = commands.add_parser("migrate", help="bring what an older release wrote up to this one")
     move.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    verify = commands.add_parser("verify", help="whether the ledgers are what was once said")
+    verify.add_argument("forecast", nargs="?", metavar="FORECAST", help="only its ledgers")
+    verify.add_argument("--head", metavar="HASH", help="a published head, or a file that holds one")
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
     prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
     again = commands.add_parser("reload", help="read a feed again, and take what has changed")
@@ -154,6 +157,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.migrate import migrate
 
         return migrate(dry_run=options.dry_run)
+    if options.command == "verify":
+        from fx_assets.verify import verify_on_terminal
+
+        return verify_on_terminal(options.forecast, options.head)
     if options.command == "rollback":
         from fx_assets.rollback import roll_back_on_terminal
 

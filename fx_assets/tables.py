@@ -61,6 +61,8 @@ class Table:
     """What is lost with an appended table; nothing where it is empty."""
     version: int = field(default=1)
     """Of the schema; raised when older code could no longer read it."""
+    chained: bool = False
+    """Whether each row carries a hash of itself and of the row before it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,6 +114,15 @@ _CODE = Column("code_version", TEXT, "hash of the family's code")
 _PREDICTION = Column("prediction", NUMBER, "what is said", "of the target")
 _BASELINE = Column("baseline", NUMBER, "what the baseline says", "of the target")
 _MODE = Column("mode", TEXT, "live, or late when it was issued after its target time")
+
+CHAIN_POSITION, CONTENT_HASH, CHAIN_HASH = "chain_position", "content_hash", "chain_hash"
+CHAIN_COLUMNS = (CHAIN_POSITION, CONTENT_HASH, CHAIN_HASH)
+"""The columns of a table whose rows are chained; the lake fills them."""
+_CHAIN = (
+    Column(CHAIN_POSITION, "Int64", "place in the chain of the table; empty of before it had one"),
+    Column(CONTENT_HASH, TEXT, "SHA-256 of the row's other columns"),
+    Column(CHAIN_HASH, TEXT, "SHA-256 of the one of the row before, place and content hash"),
+)
 
 _BAR_MEANINGS = {
     "event_time": "when the bar closed",
@@ -429,8 +440,10 @@ DECISIONS = Table(
         Column("row_hash", TEXT, "of these"),
         Column("sentence", TEXT, "the decision in words"),
         Column("record", TEXT, "all of it as JSON"),
+        *_CHAIN,
     ),
     key=(SERIES_COLUMN, "sequence"),
+    chained=True,
     loss="The ledger starts anew with the baseline; past decisions are lost.",
     version=2,  # the verdict rollback
 )
@@ -503,8 +516,10 @@ PREDICTIONS = Table(
         Column("table_versions", TEXT, "the Delta versions it was made from, as JSON"),
         _MODE,
         Column("issued_at", INSTANT, "when it was issued"),
+        *_CHAIN,
     ),
     key=(SERIES_COLUMN, "event_time"),
+    chained=True,
     loss="They are made again, as issued after the fact; what was said at the time is lost.",
     made_of=(("as_of_close", "raw_prices.close"), ("prediction", "raw_prices.close")),
 )
@@ -798,6 +813,8 @@ SCHEMAS = {
     for name in sorted({table.name for table in CATALOGUE})
 }
 """The version of each table's schema."""
+CHAINED = tuple(dict.fromkeys(table.name for table in CATALOGUE if table.chained))
+"""The tables whose rows are chained."""
 FEED_TABLES = frozenset(table.name for table in CATALOGUE if table.owner == "feed")
 
 

@@ -115,6 +115,7 @@ def create_app(settings: Settings | None = None, children: Children | None = Non
             expose_headers=[
                 "etag", "link", "retry-after", "x-request-id", "x-fx-forecast",
                 "x-fx-model-version", "x-fx-recipe", "x-fx-data-as-of", "x-fx-freshness",
+                "x-ledger-head",
             ],
         )  # fmt: skip
     return app

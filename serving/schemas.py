@@ -176,6 +176,13 @@ class Forecast(Struct, kw_only=True):
     issued_at: Annotated[
         datetime | None, Meta(description="When it was issued (UTC); null for supplied data.")
     ] = None
+    ledger_head: Annotated[
+        str | None,
+        Meta(
+            description="Hash of this row and of all that were issued before it: who keeps it can "
+            "prove later that nothing of that was rewritten (`fx-assets verify --head`)."
+        ),
+    ] = None
     series: SeriesId = None
 
 

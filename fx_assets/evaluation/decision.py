@@ -13,7 +13,7 @@ from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.plausible import Excess
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs.base import Record
-from fx_assets.tables import DECISIONS, SERIES_COLUMN
+from fx_assets.tables import CHAIN_COLUMNS, DECISIONS, SERIES_COLUMN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +184,7 @@ def failed_text(failed_checks: Sequence[str]) -> str:
     return f"made from bars that failed {names} (severity lowered in the feed)"
 
 
-_SHOWN = tuple(name for name in DECISIONS.names if name != "record")
+_SHOWN = tuple(name for name in DECISIONS.names if name not in ("record", *CHAIN_COLUMNS))
 
 
 def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:

@@ -15,11 +15,12 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from fx_assets import clock
 from fx_assets.errors import LakeError
 from fx_assets.faults import described
-from fx_assets.lake import schema, upkeep, views, writes
+from fx_assets.lake import chain, schema, upkeep, views, writes
 from fx_assets.lake.bitemporal import as_known_at, known_rows
 from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.commits import Commit, CommitInfo, CompactionResult
@@ -28,8 +29,9 @@ from fx_assets.lake.location import Location
 from fx_assets.lake.probe import probe_conditional_writes
 from fx_assets.lake.readings import reading_in_force, rows_of_reading
 from fx_assets.lake.turns import LOCKS, local_turn, remote_turn
+from fx_assets.lake.verified import Verified, verify
 from fx_assets.settings import Settings
-from fx_assets.tables import RAW_PRICES, READINGS
+from fx_assets.tables import CHAINED, RAW_PRICES, READINGS
 
 _log = logging.getLogger(__name__)
 
@@ -204,6 +206,20 @@ class Lake:
     def history(self, table: str, name: str, limit: int | None = None) -> list[CommitInfo]:
         """The table's commits, newest first."""
         return self._store.history(table, name, limit)
+
+    def head(self, table: str, name: str) -> str | None:
+        """The newest published hash of a table whose rows are chained; None without one."""
+        published = chain.read_head(self._blobs, table, name)
+        return None if published is None else published.head
+
+    def verify(self, table: str, name: str) -> Verified:
+        """Whether the rows of a chained table are those that were written, and which are not."""
+        published = chain.read_head(self._blobs, table, name)
+        rows = pa.table({})
+        if published is None or self.exists(table, name):
+            rows = dataset_of(self._store.require(table, name)).to_table()
+        early = chain.read_early(self._blobs, table, name)
+        return verify(rows, table, name, published, early)
 
     def raw_prices(self, feed: str, as_of: datetime | None = None) -> pd.DataFrame:
         """All raw bars, revisions included, that were available at ``as_of`` (None: now).
@@ -461,8 +477,13 @@ class Lake:
     ) -> Commit:
         self.probe_conditional_writes()
         self.stamp()
+        if table in CHAINED:
+            at_hand = self._store.rows_at_hand
+            plan = chaining = chain.Chaining(plan, self._blobs, table, name, at_hand)
         commit = self._store.commit(table, name, plan, run_id=run_id, metadata=metadata)
         if commit.committed:
+            if table in CHAINED:
+                chaining.publish()
             self._changed(table)
         return commit
 

@@ -36,7 +36,7 @@ from fx_assets.stages.acknowledgements import read_acknowledgements
 from fx_assets.stages.aliases import BUNDLE_TAG, name_aliases
 from fx_assets.stages.candidate import load_draft
 from fx_assets.stages.overrides import standing_overrides
-from fx_assets.tables import DECISIONS, PRICES
+from fx_assets.tables import CHAINED, DECISIONS, PRICES
 
 if TYPE_CHECKING:
     from fx_assets.registry.runs import ModelRegistry
@@ -283,6 +283,7 @@ class _Publisher:
             BUNDLE_TAG: str(version),
             "verdict": decision.verdict,
             "decision": decision.sentence,
+            **self._heads(),
             **(
                 {"failed_checks": ", ".join(decision.failed_checks)}
                 if decision.failed_checks
@@ -301,6 +302,11 @@ class _Publisher:
             dagster_run_id=self.run_id,
         )
         store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
+
+    def _heads(self) -> dict[str, str]:
+        """What the ledgers ended with when the model was registered."""
+        heads = ((name, self.store.head(name, self.spec.name)) for name in CHAINED)
+        return {f"{name}_head": head for name, head in heads if head}
 
 
 def bundle_of(

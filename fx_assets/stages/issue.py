@@ -29,9 +29,11 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.series import Series
 from fx_assets.stages.overrides import standing_overrides
-from fx_assets.tables import PREDICTIONS, RAW_PRICES, SERIES_COLUMN
+from fx_assets.tables import CHAIN_COLUMNS, PREDICTIONS, RAW_PRICES, SERIES_COLUMN
 
-ISSUED_ONLY = frozenset({"issued_at", "mode", "table_versions", "failed_checks", "caveat"})
+ISSUED_ONLY = frozenset(
+    {"issued_at", "mode", "table_versions", "failed_checks", "caveat", *CHAIN_COLUMNS}
+)
 """What a row says of the moment at which it was issued; all else can be made again."""
 
 

@@ -67,6 +67,15 @@ def goes_on(home: Home, before: dict[str, pd.DataFrame]) -> None:
     require_kept(before, lake)
     assert len(lake.read("predictions", "up")) == len(before["predictions/up"]) + 3
     assert len(lake.read("decisions", "up")) > len(before["decisions/up"])
+    early = len(before["predictions/up"])
+    said = home.run("verify", "up").succeeded().out
+    assert f"{early + 3} rows, {early} of them of before it had a chain" in said
+    rows = lake.read("predictions", "up").sort_values("event_time", ignore_index=True)
+    rows.loc[0, "prediction"] += 1e-9
+    lake.replace("predictions", "up", rows)
+    said = home.run("verify").failed().out
+    assert f"{rows['event_time'][0]:%Y-%m-%d %H:%M}" in said
+    assert "was changed" in said
 
 
 @pytest.mark.parametrize("release", [NEWEST, "november_28"])

@@ -34,6 +34,20 @@ def test_the_latest_forecast_is_the_issued_row_with_all_that_judges_it(
     assert answer["stale"] is None
 
 
+@pytest.mark.parametrize("path", ["latest", "issued?date=2026-10-30"])
+def test_an_issued_forecast_says_the_hash_that_covers_it(
+    api: httpx.Client, lake_root: Path, path: str
+) -> None:
+    verified = Lake(str(lake_root)).verify("predictions", "direction")
+    answer = api.get(f"{FORECAST}/{path}")
+    head = answer.headers["x-ledger-head"]
+    assert head == answer.json()["ledger_head"] == verified.head
+    assert not verified.findings
+    assert "2026-10-30" in verified.known[head]
+    made = api.post(f"{FORECAST}/predict/features", json={"features": FEATURES})
+    assert made.json()["ledger_head"] is None
+
+
 def test_a_prediction_from_the_platforms_bars_is_the_platforms_prediction(
     api: httpx.Client, lake_root: Path
 ) -> None:

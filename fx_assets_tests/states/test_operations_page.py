@@ -20,7 +20,7 @@ def test_every_command_of_the_page_succeeds(three_versions: Home, tmp_path: Path
     home = three_versions.copy_to(tmp_path / "home")
     blocks = "\n".join(PAGE.read_text().split("```")[1::2])
     found = [found for found in COMMAND.findall(blocks) if OF_A_UNIVERSE not in found[1]]
-    assert len(found) == 9
+    assert len(found) == 12
     for place, words in found:
         where = home
         if place:

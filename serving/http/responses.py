@@ -9,6 +9,8 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from serving.schemas import Forecast
+
 JSON = b"application/json"
 _encoder = msgspec.json.Encoder()
 
@@ -63,6 +65,12 @@ class Prepared(Raw):
 def json_bytes(value: Any) -> bytes:
     """JSON; NaN and infinities become null."""
     return _encoder.encode(value)
+
+
+def ledger_head(forecast: Forecast) -> dict[str, str]:
+    """The header with the hash that covers an issued forecast and all before it."""
+    head = forecast.ledger_head
+    return {} if head is None else {"x-ledger-head": head}
 
 
 def spliced(content: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from starlette.requests import Request
 
@@ -35,6 +36,7 @@ def conditional(
     *,
     content_type: bytes = JSON,
     identity: object = None,
+    more: Mapping[str, str] | None = None,
 ) -> Raw:
     """An answer, or 304 if the client has it.
 
@@ -44,12 +46,14 @@ def conditional(
         A finished body, or what becomes JSON.
     identity
         What the ETag is made of, where the body changes with the clock; makes the ETag weak.
+    more
+        Further headers.
     """
     body = value if isinstance(value, bytes) else json_bytes(value)
     basis = body if identity is None else json_bytes(identity)
     digest = hashlib.sha256(basis).hexdigest()[:20]
     etag = f'"{digest}"' if identity is None else f'W/"{digest}"'
-    headers = {"etag": etag, "cache-control": cache_control(server, service)}
+    headers = {"etag": etag, "cache-control": cache_control(server, service), **(more or {})}
     if matches(request.headers.get("if-none-match"), etag):
         return Raw(b"", status=304, headers=headers)
     return Raw(body, content_type=content_type, headers=headers)

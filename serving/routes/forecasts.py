@@ -15,7 +15,7 @@ from fx_assets.tables import DECISIONS, DRIFT, PREDICTIONS, SCORES
 from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
-from serving.http.responses import Raw, json_answer, json_bytes
+from serving.http.responses import Raw, json_answer, json_bytes, ledger_head
 from serving.http.shortcuts import Headers
 from serving.market import bar_day
 from serving.queries.reader import sources
@@ -96,7 +96,8 @@ def add(routes: APIRouter, server: Server) -> None:
         same = msgspec.structs.replace(
             answer, data=msgspec.structs.replace(answer.data, age_seconds=0.0)
         )
-        return conditional(request, server, service, answer, identity=same)
+        head = ledger_head(answer)
+        return conditional(request, server, service, answer, identity=same, more=head)
 
     routes.get(
         "/v1/forecasts/{forecast}/latest",
@@ -160,7 +161,7 @@ def add(routes: APIRouter, server: Server) -> None:
         row = await in_force(server, service, end)
         answer = service.issued(row, server.now())
         metrics.told(forecast, answer.champion.version)
-        return _json(answer)
+        return json_answer(answer, {"cache-control": "no-cache", **ledger_head(answer)})
 
     @routes.get(
         "/v1/forecasts/{forecast}/model",

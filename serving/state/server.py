@@ -9,7 +9,7 @@ from fx_assets import clock
 from fx_assets.bundles.universes import Member
 from serving.blobs import served
 from serving.http.problems import Problem
-from serving.http.responses import JSON, Prepared, json_bytes
+from serving.http.responses import JSON, Prepared, json_bytes, ledger_head
 from serving.http.shortcuts import Shortcuts
 from serving.http.threads import Aside
 from serving.processes.children import Children
@@ -50,6 +50,7 @@ class Latest:
         headers = [
             (b"etag", self.etag.encode()),
             (b"cache-control", f"{visibility}, max-age={seconds}".encode()),
+            *((name.encode(), value.encode()) for name, value in ledger_head(forecast).items()),
         ]
         length = (b"content-length", str(len(body)).encode())
         self.response = Prepared(body, [(b"content-type", JSON), length, *headers])

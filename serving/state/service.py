@@ -11,7 +11,7 @@ import msgspec
 
 from fx_assets.bundles.predictor import Predicted
 from fx_assets.presentation.wording import caveat_of, claim_of_row, sentence
-from fx_assets.tables import SERIES_COLUMN
+from fx_assets.tables import CHAIN_HASH, SERIES_COLUMN
 from fx_assets.targets import ValueFormat
 from serving.http.problems import Problem
 from serving.market import bar_day, data_facts, target_time
@@ -143,6 +143,7 @@ class Service:
             stale=self.stale,
             sentence=sentence(dict(row) | {"target_day": day.isoformat()}, self.champion.predictor),
             issued_at=row["issued_at"],
+            ledger_head=row.get(CHAIN_HASH),
             series=row.get(SERIES_COLUMN) or manifest.series or None,
         )
 

@@ -140,5 +140,8 @@ function origin(latest) {
     `By ${latest.champion.name}, version `, datum("version", latest.champion.version, latest.champion.version),
     ", from data as of ", h("time", { datetime: latest.data.as_of }, words.moment(latest.data.as_of)),
     ". Issued ", h("time", { datetime: latest.issued_at }, words.moment(latest.issued_at)), ".",
+    latest.ledger_head
+      ? [" Ledger head ", h("code", { title: latest.ledger_head }, latest.ledger_head.slice(0, 12)), "."]
+      : null,
   );
 }
