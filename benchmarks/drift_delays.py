@@ -89,7 +89,7 @@ def relation_delay(said: float, true: float, seed: int) -> int | None:
 
     past, now = excess(said, 3000), excess(true, 3 * YEAR)
     mean, std = past.mean(), past.std()
-    limit = cusum_limit((past - mean) / std, 1, RULE.relation_alarms_a_year, 0)
+    limit = cusum_limit((past - mean) / std, 1, RULE.relation_alarms_a_year, 0, YEAR)
     above = np.flatnonzero(cusum((now - mean) / std) > limit)
     return int(above[0]) + 1 if len(above) else None
 
@@ -153,7 +153,7 @@ def broken_table(most: int | None) -> list[str]:
 def _calibrated(world: Watched) -> list[str]:
     """The columns that are tested for drift."""
     reference = world.monitored.iloc[:-60]
-    return [c.name for c in calibrate(reference, RULE.window, 1.0).columns]
+    return [c.name for c in calibrate(reference, RULE.window, 1.0, YEAR).columns]
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -73,8 +73,6 @@ class Calendar:
         Decides which day an instant belongs to.
     bar
         Length of a bar.
-    bars_a_year
-        About how many bars a year has.
     closed_reason
         Says why a day has no bar, or ``None`` on an open day.
     quiet
@@ -90,7 +88,6 @@ class Calendar:
     key: str
     timezone: ZoneInfo
     bar: timedelta
-    bars_a_year: int
     closed_reason: Callable[[date], str | None]
     quiet: Callable[[date], bool]
     last_close: Callable[[date], datetime]
@@ -103,6 +100,19 @@ class Calendar:
     def daily(self) -> bool:
         """Whether a day has one bar."""
         return self.bar == DAY
+
+    @cached_property
+    def bars_a_year(self) -> int:
+        """How many bars a year has at the mean of twelve years, counted on the calendar.
+
+        256 fixings of the ECB, 259 days and 6,226 hours of currencies, 365 days and 8,766 hours of
+        coins. Bars that are shorter than half an hour are counted as parts of one.
+        """
+        if self.bar < _HALF_HOUR:
+            name = self.key.partition("|")[0]
+            return calendar(f"{name}|30min||0").bars_a_year * (_HALF_HOUR // self.bar)
+        first, end = _TYPICAL
+        return round(sum(len(_due_in(self, year)) for year in range(first, end)) / (end - first))
 
     def is_open(self, day: date) -> bool:
         """Whether the day can have a bar."""
@@ -322,7 +332,6 @@ def calendar(key: str) -> Calendar:
 class _Week:
     closed_reason: Callable[[date], str | None]
     quiet: Callable[[date], bool]
-    days_a_year: int
 
 
 class CalendarDefinition:
@@ -338,8 +347,6 @@ class CalendarDefinition:
     day_close: ClassVar[str]
     frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
     """The bars that it is for."""
-    days_a_year: ClassVar[int | None] = None
-    """How many days with bars a year has; unset means that they are counted."""
     publication: ClassVar[Callable[[datetime], datetime] | None] = None
     """When a bar is known by a custom of the market; unset means after the feed's delay."""
 
@@ -380,10 +387,7 @@ def custom_close(name: str) -> str | None:
 
 
 def _week_of(definition: type[CalendarDefinition]) -> _Week:
-    closed_reason, quiet = definition.closed_reason, definition.quiet
-    if definition.days_a_year is None:
-        return _counted(closed_reason, quiet)
-    return _Week(closed_reason, quiet, definition.days_a_year)
+    return _Week(definition.closed_reason, definition.quiet)
 
 
 @cache
@@ -450,19 +454,13 @@ def _holiday_week(name: str) -> _Week:
         holiday = _holidays_of(name, after.year)[0].get(after)
         return bool(observed and holiday and observed.startswith(holiday))
 
-    return _counted(closed_reason, quiet)
-
-
-def _counted(closed_reason: Callable[[date], str | None], quiet: Callable[[date], bool]) -> _Week:
-    first, last = (date(year, 1, 1) for year in _TYPICAL)
-    days = (first + timedelta(days=i) for i in range((last - first).days))
-    open_days = sum(closed_reason(day) is None and not quiet(day) for day in days)
-    return _Week(closed_reason, quiet, round(open_days / (_TYPICAL[1] - _TYPICAL[0])))
+    return _Week(closed_reason, quiet)
 
 
 _FRIDAY: Final = 4
-_TYPICAL: Final = (2015, 2025)
-"""Years over which the days of a calendar are counted."""
+_TYPICAL: Final = (2013, 2025)
+"""Years over which the bars of a calendar are counted; the last is not among them."""
+_HALF_HOUR: Final = timedelta(minutes=30)
 
 
 @lru_cache(maxsize=256)
@@ -482,7 +480,6 @@ class Target(CalendarDefinition):
 
     name = "target"
     day_close = "14:15 Europe/Berlin"
-    days_a_year = 252
     publication = staticmethod(_target_publication)
 
     @classmethod
@@ -497,7 +494,6 @@ class EveryDay(CalendarDefinition):
     name = "24x7"
     day_close = DAY_CLOSES["24x7"]
     frequencies = FREQUENCIES
-    days_a_year = 365
 
     @classmethod
     def closed_reason(cls, day: date) -> str | None:  # noqa: ARG003
@@ -516,7 +512,6 @@ class CurrencyWeek(CalendarDefinition):
     name = "24x5"
     day_close = DAY_CLOSES["24x5"]
     frequencies = FREQUENCIES
-    days_a_year = 260
 
     @classmethod
     def closed_reason(cls, day: date) -> str | None:
@@ -568,7 +563,6 @@ def _daily(
         key=key,
         timezone=zone,
         bar=DAY,
-        bars_a_year=week.days_a_year,
         closed_reason=week.closed_reason,
         quiet=week.quiet,
         last_close=last_close,
@@ -610,7 +604,6 @@ def _intraday(
         key=key,
         timezone=ZoneInfo("UTC"),
         bar=bar,
-        bars_a_year=_week_of(definition).days_a_year * (DAY // bar),
         closed_reason=closed_reason,
         quiet=definition.quiet,
         last_close=last_close,

@@ -107,11 +107,20 @@ def test_a_currency_day_closes_at_five_in_new_york() -> None:
 
 
 @pytest.mark.parametrize("frequency", sorted(BAR_LENGTHS))
-def test_bars_a_year_are_about_the_closes_of_a_year(frequency: str) -> None:
-    for name in ("24x7", "24x5"):
-        market: Calendar = calendar(f"{name}|{frequency}||0")
-        count = len(market.closes(date(2025, 1, 1), date(2025, 12, 31)))
-        assert market.bars_a_year == pytest.approx(count, rel=0.04)
+@pytest.mark.parametrize("name", ["24x7", "24x5", "target", "NYSE"])
+def test_bars_a_year_are_the_mean_closes_of_years(name: str, frequency: str) -> None:
+    if name in ("target", "NYSE") and frequency != "1d":
+        return
+    market: Calendar = calendar(f"{name}|{frequency}||0")
+    first, last = (2013, 2024) if market.daily else (2021, 2024)
+    closes = market.closes(date(first, 1, 1), date(last, 12, 31))
+    assert market.bars_a_year == pytest.approx(len(closes) / (last + 1 - first), rel=0.002)
+
+
+def test_a_year_has_256_fixings_and_259_currency_days() -> None:
+    keys = ("target", "24x5|1d||0", "24x7|1d||0", "24x7|1h||0", "24x7|1min||0", "24x5|1h||0")
+    counted = [calendar(key).bars_a_year for key in keys]
+    assert counted == [256, 259, 365, 8_766, 525_960, 6_226]
 
 
 def test_off_grid_and_weekend_instants_are_no_closes() -> None:

@@ -33,8 +33,6 @@ from fx_assets.specs.base import Spec
 if TYPE_CHECKING:
     from fx_assets.bundles.records import Blobs
 
-BARS_A_YEAR = 252
-"""Of a daily feed of working days."""
 MIN_YEARS = 2
 LEAST_SPREAD = 0.02
 """A column whose windows hardly differ still has this spread, in standard deviations."""
@@ -109,7 +107,7 @@ class Calibration(Spec):
 
 
 def calibrate(
-    reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int = BARS_A_YEAR
+    reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int
 ) -> Calibration:
     """Find the limit from the reference's own windows.
 
@@ -230,7 +228,7 @@ def measure(
 
 
 def reference_hash(
-    reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int = BARS_A_YEAR
+    reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int
 ) -> str:
     """Identifies a reference and what is asked of it (16 hex digits)."""
     asked = [FORMAT, window, alarms_a_year, bars_a_year, list(reference.columns)]
@@ -247,7 +245,7 @@ def cached_calibration(
     reference: pd.DataFrame,
     window: int,
     alarms_a_year: float,
-    bars_a_year: int = BARS_A_YEAR,
+    bars_a_year: int,
 ) -> Calibration:
     """:func:`calibrate`, kept in a blob of the forecast until the reference changes."""
     path = f"monitoring/{forecast}/calibration.json"

@@ -19,7 +19,6 @@ from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.monitoring.broken import BrokenColumn, faults_of_features, implausible
 from fx_assets.monitoring.calibration import (
-    BARS_A_YEAR,
     Calibration,
     ColumnScale,
     cached_calibration,
@@ -220,7 +219,7 @@ def check_relation(
     *,
     since: datetime,
     rule: DriftRule,
-    bars_a_year: int = BARS_A_YEAR,
+    bars_a_year: int,
 ) -> Relation:
     """Test the losses of live predictions since the champion took office.
 

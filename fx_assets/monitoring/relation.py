@@ -22,7 +22,6 @@ ALLOWANCE = 0.1
 TAIL = 0.005
 """Share of the backtest's rows on either side that is limited, so that one day is not a regime."""
 PATHS = 500
-BARS_A_YEAR = 252
 
 
 class Relation(Spec):
@@ -49,8 +48,8 @@ def label_relation(
     recent: ArrayLike,
     horizon: int,
     alarms_a_year: float,
+    bars_a_year: int,
     seed: int = 0,
-    bars_a_year: int = BARS_A_YEAR,
 ) -> Relation:
     """Test recent losses against those of the backtest.
 
@@ -110,7 +109,7 @@ def cusum_limit(
     horizon: int,
     alarms_a_year: float,
     seed: int,
-    bars_a_year: int = BARS_A_YEAR,
+    bars_a_year: int,
 ) -> float:
     """The limit that a resampled backtest passes at the stated rate.
 

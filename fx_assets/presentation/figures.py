@@ -13,7 +13,6 @@ from fx_assets.presentation.chart import BLUE, GREY, ORANGE, Chart, ends, second
 if TYPE_CHECKING:
     from fx_assets.presentation.chart import Array
 
-BARS_A_YEAR = 252
 _NAMES = 200
 """Pixels for the names of features."""
 
@@ -89,26 +88,26 @@ def importance_figure(importance: Mapping[str, float], top: int = 15) -> str:
     return chart.svg()
 
 
-def volatility_figure(predictions: pd.DataFrame, horizon: int | None = None) -> str:
+def volatility_figure(predictions: pd.DataFrame, horizon: int, bars_a_year: int) -> str:
     """Predicted and realised volatility.
 
     Parameters
     ----------
     predictions : DataFrame
         ``event_time`` (UTC, sorted), and ``prediction`` and ``target``: variances over the horizon.
-    horizon : int, optional
-        Bars of the horizon; with it volatility is a year's (252 bars), without it the horizon's.
+    horizon, bars_a_year : int
+        Bars of the horizon, and of a year by the feed's calendar.
     """
     title = "Predicted and realised volatility"
     if predictions.empty:
         return _nothing(title)
-    scale = BARS_A_YEAR / horizon if horizon else 1.0
+    scale = bars_a_year / horizon
     came, said = (
         100 * np.sqrt(predictions[column].to_numpy(float) * scale)
         for column in ("target", "prediction")
     )
     chart, at = _over_time(title, predictions, (0, ends(came, said)[1]))
-    chart.unit(f"volatility (% {'a year' if horizon else 'over the horizon'})")
+    chart.unit("volatility (% a year)")
     chart.line(at, came, GREY, width=0.6, label="realised")
     chart.line(at, said, ORANGE, width=1.2, label="predicted")
     return chart.svg()

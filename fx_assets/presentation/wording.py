@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from fx_assets.calendars import calendar
 from fx_assets.evaluation.claim import Claim
 from fx_assets.specs import ForecastSpec, TargetSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BARS_A_YEAR = 252
-"""Of a daily feed of working days."""
 DAYS = 366
 LATEST_COLUMNS = (
     "forecast",
@@ -64,9 +63,9 @@ def target_day(row: Mapping[str, Any]) -> str:
 
 
 def _bars_a_year(row: Mapping[str, Any]) -> int:
-    """Rows that were issued before the column existed are of daily feeds."""
+    """Rows that were issued before the column existed are of the ECB's fixings."""
     known = row.get("bars_a_year")
-    return BARS_A_YEAR if known is None or known != known else int(known)
+    return calendar("target").bars_a_year if known is None or known != known else int(known)
 
 
 def value_text(row: Mapping[str, Any], name: str, spec: Aimed) -> str:

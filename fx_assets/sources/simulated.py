@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fx_assets.calendars import Instants, instant_of, moment
+from fx_assets.calendars import DAY, Instants, instant_of, moment
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
@@ -44,6 +44,8 @@ UNITS = 1e6
 ISSUED = 0.02
 _YEAR = np.timedelta64(31_556_952, "s")
 _INNOVATIONS, _PATHS = 0, 1
+_DAYS_A_YEAR = {"target": 252, "24x5": 260, "24x7": 365}
+"""By which a year's volatility is divided; another number would revise every stored bar."""
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +78,7 @@ def fetch(
     inside = np.zeros(len(closes), dtype=bool)
     for after, end in wanted.spans:
         inside |= (closes > moment(after)) & (closes <= moment(end))
-    path = _Path(source, closes, np.timedelta64(market.bar), market.bars_a_year)
+    path = _Path(source, closes, np.timedelta64(market.bar), _bars_a_year(feed))
     made = _identity(feed, source)
     bars, _ = price_bars(path.bars(inside), market, source=SOURCE, payload=made, now=now)
     newest = instant_of(closes[-1])
@@ -92,6 +94,11 @@ def fetch(
             notes=f"Artificial prices made from seed {source.seed}; nobody traded at them.",
         ),
     )
+
+
+def _bars_a_year(feed: FeedSpec) -> int:
+    days = _DAYS_A_YEAR.get(feed.calendar)
+    return days * (DAY // feed.market.bar) if days else feed.market.bars_a_year
 
 
 def _identity(feed: FeedSpec, source: SimulatedSource) -> str:

@@ -39,7 +39,7 @@ from fx_assets.models.onnx_predict import OnnxModel, difference
 from fx_assets.presentation import figures
 from fx_assets.registry.records import CandidateRun, LoggedModel
 from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import CandidateSpec, ForecastSpec
+from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.specs.base import Record
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
@@ -123,7 +123,7 @@ def try_candidate(
     scores = _scores(study, backtest.predictions)
     made = fit(candidate, study, own, backtest.predictions)
     fitted, facts, onnx = made.fitted, made.facts, made.onnx
-    plots = _figures(fitted, backtest.predictions, study)
+    plots = _figures(fitted, backtest.predictions, study, own.feed)
     logged = registry.log_candidate(
         CandidateRun(
             facts=facts,
@@ -417,7 +417,9 @@ def _finite(scores: pd.DataFrame) -> tuple[ScoredMetric, ...]:
     return tuple(ScoredMetric.model_validate(row) for row in rows)
 
 
-def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -> dict[str, str]:
+def _figures(
+    fitted: FittedCandidate, predictions: pd.DataFrame, study: Study, feed: FeedSpec
+) -> dict[str, str]:
     kind = study.spec.target.kind
     plots = {
         "cumulative_loss_difference": figures.cumulative_loss_figure(
@@ -430,7 +432,9 @@ def _figures(fitted: FittedCandidate, predictions: pd.DataFrame, study: Study) -
             reliability(predictions), definition.wording.called
         )
     if definition.shown.annualised:
-        plots["predicted_and_realised"] = figures.volatility_figure(predictions)
+        plots["predicted_and_realised"] = figures.volatility_figure(
+            predictions, study.spec.target.horizon, feed.market.bars_a_year
+        )
     importance = fitted.model.feature_importance(study.columns)
     if importance:
         plots["feature_importance"] = figures.importance_figure(importance)

@@ -101,7 +101,7 @@ class Watched:
         """The statistic of the report of each live day; with its limit subtracted."""
         window = self.rule.window
         reference = self.monitored.iloc[: -self.live]
-        limit = calibrate(reference, window, self.rule.column_alarms_a_year)
+        limit = calibrate(reference, window, self.rule.column_alarms_a_year, YEAR)
         current = self.monitored.iloc[-self.live - window + 1 :]
         return score_windows(limit, reference, current).max(axis=1).to_numpy() - limit.limit
 

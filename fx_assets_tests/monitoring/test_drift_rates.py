@@ -64,7 +64,9 @@ def test_the_relation_alarm_comes_at_the_stated_rate_and_finds_a_changed_relatio
         past, now = z[:3000], z[3000:]
         mean, std = past.mean(), past.std()
         alarms += bool(
-            (cusum((now - mean) / std) > cusum_limit((past - mean) / std, 1, rate, seed)).any()
+            (
+                cusum((now - mean) / std) > cusum_limit((past - mean) / std, 1, rate, seed, YEAR)
+            ).any()
         )
     low, high = interval(150, 1 - np.exp(-rate * years))
     assert low <= alarms <= high, alarms
@@ -76,8 +78,10 @@ def test_a_relation_that_turns_round_is_found_within_half_a_year() -> None:
     for seed in range(10):
         noise = np.random.default_rng(seed)
         past = _excess_losses(noise, strength, strength, 3000)
-        assert not label_relation(past, past[-100:], 1, 0.25).alarm
-        changed = label_relation(past, _excess_losses(noise, strength, -strength, 126), 1, 0.25)
+        assert not label_relation(past, past[-100:], 1, 0.25, YEAR).alarm
+        changed = label_relation(
+            past, _excess_losses(noise, strength, -strength, 126), 1, 0.25, YEAR
+        )
         assert changed.tested
         assert "changed" in changed.sentence or not changed.alarm
         found += changed.alarm
@@ -94,11 +98,11 @@ def _excess_losses(noise: np.random.Generator, said: float, true: float, n: int)
 def test_overlapping_targets_raise_the_limit_of_the_relation_test() -> None:
     steps = np.random.default_rng(1).standard_normal(5019)
     overlapping = np.convolve(steps, np.ones(20), "valid") / np.sqrt(20)
-    assert cusum_limit(overlapping, 20, 0.25, 0) > 3 * cusum_limit(steps, 1, 0.25, 0)
+    assert cusum_limit(overlapping, 20, 0.25, 0, YEAR) > 3 * cusum_limit(steps, 1, 0.25, 0, YEAR)
 
 
 def test_a_champion_that_is_the_baseline_claims_no_relation() -> None:
-    found = label_relation(np.zeros(1000), [], 1, 0.25)
+    found = label_relation(np.zeros(1000), [], 1, 0.25, YEAR)
     assert Relation.model_validate_json(found.model_dump_json()) == found
     assert not found.tested
     assert not found.alarm
@@ -129,18 +133,18 @@ def test_a_calibration_is_kept_until_the_reference_changes() -> None:
 
     folder = Folder()
     reference = Watched(garch_returns(2000, 1), 252).monitored
-    first = cached_calibration(folder, "f", reference, 30, 1.0)
-    again = cached_calibration(folder, "f", reference, 30, 1.0)
+    first = cached_calibration(folder, "f", reference, 30, 1.0, YEAR)
+    again = cached_calibration(folder, "f", reference, 30, 1.0, YEAR)
     assert first == again == Calibration.model_validate_json(first.model_dump_json())
     assert folder.writes == 1
-    cached_calibration(folder, "f", reference.iloc[:-1], 30, 1.0)
-    cached_calibration(folder, "f", reference.iloc[:-1], 30, 2.0)
+    cached_calibration(folder, "f", reference.iloc[:-1], 30, 1.0, YEAR)
+    cached_calibration(folder, "f", reference.iloc[:-1], 30, 2.0, YEAR)
     assert folder.writes == 3
-    assert calibrate(reference, 30, 12.0).limit < first.limit
+    assert calibrate(reference, 30, 12.0, YEAR).limit < first.limit
 
 
 def test_the_real_history_raises_no_more_alarms_than_promised() -> None:
     returns = np.diff(np.log(worlds.ecb_bars()["close"].to_numpy()))
     reference = Watched(returns, 1).monitored
-    found = calibrate(reference, RULE.window, 1.0)
+    found = calibrate(reference, RULE.window, 1.0, worlds.TARGET.bars_a_year)
     assert 0.8 * found.years <= found.alarms <= found.years

@@ -71,12 +71,14 @@ def relation(outcomes: pd.DataFrame, since: pd.Timestamp) -> Relation:
             "target": (np.arange(1000) % 2).astype(float),
         }
     )
-    return check_relation(backtest, outcomes, spec(), since=since.to_pydatetime(), rule=RULE)
+    return check_relation(
+        backtest, outcomes, spec(), since=since.to_pydatetime(), rule=RULE, bars_a_year=YEAR
+    )
 
 
 def test_each_window_of_the_reference_is_held_against_the_rest_of_it() -> None:
     reference, window = monitored()[["event_time", "return_1"]], YEAR // 2
-    (scale,) = calibrate(reference, window, 1.0).columns
+    (scale,) = calibrate(reference, window, 1.0, YEAR).columns
     values = reference["return_1"].to_numpy()
     distances, shifts = [], []
     for first in range(len(values) - window + 1):

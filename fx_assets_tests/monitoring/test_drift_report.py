@@ -22,7 +22,7 @@ from fx_assets.monitoring.drift import (
 from fx_assets.monitoring.evidently_report import DRAWN_COLUMNS, evidently_report
 from fx_assets.monitoring.monitored import calendar_columns, monitored_frame
 from fx_assets.testing import worlds
-from fx_assets.testing.drift_worlds import RULE, TARGET, Watched, garch_returns, spec
+from fx_assets.testing.drift_worlds import RULE, TARGET, YEAR, Watched, garch_returns, spec
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
 COLUMNS = feature_set("fx_close").columns
@@ -178,7 +178,7 @@ def test_with_too_little_history_the_report_says_so(predictions: pd.DataFrame) -
     young = Watched(garch_returns(600, 3), 60)
     found = report(young, predictions.iloc[:0])
     assert found.verdict == "not_enough_data"
-    assert "504" in found.sentence
+    assert "512" in found.sentence
     assert not found.alarm
     assert report_table(found).empty
 
@@ -197,7 +197,7 @@ def test_live_losses_that_rise_are_a_changed_relation(
         }
     )
     since = rows["event_time"].iloc[0].to_pydatetime()
-    arguments = {"spec": spec(), "since": since, "rule": RULE}
+    arguments = {"spec": spec(), "since": since, "rule": RULE, "bars_a_year": YEAR}
     assert not check_relation(predictions, outcomes, **arguments).alarm
     worse = check_relation(predictions, outcomes.assign(loss=outcomes["loss"] + 0.05), **arguments)
     assert worse.alarm

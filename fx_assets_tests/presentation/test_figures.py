@@ -33,7 +33,7 @@ PLOTS: dict[str, Callable[[], str]] = {
     "reliability": lambda: figures.reliability_figure(BINS),
     "loss": lambda: figures.cumulative_loss_figure(DIFFERENCE, "xgboost", "base_rate", "Brier"),
     "importance": lambda: figures.importance_figure({f"feature_{i}": i for i in range(36)}),
-    "volatility": lambda: figures.volatility_figure(VARIANCE, horizon=1),
+    "volatility": lambda: figures.volatility_figure(VARIANCE, 1, 256),
 }
 
 
@@ -108,7 +108,7 @@ def test_volatility_has_units_dates_and_every_spike() -> None:
         lambda: figures.reliability_figure(BINS.iloc[:0]),
         lambda: figures.cumulative_loss_figure(DIFFERENCE.iloc[:0], "xgboost"),
         lambda: figures.importance_figure({"rsi_14": float("nan"), "macd": 0.0}),
-        lambda: figures.volatility_figure(VARIANCE.iloc[:0]),
+        lambda: figures.volatility_figure(VARIANCE.iloc[:0], 1, 256),
     ],
 )
 def test_without_data_a_plot_says_so(draw: Callable[[], str]) -> None:

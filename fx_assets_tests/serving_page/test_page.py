@@ -77,7 +77,7 @@ def test_the_sentence_says_what_when_and_how_likely(visit: Tabs, site: Site) -> 
 
     tab.open("volatility")
     latest = site.json("/v1/forecasts/volatility/latest")
-    a_year = 100 * math.sqrt(latest["value"] * 252 / latest["horizon"])
+    a_year = 100 * math.sqrt(latest["value"] * latest["bars_a_year"] / latest["horizon"])
     assert f"volatility of {a_year:.1f} % a year" in plain(tab.page.inner_text(".sentence"))
 
 

@@ -9,7 +9,7 @@ const clock = new Intl.DateTimeFormat("en-GB", {
 });
 
 const DAYS_A_YEAR = 366;
-let barsAYear = 252;
+let barsAYear = DAYS_A_YEAR;
 let model = null;
 
 export const date = (text) => day.format(new Date(text));

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fx_assets.calendars import DAY
 from fx_assets.settings import Settings
 from fx_assets.sources import fetch_bars
 from fx_assets.specs import FeedSpec
@@ -57,7 +58,7 @@ class Kind:
     def a_day(self) -> int:
         """Bars of a day."""
         market = self.spec.market
-        return 1 if market.daily else market.bars_a_year // (365 if "24x7" in market.key else 260)
+        return DAY // market.bar
 
 
 FILES = {"kind": "files", "path": "in/*.csv", "instrument": "EURUSD"}
