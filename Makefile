@@ -54,13 +54,13 @@ serve: $(VENV)/installed  ## Forecasts over REST, and a page, on port 8000
 	@$(BIN)/python -m serving
 
 test: $(VENV)/installed-dev  ## The tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 quick: $(VENV)/installed-dev  ## The tests of a minute: no graph, no server
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not browser and not daemon" $(QUICK)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not browser and not daemon" $(QUICK)
 
 coverage: $(VENV)/installed-dev  ## The tests, and whether they reach as much of the code as pyproject.toml asks
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term:skip-covered
 
 snapshot: $(VENV)/installed-dev  ## Write what the asset graph and the pictures of the code are; look at the difference
 	@$(BIN)/python -m fx_assets_tests.asset_graph

@@ -57,10 +57,33 @@ def _keep_connections() -> None:
     for storage in (sqlite_event_log, sqlite_run_storage):
         vars(storage)["create_engine"] = _engine
     _copy_empty_logs(sqlite_event_log.SqliteEventLogStorage)
+    read_migrations_once()
+
+
+@cache
+def read_migrations_once() -> None:
+    """Let Alembic load the scripts of a database's migrations once a process.
+
+    It loads all of them to see whether a file is up to date, for each file and each time.
+    """
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    read = ScriptDirectory.from_config
+    known: dict[str | None, ScriptDirectory] = {}
+
+    def from_config(config: Config) -> ScriptDirectory:
+        where = config.get_main_option("script_location")
+        if where not in known:
+            known[where] = read(config)
+        return known[where]
+
+    directory: Any = ScriptDirectory
+    directory.from_config = from_config
 
 
 def _copy_empty_logs(storage: Any) -> None:
-    """Let a run's file begin as a copy of an empty one, whose tables are made once a process."""
+    """Let a log's file begin as a copy of an empty one, whose tables are made once a process."""
     make = storage._initdb
 
     @cache
@@ -68,12 +91,13 @@ def _copy_empty_logs(storage: Any) -> None:
         with TemporaryDirectory() as folder:
             file = Path(folder, "empty.db")
             engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=sqlalchemy.NullPool)
+            sqlalchemy.event.listen(engine, "connect", _never_sync)
             make(None, engine)
             return file.read_bytes()
 
     def begin(self: Any, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
         file = Path(str(engine.url.database))
-        if not (file.exists() or for_index_shard):
+        if not file.exists():
             copy = file.with_name(f".{file.stem}.{os.getpid()}")
             copy.write_bytes(empty())
             try:
@@ -109,6 +133,10 @@ def _engine(url: str, **options: Any) -> sqlalchemy.Engine:
         sqlalchemy.event.listen(engine, "connect", _sync_at_checkpoints)
         _engines[url] = engine
     return _engines[url]
+
+
+def _never_sync(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _sync_at_checkpoints(connection: sqlite3.Connection, _: object) -> None:

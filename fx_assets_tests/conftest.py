@@ -5,14 +5,20 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import ssl
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+from xdist.scheduler.protocol import Scheduling
 
+from fx_assets.instance import read_migrations_once
 from fx_assets.registry.runs import ModelRegistry
 from fx_assets.testing import worlds
 from fx_assets_tests.environments import new_environment
@@ -26,10 +32,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 OBJECTS_UNTIL_COLLECTED = 50_000
 
+TOGETHER = ("serving_page", "deploy")
+"""Folders whose files share servers, a browser or Prometheus."""
+
 LONGEST_FIRST = (
     "loop",
     "states",
     "benchmarks",
+    "deploy",
     "serving_page",
     "universe",
     "importing",
@@ -58,8 +68,27 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(OBJECTS_UNTIL_COLLECTED, 10, 10)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return ByFile(config, log)
+
+
+class ByFile(LoadFileScheduling):
+    """A worker is given whole files, and whole folders whose files share what is costly."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.partition("/")[2].partition("/")[0]
+        return folder if folder in TOGETHER else str(super()._split_scope(nodeid))
+
+
 def pytest_unconfigure() -> None:
     gc.unfreeze()
+
+
+def pytest_configure() -> None:
+    read_migrations_once()
+    # Certificates are read for each client, of servers that have none.
+    ssl.create_default_context = cache(ssl.create_default_context)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import os
 import sqlite3
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from fx_assets.instance import close_records, open_instance
@@ -22,48 +21,45 @@ def made(file: Path) -> list[tuple[object, ...]]:
         ]
 
 
-@pytest.fixture
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    return tmp_path / "history" / "runs"
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_the_files_of_runs_begin_as_dagsters_own_begins(
-    records: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
-    def refused(*_: object) -> None:
-        raise PermissionError("links are not known here")
-
-    if not links:
-        monkeypatch.setattr(os, "link", refused)
-    instance = open_instance(records.parents[1])
+def lived(home: Path) -> list[list[tuple[object, ...]]]:
+    """The files of the records after two runs that were heard of."""
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    instance = open_instance(home)
     for run in ("first", "second"):
         instance.report_engine_event("begun", job_name="a_job", run_id=run)
         assert [entry.run_id for entry in instance.all_logs(run)] == [run]
     close_records()
-    whole = made(records / "index.db")
-    assert made(records / "first.db") == made(records / "second.db") == whole
-    assert {file.name.split("-")[0] for file in records.iterdir()} == {
-        "index.db",
-        "first.db",
-        "second.db",
-    }
+    records = home / "history" / "runs"
+    names = {file.name.split("-")[0] for file in records.iterdir()}
+    assert names == {"index.db", "first.db", "second.db"}
+    return [made(records / name) for name in sorted(names)]
+
+
+def test_files_of_records_that_are_copied_are_those_that_dagster_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError("this disk knows no links")
+
+    found = []
+    for name in ("copied", "by dagster"):
+        home = tmp_path / name
+        home.mkdir()
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+        found.append(lived(home))
+        monkeypatch.setattr(os, "link", refused)
+    assert found[0] == found[1]
 
 
 def test_a_file_that_another_process_is_beginning_is_left_to_it_and_then_used(
-    records: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    instance = open_instance(records.parents[1])
-    instance.report_engine_event("begun", job_name="a_job", run_id="first")
     link = os.link
 
     def late(copy: Path, file: Path) -> None:
         file.touch()
         link(copy, file)
 
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setattr(os, "link", late)
-    instance.report_engine_event("begun", job_name="a_job", run_id="second")
-    assert isinstance(instance, dg.DagsterInstance)
-    assert len(instance.all_logs("second")) == 1
+    assert len(lived(tmp_path)) == 3

@@ -11,13 +11,13 @@ from fx_assets.testing.processes import Running, free_port, running
 from fx_assets_tests.deploy.monitored import Monitored, Prometheus, lived, monitored, prometheus
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     with monitored(tmp_path_factory.mktemp("served")) as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """``fx-assets metrics`` of a platform that has lived a little."""
     folder = tmp_path_factory.mktemp("platform")
@@ -34,7 +34,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def scraped(
     watched: Monitored, platform: Running, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:

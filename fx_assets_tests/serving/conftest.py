@@ -42,7 +42,7 @@ def lake_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(lake_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with serving(lake_root, tmp_path_factory.mktemp("server")) as running:
         until(lambda: running.client.get("/health/ready").status_code == 200)

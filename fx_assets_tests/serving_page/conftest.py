@@ -61,9 +61,9 @@ def plain_environment() -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def serve() -> Iterator[Callable[..., Site]]:
-    """Starts servers, which stop with the session."""
+    """Starts servers, which stop with the last test of this folder."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(home: Path, now: datetime = NOW, **settings: str) -> Site:
@@ -96,7 +96,7 @@ def serve() -> Iterator[Callable[..., Site]]:
         process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake that has judged, issued and scored; one for all workers of pytest-xdist."""
     shared = tmp_path_factory.getbasetemp()
@@ -111,7 +111,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(home: Path, serve: Callable[..., Site]) -> Site:
     """A server on that lake, which has read what was issued."""
     site = serve(home)
@@ -123,7 +123,7 @@ def site(home: Path, serve: Callable[..., Site]) -> Site:
     return site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hourly_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
     """A server of hourly forecasts of bars with highs and lows."""
     folder = tmp_path_factory.mktemp("hourly")
@@ -131,7 +131,7 @@ def hourly_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., S
     return settled(serve(folder, hourly_lake.NOW), "forecasts")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def universe_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
     """A server of a universe of two instruments."""
     folder = tmp_path_factory.mktemp("universe")
@@ -156,27 +156,27 @@ def settled(site: Site, kind: str) -> Site:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def empty_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
     """A server where nothing has been materialized."""
     return serve(tmp_path_factory.mktemp("empty"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def undeclared_site(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., Site]) -> Site:
     """The same, where the server does not see the declarations either."""
     folder = tmp_path_factory.mktemp("undeclared")
     return serve(folder, FX_ASSETS_DECLARED=str(folder / "absent"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def locked(home: Path, serve: Callable[..., Site]) -> tuple[Site, str]:
     """A server that asks for a key, and the key."""
     key, entry = new_key("reader", "read,predict")
     return serve(home, FX_SERVING_KEYS=entry), key
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium without a window."""
     playwright = pytest.importorskip(
