@@ -39,6 +39,20 @@ class Interval(Struct):
     coverage: Annotated[float, Meta(description="Nominal coverage, such as 0.9.")]
 
 
+class Quantile(Struct):
+    """The value below which the outcome is expected to lie with the probability ``level``."""
+
+    level: float
+    value: float
+
+
+class Below(Struct):
+    """How probable an outcome of at most ``value`` is, by the forecast's distribution."""
+
+    value: float
+    probability: float
+
+
 class Baseline(Struct):
     """What the recipe without any skill says."""
 
@@ -184,6 +198,11 @@ class Forecast(Struct, kw_only=True):
         ),
     ] = None
     series: SeriesId = None
+    quantiles: Annotated[
+        list[Quantile] | None,
+        Meta(description="In units of value, never descending; null unless it states them."),
+    ] = None
+    below: Annotated[Below | None, Meta(description="Where ``below=`` asks for it.")] = None
 
 
 class Newest(Struct):
@@ -452,6 +471,24 @@ class Coverage(Struct):
     live_rows: int
 
 
+class Calibration(Struct, kw_only=True):
+    """Where outcomes fell in the distributions that were stated before them, walking forward."""
+
+    family: Annotated[str, Meta(description="What the distribution is made of.")]
+    rows: int
+    histogram: Annotated[
+        list[float],
+        Meta(description="Shares of the probability integral transforms in 20 equal bins."),
+    ]
+    distance: Annotated[float, Meta(description="Largest distance from uniformity.")]
+    p_value: Annotated[
+        float, Meta(description="Of uniformity, by blocks of rows; small where it is wrong.")
+    ]
+    below: Annotated[
+        list[Quantile], Meta(description="Each level, and the share of outcomes below its value.")
+    ]
+
+
 class Performance(Struct, kw_only=True):
     """How good the champion's recipe was; backtest and live are never mixed."""
 
@@ -470,6 +507,9 @@ class Performance(Struct, kw_only=True):
         list[HitPoint],
         Meta(description="Of the backtest; empty for targets without sides, such as volatility."),
     ] = []
+    calibration: Annotated[
+        Calibration | None, Meta(description="Null unless the forecast states a distribution.")
+    ] = None
     series: SeriesId = None
 
 

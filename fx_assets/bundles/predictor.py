@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fx_assets.bundles.records import LoadedBundle
+from fx_assets.evaluation.distribution import Distribution
 from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.evaluation.losses import baseline_forecast
 from fx_assets.features.spans import present_name
@@ -30,6 +31,8 @@ class Predicted:
     baseline: float
     inputs: NDArray[np.float64]
     """(1, p) what the model read."""
+    distribution: Distribution | None = None
+    """What the outcome may be, where the forecast states it."""
 
 
 class Predictor:
@@ -62,20 +65,34 @@ class Predictor:
         inputs = np.ascontiguousarray(input_matrix(rows, self.inputs)[-1:])
         volatility = newest_volatility(frame["log_return"])
         mean = np.asarray(frame["baseline_mean"])[-1]
-        return self.predict(inputs, volatility=volatility, baseline_mean=float(mean))[0]
+        return self.predict(
+            inputs,
+            volatility=volatility,
+            baseline_mean=float(mean),
+            log_returns=frame["log_return"],
+        )[0]
 
     def predict(
-        self, inputs: NDArray[np.float64], *, volatility: float, baseline_mean: float
+        self,
+        inputs: NDArray[np.float64],
+        *,
+        volatility: float,
+        baseline_mean: float,
+        log_returns: ArrayLike | None = None,
     ) -> list[Predicted]:
         """Predictions of an (n, p) matrix of inputs, which share volatility and baseline.
+
+        A distribution of returns needs the ``log_returns`` of the newest 500 bars.
 
         Each interval holds its own prediction: one that lies beyond everything that was said out of
         sample, or beyond what such words stood for, widens the interval up to itself.
         """
         baseline = float(baseline_forecast(self.target, baseline_mean))
+        stated = self.manifest.distribution
         out = []
         for row, value in enumerate(self.bundle.predict(inputs).tolist()):
             lower, upper = self.intervals.interval(value, volatility)
             bounds = min(lower, value), max(upper, value)
-            out.append(Predicted(value, *bounds, baseline, inputs[row : row + 1]))
+            density = None if stated is None else stated.of(value, log_returns)
+            out.append(Predicted(value, *bounds, baseline, inputs[row : row + 1], density))
         return out

@@ -19,14 +19,14 @@ def beta_quantile(a: float, b: float, share: float) -> float:
     low, high = 0.0, 1.0
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _mass_below(middle, a, b) < share else (low, middle)
+        low, high = (middle, high) if beta_mass_below(middle, a, b) < share else (low, middle)
     return (low + high) / 2
 
 
-def _mass_below(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function."""
+def beta_mass_below(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function, of a number between 0 and 1 exclusively."""
     if x > (a + 1) / (a + b + 2):
-        return 1 - _mass_below(1 - x, b, a)
+        return 1 - beta_mass_below(1 - x, b, a)
     logs = a * log(x) + b * log1p(-x) + lgamma(a + b) - lgamma(a) - lgamma(b)
     return exp(logs) / a * _continued_fraction(x, a, b)
 

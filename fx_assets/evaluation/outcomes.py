@@ -7,6 +7,7 @@ import pandas as pd
 
 from fx_assets.calendars import Calendar
 from fx_assets.evaluation.metrics import MIN_ROWS, score
+from fx_assets.evaluation.stated import issued_scores
 from fx_assets.features.labels import add_labels
 from fx_assets.specs import ForecastSpec
 from fx_assets.tables import OUTCOMES
@@ -46,6 +47,7 @@ def join_outcomes(
     known["baseline_loss"] = loss(known["target"], known["baseline"])
     inside = (known["lower"] <= known["target"]) & (known["target"] <= known["upper"])
     known["inside_interval"] = inside if intervals.of_outcomes else None
+    known = known.assign(**issued_scores(known))
     known = known.reindex(columns=list(OUTCOMES.names)).astype(OUTCOMES.dtypes)
     return known.sort_values("event_time", ignore_index=True)
 

@@ -43,7 +43,7 @@ def decide(
     frequency: Frequency = "1d",
     series: str = "",
     acknowledgements: Sequence[Acknowledgement] = (),
-    lost: bool = False,
+    lost: bool | str = False,
 ) -> list[Decision]:
     """Decide about the champion, and say why.
 
@@ -69,8 +69,8 @@ def decide(
     acknowledgements
         What people have said about results that are too good.
     lost
-        Whether the champion's bundle can no longer be used; its recipe is published anew then,
-        unless it is demoted or replaced.
+        Whether the champion's bundle can no longer be used, or why it must be made again; its
+        recipe is published anew then, unless it is demoted or replaced.
 
     Returns
     -------
@@ -161,7 +161,7 @@ class _Case:
     limits: PlausibleLimits
     series: str
     acknowledgements: tuple[Acknowledgement, ...]
-    lost: bool = False
+    lost: bool | str = False
 
     @property
     def rule(self) -> PromotionRule:
@@ -534,7 +534,8 @@ def _renewal(case: _Case) -> Decision:
         )
 
     if case.lost:
-        return refreshed(f": the bundle of v{before.version} is damaged, and no copy of it is left")
+        damaged = f"the bundle of v{before.version} is damaged, and no copy of it is left"
+        return refreshed(f": {case.lost if isinstance(case.lost, str) else damaged}")
     held = standing_rollback(case.ledger)
     if held is not None:
         return keep(

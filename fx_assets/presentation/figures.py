@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _NAMES = 200
 """Pixels for the names of features."""
+_FAN_ROWS = 250
 
 
 def reliability_figure(bins: pd.DataFrame, called: str = "P(up)") -> str:
@@ -110,6 +111,36 @@ def volatility_figure(predictions: pd.DataFrame, horizon: int, bars_a_year: int)
     chart.unit("volatility (% a year)")
     chart.line(at, came, GREY, width=0.6, label="realised")
     chart.line(at, said, ORANGE, width=1.2, label="predicted")
+    return chart.svg()
+
+
+def pit_figure(histogram: Sequence[float], p_value: float) -> str:
+    """Shares of outcomes by the probability that was stated of at most as much; even if true."""
+    shares = 100 * np.asarray(histogram, dtype=np.float64)
+    n = len(shares)
+    title = f"Probability integral transform (uniform: p = {p_value:.2g})"
+    chart = Chart(title, (0, 1), (0, ends(shares, np.array([200 / n]))[1]))
+    chart.unit("share of outcomes (%)")
+    chart.levels()
+    chart.numbers("probability that was given to at most what came")
+    edges = np.arange(n + 1) / n
+    chart.line(edges.repeat(2)[1:-1], shares.repeat(2), BLUE, width=2, label="found")
+    chart.line(np.array([0.0, 1.0]), np.full(2, 100 / n), GREY, dashed=True, label="if true")
+    return chart.svg()
+
+
+def fan_figure(
+    times: pd.Series[pd.Timestamp], quantiles: Array, levels: Sequence[float], came: Array
+) -> str:
+    """The newest 250 rows: (n, levels) quantiles as lines, and the (n,) outcomes as points."""
+    fan, found = quantiles[-_FAN_ROWS:], came[-_FAN_ROWS:]
+    rows = pd.DataFrame({"event_time": times.iloc[-_FAN_ROWS:]})
+    title = f"Stated quantiles ({', '.join(f'{level:g}' for level in levels)}) and what came"
+    chart, at = _over_time(title, rows, ends(fan.ravel(), found))
+    for column in fan.T:
+        chart.line(at, column, BLUE)
+    for when, value in zip(at, found, strict=True):
+        chart.dot(when, value, ORANGE)
     return chart.svg()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.stated import Stated
 from fx_assets.specs import ForecastSpec, TargetSpec
 
 if TYPE_CHECKING:
@@ -89,6 +90,20 @@ def interval_text(row: Mapping[str, Any], spec: Aimed) -> str:
     return f"{value_text(row, 'lower', spec)} to {value_text(row, 'upper', spec)} ({share})"
 
 
+def quantiles_text(row: Mapping[str, Any], spec: Aimed) -> str:
+    """The quantiles that are stated with a prediction; empty where there are none."""
+    told = row.get("distribution")
+    if not isinstance(told, str) or not told:
+        return ""
+    stated = Stated.model_validate_json(told)
+    shown, horizon = spec.target.definition.shown, spec.target.horizon
+    pairs = (
+        f"{100 * level:g} %: {shown.text(value, horizon, _bars_a_year(row))}"
+        for level, value in zip(stated.levels, stated.values, strict=True)
+    )
+    return f"; quantiles ({stated.family}) {', '.join(pairs)}"
+
+
 def score_text(row: Mapping[str, Any]) -> str:
     """The champion's out-of-sample score and skill with their uncertainty."""
     if not row["score_rows"]:
@@ -154,7 +169,7 @@ def latest_row(predictions: pd.DataFrame, spec: ForecastSpec) -> tuple[str, ...]
         as_of_text(row),
         f"{target_text(row)}{late}",
         prediction_text(row, spec),
-        interval_text(row, spec),
+        interval_text(row, spec) + quantiles_text(row, spec),
         f"{row['champion']} {row['champion_version']}",
         score_text(row),
         skill_text(row),

@@ -30,6 +30,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     tables.OUTCOMES.name: ("champion_version",),
     tables.DECISIONS.name: ("version", "recipe"),
     tables.BACKTEST.name: ("recipe",),
+    tables.QUANTILES.name: ("recipe",),
     tables.TRIALS.name: ("recipe",),
     tables.SCORES.name: ("recipe",),
     tables.ACKNOWLEDGEMENTS.name: ("recipe",),

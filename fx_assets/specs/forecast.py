@@ -23,6 +23,7 @@ from fx_assets.code_identity import installed_version
 from fx_assets.doors import FAMILIES, FEATURE_SETS, TARGETS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
+from fx_assets.specs.distribution import DistributionName, DistributionSpec, distribution_of
 from fx_assets.specs.suspicion import SuspicionRule
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.watching import WatchingSpec
@@ -195,6 +196,12 @@ class ForecastSpec(Spec):
     suspicion: SuspicionRule = SuspicionRule()
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
     """Nominal coverage of the prediction interval."""
+    quantiles: tuple[float, ...] | None = None
+    """Levels, ascending, at which a predictive distribution is stated beside the value."""
+    distribution: bool | DistributionName = False
+    """``true`` states quantiles at 5, 25, 50, 75 and 95 % unless ``quantiles`` says others; or what
+    the distribution is made of, ``garch_t`` (of returns only, and their default) or
+    ``conformal``."""
     live_from: date | None = None
     """First day that is predicted; unset means the newest day that the first decision knew."""
     retrain_cron: Cron = "0 18 * * 6"
@@ -228,6 +235,16 @@ class ForecastSpec(Spec):
                 )
         return value
 
+    @field_validator("quantiles", "distribution")
+    @classmethod
+    def _of_the_target(cls, value: Any, info: ValidationInfo) -> Any:
+        target = info.data.get("target")
+        if target is not None and info.field_name == "quantiles":
+            distribution_of(asked=False, levels=value, target=target.definition)
+        elif target is not None:
+            distribution_of(value, info.data.get("quantiles"), target.definition)
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> ForecastSpec:
         names = [candidate.name for candidate in self.candidates]
@@ -241,6 +258,11 @@ class ForecastSpec(Spec):
                 "training labels would overlap the test rows"
             )
         return self
+
+    @property
+    def density(self) -> DistributionSpec | None:
+        """The predictive distribution that is asked for."""
+        return distribution_of(self.distribution, self.quantiles, self.target.definition)
 
     @property
     def purge(self) -> int:

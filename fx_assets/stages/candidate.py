@@ -19,6 +19,13 @@ from fx_assets.bundles.records import BaselineFacts, FittedFacts, ScoredMetric
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.compare import reference_predictions
 from fx_assets.evaluation.decision import failed_text
+from fx_assets.evaluation.density import (
+    Judged,
+    calibration,
+    density_scores,
+    fit_distribution,
+    walk_distributions,
+)
 from fx_assets.evaluation.intervals import (
     IntervalModel,
     ewma_volatility,
@@ -31,6 +38,7 @@ from fx_assets.evaluation.metrics import (
     score,
     skill_interval,
 )
+from fx_assets.evaluation.stated import DistributionModel
 from fx_assets.evaluation.study import FittedCandidate, Study
 from fx_assets.evaluation.tuning import Tuning
 from fx_assets.features import feature_set
@@ -42,7 +50,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.specs.base import Record
 from fx_assets.stages.overrides import standing_overrides
-from fx_assets.tables import BACKTEST, FEATURES, PRICES, RAW_PRICES, SCORES, TRIALS
+from fx_assets.tables import BACKTEST, FEATURES, PRICES, QUANTILES, RAW_PRICES, SCORES, TRIALS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -77,6 +85,8 @@ class Fit:
     onnx: bytes
     example: np.ndarray
     """Newest inputs, (n, p)."""
+    judged: Judged | None = None
+    """Its walk-forward distributions, where they are asked for and measured."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,10 @@ def try_candidate(
     made = fit(candidate, study, own, backtest.predictions)
     fitted, facts, onnx = made.fitted, made.facts, made.onnx
     plots = _figures(fitted, backtest.predictions, study, own.feed)
+    if made.judged is not None and facts.distribution is not None:
+        scores = _with_density(scores, made.judged, facts.distribution, facts.horizon)
+        plots |= _density_figures(made.judged, backtest.predictions, facts.distribution)
+        _store_quantiles(own, facts, made.judged, made_at, run_id)
     logged = registry.log_candidate(
         CandidateRun(
             facts=facts,
@@ -208,13 +222,68 @@ def fit(
     onnx, inputs, parity = _export(fitted, study)
     volatility = _volatility(study)
     about = spec.target.kind, spec.coverage, volatility
+    facts = _facts(fitted, own, study, fit_intervals(predictions, *about), parity)
+    distribution, judged = _distribution(study, predictions, volatility, measures=measures)
     return Fit(
         fitted,
-        _facts(fitted, own, study, fit_intervals(predictions, *about), parity),
+        facts.model_copy(update={"distribution": distribution}),
         _known(measure_coverage(predictions, *about).measured) if measures else None,
         onnx,
         inputs[-EXAMPLE_ROWS:],
+        judged,
     )
+
+
+def _distribution(
+    study: Study, predictions: pd.DataFrame, volatility: pd.Series[float], *, measures: bool
+) -> tuple[DistributionModel | None, Judged | None]:
+    """What is asked for, with how well it was calibrated, walking forward."""
+    asked = study.spec.density
+    if asked is None:
+        return None, None
+    model = fit_distribution(study, asked, predictions, volatility)
+    judged = walk_distributions(study, asked, predictions, volatility) if measures else None
+    if judged is None:
+        return model, None
+    measured = calibration(judged, asked.quantiles, study.spec.target.horizon)
+    return model.model_copy(update={"measured": measured}), judged
+
+
+def _with_density(
+    scores: pd.DataFrame, judged: Judged, model: DistributionModel, horizon: int
+) -> pd.DataFrame:
+    if model.measured is None:
+        return scores
+    rows = density_scores(judged, model.measured, horizon)
+    return pd.concat([scores, pd.DataFrame(rows, columns=scores.columns)], ignore_index=True)
+
+
+def _density_figures(
+    judged: Judged, predictions: pd.DataFrame, model: DistributionModel
+) -> dict[str, str]:
+    came = predictions.set_index("event_time")["target"].reindex(judged.event_time).to_numpy()
+    fan = figures.fan_figure(judged.event_time, judged.quantiles, model.quantiles, came)
+    if model.measured is None:
+        return {"fan": fan}
+    measured = model.measured
+    return {"fan": fan, "pit": figures.pit_figure(measured.histogram, measured.p_value)}
+
+
+def _store_quantiles(
+    own: SeriesTables, facts: FittedFacts, judged: Judged, made_at: pd.Timestamp, run_id: str
+) -> None:
+    levels = facts.distribution.quantiles if facts.distribution else ()
+    rows = pd.DataFrame(
+        {
+            "recipe": facts.recipe,
+            "candidate": facts.candidate,
+            "event_time": judged.event_time.repeat(len(levels)).to_numpy(),
+            "level": np.tile(levels, len(judged.event_time)),
+            "value": judged.quantiles.ravel(),
+            "made_at": made_at,
+        }
+    ).astype({name: QUANTILES.dtypes[name] for name in ("event_time", "made_at")})
+    own.insert(QUANTILES, rows, run_id)
 
 
 def without_draft(own: SeriesTables) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,21 @@ from fx_assets.bundles.bundle import (
     store_bundle,
 )
 from fx_assets.bundles.copies import keep_copies, restored
-from fx_assets.bundles.records import FittedFacts, ScoredMetric, SkillFacts, pointer_path
+from fx_assets.bundles.records import (
+    MANIFEST_FILE,
+    FittedFacts,
+    ScoredMetric,
+    SkillFacts,
+    folder,
+    pointer_path,
+)
 from fx_assets.calendars import DAY, moment
-from fx_assets.errors import RegistryError
+from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.evaluation.compare import claim_of, reference_of, tried_ever
 from fx_assets.evaluation.decision import Decision, failed_text, ledger_table
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.promotion import decide
+from fx_assets.evaluation.rollback import standing_rollback
 from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
 from fx_assets.models.onnx_predict import OnnxModel
@@ -98,7 +107,7 @@ def _decide_champion(
         frequency=feed.frequency,
         series=own.series.id,
         acknowledgements=read_acknowledgements(store, spec.name),
-        lost=lost,
+        lost=lost or _restated(own, ledger),
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
     decisions = _claimed(decisions, study, evidence, ledger)
@@ -114,6 +123,23 @@ def _decide_champion(
     point_to(store, spec.name, version, latest.put_back)
     name_aliases(own, registry, latest)
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
+
+
+def _restated(own: SeriesTables, ledger: Sequence[Decision]) -> str:
+    """Why the champion's bundle is made again: the forecast asks for another distribution."""
+    if not ledger or standing_rollback(ledger) is not None:
+        return ""
+    version = int(ledger[-1].version or 0)
+    try:
+        manifest = own.store.read_blob(f"{folder(own.forecast, version)}/{MANIFEST_FILE}")
+        told = json.loads(manifest).get("distribution") or {}
+    except (FxAssetsError, ValueError, AttributeError):
+        return ""
+    asked = own.spec.density
+    wanted = (asked.family, list(asked.quantiles)) if asked else (None, None)
+    if (told.get("family"), told.get("quantiles")) == wanted:
+        return ""
+    return f"the forecast asks for another distribution than v{version} states"
 
 
 def record(own: SeriesTables, decisions: Sequence[Decision], run_id: str = "") -> None:

@@ -22,6 +22,7 @@ from fx_assets.calendars import Calendar
 from fx_assets.errors import LostChampionError, NoChampionError, RegistryError
 from fx_assets.evaluation.decision import Decision, active_champion, caveat_text, stand_ins
 from fx_assets.evaluation.live import first_live_day
+from fx_assets.evaluation.stated import stated
 from fx_assets.explaining.explain import Explanation, explain, load_background
 from fx_assets.explaining.explanations import keep_explanation
 from fx_assets.features import labelled_frame
@@ -283,6 +284,7 @@ class _Issuer:
             "lower": made.lower,
             "upper": made.upper,
             "coverage": predictor.intervals.coverage,
+            "distribution": stated(manifest.distribution, made.distribution),
             "baseline": made.baseline,
             "baseline_name": spec.baseline.name,
             "champion": decision.champion,

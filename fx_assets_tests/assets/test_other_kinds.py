@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.bundles.bundle import load
+from fx_assets.evaluation.stated import Stated
 from fx_assets.testing import worlds
 from fx_assets_tests.platform import (
     Platform,
@@ -19,6 +21,7 @@ from fx_assets_tests.platform import (
     rates_of,
 )
 
+LEVELS = (0.1, 0.5, 0.9)
 TODAY, TOMORROW = "2018-03-28", "2018-03-29"
 
 
@@ -41,12 +44,18 @@ def real(new_folder: Callable[[], Path]) -> Platform:
                 feed_spec(name="gbpusd", source={"kind": "ecb", "base": "GBP", "quote": "USD"}),
             ],
             forecasts=[
-                forecast_spec(name="level", target={"kind": "return"}, candidates=["ridge"]),
+                forecast_spec(
+                    name="level",
+                    target={"kind": "return"},
+                    candidates=["ridge"],
+                    quantiles=LEVELS,
+                ),
                 forecast_spec(
                     name="risk",
                     feed="gbpusd",
                     target={"kind": "volatility", "horizon": 1},
                     candidates=["ewma"],
+                    distribution=True,
                 ),
             ],
         )
@@ -111,3 +120,43 @@ def test_a_variance_is_positive_and_scored_against_what_was_realised(real: Platf
 def test_another_forecast_on_the_same_feed_keeps_tables_of_its_own(real: Platform) -> None:
     assert real.lake.names("predictions") == ["level", "risk"]
     assert real.lake.names("prices") == ["eurusd", "gbpusd"]
+
+
+@pytest.mark.parametrize("name", ["level", "risk"])
+def test_quantiles_are_issued_walked_forward_and_scored(real: Platform, name: str) -> None:
+    levels = LEVELS if name == "level" else (0.05, 0.25, 0.5, 0.75, 0.95)
+    rows = real.predictions(name)
+    for row in rows.to_dict("records"):
+        told = Stated.model_validate_json(row["distribution"])
+        assert told.levels == levels
+        assert list(told.values) == sorted(told.values)
+        assert told.family == ("garch_t" if name == "level" else "conformal")
+        if name == "risk":
+            ends = told.values[0], told.values[-1]
+            assert ends == pytest.approx((row["lower"], row["upper"])), "one statement, not two"
+    (outcome,) = real.lake.read("outcomes", name).to_dict("records")
+    told = Stated.model_validate_json(rows["distribution"][TODAY])
+    assert outcome["pit"] == pytest.approx(told.distribution.below(outcome["target"]))
+    walked = real.lake.read("quantiles", name)
+    assert set(walked["level"]) == set(levels)
+    assert not walked.duplicated(["recipe", "event_time", "level"]).any()
+    wide = walked.pivot(index=["recipe", "event_time"], columns="level", values="value")
+    assert (wide.diff(axis=1).iloc[:, 1:] > 0).all().all()
+    scores = real.lake.read("scores", name).groupby("metric")["n"].min()
+    assert scores["crps"] == scores["pit_p_value"] == len(wide) / walked["recipe"].nunique()
+
+
+def test_a_distribution_that_is_asked_for_later_comes_with_the_next_retrain(
+    real: Platform,
+) -> None:
+    real.forecasts[0] = real.forecasts[0].model_copy(update={"quantiles": (0.01, 0.99)})
+    real.reload()
+    result = real.retrain("level")
+    assert result.success, failures(result)
+    last = real.lake.read("decisions", "level").sort_values("sequence").iloc[-1]
+    assert last["verdict"] == "refresh"
+    assert "another distribution than v1 states" in last["sentence"]
+    champion = load(real.lake, "level").manifest
+    assert champion.version == 2
+    assert champion.distribution is not None
+    assert champion.distribution.quantiles == (0.01, 0.99)

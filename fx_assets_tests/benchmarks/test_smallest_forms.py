@@ -23,6 +23,7 @@ MODULES = sorted(
     for path in (ROOT / "benchmarks").rglob("*.py")
 )
 QUICK = {
+    "benchmarks.densities": ("--quick", "garch_t around zero"),
     "benchmarks.drift_delays": (
         "--worlds 1 --history 1200 --real-years 1 --columns 1 --processes 1",
         "one day stale",

@@ -224,3 +224,35 @@ def test_a_bundle_that_names_columns_as_0_1_did_is_served_like_one_of_today(
         said.append((made.prediction, made.lower, made.upper, champion.bars_needed))
     assert said[0] == said[1]
     assert said[0][-1] > 24
+
+
+def test_a_stated_distribution_is_served_with_its_probabilities(
+    api: httpx.Client, kind: str
+) -> None:
+    latest = get(api, kind, "latest")
+    levels, values = zip(*((q["level"], q["value"]) for q in latest["quantiles"]), strict=True)
+    assert levels == hourly_lake.LEVELS
+    assert list(values) == sorted(set(values))
+    assert latest["below"] is None
+    for level, value in zip(levels, values, strict=True):
+        below = get(api, kind, "latest", below=value)["below"]
+        assert below == {"value": value, "probability": pytest.approx(level, abs=1e-9)}
+    then = get(api, kind, "issued", date="2026-10-30", hour=12, below=0.0)
+    assert 0 <= then["below"]["probability"] <= 0.5
+    calibration = get(api, kind, "performance")["calibration"]
+    assert calibration["rows"] == hourly_lake.MEASURED.n
+    assert calibration["histogram"] == list(hourly_lake.MEASURED.histogram)
+    titles = get(api, kind, "model")["metric_titles"]
+    assert titles["crps"]["title"] == "CRPS"
+
+
+def test_bars_and_features_of_the_caller_get_the_quantiles_that_were_issued(
+    api: httpx.Client, kind: str
+) -> None:
+    issued = get(api, kind, "latest")["quantiles"]
+    row = {"return_1": 0.001}
+    answer = api.post(f"/v1/forecasts/hourly_{kind}/predict/features", json={"features": row})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()["quantiles"]
+    for mine, theirs in zip(found, issued, strict=True):
+        assert mine["value"] == pytest.approx(theirs["value"], rel=1e-9)

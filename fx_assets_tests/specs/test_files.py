@@ -141,6 +141,8 @@ def test_a_mistake_in_a_feed_names_its_line_and_what_is_allowed(
         ("feed: eurusd", "feed: eurusd\n  features: fx_open", 5, "choose one of fx_close"),
         ("feed: eurusd", "feed: eurusd\n  promotion: {min_rows: 10}", 5, "at least 1000"),
         ("feed: eurusd", "feed: eurusd\n  walk_forward: {purge: 0}", 2, "below the horizon"),
+        ("feed: eurusd", "feed: eurusd\n  quantiles: [0.1]", 5, "is its whole distribution"),
+        ("feed: eurusd", "feed: eurusd\n  distribution: true", 5, "is its whole distribution"),
         (
             "[persistence]",
             "\n    - {family: logistic_regression, params: {Q: 1}}",
@@ -159,6 +161,27 @@ def test_a_mistake_in_a_forecast_names_its_line_and_what_is_allowed(
     (named,) = mistakes(folder)
     assert said in named
     assert named.startswith(f"forecast/defs.yaml:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "said"),
+    [
+        ("return", "quantiles: [0.9, 0.1]", "ascending"),
+        ("return", "quantiles: []", "ascending"),
+        ("return", "quantiles: [0.0, 0.5]", "between 0.001 and 0.999"),
+        ("return", "distribution: normal", "garch_t"),
+        ("volatility", "distribution: garch_t", "choose conformal"),
+    ],
+)
+def test_a_distribution_that_cannot_be_names_its_line_and_what_can(
+    tmp_path: Path, kind: str, line: str, said: str
+) -> None:
+    family = "historical_mean" if kind == "return" else "ewma"
+    text = FORECAST.replace("direction}", f"{kind}}}").replace("[persistence]", f"[{family}]")
+    found = mistakes(write(tmp_path, feed=FEED, forecast=text.rstrip() + f"\n  {line}\n"))
+    assert any(said in one for one in found), found
+    last = len(text.rstrip().splitlines()) + 1
+    assert all(one.startswith(f"forecast/defs.yaml:{last}: ") for one in found)
 
 
 def test_a_name_that_is_used_twice_names_both_places(tmp_path: Path) -> None:

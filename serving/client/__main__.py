@@ -55,6 +55,8 @@ def _show(answer: Any, options: argparse.Namespace) -> None:
 
 def _latest(api: Api, options: argparse.Namespace) -> Any:
     chosen = _member(options)
+    if options.below is not None:
+        chosen = {**(chosen or {}), "below": options.below}
     if options.forecast:
         return [api.get(f"/v1/forecasts/{name}/latest", chosen) for name in options.forecast]
     listed, answers = api.get("/v1/forecasts"), []
@@ -131,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
 
     latest = commands.add_parser("latest", parents=[shared, member], help="the newest forecasts")
     latest.add_argument("forecast", nargs="*", help="names; all of them if none is given")
+    latest.add_argument(
+        "--below", type=float, metavar="X", help="how probable an outcome of at most X is"
+    )
     latest.set_defaults(ask=_latest)
 
     history = commands.add_parser(

@@ -97,6 +97,12 @@ def _skill(skill: dict[str, Any]) -> str:
 
 def _notes(row: dict[str, Any]) -> list[str]:
     notes = []
+    if row.get("quantiles"):
+        stated = (f"{one['level']:.4g}: {_text(row, one['value'])}" for one in row["quantiles"])
+        notes.append(f"quantiles {', '.join(stated)}")
+    if row.get("below"):
+        below = row["below"]
+        notes.append(f"P(at most {below['value']:g}) = {below['probability']:.4f}")
     if row["skill"].get("caveat"):
         said = "skill demonstrated, but " if row["skill"]["demonstrated"] else ""
         notes.append(f"{said}{row['skill']['caveat']}")

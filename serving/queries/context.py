@@ -16,6 +16,8 @@ class Context(Struct):
     volatility: float | None
     """EWMA standard deviation per bar."""
     baseline_mean: float | None
+    log_returns: list[float] | None = None
+    """Of the newest 500 bars, where the forecast states a distribution."""
 
 
 class Drift(Struct):

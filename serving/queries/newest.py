@@ -10,6 +10,7 @@ import numpy as np
 from fx_assets.bundles.records import Manifest
 from fx_assets.calendars import calendar, instant_of
 from fx_assets.evaluation.intervals import newest_volatility
+from fx_assets.evaluation.spread import SPREAD_BARS
 from fx_assets.features.label_arrays import labels
 from fx_assets.lake.reader import Reader
 from fx_assets.specs.forecast import TargetSpec
@@ -75,4 +76,5 @@ def _context(reader: Reader, manifest: Manifest) -> Context | None:
         close=float(close[-1]),
         volatility=newest_volatility(log_returns) if len(log_returns) else None,
         baseline_mean=None if np.isnan(mean[-1]) else float(mean[-1]),
+        log_returns=None if manifest.distribution is None else log_returns[-SPREAD_BARS:].tolist(),
     )

@@ -15,6 +15,7 @@ from fx_assets.lake.reader import Reader
 from fx_assets.tables import OUTCOMES
 from fx_assets.targets import target_definition
 from serving.market import bar_day
+from serving.queries.calibrated import calibration_of
 from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.history import backtest_rows
 from serving.queries.measures import backtest_measures
@@ -57,6 +58,7 @@ def performance(
             live_rows=live_rows,
         ),
         hits=hits,
+        calibration=calibration_of(manifest.distribution),
     )
 
 

@@ -20,7 +20,7 @@ from serving.http.shortcuts import Headers
 from serving.market import bar_day
 from serving.queries.reader import sources
 from serving.routes.caching import conditional, matches
-from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
+from serving.routes.parameters import NO_CHOICE, BelowValue, Chosen, IsoDate, Name
 from serving.routes.reasons import in_force
 from serving.schemas import (
     Forecast,
@@ -88,11 +88,12 @@ def add(routes: APIRouter, server: Server) -> None:
         forecast: Name,
         request: Request,
         choice: Chosen = NO_CHOICE,
+        below: BelowValue = None,
     ) -> Raw:
-        if forecast not in server.store.universes and not choice.made:
+        if forecast not in server.store.universes and not choice.made and below is None:
             return await fast(request)
         service = await server.find(forecast, choice)
-        answer = service.latest(server.now())
+        answer = service.with_below(service.newest_row, server.now(), below)
         same = msgspec.structs.replace(
             answer, data=msgspec.structs.replace(answer.data, age_seconds=0.0)
         )
@@ -155,11 +156,12 @@ def add(routes: APIRouter, server: Server) -> None:
         date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
         hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
         choice: Chosen = NO_CHOICE,
+        below: BelowValue = None,
     ) -> Raw:
         service = await server.find(forecast, choice)
         end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
         row = await in_force(server, service, end)
-        answer = service.issued(row, server.now())
+        answer = service.with_below(row, server.now(), below)
         metrics.told(forecast, answer.champion.version)
         return json_answer(answer, {"cache-control": "no-cache", **ledger_head(answer)})
 

@@ -35,6 +35,14 @@ def chosen(
 
 Chosen = Annotated[Choice, Depends(chosen)]
 NO_CHOICE = Choice()
+BelowValue = Annotated[
+    float | None,
+    Query(
+        allow_inf_nan=False,
+        description="In units of the target: the answer says how probable an outcome of at most "
+        "this is. Of forecasts that state a distribution.",
+    ),
+]
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 Name = Annotated[

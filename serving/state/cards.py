@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from fx_assets.evaluation.stated import DENSITY_TITLES
 from serving.market import bar_day, day_known
 from serving.schemas import Measure, ModelCard
 from serving.state.service import Service
@@ -28,7 +29,7 @@ def model_card(
         outcome=definition.outcome,
         wording=definition.wording,
         baseline=manifest.baseline.family,
-        metric_titles=definition.titles,
+        metric_titles=definition.titles | ({} if manifest.distribution is None else DENSITY_TITLES),
         reference=definition.reference(manifest.horizon),
         champion=champion.ref,
         published_at=champion.bundle.ref.published_at,

@@ -37,6 +37,7 @@ def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Foreca
         inputs,
         volatility=float("nan") if volatility is None else volatility,
         baseline_mean=float("nan") if mean is None else mean,
+        log_returns=None if context is None else context.log_returns,
     )
     for one in made:
         service.champion.require_sensible(one.prediction)

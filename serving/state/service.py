@@ -18,6 +18,7 @@ from serving.market import bar_day, data_facts, target_time
 from serving.queries.context import Context, Drift, Live
 from serving.schemas import Baseline, ChampionRef, Data, Forecast, Interval, Mode, Skill
 from serving.state.champions import Champion, verdict_of
+from serving.state.distributions import below, made_quantiles, quantiles_of, stated_in
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Service:
         Problem
             None has been issued yet.
         """
+        return self.issued(self.newest_row, now)
+
+    @property
+    def newest_row(self) -> Mapping[str, Any]:
+        """The newest row of the ``predictions`` table; a ``Problem`` where there is none."""
         if self.row is None:
             raise Problem(
                 503,
@@ -88,7 +94,7 @@ class Service:
                 remedy=f"Materialize {self.name}/predictions, or run `make run`.",
                 headers={"retry-after": "5"},
             )
-        return self.issued(self.row, now)
+        return self.row
 
     def issued(self, row: Mapping[str, Any], now: datetime) -> Forecast:
         """A row of the ``predictions`` table as an answer."""
@@ -96,6 +102,7 @@ class Service:
         version = int(str(row["champion_version"]).removeprefix("v"))
         same = version == manifest.version and getattr(manifest, "bundled", True)
         day = bar_day(manifest.calendar, row["target_time"])
+        stated = stated_in(row)
         return Forecast(
             forecast=self.name,
             instrument=row["instrument"],
@@ -145,7 +152,21 @@ class Service:
             issued_at=row["issued_at"],
             ledger_head=row.get(CHAIN_HASH),
             series=row.get(SERIES_COLUMN) or manifest.series or None,
+            quantiles=None if stated is None else quantiles_of(stated.levels, stated.values),
         )
+
+    def with_below(self, row: Mapping[str, Any], now: datetime, value: float | None) -> Forecast:
+        """A row as an answer, with the probability of at most ``value`` where one is given.
+
+        Raises
+        ------
+        Problem
+            404: the row has no distribution.
+        """
+        answer = self.issued(row, now)
+        if value is not None:
+            answer.below = below(self.name, stated_in(row), value)
+        return answer
 
     def supplied(
         self,
@@ -183,6 +204,7 @@ class Service:
             stale=self.stale,
             out_of_range=[] if ordinary else champion.out_of_range(made.inputs),
             series=manifest.series or None,
+            quantiles=made_quantiles(manifest.distribution, made.distribution),
         )
 
 

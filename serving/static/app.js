@@ -1,6 +1,7 @@
 // Which forecast is shown, what is said while it loads or fails, and when to look again.
 
 import { forecast, get, Problem, records, setKey } from "./api.js";
+import { calibration, fan } from "./charts/fan.js";
 import { hitRate } from "./charts/hits.js";
 import { realised } from "./charts/realised.js";
 import { reliability } from "./charts/reliability.js";
@@ -112,9 +113,11 @@ async function show({ moveFocus = false, quietly = false } = {}) {
     h(
       "div",
       { class: "grid" },
+      fan(details),
       rollingSkill(details),
       hitRate(details),
       details.model.outcome === "binary" ? reliability(details) : realised(details, rows),
+      calibration(details),
       scores(details),
       watching(details),
     ),

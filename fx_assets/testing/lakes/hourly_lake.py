@@ -15,8 +15,11 @@ import pandas as pd
 from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
 from fx_assets.bundles.records import BaselineFacts
 from fx_assets.evaluation.decision import ledger_table
+from fx_assets.evaluation.distribution import empirical, parametric
 from fx_assets.evaluation.intervals import IntervalModel
 from fx_assets.evaluation.outcomes import join_outcomes
+from fx_assets.evaluation.spread import GarchSpread
+from fx_assets.evaluation.stated import Calibration, DistributionModel
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
 from fx_assets.series.tables import SeriesTables
@@ -51,6 +54,27 @@ FIRST = pd.Timestamp("2026-10-29T01:00Z")
 BARS, LATE, REVISED = 900, 3, pd.Timestamp("2026-10-30T06:00Z")
 BIAS = {"return": 2e-4, "volatility": 3e-5}
 BASELINE = {"return": "zero", "volatility": "expanding_mean"}
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+MEASURED = Calibration(
+    n=3000, histogram=(0.05,) * 20, distance=0.01, p_value=0.4, below=((0.05, 0.06), (0.95, 0.94))
+)
+"""How the distributions of the champions are said to have been calibrated."""
+
+
+def distribution(kind: str) -> DistributionModel:
+    """Student's t of GARCH for the return, exponential ratios for the variance."""
+    if kind == "return":
+        garch = GarchSpread(offset=4e-6, weight=0.05, decay=0.9, fill=3.6e-5, dof=6.0)
+        shape = parametric(LEVELS, garch.dof)
+        return DistributionModel(
+            family="garch_t", quantiles=LEVELS, shape=shape, garch=garch, n=3000, measured=MEASURED
+        )
+    shares = (np.arange(3000) + 0.5) / 3000
+    shape = empirical(np.log(-np.log1p(-shares)), LEVELS)
+    return DistributionModel(
+        family="conformal", quantiles=LEVELS, shape=shape, multiplicative=True, n=3000,
+        measured=MEASURED,
+    )  # fmt: skip
 
 
 def spec(kind: str) -> ForecastSpec:
@@ -129,6 +153,7 @@ def bundle(kind: str) -> Bundle:
                     "upper": [0.6] if kind == "return" else [2.0],
                 }
             ),
+            "distribution": distribution(kind),
             "trained_through": FIRST.to_pydatetime() - timedelta(hours=3),
             "label_end": FIRST.to_pydatetime() - timedelta(hours=2),
             "data_as_of": FIRST.to_pydatetime() - timedelta(hours=2),
