@@ -146,6 +146,14 @@ class Settings(BaseModel):
     keep_runs_days: PositiveInt = Field(
         default=30, description="How long Dagster's records of runs stay."
     )
+    keep_experiments_days: PositiveInt = Field(
+        default=90,
+        description="How long MLflow's runs stay that no bundle, draft or alias names.",
+    )
+    keep_files_days: PositiveInt = Field(
+        default=365,
+        description="How long pages of past alarms stay, and downloads that nothing reads again.",
+    )
     sensor_seconds: PositiveInt = Field(
         default=60,
         description="Shortest pause between two looks of a sensor; those for lateness take five.",

@@ -19,7 +19,7 @@ from fx_assets.assets.runs import (
     sensor_status,
 )
 from fx_assets.heartbeats import WRITES
-from fx_assets.resources import LakeResource, SeriesOf, unopened_registry
+from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, unopened_registry
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -207,6 +207,27 @@ def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
         context.log.info(done.sentence)
 
 
+@dg.op(description="Delete MLflow's old runs that no bundle, draft or alias names.")
+def forget_experiments(
+    context: dg.OpExecutionContext, lake: LakeResource, registry: RegistryResource
+) -> None:
+    from fx_assets.registry.retention import forget_runs as forget
+    from fx_assets.stages.upkeep import runs_in_use
+
+    before = datetime.now(UTC) - timedelta(days=Settings().keep_experiments_days)
+    context.log.info(forget(registry.open(), runs_in_use(lake.open()), before).sentence)
+
+
+@dg.op(description="Delete old pages, downloads and graphs that nothing needs.")
+def forget_files(context: dg.OpExecutionContext, lake: LakeResource) -> None:
+    from fx_assets.stages import upkeep
+
+    settings = Settings()
+    now = datetime.now(UTC)
+    for said in upkeep.forget_files(lake.open(), settings.cache_folder, settings, now):
+        context.log.info(said)
+
+
 @dg.op(description="Delete Dagster's records of old runs that no asset's present state is from.")
 def forget_runs(context: dg.OpExecutionContext) -> None:
     days = Settings().keep_runs_days
@@ -220,6 +241,8 @@ def forget_runs(context: dg.OpExecutionContext) -> None:
 )
 def compaction() -> None:
     compact_tables()
+    forget_experiments()
+    forget_files()
     forget_runs()
 
 

@@ -60,7 +60,7 @@ _EVENTS, _CHECKS = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
 
 
 def end_of_records(instance: dg.DagsterInstance, before: datetime) -> int:
-    """Delete the records of runs that ended before; returns how many.
+    """Delete the records of runs that ended before, and what they printed; returns how many.
 
     A run stays that an asset was last materialized by: the UI shows the asset's state from it.
     """
@@ -72,6 +72,8 @@ def end_of_records(instance: dg.DagsterInstance, before: datetime) -> int:
     kept = _present(instance)
     gone = [r.dagster_run.run_id for r in old if r.dagster_run.run_id not in kept]
     for run_id in gone:
+        # The run last: one that is still there is found again.
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
     _forget_signs(instance, gone)
     return len(gone)

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections import defaultdict
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Any
@@ -65,6 +66,31 @@ class BlobStore:
         if not self.location.is_remote:
             return Path(self.location.uri(path)).is_file()
         return path in self.paths(path)
+
+    def delete(self, path: str) -> None:
+        """Delete a file; one that is not there is gone already."""
+        path = _checked(path)
+        if self.location.is_remote:
+            self._call(path, "delete_object", Key=self.location.key(path))
+        else:
+            Path(self.location.uri(path)).unlink(missing_ok=True)
+
+    def written_before(self, prefix: str, before: datetime) -> dict[str, int]:
+        """The bytes of each file below ``prefix`` that was last written before, by its path."""
+        if self.location.is_remote:
+            start = len(self.location.key(""))
+            entries = (
+                (entry["Key"][start:], entry["LastModified"], entry["Size"])
+                for page in self._pages(Prefix=self.location.key(prefix))
+                for entry in page.get("Contents", [])
+            )
+        else:
+            files = ((path, os.stat(self.location.uri(path))) for path in self.paths(prefix))
+            entries = (
+                (path, datetime.fromtimestamp(status.st_mtime, UTC), status.st_size)
+                for path, status in files
+            )
+        return {path: size for path, written, size in entries if written < before}
 
     def paths(self, prefix: str) -> list[str]:
         """The paths of all files that begin with ``prefix``, sorted."""

@@ -269,6 +269,14 @@ class Lake:
         """Bytes below each of the lake's first folders: tables, bundles and what else there is."""
         return self._blobs.sizes()
 
+    def old_blobs(self, prefix: str, before: datetime) -> dict[str, int]:
+        """Bytes of the files that begin with ``prefix`` and were last written before, by path."""
+        return self._blobs.written_before(prefix, before)
+
+    def delete_blob(self, path: str) -> None:
+        """Delete a small file; one that is not there is gone already."""
+        self._blobs.delete(path)
+
     def list_blobs(self, prefix: str) -> list[str]:
         """The paths below the root that begin with ``prefix``, sorted."""
         return self._blobs.paths(prefix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +15,12 @@ from fx_assets.registry.session import MlflowSession
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-_CHAMPION_SINCE = "champion_since"
+CHAMPION_SINCE = "champion_since"
 NOTE = "mlflow.note.content"
 """Tag that MLflow shows as the description of an experiment or run."""
 OPENS_ON_RUNS = {"mlflow.experimentKind": "custom_model_development"}
 """Tag by which MLflow's page of an experiment begins with its runs."""
-_PARENT_OF = "retrain_of_dagster_run"
+PARENT_OF = "retrain_of_dagster_run"
 
 
 class ModelRegistry:
@@ -62,6 +62,14 @@ class ModelRegistry:
         Safe when several processes do it at once; every other method does it first.
         """
         self._session.client()
+
+    def client(self) -> Any:
+        """MLflow's own client, connected."""
+        return self._session.client()
+
+    def errors(self, action: str) -> AbstractContextManager[None]:
+        """Turn what goes wrong in the block into a RegistryError."""
+        return self._session.errors(action)
 
     def experiment(self, forecast: str, about: str = "") -> str:
         """The id of the forecast's experiment, which is created where it is missing.
@@ -108,11 +116,11 @@ class ModelRegistry:
         experiment_id, client = self.experiment(forecast), self._session.client()
         with self._session.errors(f"the run of {dagster_run_id} in experiment {forecast}"):
             found = client.search_runs(
-                [experiment_id], f"tags.{_PARENT_OF} = '{dagster_run_id}'", max_results=1
+                [experiment_id], f"tags.{PARENT_OF} = '{dagster_run_id}'", max_results=1
             )
             if found:
                 return str(found[0].info.run_id)
-            tags = {_PARENT_OF: dagster_run_id, NOTE: note}
+            tags = {PARENT_OF: dagster_run_id, NOTE: note}
             return str(client.create_run(experiment_id, tags=tags, run_name=name).info.run_id)
 
     def log_candidate(self, candidate: CandidateRun) -> LoggedModel:
@@ -170,8 +178,8 @@ class ModelRegistry:
         now = clock.now().isoformat(timespec="seconds")
         with self._session.errors(f"making version {version} the champion of {forecast}"):
             tags = client.get_model_version(forecast, str(version)).tags
-            if _CHAMPION_SINCE not in tags or "archived" in tags:
-                client.set_model_version_tag(forecast, str(version), _CHAMPION_SINCE, now)
+            if CHAMPION_SINCE not in tags or "archived" in tags:
+                client.set_model_version_tag(forecast, str(version), CHAMPION_SINCE, now)
             for key in ("archived", "archived_at", "archived_reason"):
                 if key in tags:
                     client.delete_model_version_tag(forecast, str(version), key)
@@ -180,7 +188,7 @@ class ModelRegistry:
                 if other.version == version:
                     if CHALLENGER in other.aliases:
                         client.delete_registered_model_alias(forecast, CHALLENGER)
-                elif _CHAMPION_SINCE in other.tags and not other.archived:
+                elif CHAMPION_SINCE in other.tags and not other.archived:
                     gone = {"archived_at": now, "archived_reason": reason, "archived": "true"}
                     for key, value in gone.items():
                         client.set_model_version_tag(forecast, str(other.version), key, value)

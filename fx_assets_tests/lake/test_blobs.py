@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -38,6 +39,26 @@ def test_a_lake_is_weighed_by_its_first_folders(
     lake.write_blob("monitoring/a.html", b"1")
     found = lake.sizes()
     assert (found["bundles"], found["monitoring"]) == (8, 1)
+
+
+def test_files_of_before_a_moment_are_told_with_their_size_and_can_be_deleted(
+    place: tuple[str, dict[str, str] | None],
+) -> None:
+    root, options = place
+    lake = Lake(root, storage_options=options)
+    lake.write_blob("monitoring/a/old.html", b"12345")
+    lake.write_blob("monitoring/b.html", b"1")
+    lake.write_blob("bundles/x", b"1")
+    now = datetime.now(UTC)
+    assert lake.old_blobs("monitoring/", now - timedelta(hours=1)) == {}
+    soon = now + timedelta(hours=1)
+    assert lake.old_blobs("monitoring/", soon) == {
+        "monitoring/a/old.html": 5,
+        "monitoring/b.html": 1,
+    }
+    lake.delete_blob("monitoring/a/old.html")
+    lake.delete_blob("monitoring/a/old.html")
+    assert lake.list_blobs("") == ["bundles/x", "monitoring/b.html"]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "a/../../b", "", "a//b"])

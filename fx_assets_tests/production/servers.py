@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,7 +91,7 @@ def postgres(password: str) -> Iterator[Postgres]:
             _until(lambda: made.ask("postgres", "select 1"), subprocess.CalledProcessError)
             yield made
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # does not wait for who is connected
             server.wait(30)
     finally:
         log.close()
