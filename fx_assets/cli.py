@@ -103,6 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics.add_argument("--host", default="127.0.0.1")
     metrics.add_argument("--port", type=int, default=9464)
     metrics.add_argument("--once", action="store_true", help="print them instead")
+    beside = commands.add_parser("compare", help="what a change does to the forecasts")
+    beside.add_argument("base", metavar="BASE", help="commit, branch or tag, such as origin/main")
+    beside.add_argument("forecasts", nargs="*", metavar="FORECAST", help="only these")
+    beside.add_argument("--report", metavar="FILE", type=Path, help="Markdown, instead of printing")
+    beside.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="FORECAST/CANDIDATE",
+        help="may pass although it is worse or suspected; again for more",
+    )
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -153,6 +164,11 @@ def _execute(options: argparse.Namespace) -> int:
 
         accepts: bool = options.accept_revisions
         return reload_feed(options.feed, options.first, options.last, accept_revisions=accepts)
+    if options.command == "compare":
+        from fx_assets.comparing.command import Asked, compare
+
+        asked = Asked(options.base, tuple(options.forecasts), frozenset(options.accept))
+        return compare(asked, options.report)
     if options.command == "migrate":
         from fx_assets.migrate import migrate
 

@@ -1,0 +1,185 @@
+"""A comparison for people: Markdown for a pull request, and a picture of the differences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fx_assets.comparing.changes import Change
+from fx_assets.comparing.verdict import Difference, Word
+from fx_assets.evaluation.claim import Claim
+
+SIGNS = {"worse": "❌", "suspected": "❌", "better": "✅", "not comparable": "⚠️"}
+
+
+@dataclass(frozen=True)
+class Suspected:
+    """Figures beyond what is plausible, and what the probes say of their cause."""
+
+    figures: str
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a comparison found of one candidate.
+
+    ``difference`` is missing where there is no recipe before to pair with; ``claim`` and
+    ``claim_before`` say what each is worth beside the baseline and the reference.
+    """
+
+    change: Change
+    difference: Difference | None = None
+    word: Word | None = None
+    claim: Claim | None = None
+    claim_before: Claim | None = None
+    suspected: Suspected | None = None
+    accepted: bool = False
+    """Whether a person has said that it may pass."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.change.forecast}/{self.change.candidate}"
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two."""
+        if self.suspected is not None:
+            return "suspected"
+        if self.word is not None:
+            return self.word
+        return "no change" if self.change.kind == "unchanged" else self.change.kind
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it holds the change up."""
+        return self.verdict in ("worse", "suspected") and not self.accepted
+
+
+def headline(findings: Sequence[Finding]) -> str:
+    """The comparison in a sentence."""
+    blocked = [found.name for found in findings if found.blocks]
+    lost = [found.name for found in findings if found.verdict == "not comparable"]
+    touched = [f for f in findings if f.change.kind not in ("unchanged", "gone")]
+    if blocked:
+        return f"{', '.join(blocked)}: worse than before, or too good to be true."
+    if lost:
+        return f"{', '.join(lost)}: cannot be compared."
+    if not touched:
+        return "No change: every candidate computes what it did."
+    return f"Nothing is worse: {len(touched)} of {len(findings)} candidates changed."
+
+
+def markdown(
+    findings: Sequence[Finding], *, base: str, significance: float, tolerance: float, bars: str
+) -> str:
+    """The report.
+
+    Parameters
+    ----------
+    base
+        What is compared with, for people.
+    bars
+        What both sides were judged on, for people.
+    """
+    shown = [f for f in findings if f.change.kind != "unchanged"]
+    lines = ["# What this change does to the forecasts", "", f"**{headline(findings)}**", ""]
+    if shown:
+        lines += [
+            "| candidate | verdict | loss less by (95 %) | p worse | skill on baseline "
+            "| skill on reference | rows |",
+            "|---|---|---|---|---|---|---|",
+            *(_row(found) for found in shown),
+            "",
+        ]
+        if any(found.difference for found in shown):
+            lines += ["![differences](compare.png)", ""]
+        lines += ["What changed:", "", *(_what(found) for found in shown), ""]
+    for found in shown:
+        if found.suspected is not None:
+            lines += _suspicion(found)
+    unchanged = len(findings) - len(shown)
+    if unchanged:
+        lines += [f"{unchanged} more candidates are unchanged.", ""]
+    lines += [
+        f"Beside {base}, on identical out-of-sample rows; {bars}. *Worse* is a loss larger by more "
+        f"than {100 * tolerance:g} % with a one-sided Diebold–Mariano p below {significance:g} "
+        "(Holm, over all changed recipes). *Better* is never asked for: the promotion rule decides "
+        "that on the data to come.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def figure(findings: Sequence[Finding]) -> bytes | None:
+    """Each paired difference with its interval, as a PNG file; ``None`` without any."""
+    from matplotlib.figure import Figure
+
+    from fx_assets.presentation.figures import BLUE, GREY, ORANGE, to_png
+
+    drawn = [f for f in findings if f.difference is not None and not f.difference.same]
+    if not drawn:
+        return None
+    canvas = Figure(figsize=(8.0, 1.2 + 0.35 * len(drawn)), layout="constrained")
+    axes = canvas.subplots()
+    for k, found in enumerate(reversed(drawn)):
+        assert found.difference is not None
+        gain, low, high = (
+            100 * v for v in (found.difference.gain, found.difference.lower, found.difference.upper)
+        )
+        colour = ORANGE if found.word == "worse" else BLUE if found.word == "better" else GREY
+        axes.errorbar(gain, k, xerr=[[gain - low], [high - gain]], fmt="o", color=colour, capsize=3)
+    axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(drawn)), [found.name for found in reversed(drawn)])
+    axes.set_ylim(-0.7, len(drawn) - 0.3)
+    axes.set_xlabel("loss less than before, % (95 % interval); right of the line is better")
+    return to_png(canvas)
+
+
+def _row(found: Finding) -> str:
+    verdict = found.verdict
+    sign = SIGNS.get(verdict, "")
+    said = f"{sign} {verdict}".strip() + (" (accepted)" if found.accepted else "")
+    paired = found.difference
+    cells = [
+        f"`{found.name}`",
+        said,
+        "" if paired is None else _percent(paired.gain, paired.lower, paired.upper),
+        "" if paired is None or paired.same else f"{paired.worse_p:.2g}",
+        _skills(found, "baseline"),
+        _skills(found, "reference"),
+        f"{paired.rows:,}" if paired else "" if found.claim is None else f"{found.claim.rows:,}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _skills(found: Finding, side: str) -> str:
+    """The skill beside a benchmark, before and after."""
+    told = []
+    for claim in (found.claim_before, found.claim):
+        if claim is not None:
+            skill = getattr(claim, side).skill
+            told.append("–" if skill is None else f"{100 * skill:+.2f} %")
+    return " → ".join(told)
+
+
+def _percent(value: float, lower: float, upper: float) -> str:
+    return f"{100 * value:+.2f} % ({100 * lower:+.2f} to {100 * upper:+.2f})"
+
+
+def _what(found: Finding) -> str:
+    what = "; ".join(found.change.what) or {"new": "it is new", "gone": "it is gone"}.get(
+        found.change.kind, "nothing"
+    )
+    return f"- `{found.name}`: {what}"
+
+
+def _suspicion(found: Finding) -> list[str]:
+    assert found.suspected is not None
+    causes = [f"  {k}. {cause}" for k, cause in enumerate(found.suspected.causes, start=1)]
+    return [
+        f"`{found.name}` is too good to be true: {found.suspected.figures}. A leak is likelier "
+        "than skill." + (" Likeliest causes:" if causes else ""),
+        "",
+        *causes,
+        "",
+    ]
