@@ -60,10 +60,11 @@ def _within(forecast: str, old: Facts, new: Facts) -> list[Change]:
 
 def _about(old: Facts, new: Facts) -> tuple[str, ...]:
     """What makes the forecast about something else than before."""
-    told = []
-    for name, value in new["series"].items():
-        if old["series"].get(name) != value:
-            told.append(f"{name}: {old['series'].get(name)} -> {value}")
+    told = [
+        f"{name}: {old['series'].get(name)} -> {value}"
+        for name, value in new["series"].items()
+        if old["series"].get(name) != value
+    ]
     if not told and old.get("labels") != new.get("labels"):
         told.append("the outcomes of the same bars")
     return tuple(told)
@@ -71,11 +72,12 @@ def _about(old: Facts, new: Facts) -> tuple[str, ...]:
 
 def _what(old: Facts, new: Facts, name: str) -> tuple[str, ...]:
     theirs, ours = old["candidates"][name], new["candidates"][name]
-    told = []
     before, after = theirs["declared"], ours["declared"]
-    for field in sorted({*before, *after}):
-        if before.get(field) != after.get(field):
-            told.append(f"{field}: {before.get(field)} -> {after.get(field)}")
+    told = [
+        f"{field}: {before.get(field)} -> {after.get(field)}"
+        for field in sorted({*before, *after})
+        if before.get(field) != after.get(field)
+    ]
     if theirs["code"] != ours["code"]:
         told.append("code of its family or target")
     if old["features"] != new["features"]:

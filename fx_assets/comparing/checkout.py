@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -81,10 +82,8 @@ def commit_of(folder: Path, ref: str) -> str:
         There is no such commit.
     """
     commit = _git(folder, ["rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"], ref)
-    try:
+    with contextlib.suppress(FxAssetsError):
         commit = _git(folder, ["merge-base", "HEAD", commit.decode().strip()])
-    except FxAssetsError:
-        pass
     return commit.decode().strip()
 
 
