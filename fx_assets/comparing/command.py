@@ -98,10 +98,8 @@ def _judged(
             f"There is no forecast {unknown[0]!r}.",
             remedy=f"Declared are {', '.join(sorted(declared.forecasts))}.",
         )
-    specs = [
-        s for n, s in declared.forecasts.items() if not asked.forecasts or n in asked.forecasts
-    ]
-    feeds = {spec.feed: declared.feeds[spec.feed] for spec in specs}
+    names = asked.forecasts or tuple(declared.forecasts)
+    feeds = {s.feed: declared.feeds[s.feed] for n, s in declared.forecasts.items() if n in names}
     wanted = {n: f for n, f in feeds.items() if f.automatic or asked.forecasts}
     bars, without = take_bars(wanted.values(), settings, scratch, now, _say)
     for name, why in without.items():

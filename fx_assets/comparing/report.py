@@ -97,7 +97,7 @@ def markdown(
         lines += ["What changed:", "", *(_what(found) for found in shown), ""]
     for found in shown:
         if found.suspected is not None:
-            lines += _suspicion(found)
+            lines += _suspicion(found.name, found.suspected)
     unchanged = len(findings) - len(shown)
     if unchanged:
         lines += [f"{unchanged} more candidates are unchanged.", ""]
@@ -116,20 +116,17 @@ def figure(findings: Sequence[Finding]) -> bytes | None:
 
     from fx_assets.presentation.figures import BLUE, GREY, ORANGE, to_png
 
-    drawn = [f for f in findings if f.difference is not None and not f.difference.same]
+    drawn = [(f, f.difference) for f in findings if f.difference and not f.difference.same]
     if not drawn:
         return None
     canvas = Figure(figsize=(8.0, 1.2 + 0.35 * len(drawn)), layout="constrained")
     axes = canvas.subplots()
-    for k, found in enumerate(reversed(drawn)):
-        assert found.difference is not None
-        gain, low, high = (
-            100 * v for v in (found.difference.gain, found.difference.lower, found.difference.upper)
-        )
+    for k, (found, paired) in enumerate(reversed(drawn)):
+        gain, low, high = (100 * v for v in (paired.gain, paired.lower, paired.upper))
         colour = ORANGE if found.word == "worse" else BLUE if found.word == "better" else GREY
         axes.errorbar(gain, k, xerr=[[gain - low], [high - gain]], fmt="o", color=colour, capsize=3)
     axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
-    axes.set_yticks(range(len(drawn)), [found.name for found in reversed(drawn)])
+    axes.set_yticks(range(len(drawn)), [found.name for found, _ in reversed(drawn)])
     axes.set_ylim(-0.7, len(drawn) - 0.3)
     axes.set_xlabel("loss less than before, % (95 % interval); right of the line is better")
     return to_png(canvas)
@@ -173,11 +170,10 @@ def _what(found: Finding) -> str:
     return f"- `{found.name}`: {what}"
 
 
-def _suspicion(found: Finding) -> list[str]:
-    assert found.suspected is not None
-    causes = [f"  {k}. {cause}" for k, cause in enumerate(found.suspected.causes, start=1)]
+def _suspicion(name: str, suspected: Suspected) -> list[str]:
+    causes = [f"  {k}. {cause}" for k, cause in enumerate(suspected.causes, start=1)]
     return [
-        f"`{found.name}` is too good to be true: {found.suspected.figures}. A leak is likelier "
+        f"`{name}` is too good to be true: {suspected.figures}. A leak is likelier "
         "than skill." + (" Likeliest causes:" if causes else ""),
         "",
         *causes,
