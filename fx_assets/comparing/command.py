@@ -15,7 +15,7 @@ from fx_assets import clock
 from fx_assets.comparing.changes import Change, changes
 from fx_assets.comparing.checkout import Checkout, commit_of, unpack
 from fx_assets.comparing.report import Finding, Suspected, figure, headline, markdown
-from fx_assets.comparing.snapshot import take_bars, take_known
+from fx_assets.comparing.snapshot import members_of, take_bars, take_known
 from fx_assets.comparing.verdict import MIN_ROWS, SIGNIFICANCE, TOLERANCE, difference, words
 from fx_assets.errors import SpecError
 from fx_assets.evaluation.compare import claim_of
@@ -92,23 +92,36 @@ def _judged(
 ) -> tuple[list[Finding], str]:
     """Every candidate's finding, and which bars they rest on."""
     declared, now = load_declared(settings.declared_folder), clock.now()
-    unknown = sorted(set(asked.forecasts) - set(declared.forecasts))
+    there = {*declared.forecasts, *declared.universes}
+    unknown = sorted(set(asked.forecasts) - there)
     if unknown:
         raise SpecError(
-            f"There is no forecast {unknown[0]!r}.",
-            remedy=f"Declared are {', '.join(sorted(declared.forecasts))}.",
+            f"There is no forecast or universe {unknown[0]!r}.",
+            remedy=f"Declared are {', '.join(sorted(there))}.",
         )
     names = asked.forecasts or tuple(declared.forecasts)
     feeds = {s.feed: declared.feeds[s.feed] for n, s in declared.forecasts.items() if n in names}
     wanted = {n: f for n, f in feeds.items() if f.automatic or asked.forecasts}
-    bars, without = take_bars(wanted.values(), settings, scratch, now, _say)
+    universes = [
+        universe
+        for name, universe in declared.universes.items()
+        if name in names or (universe.automatic and not asked.forecasts)
+    ]
+    members = {universe.name: members_of(universe, settings) for universe in universes}
+    panels = {u.name: [u.feed(member) for member in members[u.name]] for u in universes}
+    bars, without = take_bars(wanted.values(), panels, settings, scratch, now, _say)
     for name, why in without.items():
         _say(f"{name}: no bars. {why}")
     known = scratch / "known"
     take_known(declared, settings, known)
-    request = {"bars": bars, "known": str(known), "walk": {}, "probe": False}
-    facts = [side.ask({**request, "out": f"facts{k}"}, scratch) for k, side in enumerate(sides)]
-    found = [c for c in changes(*facts) if not asked.forecasts or c.forecast in asked.forecasts]
+    request = {"bars": bars, "known": str(known), "members": members}
+    only_facts = {**request, "walk": {}, "probe": False}
+    facts = [side.ask({**only_facts, "out": f"facts{k}"}, scratch) for k, side in enumerate(sides)]
+    found = [
+        change
+        for change in changes(*facts)
+        if not asked.forecasts or change.forecast.partition("/")[0] in asked.forecasts
+    ]
     for k, side in enumerate(sides):
         walk = _to_walk(found, {"changed"} if k == 0 else {"changed", "new"}, facts[k], bars)
         if walk:

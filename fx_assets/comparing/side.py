@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fx_assets import models
+from fx_assets.evaluation.folds import feature_columns
 from fx_assets.evaluation.recipe import Recipe, no_trials
 from fx_assets.evaluation.study import Study
 from fx_assets.features import labelled_frame
 from fx_assets.settings import Settings
-from fx_assets.specs import FeedSpec, ForecastSpec
-from fx_assets.specs.files import load_declared
+from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
+from fx_assets.specs.files import Declared, load_declared
 from fx_assets.specs.series import series_of
 
 PAIRED = ("event_time", "label_available_at", "target", "baseline", "prediction")
@@ -31,26 +34,37 @@ KEYS = ("fold_key", "row_key")
 def main(path: str) -> None:
     """Answer a request.
 
-    It has ``bars`` (by feed, the Parquet file of its bars as known), ``known`` (a folder with
-    walk-forward rows that need not be computed again), ``out`` (a folder) and ``walk`` (by forecast
-    the candidates to walk forward, empty for the facts alone).
+    It has ``bars`` (by feed, the Parquet file of its bars as known), ``members`` (by universe the
+    instruments that stand for all), ``known`` (a folder with walk-forward rows that need not be
+    computed again), ``out`` (a folder), ``walk`` (by forecast the candidates to walk forward, empty
+    for the facts alone) and ``probe`` (whether leaks are looked for).
     """
     request = json.loads(Path(path).read_text())
     out = Path(request["out"])
     out.mkdir(parents=True, exist_ok=True)
     declared = load_declared(Settings().declared_folder)
     facts = {}
-    for name, spec in sorted(declared.forecasts.items()):
-        wanted = request["walk"].get(name, [])
-        if request["walk"] and not wanted:
-            continue
-        bars = request["bars"].get(spec.feed)
-        facts[name] = _forecast(spec, declared.feeds[spec.feed], bars, request, wanted)
+    for name, spec, feed in _forecasts(declared, request["members"]):
+        if name in request["walk"] or not request["walk"]:
+            facts[name] = _forecast(name, spec, feed, request)
     (out / "facts.json").write_text(json.dumps(facts, default=str))
 
 
+def _forecasts(
+    declared: Declared, members: dict[str, list[str]]
+) -> Iterator[tuple[str, ForecastSpec, FeedSpec]]:
+    """Every forecast, also those of a universe's members, by a name of its own."""
+    for name, spec in sorted(declared.forecasts.items()):
+        yield name, spec, declared.feeds[spec.feed]
+    for name, universe in sorted(declared.universes.items()):
+        for target in universe.targets:
+            for instrument in members.get(name, []):
+                told = f"{name}/{instrument}/{target.kind}_{target.horizon}"
+                yield told, universe.forecast(instrument, target), universe.feed(instrument)
+
+
 def _forecast(
-    spec: ForecastSpec, feed: FeedSpec, bars: str | None, request: dict[str, Any], wanted: list[str]
+    name: str, spec: ForecastSpec, feed: FeedSpec, request: dict[str, Any]
 ) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "feed": feed.name,
@@ -70,11 +84,11 @@ def _forecast(
             for candidate in spec.all_candidates
         },
     }
-    if bars is None:
+    if feed.name not in request["bars"]:
         return facts
-    known = pd.read_parquet(bars)
+    known = pd.read_parquet(request["bars"][feed.name])
     frame = labelled_frame(known, spec, feed.market)
-    stored = Path(request["known"], f"{spec.name}.parquet")
+    stored = Path(request["known"], f"{name}.parquet")
     study = Study(spec, frame, stored=pd.read_parquet(stored) if stored.exists() else None)
     facts["columns"] = {c: _digest(frame[c]) for c in study.columns}
     facts["labels"] = _digest(frame[["event_time", "target_time", "target"]])
@@ -84,55 +98,64 @@ def _forecast(
         recipe = Recipe(study, candidate, no_trials())
         rows = pd.concat([recipe.rows(fold)[list(KEYS)] for fold in study.folds])
         facts["candidates"][candidate.name]["rows"] = _digest(rows)
-    for name in wanted:
-        _walk(study, name, known, feed, request, facts)
-    return facts
-
-
-def _walk(
-    study: Study,
-    name: str,
-    bars: pd.DataFrame,
-    feed: FeedSpec,
-    request: dict[str, Any],
-    facts: dict[str, Any],
-) -> None:
-    out = Path(request["out"], study.spec.name)
+    wanted = request["walk"].get(name, [])
+    out = Path(request["out"], name)
     out.mkdir(parents=True, exist_ok=True)
-    candidate = next(c for c in study.spec.all_candidates if c.name == name)
-    print(f"{study.spec.name}/{name}", flush=True)
-    walked = study.walk_forward(candidate)
-    walked.predictions[[*PAIRED, *KEYS]].to_parquet(out / f"{name}.parquet")
-    found = facts["candidates"][name]
-    found["fits"] = walked.fits
-    if request["probe"]:
-        found["suspicion"] = _suspicion(study, name, walked.predictions, bars, feed)
+    early = _known_early(spec, feed, known) if wanted and request["probe"] else []
+    for candidate in (c for c in spec.all_candidates if c.name in wanted):
+        print(f"{name}/{candidate.name}", flush=True)
+        walked = study.walk_forward(candidate)
+        walked.predictions[[*PAIRED, *KEYS]].to_parquet(out / f"{candidate.name}.parquet")
+        if request["probe"]:
+            found = _suspicion(study, candidate, walked.predictions, known, feed, early)
+            facts["candidates"][candidate.name]["suspicion"] = found
+    if wanted and request["probe"]:
         reference = _reference(study)
         if reference is not None:
             reference[list(PAIRED)].to_parquet(out / "_reference.parquet")
+    return facts
+
+
+def _known_early(spec: ForecastSpec, feed: FeedSpec, bars: pd.DataFrame) -> list[str]:
+    """The columns whose values of old rows are others where later bars are not known yet."""
+    whole = labelled_frame(bars, spec, feed.market)
+    columns = feature_columns(whole)
+    found = set()
+    for share in (0.4, 0.7):
+        part = labelled_frame(bars.iloc[: int(share * len(bars))], spec, feed.market)
+        then = whole[columns].iloc[: len(part)].to_numpy(float)
+        other = (part[columns].to_numpy(float) != then) & ~(part[columns].isna() & np.isnan(then))
+        found |= set(np.array(columns)[other.to_numpy().any(axis=0)])
+    return sorted(found)
 
 
 def _suspicion(
-    study: Study, name: str, rows: pd.DataFrame, bars: pd.DataFrame, feed: FeedSpec
+    study: Study,
+    candidate: CandidateSpec,
+    rows: pd.DataFrame,
+    bars: pd.DataFrame,
+    feed: FeedSpec,
+    early: list[str],
 ) -> dict[str, Any] | None:
-    """Figures beyond what is plausible, with what the probes say of their cause."""
+    """Figures beyond what is plausible and columns that look ahead, with the probes' causes."""
     from fx_assets.evaluation.plausible import excesses, plausible_limits
     from fx_assets.evaluation.probes import likely_causes
 
     spec = study.spec
     horizon = spec.target.horizon
     limits = plausible_limits(spec.suspicion, spec.target.kind, horizon, feed.frequency)
-    told = rows[rows["target"].notna()]
-    arrays = [told[column].to_numpy(float) for column in ("target", "baseline", "prediction")]
-    found = excesses(limits, horizon, *arrays) if len(told) else ()
-    if not found:
+    known = rows[rows["target"].notna()]
+    arrays = [known[column].to_numpy(float) for column in ("target", "baseline", "prediction")]
+    found = excesses(limits, horizon, *arrays) if len(known) else ()
+    read = early if models.model_class(candidate.family).reads_features() else []
+    if not found and not read:
         return None
-    candidate = next(c for c in spec.all_candidates if c.name == name)
+    told = [f"{column}: its values of old rows change when later bars come" for column in read]
     own = bars[bars["event_time"].isin(study.frame["event_time"])].reset_index(drop=True)
     whole = len(own) == len(study.frame)
-    causes = likely_causes(study, candidate, own, feed.market) if whole else ()
+    causes = likely_causes(study, candidate, own, feed.market) if whole and found else ()
     return {
-        "figures": ", ".join(excess.text for excess in found),
+        "figures": ", ".join([*(excess.text for excess in found), *told]),
         "causes": [cause.text for cause in causes],
     }
 

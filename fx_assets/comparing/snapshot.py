@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,18 +10,25 @@ import pandas as pd
 
 from fx_assets.errors import FxAssetsError
 from fx_assets.lake import Lake
+from fx_assets.lake.panel import Panel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.files import Declared
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.asking import Span
 from fx_assets.stages.ingest import ingest
 from fx_assets.stages.refusal import require_gate
-from fx_assets.tables import BACKTEST, RAW_PRICES
+from fx_assets.tables import BACKTEST, INSTRUMENT_COLUMN, RAW_PRICES
+
+MEMBERS = 6
+"""Instruments that stand for a universe."""
+MAJORS = ("USD", "JPY", "GBP", "CHF", "AUD", "CAD", "SEK")
 
 
 def take_bars(
     feeds: Collection[FeedSpec],
+    universes: Mapping[str, Sequence[FeedSpec]],
     settings: Settings,
     folder: Path,
     now: datetime,
@@ -33,6 +40,8 @@ def take_bars(
     ----------
     folder
         Scratch; a feed without stored bars is ingested into a lake in it.
+    universes
+        By universe the feeds of the members that stand for it.
 
     Returns
     -------
@@ -41,10 +50,13 @@ def take_bars(
     """
     home, scratch = Lake.from_settings(settings), Lake(str(folder / "lake"))
     files, without = {}, {}
-    for feed in feeds:
+    panels = {feed.name: Panel(home, name) for name, own in universes.items() for feed in own}
+    for feed in [*feeds, *(feed for own in universes.values() for feed in own)]:
         try:
-            if home.exists(RAW_PRICES.name, feed.name):
-                bars = home.prices(feed.name, now)
+            panel = panels.get(feed.name)
+            store = home if panel is None else panel.of(feed.instrument)
+            if store.exists(RAW_PRICES.name, feed.name):
+                bars = store.prices(feed.name, now)
             else:
                 say(f"Reading {feed.name} from its source.")
                 bars = _ingested(feed, scratch, settings, now)
@@ -66,6 +78,18 @@ def take_known(declared: Declared, settings: Settings, folder: Path) -> None:
             rows = SeriesTables(home, spec, declared.feeds[spec.feed]).read(BACKTEST)
             if len(rows):
                 rows[["fold_key", "row_key", "prediction"]].to_parquet(folder / f"{name}.parquet")
+
+
+def members_of(universe: UniverseSpec, settings: Settings) -> list[str]:
+    """The instruments that stand for a universe: those with most bars, or the first declared."""
+    home = Lake.from_settings(settings)
+    if home.exists(RAW_PRICES.name, universe.name):
+        bars = home.read(RAW_PRICES.name, universe.name, columns=[INSTRUMENT_COLUMN])
+        return [str(name) for name in bars[INSTRUMENT_COLUMN].value_counts().index[:MEMBERS]]
+    if universe.instruments:
+        return list(universe.instruments)[:MEMBERS]
+    majors = (name for name in MAJORS if name != universe.source.base)
+    return [universe.instrument(name) for name in majors][:MEMBERS]
 
 
 def _ingested(feed: FeedSpec, scratch: Lake, settings: Settings, now: datetime) -> pd.DataFrame:
