@@ -170,9 +170,7 @@ def _finding(change: Change, after: Mapping[str, Any], scratch: Path, asked: Ask
     found = Finding(
         change,
         claim=_claim(rows[1], reference, target, asked),
-        suspected=None
-        if suspicion is None
-        else Suspected(suspicion["figures"], tuple(suspicion["causes"])),
+        suspected=Suspected(**suspicion) if suspicion else None,
     )
     if rows[0] is None:
         return found

@@ -14,10 +14,22 @@ SIGNS = {"worse": "❌", "suspected": "❌", "better": "✅", "not comparable": 
 
 @dataclass(frozen=True)
 class Suspected:
-    """Figures beyond what is plausible, and what the probes say of their cause."""
+    """Why a leak is likelier than skill."""
 
     figures: str
-    causes: tuple[str, ...]
+    """Those beyond what is plausible, each beside its limit; may be empty."""
+    early: Sequence[str]
+    """Columns whose values of old rows change when later bars come."""
+    causes: Sequence[str]
+    """What the probes say, the likeliest first."""
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        told = [f"{self.figures}: too good to be true"] if self.figures else []
+        if self.early:
+            told.append(f"old values of {', '.join(self.early)} change when later bars come")
+        return "; ".join(told)
 
 
 @dataclass(frozen=True)
@@ -62,9 +74,9 @@ def headline(findings: Sequence[Finding]) -> str:
     lost = [found.name for found in findings if found.verdict == "not comparable"]
     touched = [f for f in findings if f.change.kind not in ("unchanged", "gone")]
     if blocked:
-        return f"{', '.join(blocked)}: worse than before, or too good to be true."
+        return f"Worse than before, or suspected of a leak: {_named(blocked)}."
     if lost:
-        return f"{', '.join(lost)}: cannot be compared."
+        return f"Cannot be compared: {_named(lost)}."
     if not touched:
         return "No change: every candidate computes what it did."
     return f"Nothing is worse: {len(touched)} of {len(findings)} candidates changed."
@@ -94,10 +106,13 @@ def markdown(
         ]
         if any(found.difference for found in shown):
             lines += ["![differences](compare.png)", ""]
-        lines += ["What changed:", "", *(_what(found) for found in shown), ""]
-    for found in shown:
-        if found.suspected is not None:
-            lines += _suspicion(found.name, found.suspected)
+        lines += ["What changed:", "", *_what(shown), ""]
+    suspected = [(found.name, found.suspected) for found in shown if found.suspected]
+    if suspected:
+        lines += ["A leak is likelier than skill:", ""]
+        for name, why in suspected:
+            lines += _suspicion(name, why)
+        lines += [""]
     unchanged = len(findings) - len(shown)
     if unchanged:
         lines += [f"{unchanged} more candidates are unchanged.", ""]
@@ -163,19 +178,21 @@ def _percent(value: float, lower: float, upper: float) -> str:
     return f"{100 * value:+.2f} % ({100 * lower:+.2f} to {100 * upper:+.2f})"
 
 
-def _what(found: Finding) -> str:
-    what = "; ".join(found.change.what) or {"new": "it is new", "gone": "it is gone"}.get(
-        found.change.kind, "nothing"
-    )
-    return f"- `{found.name}`: {what}"
+def _named(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _what(findings: Sequence[Finding]) -> list[str]:
+    """A line for each change, with the candidates that it reaches."""
+    reached: dict[str, list[str]] = {}
+    for found in findings:
+        plain = {"new": "It is new", "gone": "It is gone"}.get(found.change.kind, "Nothing")
+        what = "; ".join(found.change.what) or plain
+        reached.setdefault(what, []).append(found.name)
+    return [f"- {what}: {_named(names, 5)}" for what, names in reached.items()]
 
 
 def _suspicion(name: str, suspected: Suspected) -> list[str]:
     causes = [f"  {k}. {cause}" for k, cause in enumerate(suspected.causes, start=1)]
-    return [
-        f"`{name}` is too good to be true: {suspected.figures}. A leak is likelier "
-        "than skill." + (" Likeliest causes:" if causes else ""),
-        "",
-        *causes,
-        "",
-    ]
+    return [f"- `{name}`: {suspected.sentence}.", *causes]

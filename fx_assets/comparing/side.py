@@ -150,12 +150,12 @@ def _suspicion(
     read = early if models.model_class(candidate.family).reads_features() else []
     if not found and not read:
         return None
-    told = [f"{column}: its values of old rows change when later bars come" for column in read]
     own = bars[bars["event_time"].isin(study.frame["event_time"])].reset_index(drop=True)
     whole = len(own) == len(study.frame)
     causes = likely_causes(study, candidate, own, feed.market) if whole and found else ()
     return {
-        "figures": ", ".join([*(excess.text for excess in found), *told]),
+        "figures": ", ".join(excess.text for excess in found),
+        "early": read,
         "causes": [cause.text for cause in causes],
     }
 

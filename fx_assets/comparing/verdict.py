@@ -19,7 +19,7 @@ from fx_assets.evaluation.metrics import skill_interval
 from fx_assets.evaluation.significance import MIN_ROWS, diebold_mariano
 from fx_assets.specs.forecast import TargetKind
 
-SIGNIFICANCE = 0.01
+SIGNIFICANCE = 0.02
 TOLERANCE = 0.001
 """A loss of a thousandth is reported and holds nothing up."""
 
