@@ -165,10 +165,9 @@ def _execute(options: argparse.Namespace) -> int:
         accepts: bool = options.accept_revisions
         return reload_feed(options.feed, options.first, options.last, accept_revisions=accepts)
     if options.command == "compare":
-        from fx_assets.comparing.command import Asked, compare
+        from fx_assets.comparing.command import compare_on_terminal
 
-        asked = Asked(options.base, tuple(options.forecasts), frozenset(options.accept))
-        return compare(asked, options.report)
+        return compare_on_terminal(options)
     if options.command == "migrate":
         from fx_assets.migrate import migrate
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from fx_assets.comparing.checkout import Checkout, commit_of, unpack
 from fx_assets.comparing.report import Finding, Suspected, figure, headline, markdown
 from fx_assets.comparing.snapshot import members_of, take_bars, take_known
 from fx_assets.comparing.verdict import MIN_ROWS, SIGNIFICANCE, TOLERANCE, difference, words
-from fx_assets.errors import SpecError
+from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.evaluation.compare import claim_of
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.settings import Settings
@@ -38,6 +40,16 @@ class Asked:
     """``forecast/candidate`` that may pass although it is worse or suspected."""
     significance: float = SIGNIFICANCE
     tolerance: float = TOLERANCE
+
+
+def compare_on_terminal(options: argparse.Namespace) -> int:
+    """Compare what the command line asks for; what cannot be asked is said, and answered with 2."""
+    asked = Asked(options.base, tuple(options.forecasts), frozenset(options.accept))
+    try:
+        return compare(asked, options.report)
+    except FxAssetsError as error:
+        print(f"fx-assets: {error}", file=sys.stderr)
+        return NOT_COMPARABLE
 
 
 def compare(asked: Asked, report: Path | None = None) -> int:
@@ -64,6 +76,12 @@ def compare(asked: Asked, report: Path | None = None) -> int:
         unpack(here, commit, scratch / "base")
         sides = Checkout(scratch / "base", f"{asked.base} ({commit[:9]})"), Checkout(here, "This")
         findings, bars = _judged(asked, sides, settings, scratch)
+    strange = sorted(asked.accept - {found.name for found in findings})
+    if strange:
+        raise SpecError(
+            f"There is no candidate {strange[0]!r} to accept.",
+            remedy=f"Write forecast/candidate, such as {findings[0].name}.",
+        )
     findings = [replace(f, accepted=f.name in asked.accept) for f in findings]
     text = markdown(
         findings,
