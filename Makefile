@@ -17,7 +17,7 @@ QUICK := $(addprefix fx_assets_tests/,specs features evaluation models quality b
   sources/test_http.py sources/test_ecb_bars.py lake/test_tables.py lake/test_bitemporal.py \
   test_calendars.py test_tables.py)
 
-.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint format bench bench-gate drill bench-serving bench-intraday bench-images lock images up down smoke clean
+.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint security compare format bench bench-gate drill bench-serving bench-intraday bench-images lock images up down smoke clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -79,6 +79,19 @@ lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML fil
 	@$(BIN)/lint-imports
 	@$(BIN)/fx-assets check
 	@$(BIN)/dg check defs
+
+# What tests and recorded answers hold looks like secrets: there only the forms of real ones count.
+LOOKS_LIKE = $(addprefix --disable-plugin ,KeywordDetector HexHighEntropyString Base64HighEntropyString BasicAuthDetector)
+
+security: $(VENV)/installed-dev  ## Secrets in files, weaknesses of the workflows (of the code: lint)
+	@$(BIN)/zizmor --offline --quiet .github
+	@git ls-files -z -- ':!fx_assets_tests' ':!requirements*.txt' ':!deploy/requirements*.txt' \
+	  | xargs -0 $(BIN)/detect-secrets-hook --exclude-lines 'user:password@'
+	@git ls-files -z -- fx_assets_tests | xargs -0 $(BIN)/detect-secrets-hook $(LOOKS_LIKE)
+
+BASE ?= origin/main
+compare: $(VENV)/installed  ## What a change does to the forecasts, beside BASE (default origin/main)
+	@$(BIN)/fx-assets compare $(BASE) --report data/compare/report.md
 
 format: $(VENV)/installed-dev  ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from fx_assets.comparing.changes import Change
 from fx_assets.comparing.verdict import Difference, Word
 from fx_assets.evaluation.claim import Claim
 
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6E6E6E"
 SIGNS = {"worse": "❌", "suspected": "❌", "better": "✅", "not comparable": "⚠️"}
 
 
@@ -127,9 +129,8 @@ def markdown(
 
 def figure(findings: Sequence[Finding]) -> bytes | None:
     """Each paired difference with its interval, as a PNG file; ``None`` without any."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from fx_assets.presentation.figures import BLUE, GREY, ORANGE, to_png
 
     drawn = [(f, f.difference) for f in findings if f.difference and not f.difference.same]
     if not drawn:
@@ -144,7 +145,10 @@ def figure(findings: Sequence[Finding]) -> bytes | None:
     axes.set_yticks(range(len(drawn)), [found.name for found, _ in reversed(drawn)])
     axes.set_ylim(-0.7, len(drawn) - 0.3)
     axes.set_xlabel("loss less than before, % (95 % interval); right of the line is better")
-    return to_png(canvas)
+    FigureCanvasAgg(canvas)
+    picture = io.BytesIO()
+    canvas.savefig(picture, format="png", dpi=100)
+    return picture.getvalue()
 
 
 def _row(found: Finding) -> str:
