@@ -122,6 +122,7 @@ def rows_of(report: str) -> dict[str, list[str]]:
     return {cells[0].strip("`"): cells[1:] for cells in table}
 
 
+@pytest.mark.slow
 def test_a_change_is_judged_candidate_by_candidate_on_identical_rows(home: Path) -> None:
     declare(
         home,
