@@ -24,6 +24,7 @@ MODULES = sorted(
 )
 QUICK = {
     "benchmarks.densities": ("--quick", "garch_t around zero"),
+    "benchmarks.compare_rates": ("--worlds 1 --recipes 1", "| volatility, 20 bars, 5,588 rows |"),
     "benchmarks.drift_delays": (
         "--worlds 1 --history 1200 --real-years 1 --columns 1 --processes 1",
         "one day stale",
