@@ -20,7 +20,7 @@ from fx_assets.assets.universe_prices import FAILED, NONE_FAILED, instrument_par
 from fx_assets.components.declared import declared
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.evaluation.universe_members import members
-from fx_assets.evaluation.universe_skill import best_candidates
+from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
 from fx_assets.runner import WAITING, Runner, terminal
@@ -125,7 +125,7 @@ def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
 
 def _line(row: dict[Any, Any]) -> tuple[str, ...]:
     tested = not math.isnan(row["p_holm"])
-    verdict = "yes" if row["skill_demonstrated"] else "no"
+    verdict = row.get("verdict") or ("demonstrated" if row["skill_demonstrated"] else "no")
     skill = f"{row['skill']:+.1%} by {row['candidate']}: {verdict}"
     return (
         row["instrument"],
@@ -166,22 +166,23 @@ def _summary(lake: Lake, spec: UniverseSpec) -> str:
     skill = lake.read(SKILL.name, spec.name)
     tests = int(skill["tests"].max()) if len(skill) else 0
     parts = [
-        f"{kind} {horizon}: {int(table['skill_demonstrated'].sum())} of {len(table)} instruments"
+        f"{kind} {horizon}: {int(table['skill_demonstrated'].sum())} of {len(table)} instruments, "
+        f"better than {target_definition(str(kind)).baseline}: {int(table['may_predict'].sum())}"
         for (kind, horizon), table in best_candidates(skill[skill["p_holm"].notna()]).groupby(
             ["kind", "horizon"]
         )
     ]
     return (
-        f"\nSkill demonstrated, past members included: {', '.join(parts) or 'nothing was tested'}"
+        f"\nSkill demonstrated, past members included: {'; '.join(parts) or 'nothing was tested'}"
         f" (Holm's correction for {tests} tests at {spec.significance:.0%}).{_too_good(skill)}"
     )
 
 
 def _too_good(skill: pd.DataFrame) -> str:
-    """Which demonstrated verdicts are beyond what is plausible; older tables do not say."""
+    """Which of those that may predict are beyond what is plausible; older tables do not say."""
     if "suspicious" not in skill:
         return ""
-    marked = skill[skill["skill_demonstrated"] & skill["suspicious"].fillna(False).astype(bool)]
+    marked = skill[may_predict(skill) & skill["suspicious"].fillna(False).astype(bool)]
     names = sorted({f"{r.instrument} ({r.kind} {r.horizon})" for r in marked.itertuples()})
     return f"\nToo good, look for a leak: {', '.join(names)}." if names else ""
 

@@ -487,6 +487,8 @@ ACKNOWLEDGEMENTS = Table(
     ),
     key=(SERIES_COLUMN, "sequence", "recipe", "acknowledged_at"),
 )
+_VERDICT = "demonstrated, knows something or not demonstrated"
+_CLAIM = "the verdict with skill, interval and p-values against baseline and reference, as JSON"
 PREDICTIONS = Table(
     name="predictions",
     owner="forecast",
@@ -527,12 +529,8 @@ PREDICTIONS = Table(
         Column("skill_lower", NUMBER, "of its 95 % interval"),
         Column("skill_upper", NUMBER, "of its 95 % interval"),
         Column("skill_demonstrated", YES, "whether it is more than luck"),
-        Column("verdict", TEXT, "demonstrated, knows something or not demonstrated"),
-        Column(
-            "claim",
-            TEXT,
-            "the verdict with skill, interval and p-values against baseline and reference, as JSON",
-        ),
+        Column("verdict", TEXT, _VERDICT),
+        Column("claim", TEXT, _CLAIM),
         Column("failed_checks", TEXT, "lowered checks that its bars failed, separated by commas"),
         Column("caveat", TEXT, "what has to be said with its skill"),
         _CODE,
@@ -743,7 +741,11 @@ SKILL = Table(
         Column("p_benjamini_yekutieli", NUMBER, "corrected by Benjamini and Yekutieli"),
         Column("p_holm_clark_west", NUMBER, "Clark and West's, corrected by Holm"),
         Column("tests", COUNT, "in the family"),
+        Column("may_predict", YES, "whether it predicts where it is the best"),
+        Column("skill_on_reference", NUMBER, "1 - loss / that of the reference"),
         Column("skill_demonstrated", YES, "whether it is more than luck"),
+        Column("verdict", TEXT, _VERDICT),
+        Column("claim", TEXT, _CLAIM),
         Column("suspicious", "boolean", "whether a figure is beyond what is plausible"),
     ),
     key=("instrument", "kind", "horizon", "candidate"),

@@ -117,7 +117,9 @@ class SkillVerdict(Struct):
     sentence: str
     rows: int
     needed_p: Annotated[float, Meta(description="What the p-values have to lie below.")]
-    tried: Annotated[int, Meta(description="Recipes tried on the series so far.")]
+    tried: Annotated[
+        int, Meta(description="Recipes tried on the series so far; of a universe its tests.")
+    ]
     baseline: Benchmark
     reference: Annotated[
         Benchmark, Meta(description="What a practitioner would use without any work.")

@@ -38,7 +38,10 @@ P_COLUMNS = {
     "p_holm": "p Holm",
     "p_benjamini_yekutieli": "p Benjamini-Yekutieli",
 }
-SHOWN = ["instrument", "target", "candidate", "n", "skill", "95 % interval", *P_COLUMNS.values()]
+SHOWN = [
+    *("instrument", "target", "candidate", "n", "skill", "95 % interval", "skill on reference"),
+    *P_COLUMNS.values(),
+]
 
 
 def build_universe(spec: UniverseSpec) -> list[dg.AssetsDefinition]:
@@ -150,9 +153,10 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
         group_name=spec.name,
         pool=f"{spec.name}_update",
         description=(
-            "Skill of every candidate for every instrument and target against the baseline, on the "
-            "rows of its membership. Demonstrated is what Holm's correction for all tests of the "
-            f"table leaves below {spec.significance}."
+            "Skill of every candidate for every instrument and target against the baseline, and "
+            "what may be said of it against the reference as well, on the rows of its membership, "
+            f"where Holm's correction for all tests of the table leaves p below "
+            f"{spec.significance}."
         ),
         owners=spec.owners,
         kinds={"python", "deltalake", "statsmodels"},
@@ -186,7 +190,8 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
                 ),
                 **{
                     f"demonstrated_{kind}_{horizon}": (
-                        f"{int(part['skill_demonstrated'].sum())} of {len(part)}"
+                        f"{int(part['skill_demonstrated'].sum())} of {len(part)}; better than the "
+                        f"baseline: {int(part['may_predict'].sum())}"
                     )
                     for (kind, horizon), part in best_candidates(table).groupby(["kind", "horizon"])
                 },
@@ -210,8 +215,8 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
         group_name=spec.name,
         pool=f"{spec.name}_update",
         description=(
-            "What is said of the bar to come for every member: by the best candidate where its "
-            "skill is demonstrated, by the baseline elsewhere. A bar that was missed is made good, "
+            "What is said of the bar to come for every member: by the best candidate where it "
+            "beats the baseline, by the baseline elsewhere. A bar that was missed is made good, "
             "and its row says so."
         ),
         owners=spec.owners,
@@ -343,7 +348,9 @@ def skill_markdown(table: pd.DataFrame) -> str:
 
 
 def _skill_cells(row: dict[Any, Any]) -> list[str]:
-    verdict = "skill demonstrated" if row["skill_demonstrated"] else "not demonstrated"
+    verdict = row["verdict"]
+    if row["may_predict"] and verdict != "demonstrated":
+        verdict = f"better than the baseline; {verdict}"
     if pd.isna(row["p_value"]):
         verdict = "too few rows to test"
     if row.get("suspicious"):
@@ -355,6 +362,7 @@ def _skill_cells(row: dict[Any, Any]) -> list[str]:
         f"{row['n']:,}",
         f"{row['skill']:+.2%}",
         f"{row['skill_lower']:+.2%} to {row['skill_upper']:+.2%}",
+        "" if pd.isna(row["skill_on_reference"]) else f"{row['skill_on_reference']:+.2%}",
         *(f"{row[name]:.2g}" for name in P_COLUMNS),
         verdict,
     ]

@@ -5,7 +5,8 @@ Drawing once and reusing the weights makes every metric a matrix product or a we
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,25 @@ def block_weights(n: int, horizon: int, n_boot: int, seed: int) -> Floats:
     return np.concatenate(list(weight_parts(n, horizon, n_boot, seed)))
 
 
-def weight_parts(n: int, horizon: int, n_boot: int, seed: int) -> Iterator[Floats]:
-    """The rows of :func:`block_weights` a few at a time, so that many bars fit into memory."""
+def weight_parts(n: int, horizon: int, n_boot: int, seed: int) -> Iterable[Floats]:
+    """The rows of :func:`block_weights` a few at a time, so that many bars fit into memory.
+
+    Where all of them are one part it is kept for whoever asks for the same next.
+    """
+    if n * n_boot <= MOST_CELLS:
+        return _kept(n, horizon, n_boot, seed)
+    return _parts(n, horizon, n_boot, seed)
+
+
+@lru_cache(maxsize=1)
+def _kept(n: int, horizon: int, n_boot: int, seed: int) -> tuple[Floats, ...]:
+    parts = tuple(_parts(n, horizon, n_boot, seed))
+    for part in parts:
+        part.setflags(write=False)
+    return parts
+
+
+def _parts(n: int, horizon: int, n_boot: int, seed: int) -> Iterator[Floats]:
     length = dependence_length(n, horizon)
     blocks = -(-n // length)
     starts = np.random.default_rng(seed).integers(0, n, size=(n_boot, blocks))

@@ -8,7 +8,8 @@ every kind of target names a reference beside its baseline
   not (Clark and West), this has made its forecasts better (Diebold and Mariano), and the 95 %
   interval of its skill lies above zero. All of it has to hold, so the p-value of the claim is the
   largest (an intersection-union test; Berger, 1982). It has to lie below the significance divided
-  by the number of recipes that were ever tried on the series.
+  by the number of recipes that were ever tried on the series; of a member of a universe below what
+  Holm's correction for all claims of the universe leaves.
 - *knows something*: Clark and West's test alone holds against both. Its forecasts are not shown to
   be better: the noise of its parameters may cost as much as it knows.
 - *not demonstrated*: anything less.
@@ -66,9 +67,10 @@ class Claim(Record):
     word: ClaimWord
     rows: int
     needed_p: float
-    """What the p-values have to lie below: the significance divided by ``tried``."""
+    """What the p-values have to lie below: the significance divided by ``tried``, or Holm's."""
     tried: int
-    """Recipes tried on the series so far, a tuned one once for each setting."""
+    """Recipes tried on the series so far, a tuned one once for each setting; of a universe all its
+    tests."""
     baseline: Comparison
     reference: Comparison
     """The baseline again where the kind of target has no other reference."""

@@ -10,13 +10,15 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.compare import compared
 from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.plausible import plausible_limits
 from fx_assets.evaluation.rollback import rolled_away, standing_rollback, versions_of
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
-from fx_assets.evaluation.universe_skill import excess_of
+from fx_assets.evaluation.universe_skill import baseline_evidence, excess_of, reference_among
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.tables import SERIES_COLUMN
@@ -34,12 +36,12 @@ def decide_family(
     now: datetime,
     lost: Collection[str] = (),
 ) -> dict[str, Decision]:
-    """The decisions that change who predicts, or what is held back; by series.
+    """The decisions that change who predicts, what is said of it or what is held back; by series.
 
-    A candidate predicts whose skill the table demonstrates, the best of several; elsewhere the
-    baseline does. One whose figures are beyond what is plausible is held back until somebody has
-    acknowledged them. A champion is fitted anew when as many labels have come since its last as
-    the walk-forward goes on for between two fits.
+    The best candidate that the table lets predict does; elsewhere the baseline does. One whose
+    figures are beyond what is plausible is held back until somebody has acknowledged them. A
+    champion is fitted anew when as many labels have come since its last as the walk-forward goes on
+    for between two fits.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def decide_family(
     lost
         Series that need a bundle and have none; also those that have not been judged yet.
     """
-    rows = dict(iter(judged.groupby([SERIES_COLUMN, "candidate"])))
+    rows = {str(series): part for series, part in judged.groupby(SERIES_COLUMN)}
     verdicts = dict(iter(skill.groupby(SERIES_COLUMN)))
     decided = {}
     for series, (instrument, target) in about.items():
@@ -65,13 +67,15 @@ def decide_family(
         table = verdicts.get(series, skill.iloc[:0])
         forecast = spec.forecast(instrument, target)
         ledger = ledgers.get(series, ())
-        mine = {name: rows[series, name] for name in table["candidate"]}
+        walked = rows.get(series, judged.iloc[:0]).groupby("candidate")
+        mine = {str(name): part for name, part in walked}
         made = _decide(
             spec, target, forecast, series, table, mine, ledger, acknowledgements, now,
             lost=series in lost,
         )  # fmt: skip
-        if not ledger or _differs(ledger[-1], made):
-            decided[series] = made
+        if not ledger or _differs(ledger[-1], made, _word(table, made.champion)):
+            claim = _claim(forecast, table, mine, made.champion)
+            decided[series] = made.model_copy(update={"claim": claim})
     return decided
 
 
@@ -96,7 +100,7 @@ def _decide(
     excess = {row["candidate"]: excess_of(spec, rows[row["candidate"]]) for row in verdicts}
     for row in verdicts:
         name = row["candidate"]
-        if not row["skill_demonstrated"]:
+        if not row["may_predict"]:
             continue
         if excess[name]:
             item = Evidence(name, row["recipe"], rows[name])
@@ -193,13 +197,37 @@ def _verdict(last: Decision | None, recipe: str, baseline_recipe: str, *, refits
     return "demote" if recipe == baseline_recipe else "replace"
 
 
-def _differs(last: Decision, made: Decision) -> bool:
+def _differs(last: Decision, made: Decision, word: str) -> bool:
     """Whether a decision says something that the one before does not."""
     told = [
         (d.recipe, [(s.candidate, s.recipe) for s in d.suspicions], d.acknowledgement is None)
         for d in (last, made)
     ]
-    return made.publishes or told[0] != told[1]
+    said = last.claim.word if last.claim else ""
+    return made.publishes or told[0] != told[1] or said != word
+
+
+def _word(table: pd.DataFrame, champion: str) -> str:
+    """What may be said of the champion; empty where its reference is unknown."""
+    said = dict(zip(table["candidate"], table["verdict"], strict=True))
+    return str(said.get(champion, "not demonstrated" if any(said.values()) else ""))
+
+
+def _claim(
+    forecast: ForecastSpec, table: pd.DataFrame, rows: Mapping[str, pd.DataFrame], champion: str
+) -> Claim | None:
+    """The claim of the champion: that of the table, or the baseline's, which no test is about."""
+    said = dict(zip(table["candidate"], table["claim"], strict=True))
+    told = said.get(champion) or next(iter(filter(None, said.values())), "")
+    if not told:
+        return None
+    claim = Claim.model_validate_json(told)
+    if champion in said:
+        return claim
+    baseline = baseline_evidence(forecast, rows[next(iter(said))])
+    reference = reference_among(forecast, rows, baseline) or baseline
+    found = compared(baseline, baseline, reference, forecast.target)
+    return found.claim(claim.needed_p, claim.tried)
 
 
 def _statistics(row: Row, excess: tuple[Any, ...]) -> CandidateStatistics:

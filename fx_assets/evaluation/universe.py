@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.compare import with_reference
 from fx_assets.evaluation.study import PREDICTION_COLUMNS, Study
 from fx_assets.evaluation.universe_members import histories
 from fx_assets.features import add_labels, build_features
@@ -101,7 +102,9 @@ def walk_universe(
 
 
 def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
-    """Every candidate's walk-forward rows of one instrument that are not in ``task.cached``.
+    """Walk-forward rows of one instrument that are not in ``task.cached``.
+
+    Those of every candidate, and of the reference that claims are made against.
 
     A history too short for a fold has none.
     """
@@ -181,7 +184,7 @@ def _rows(study: Study, instrument: str, series: str) -> Iterator[pd.DataFrame]:
         folds = len(study.folds)
     except NotEnoughDataError:
         folds = 0
-    for candidate in study.spec.candidates if folds else []:
+    for candidate in with_reference(study.spec) if folds else []:
         yield study.walk_forward(candidate).predictions.assign(
             **{SERIES_COLUMN: series},
             instrument=instrument,

@@ -9,23 +9,37 @@ Of a hundred tests without any truth in them, five have p < 0.05. So every p-val
 all tests of the table: Holm (1979) bounds the chance of a single false claim, Benjamini and
 Yekutieli (2001) the expected share of false claims; both hold under any dependence between tests,
 which one euro in every pair makes strong. Holm's decides.
+
+Who predicts is decided against the baseline. What may be said of it is the claim of a single
+forecast (:mod:`fx_assets.evaluation.claim`), against baseline and reference, with p-values that lie
+below what Holm's correction for all of the table leaves.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import Calendar
-from fx_assets.evaluation.losses import loss_for, skill
+from fx_assets.evaluation.compare import (
+    Compared,
+    compared,
+    reference_candidate,
+    reference_evidence,
+    with_reference,
+)
+from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.plausible import Excess, excesses, plausible_limits
-from fx_assets.evaluation.significance import clark_west, diebold_mariano, mean_upper_bound
+from fx_assets.evaluation.significance import MIN_ROWS
 from fx_assets.evaluation.universe import adopted, current_rows
 from fx_assets.evaluation.universe_members import while_member
-from fx_assets.specs.universe import UniverseSpec
+from fx_assets.specs import ForecastSpec
+from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.tables import SERIES_COLUMN, SKILL
 
 SKILL_COLUMNS = [
@@ -52,8 +66,6 @@ CORRECTIONS = (
     ("p_holm_clark_west", "p_clark_west", "holm"),
 )
 """Each corrected column, the p-values that it corrects, and statsmodels' name of the method."""
-CONFIDENCE = 0.95
-LEAST_ROWS_TO_SHOW = 30
 
 
 def skill_table(
@@ -78,23 +90,23 @@ def skill_table(
     DataFrame
         Columns of ``SKILL_DTYPES``, one row for each instrument, target and candidate with at least
         30 rows, those that have left included. ``skill`` is the relative reduction of the mean
-        proper score against the baseline, with a 95 % HAC interval; ``p_value`` the larger of those
-        of the one-sided tests of Clark and West and of Diebold and Mariano against the baseline,
-        all NaN below ``min_rows`` rows. ``p_holm`` and ``p_benjamini_yekutieli`` are corrected for
-        all ``tests`` of the table, ``p_holm_clark_west`` is what knowledge alone would have.
-        ``skill_demonstrated``: ``p_holm`` is below ``significance``, and the skill at least
-        ``min_skill``. ``suspicious``: a figure is beyond what is plausible at the frequency.
+        proper score against the baseline, with its 95 % block-bootstrap interval; ``p_value`` the
+        larger of those of the one-sided tests of Clark and West and of Diebold and Mariano against
+        the baseline, all NaN below ``min_rows`` rows. ``p_holm`` and ``p_benjamini_yekutieli`` are
+        corrected for all ``tests`` of the table, ``p_holm_clark_west`` is what knowledge alone
+        would have. ``may_predict``: ``p_holm`` is below ``significance``, and the skill at least
+        ``min_skill``. ``verdict`` and ``claim`` are what may be said against baseline and
+        reference; empty where the reference has not been walked forward. ``suspicious``: a figure
+        is beyond what is plausible at the frequency.
     """
     return skill_of(spec, judgeable_rows(spec, backtest, members, market))
 
 
 def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
     """As :func:`skill_table`, of the rows that are judged, sorted by event time."""
-    rows = [
-        _judged(spec, table)
-        for _, table in judgeable.groupby(["instrument", "kind", "horizon", "candidate"])
-        if len(table) >= LEAST_ROWS_TO_SHOW
-    ]
+    tests = sorted(_tests(spec, judgeable), key=lambda test: len(test.item.predictions))
+    found = [test.compared(spec.min_rows) for test in tests]  # by length: draws are used again
+    rows = [_row(spec, test, each) for test, each in zip(tests, found, strict=True)]
     table = pd.DataFrame(rows, columns=list(SKILL_DTYPES))
     tested = table["p_value"].notna().to_numpy(dtype=bool)
     table["tests"] = int(tested.sum())
@@ -102,35 +114,112 @@ def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
         table[column] = np.nan
         if tested.any():
             table.loc[tested, column] = _corrected(table[of][tested], method)
-    table["skill_demonstrated"] = (table["p_holm"] < spec.significance) & (
+    table["may_predict"] = (table["p_holm"] < spec.significance) & (
         table["skill"] >= spec.min_skill
     )
-    return table.astype(SKILL_DTYPES)
+    needed = holm_threshold([each.p_value for each in found], spec.significance)
+    claims = [
+        each.claim(needed, int(tested.sum())) if test.reference else None
+        for test, each in zip(tests, found, strict=True)
+    ]
+    table["verdict"] = [claim.word if claim else "" for claim in claims]
+    table["claim"] = [claim.model_dump_json() if claim else "" for claim in claims]
+    table["skill_demonstrated"] = table["verdict"] == "demonstrated"
+    order = ["instrument", "kind", "horizon", "candidate"]
+    return table.sort_values(order, ignore_index=True).astype(SKILL_DTYPES)
+
+
+def holm_threshold(p_values: Sequence[float], significance: float) -> float:
+    """What a p-value has to lie below to be left by Holm's correction for all that are no NaN."""
+    known = sorted(p for p in p_values if not math.isnan(p))
+    left = next((k for k, p in enumerate(known) if p >= significance / (len(known) - k)), None)
+    return significance / max(1, len(known) - (len(known) - 1 if left is None else left))
+
+
+@dataclass(frozen=True)
+class Test:
+    """A candidate's rows of one instrument and target, and what they are compared with."""
+
+    forecast: ForecastSpec
+    instrument: str
+    item: Evidence
+    reference: Evidence | None
+    """``None`` where it has not been walked forward."""
+
+    def compared(self, min_rows: int = MIN_ROWS) -> Compared:
+        """Beside the baseline and the reference; where this is unknown beside the baseline."""
+        baseline = baseline_evidence(self.forecast, self.item.predictions)
+        reference = self.reference or baseline
+        return compared(self.item, baseline, reference, self.forecast.target, min_rows)
+
+
+def baseline_evidence(forecast: ForecastSpec, rows: pd.DataFrame) -> Evidence:
+    """What the baseline said, which stands beside the rows of each candidate."""
+    said = rows.assign(prediction=rows["baseline"])
+    return Evidence(forecast.baseline.name, forecast.recipe_hash(forecast.baseline), said)
+
+
+def reference_among(
+    forecast: ForecastSpec, rows: Mapping[str, pd.DataFrame], baseline: Evidence
+) -> Evidence | None:
+    """The evidence of the reference, which may be the baseline; ``None`` where there is none.
+
+    ``rows`` are those of each candidate, by its name.
+    """
+    candidate = reference_candidate(forecast)
+    if candidate is None:
+        return baseline
+    said = rows.get(candidate.name)
+    return None if said is None else reference_evidence(forecast, candidate, said)
+
+
+def _tests(spec: UniverseSpec, judgeable: pd.DataFrame) -> Iterator[Test]:
+    targets: dict[Any, UniverseTarget] = {(each.kind, each.horizon): each for each in spec.targets}
+    for (instrument, *about), rows in judgeable.groupby(["instrument", "kind", "horizon"]):
+        forecast = spec.forecast(str(instrument), targets[tuple(about)])
+        by_name = {str(name): part for name, part in rows.groupby("candidate")}
+        for candidate in forecast.candidates:
+            mine = by_name.get(candidate.name)
+            if mine is None or len(mine) < MIN_ROWS:
+                continue
+            item = Evidence(candidate.name, forecast.recipe_hash(candidate), mine)
+            reference = reference_among(forecast, by_name, baseline_evidence(forecast, mine))
+            yield Test(forecast, str(instrument), item, reference)
 
 
 def best_candidates(table: pd.DataFrame) -> pd.DataFrame:
-    """Of each instrument and target, the candidate that predicts if its skill is demonstrated.
+    """Of each instrument and target, the candidate that predicts if any may.
 
-    Candidates with demonstrated skill come before the others, then the larger skill counts.
+    Candidates that may predict come before the others, then the larger skill counts.
     """
-    order = table.sort_values(["skill_demonstrated", "skill"], ascending=False, kind="stable")
+    able = table.assign(may_predict=may_predict(table))
+    order = able.sort_values(["may_predict", "skill"], ascending=False, kind="stable")
     best = order.drop_duplicates(["instrument", "kind", "horizon"])
     return best.sort_values(["kind", "horizon", "instrument"], ignore_index=True)
+
+
+def may_predict(table: pd.DataFrame) -> pd.Series[bool]:
+    """Whose skill is enough to predict; tables of before it was a column call it demonstrated."""
+    return table["may_predict" if "may_predict" in table else "skill_demonstrated"]
 
 
 def judgeable_rows(
     spec: UniverseSpec, backtest: pd.DataFrame, members: pd.DataFrame, market: Calendar
 ) -> pd.DataFrame:
-    """Rows of series and recipes as declared, of times of membership, sorted by event time."""
+    """Rows of series and recipes as declared, of times of membership, sorted by event time.
+
+    Those of the reference of each target are among them.
+    """
     if backtest.empty:
         return pd.DataFrame(columns=SKILL_COLUMNS)
     rows = current_rows(adopted(spec, backtest))
     instruments = [str(instrument) for instrument in rows["instrument"].unique()]
     pairs = [(instrument, target) for instrument in instruments for target in spec.targets]
+    forecasts = [spec.forecast(instrument, target) for instrument, target in pairs]
     declared = [
-        spec.forecast(instrument, target).recipe_hash(candidate)
-        for instrument, target in pairs
-        for candidate in target.candidates
+        forecast.recipe_hash(candidate)
+        for forecast in forecasts
+        for candidate in with_reference(forecast)
     ]
     series = [spec.series(instrument, target).id for instrument, target in pairs]
     rows = rows[rows["recipe"].isin(declared) & rows[SERIES_COLUMN].isin(series)]
@@ -140,42 +229,33 @@ def judgeable_rows(
     )
 
 
-def _judged(spec: UniverseSpec, table: pd.DataFrame) -> dict[str, Any]:
-    """The row of one candidate, from its rows sorted by event time."""
-    about = table.iloc[-1]
-    kind, horizon = about["kind"], int(about["horizon"])
-    actual, baseline, said = (
-        table[name].to_numpy(dtype=np.float64) for name in ("target", "baseline", "prediction")
-    )
-    loss = loss_for(kind)
-    ours, theirs = loss(actual, said), loss(actual, baseline)
-    value = skill(ours, theirs)
-    # Linear in the losses around the skill, so that one HAC error serves for the ratio.
-    margin = mean_upper_bound((1 - value) * theirs - ours, horizon, (1 + CONFIDENCE) / 2)
-    half = margin / float(theirs.mean())
-    knows = pays = math.nan
-    if len(table) >= spec.min_rows:
-        knows = clark_west(kind, actual, baseline, said, horizon).p_value
-        pays = diebold_mariano(theirs, ours, horizon).p_value
+def _row(spec: UniverseSpec, test: Test, found: Compared) -> dict[str, Any]:
+    """The row of one candidate."""
+    item, target, beside = test.item, test.forecast.target, found.baseline
+    rows = item.predictions
+    knows, pays = beside.clark_west_p, beside.diebold_mariano_p
+    if beside.skill is None:
+        knows = pays = 1.0
     return {
-        SERIES_COLUMN: about[SERIES_COLUMN],
-        "instrument": about["instrument"],
-        "kind": kind,
-        "horizon": horizon,
-        "candidate": about["candidate"],
-        "recipe": about["recipe"],
-        "n": len(table),
-        "first_row": table["event_time"].iloc[0],
-        "last_row": table["event_time"].iloc[-1],
-        "loss": float(ours.mean()),
-        "baseline_loss": float(theirs.mean()),
-        "skill": value,
-        "skill_lower": value - half,
-        "skill_upper": value + half,
+        SERIES_COLUMN: rows[SERIES_COLUMN].iloc[-1],
+        "instrument": test.instrument,
+        "kind": target.kind,
+        "horizon": target.horizon,
+        "candidate": item.candidate,
+        "recipe": item.recipe,
+        "n": len(rows),
+        "first_row": rows["event_time"].iloc[0],
+        "last_row": rows["event_time"].iloc[-1],
+        "loss": float(target.definition.loss(rows["target"], rows["prediction"]).mean()),
+        "baseline_loss": beside.loss,
+        "skill": beside.skill or 0.0,
+        "skill_lower": beside.lower or 0.0,
+        "skill_upper": beside.upper or 0.0,
+        "skill_on_reference": math.nan if test.reference is None else found.reference.skill,
         "p_clark_west": knows,
         "p_diebold_mariano": pays,
-        "p_value": max(knows, pays),
-        "suspicious": bool(excess_of(spec, table)),
+        "p_value": None if knows is None or pays is None else max(knows, pays),
+        "suspicious": bool(excess_of(spec, rows)),
     }
 
 

@@ -18,7 +18,7 @@ def skill_figure(best: pd.DataFrame) -> str:
     ----------
     best : DataFrame
         Rows of the ``skill`` table: the best candidate of each instrument and target. Filled points
-        are demonstrated after correction, hollow ones are not.
+        are better than the baseline after correction, hollow ones are not.
     """
     targets = best.groupby(["kind", "horizon"])
     panels = [_panel(f"{kind}, {horizon} bar(s)", rows) for (kind, horizon), rows in targets]
@@ -29,10 +29,10 @@ def _panel(target: str, rows: pd.DataFrame) -> Chart:
     ordered = rows.sort_values("skill", ignore_index=True)
     value, lower = (100 * ordered[c].to_numpy(float) for c in ("skill", "skill_lower"))
     reach = np.maximum(value - lower, 0)
-    shown = ordered["skill_demonstrated"].to_numpy(bool)
+    shown = ordered["may_predict"].to_numpy(bool)
     count = len(ordered)
     chart = Chart(
-        f"{target}: {int(shown.sum())} of {count} demonstrated",
+        f"{target}: {int(shown.sum())} of {count} better than the baseline",
         ends(value - reach, value + reach, np.zeros(1)),
         (-0.8, count - 0.2),
         height=_REST + _ROW * count,

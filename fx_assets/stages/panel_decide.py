@@ -267,7 +267,7 @@ def _best(verdicts: pd.DataFrame, decision: Decision) -> dict[str, Any] | None:
     """The verdict on the champion, or on the best candidate where the baseline predicts."""
     if verdicts.empty:
         return None
-    order = verdicts.sort_values(["skill_demonstrated", "skill"], ascending=False, kind="stable")
+    order = verdicts.sort_values(["may_predict", "skill"], ascending=False, kind="stable")
     mine = order[order["candidate"] == decision.champion]
     row = (mine if len(mine) else order).iloc[0]
     return {str(name): value for name, value in row.items()}

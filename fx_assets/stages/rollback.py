@@ -11,6 +11,7 @@ from fx_assets.bundles.records import folder
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision, ledger_table
 from fx_assets.evaluation.rollback import release, step_back, versions_of
+from fx_assets.evaluation.universe_skill import may_predict
 from fx_assets.lake.panel import Panel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.universe import UniverseSpec
@@ -98,7 +99,7 @@ def _require_skill(spec: UniverseSpec, store: Lake, member: Member, made: Decisi
     if made.recipe == member.forecast.recipe_hash(member.forecast.baseline):
         return
     skill = store.read(SKILL.name, spec.name)
-    shown = skill[skill["skill_demonstrated"]]
+    shown = skill[may_predict(skill)]
     if not ((shown["series"] == member.own.series.id) & (shown["recipe"] == made.recipe)).any():
         raise RegistryError(
             f"{made.champion} of {member.instrument} shows no skill on the rows of today: the next "

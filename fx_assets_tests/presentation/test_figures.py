@@ -134,13 +134,13 @@ def test_a_universes_picture_has_a_panel_a_target_and_a_row_an_instrument() -> N
             "instrument": ["EURUSD", "EURGBP", "EURCHF", "EURUSD"],
             "skill": [0.02, -0.01, np.nan, 0.2],
             "skill_lower": [0.01, -0.02, np.nan, 0.1],
-            "skill_demonstrated": [True, False, False, True],
+            "may_predict": [True, False, False, True],
         }
     )
     svg = skill_figure(best)
     texts = drawn(svg)[0]
-    assert "direction, 1 bar(s): 1 of 3 demonstrated" in texts
-    assert "volatility, 1 bar(s): 1 of 1 demonstrated" in texts
+    assert "direction, 1 bar(s): 1 of 3 better than the baseline" in texts
+    assert "volatility, 1 bar(s): 1 of 1 better than the baseline" in texts
     assert texts.count("EURUSD") == 2
     assert svg.count("<circle") == 3
     assert "no skill to show yet" in drawn(skill_figure(best[:0]))[0]

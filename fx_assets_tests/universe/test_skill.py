@@ -48,6 +48,7 @@ def null_rows(instruments: int, rows: int, seed: int) -> pd.DataFrame:
                     "prediction": 0.5 + 0.01 * rng.standard_normal(rows),
                     "baseline": 0.5,
                     "recipe": recipe,
+                    "label_available_at": (times + pd.Timedelta(days=1)).as_unit("us"),
                     "batch": 0,
                 }
             )
@@ -82,7 +83,7 @@ def test_exactly_the_planted_signals_are_found_among_eight() -> None:
     directions = {coin(i, "D"): worlds.planted_direction(n, i, strength=0.4) for i in range(2)}
     volatilities = {coin(i, "V"): _clustered(n, i) for i in range(2)}
     table = judged(PATIENT, bars | directions | volatilities)
-    found = table[table["skill_demonstrated"]].groupby("kind")["instrument"].apply(set)
+    found = table[table["may_predict"]].groupby("kind")["instrument"].apply(set)
     assert found["direction"] == set(directions)
     assert found["volatility"] == set(volatilities)
     assert (table["tests"] == 16).all()

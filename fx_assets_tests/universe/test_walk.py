@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -100,9 +101,10 @@ def test_without_skill_the_baseline_predicts_and_the_candidate_is_shown_beside_i
     assert (made["champion"] == "expanding_mean").all()
     assert (made["candidate_prediction"] != made["baseline"]).all()
     assert (made["mode"] == "live").all()
-    shown = issued(
-        tmp_path / "some", SPEC, prices, stored, moment("2030-01-02"), skill_demonstrated=True
-    )
+    assert (made["verdict"] == "not demonstrated").all()
+    assert all(json.loads(said)["baseline"]["skill"] is None for said in made["claim"])
+    assert all(json.loads(said)["reference"]["skill"] is not None for said in made["claim"])
+    shown = issued(tmp_path / "some", SPEC, prices, stored, moment("2030-01-02"), may_predict=True)
     assert (shown["prediction"] == shown["candidate_prediction"]).all()
     assert (shown["champion"] == shown["candidate"]).all()
     assert (shown["mode"] == "late").all()
@@ -144,7 +146,7 @@ def test_every_missed_bar_is_predicted_from_once_by_who_was_champion_then(
     before = prices[prices["event_time"] <= times[-6]]
     then = before["available_at"].max().to_pydatetime()
     names = ["EURAAA", "EURBBB"]
-    first = issued(tmp_path, SPEC, before, walked(before), then, skill_demonstrated=True)
+    first = issued(tmp_path, SPEC, before, walked(before), then, may_predict=True)
     lake, later = Lake(str(tmp_path)), prices["available_at"].max().to_pydatetime()
     for table in ("raw_prices", "prices"):
         new = prices[prices["event_time"] > times[-6]]
@@ -201,7 +203,7 @@ def test_a_person_takes_a_recipe_out_of_a_member_and_the_rule_leaves_it_out(
     issued(tmp_path, SPEC, prices, stored, now)
     lake = Lake(str(tmp_path))
     judged = judgeable_rows(SPEC, stored, lake.read("universe", SPEC.name), SPEC.market)
-    able = skill_of(SPEC, judged).assign(skill_demonstrated=True)
+    able = skill_of(SPEC, judged).assign(may_predict=True)
 
     def decided(minutes: int, skill: pd.DataFrame = able) -> list[Decision]:
         lake.replace("skill", SPEC.name, skill)
@@ -229,7 +231,7 @@ def test_a_person_takes_a_recipe_out_of_a_member_and_the_rule_leaves_it_out(
     made = back(4, 1)
     assert (made.version, made.sequence) == (1, 4)
     assert decided(5) == [], "the recipe that a person took out is not what the rule promotes"
-    nobody = able.assign(skill_demonstrated=False)
+    nobody = able.assign(may_predict=False)
     assert decided(6, nobody) == []
     with pytest.raises(RegistryError, match="shows no skill"):
         back(7, 2)
