@@ -76,7 +76,7 @@ def plain_python() -> None:
     from fx_assets import clock, sources
     from fx_assets.evaluation.evidence import Evidence
     from fx_assets.evaluation.folds import feature_columns
-    from fx_assets.evaluation.intervals import ewma_volatility, fit_intervals, measure_coverage
+    from fx_assets.evaluation.intervals import ewma_volatility, learn_intervals
     from fx_assets.evaluation.metrics import score
     from fx_assets.evaluation.promotion import decide
     from fx_assets.evaluation.study import Study
@@ -98,8 +98,7 @@ def plain_python() -> None:
         for candidate in spec.all_candidates:
             rows = study.walk_forward(candidate).predictions
             score(rows, spec.target.kind, spec.target.horizon)
-            fit_intervals(rows, spec.target.kind, spec.coverage, volatility)
-            measure_coverage(rows, spec.target.kind, spec.coverage, volatility)
+            learn_intervals(rows, spec.target, spec.coverage, volatility)
             fitted = study.final(candidate)
             fitted.model.to_onnx(feature_columns=feature_columns(frame))
             evidence.append(Evidence(candidate.name, spec.recipe_hash(candidate), rows))

@@ -2,30 +2,39 @@
 
 What is learned depends on the kind of target (:mod:`fx_assets.targets.intervals`). The guarantee of
 conformal prediction needs exchangeable rows, which time series are not, so the coverage is
-measured, walking forward, and shown: :func:`measure_coverage`. An :class:`IntervalModel` needs
-NumPy only.
+measured, walking forward, and shown: :func:`measure_coverage`. Where labels overlap, or split
+conformal intervals were seen to miss their coverage, intervals adapt: :func:`learn_intervals`. An
+:class:`IntervalModel` needs NumPy only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.adaptive import Adapted, adapt
 from fx_assets.evaluation.losses import Floats
 from fx_assets.specs.base import Record
-from fx_assets.specs.forecast import TargetKind
+from fx_assets.specs.forecast import TargetKind, TargetSpec
 from fx_assets.targets import IntervalRule, target_definition
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 100
+FIRST_JUDGED = 500
+"""Rows of a backtest that intervals are only learned from."""
+RENEWED = np.timedelta64(7, "D")
+"""How long adapted bounds are judged before they are renewed: as retrains do."""
+TOLERANCE = 0.01
+"""How far split conformal intervals may miss their coverage before bounds adapt."""
 MOST_BLOCKS = 200
 """Each block learns from all rows before it: more of them would take a time quadratic in rows."""
 WINDOWS_AT_ONCE = 50_000
@@ -88,6 +97,10 @@ class IntervalModel(Record):
     lower: tuple[float, ...]
     upper: tuple[float, ...]
     knots: tuple[float, ...] = ()
+    rate: float = 0.0
+    """Learning rate of adaptive conformal inference that was chosen; 0 is split conformal."""
+    levels: tuple[float, float] | None = None
+    """Levels of the lower and upper tail that it has reached; ``None`` where nothing adapts."""
 
     def interval(self, prediction: float, volatility: float = float("nan")) -> tuple[float, float]:
         """Lower and upper bound, in units of the target.
@@ -118,6 +131,89 @@ class Coverage:
     nominal: float
     measured: float
     n: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Each row that an interval of earlier rows was judged by, in order of time.
+
+    ``rows`` are positions among the rows with a target; ``held`` whether the outcome was inside;
+    ``loss`` is the interval score, in units of the target, and ``split_loss`` that of split
+    conformal intervals.
+    """
+
+    rows: NDArray[np.intp]
+    held: NDArray[np.bool_]
+    loss: Floats
+    split_loss: Floats
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Intervals, the coverage that their like had, and the rows it is from."""
+
+    model: IntervalModel
+    coverage: Coverage
+    judged: Judged | None
+    """``None`` where one outcome cannot lie inside an interval, as of a probability."""
+
+
+def learn_intervals(
+    predictions: pd.DataFrame,
+    target: TargetSpec,
+    coverage: float = 0.9,
+    volatility: pd.Series | None = None,
+    *,
+    measures: bool = True,
+) -> Learned:
+    """Learn intervals from walk-forward rows, by the method that their kind asks for.
+
+    Labels that overlap make misses come in runs: with a ``horizon`` above one, bounds adapt
+    (:func:`~fx_assets.evaluation.adaptive.adapt`), each judged by labels that were known when it
+    was said. Otherwise they do where split conformal intervals have missed their coverage by more
+    than ``TOLERANCE`` and two standard errors.
+
+    Parameters
+    ----------
+    predictions, coverage, volatility
+        As :func:`fit_intervals`, with ``label_available_at``.
+    measures
+        Whether coverage is measured where no choice depends on it, as of a probability.
+
+    Raises
+    ------
+    NotEnoughDataError
+        As :func:`fit_intervals`.
+    """
+    kind, rule = target.kind, target.definition.interval
+    rows = predictions[predictions["target"].notna()].sort_values("event_time")
+    model = fit_intervals(rows, kind, coverage, volatility)
+    said, came = (rows[name].to_numpy(dtype=np.float64) for name in ("prediction", "target"))
+    scale = _aligned(rows, kind, volatility)
+    if not (measures or rule.of_outcomes):
+        return Learned(model, _coverage(coverage, []), None)
+    held, bounds = _walk_split(rows, said, came, scale, kind, coverage)
+    found = _coverage(coverage, held)
+    if not rule.of_outcomes:
+        return Learned(model, found, None)
+    judged = np.flatnonzero(np.isfinite(bounds[:, 0]))
+    split = _interval_score(came[judged], bounds[judged], coverage)
+    scores = rule.scores(said, came, scale)
+    if scores is None or not (target.horizon > 1 or _drifts(found)):
+        return Learned(model, found, Judged(judged, np.array(held, dtype=bool), split, split))
+    time, known_at = _instants(rows)
+    every = max(1, round(len(rows) * float(RENEWED / (time[-1] - time[0]))))
+    made = adapt(*scores, time, known_at, coverage, first=MIN_ROWS, every=every)
+    adapted = model.model_copy(
+        update={
+            "lower": (made.lower,),
+            "upper": (made.upper,),
+            "rate": made.rate,
+            "levels": made.levels,
+        }
+    )
+    inside, loss = _judge_adapted(made, judged, *scores, coverage)
+    return Learned(adapted, _coverage(coverage, inside), Judged(judged, inside, loss, split))
 
 
 def fit_intervals(
@@ -160,7 +256,7 @@ def measure_coverage(
     kind: TargetKind,
     coverage: float = 0.9,
     volatility: pd.Series | None = None,
-    start: int = 500,
+    start: int = FIRST_JUDGED,
     block: int = 250,
 ) -> Coverage:
     """Walk forward through the backtest: learn from the labels known, count how often it held.
@@ -171,13 +267,27 @@ def measure_coverage(
     ups lies within what the intervals and the chance of a finite block allow.
     """
     rows = predictions[predictions["target"].notna()].sort_values("event_time")
-    said = rows["prediction"].to_numpy(dtype=np.float64)
-    came = rows["target"].to_numpy(dtype=np.float64)
+    said, came = (rows[name].to_numpy(dtype=np.float64) for name in ("prediction", "target"))
     scale = _aligned(rows, kind, volatility)
+    held, _ = _walk_split(rows, said, came, scale, kind, coverage, start, block)
+    return _coverage(coverage, held)
+
+
+def _walk_split(
+    rows: pd.DataFrame,
+    said: Floats,
+    came: Floats,
+    scale: Floats,
+    kind: TargetKind,
+    coverage: float,
+    start: int = FIRST_JUDGED,
+    block: int = 250,
+) -> tuple[list[bool], Floats]:
+    """Whether each case was held, and the (n, 2) bounds, NaN of rows that are not judged."""
     rule = target_definition(kind).interval
-    known_at = rows["label_available_at"].to_numpy(dtype="datetime64[us]")
-    time = rows["event_time"].to_numpy(dtype="datetime64[us]")
+    time, known_at = _instants(rows)
     held: list[bool] = []
+    bounds = np.full((len(rows), 2), np.nan)
     block = max(block, len(rows) // MOST_BLOCKS)
     for first in range(start, len(rows), block):
         past = np.flatnonzero(known_at[:first] <= time[first])
@@ -185,11 +295,45 @@ def measure_coverage(
             continue
         model = _learn(kind, coverage, said[past], came[past], scale[past])
         now = slice(first, min(first + block, len(rows)))
-        bounds = np.array(
-            [model.interval(f, s) for f, s in zip(said[now], scale[now], strict=True)]
-        )
-        held.extend(rule.held(came[now], bounds, coverage))
-    return Coverage(coverage, float(np.mean(held)) if held else float("nan"), len(held))
+        bounds[now] = [model.interval(f, s) for f, s in zip(said[now], scale[now], strict=True)]
+        held.extend(rule.held(came[now], bounds[now], coverage))
+    return held, bounds
+
+
+def _instants(rows: pd.DataFrame) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
+    """When each row was predicted, and when its label was known."""
+    time, known_at = (
+        rows[name].to_numpy(dtype="datetime64[us]") for name in ("event_time", "label_available_at")
+    )
+    return time, known_at
+
+
+def _coverage(nominal: float, held: Sequence[bool] | NDArray[np.bool_]) -> Coverage:
+    return Coverage(nominal, float(np.mean(held)) if len(held) else float("nan"), len(held))
+
+
+def _drifts(found: Coverage) -> bool:
+    """Whether coverage is missed by more than is tolerated, and than chance explains."""
+    if not found.n:
+        return False
+    chance = 2 * np.sqrt(found.nominal * (1 - found.nominal) / found.n)
+    return bool(abs(found.measured - found.nominal) > max(TOLERANCE, chance))
+
+
+def _interval_score(came: Floats, bounds: Floats, coverage: float) -> Floats:
+    """Width, and what lies beyond a bound at the price of its tail (Gneiting & Raftery 2007)."""
+    lower, upper = bounds[:, 0], bounds[:, 1]
+    beyond = np.maximum(lower - came, 0.0) + np.maximum(came - upper, 0.0)
+    return np.asarray(upper - lower + 2 * beyond / (1 - coverage), dtype=np.float64)
+
+
+def _judge_adapted(
+    made: Adapted, judged: NDArray[np.intp], scores: Floats, unit: Floats, coverage: float
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Of the judged rows whether they were held, and their interval scores."""
+    bounds, came = made.bounds[judged], scores[judged]
+    inside = (bounds[:, 0] <= came) & (came <= bounds[:, 1])
+    return inside, _interval_score(came, bounds, coverage) * unit[judged]
 
 
 def _aligned(rows: pd.DataFrame, kind: TargetKind, volatility: pd.Series | None) -> Floats:

@@ -18,6 +18,7 @@ from fx_assets.bundles.copies import graph_path
 from fx_assets.bundles.records import BaselineFacts, FittedFacts, ScoredMetric
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.compare import reference_predictions
+from fx_assets.evaluation.coverage import coverage_scores
 from fx_assets.evaluation.decision import failed_text
 from fx_assets.evaluation.density import (
     Judged,
@@ -26,12 +27,7 @@ from fx_assets.evaluation.density import (
     fit_distribution,
     walk_distributions,
 )
-from fx_assets.evaluation.intervals import (
-    IntervalModel,
-    ewma_volatility,
-    fit_intervals,
-    measure_coverage,
-)
+from fx_assets.evaluation.intervals import IntervalModel, Learned, ewma_volatility, learn_intervals
 from fx_assets.evaluation.metrics import (
     cumulative_loss_difference,
     reliability,
@@ -80,13 +76,17 @@ class Fit:
 
     fitted: FittedCandidate
     facts: FittedFacts
-    coverage: float | None
-    """As in :class:`~fx_assets.bundles.records.SkillFacts`."""
+    learned: Learned
     onnx: bytes
     example: np.ndarray
     """Newest inputs, (n, p)."""
     judged: Judged | None = None
     """Its walk-forward distributions, where they are asked for and measured."""
+
+    @property
+    def coverage(self) -> float | None:
+        """As in :class:`~fx_assets.bundles.records.SkillFacts`."""
+        return _known(self.learned.coverage.measured)
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def try_candidate(
     made_at = pd.Timestamp(clock.now()).as_unit("us")
     own.insert(BACKTEST, backtest.new_rows.assign(made_at=made_at), run_id)
 
-    scores = _scores(study, backtest.predictions)
     made = fit(candidate, study, own, backtest.predictions)
+    scores = _scores(study, backtest.predictions, made.learned)
     fitted, facts, onnx = made.fitted, made.facts, made.onnx
     plots = _figures(fitted, backtest.predictions, study, own.feed)
     if made.judged is not None and facts.distribution is not None:
@@ -179,10 +179,13 @@ def try_candidate(
     )
 
 
-def _scores(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
+def _scores(study: Study, predictions: pd.DataFrame, learned: Learned) -> pd.DataFrame:
     """All metrics of a candidate, skill against the reference among them where there is one."""
     target = study.spec.target
     found = score(predictions, target.kind, target.horizon)
+    held = coverage_scores(learned, predictions, _volatility(study), target.horizon)
+    if len(held):
+        found = pd.concat([found, held], ignore_index=True)
     reference = reference_predictions(study)
     if reference is None:
         return found
@@ -207,9 +210,9 @@ def fit(
     ----------
     predictions
         Its walk-forward rows, which the intervals are learned from: ``event_time``,
-        ``prediction`` and ``target``.
+        ``label_available_at``, ``prediction`` and ``target``.
     measures
-        Whether the coverage of the intervals is measured, walking forward.
+        Whether the coverage of the intervals is measured where no choice depends on it.
 
     Raises
     ------
@@ -221,13 +224,15 @@ def fit(
     spec, fitted = own.spec, study.final(candidate)
     onnx, inputs, parity = _export(fitted, study)
     volatility = _volatility(study)
-    about = spec.target.kind, spec.coverage, volatility
-    facts = _facts(fitted, own, study, fit_intervals(predictions, *about), parity)
+    learned = learn_intervals(
+        predictions, spec.target, spec.coverage, volatility, measures=measures
+    )
+    facts = _facts(fitted, own, study, learned.model, parity)
     distribution, judged = _distribution(study, predictions, volatility, measures=measures)
     return Fit(
         fitted,
         facts.model_copy(update={"distribution": distribution}),
-        _known(measure_coverage(predictions, *about).measured) if measures else None,
+        learned,
         onnx,
         inputs[-EXAMPLE_ROWS:],
         judged,

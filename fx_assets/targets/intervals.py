@@ -57,6 +57,18 @@ class IntervalRule(ABC):
     def learn(self, coverage: float, said: Floats, came: Floats, scale: Floats) -> Bounds:
         """Bounds from (n,) predictions, outcomes and volatilities (ones unless ``scaled``)."""
 
+    def scores(
+        self,
+        said: Floats,  # noqa: ARG002
+        came: Floats,  # noqa: ARG002
+        scale: Floats,  # noqa: ARG002
+    ) -> tuple[Floats, Floats] | None:
+        """Outcomes on the scale on which one bound a side serves every prediction, and its unit.
+
+        ``None`` where there is no such scale; bounds do not adapt then.
+        """
+        return None
+
     @abstractmethod
     def interval(
         self, learned: Learned, prediction: float, volatility: float
@@ -75,7 +87,10 @@ class Residuals(IntervalRule):
     scaled: ClassVar[bool] = True
 
     def learn(self, coverage: float, said: Floats, came: Floats, scale: Floats) -> Bounds:
-        return conformal_bounds((came - said) / scale, coverage)
+        return conformal_bounds(self.scores(said, came, scale)[0], coverage)
+
+    def scores(self, said: Floats, came: Floats, scale: Floats) -> tuple[Floats, Floats]:
+        return (came - said) / scale, scale
 
     def interval(
         self, learned: Learned, prediction: float, volatility: float
@@ -93,14 +108,16 @@ class Ratios(IntervalRule):
     floor: float = VARIANCE_FLOOR
     """Outcomes below this count as this."""
 
-    def learn(
+    def learn(self, coverage: float, said: Floats, came: Floats, scale: Floats) -> Bounds:
+        return conformal_bounds(self.scores(said, came, scale)[0], coverage)
+
+    def scores(
         self,
-        coverage: float,
         said: Floats,
         came: Floats,
         scale: Floats,  # noqa: ARG002
-    ) -> Bounds:
-        return conformal_bounds(np.maximum(came, self.floor) / said, coverage)
+    ) -> tuple[Floats, Floats]:
+        return np.maximum(came, self.floor) / said, said
 
     def interval(
         self,

@@ -8,13 +8,18 @@ import pandas as pd
 import pytest
 
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation import adaptive
+from fx_assets.evaluation.adaptive import Adapted, adapt
+from fx_assets.evaluation.coverage import coverage_scores
 from fx_assets.evaluation.intervals import (
     IntervalModel,
     ewma_volatility,
     fit_intervals,
+    learn_intervals,
     measure_coverage,
     newest_volatility,
 )
+from fx_assets.specs.forecast import TargetSpec
 
 N = 3000
 TIMES = pd.date_range("2000-01-03", periods=N + 1, tz="UTC")
@@ -172,3 +177,107 @@ def test_return_intervals_are_scaled_by_the_volatility_of_their_own_day() -> Non
     ]
     assert np.mean(np.array(inside)[calm]) == pytest.approx(0.9, abs=0.02)
     assert np.mean(np.array(inside)[~calm]) == pytest.approx(0.9, abs=0.02)
+
+
+def overlapping(horizon: int, seed: int = 8) -> pd.DataFrame:
+    """Variances over ``horizon`` bars, forecast without their last regime; labels come late."""
+    rng = np.random.default_rng(seed)
+    log_sigma = np.cumsum(rng.standard_normal(N + horizon)) * 0.03
+    squares = np.exp(2 * (log_sigma - log_sigma.mean())) * rng.chisquare(1, N + horizon) * 1e-5
+    sums = np.cumsum(np.concatenate([[0.0], squares]))
+    came = sums[horizon : horizon + N] - sums[:N]
+    known = pd.Series(came).shift(2 * horizon).fillna(came[0])
+    times = pd.date_range("2000-01-03", periods=N + horizon, tz="UTC")
+    return rows(known.to_numpy(), came).assign(
+        event_time=times[:N], label_available_at=times[horizon:]
+    )
+
+
+def test_intervals_of_overlapping_labels_adapt_and_hold_their_coverage_in_the_long_run() -> None:
+    target = TargetSpec(kind="volatility", horizon=20)
+    for seed in (9, 10, 11):
+        backtest = overlapping(20, seed)
+        learned = learn_intervals(backtest, target)
+        assert learned.model.levels is not None
+        assert learned.coverage.measured == pytest.approx(0.9, abs=0.025)
+        assert learned.judged is not None
+        lower, upper = learned.model.interval(1e-4)
+        assert 0 < lower < upper
+        text = learned.model.model_dump_json()
+        assert IntervalModel.model_validate_json(text) == learned.model
+
+
+def test_bounds_adapt_to_labels_that_were_known_when_they_were_said_only() -> None:
+    """Scrambling labels changes nothing that was said before they were known."""
+    backtest, start = overlapping(20), 2000
+    scrambled = backtest.copy()
+    late = np.arange(N) >= start
+    scrambled.loc[late, "target"] *= np.exp(np.random.default_rng(0).standard_normal(late.sum()))
+    before, after = (_adapted(frame) for frame in (backtest, scrambled))
+    untouched = start + 20
+    assert np.array_equal(before.bounds[:untouched], after.bounds[:untouched], equal_nan=True)
+    assert not np.array_equal(before.bounds[untouched:], after.bounds[untouched:])
+
+
+def _adapted(frame: pd.DataFrame) -> Adapted:
+    said, came = frame["prediction"].to_numpy(), frame["target"].to_numpy()
+    time, known_at = (
+        frame[name].to_numpy(dtype="datetime64[us]")
+        for name in ("event_time", "label_available_at")
+    )
+    return adapt(came / said, said, time, known_at, 0.9, first=100, every=1)
+
+
+def test_a_rate_of_zero_is_split_conformal_and_levels_follow_gibbs_and_candes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backtest = overlapping(1)
+    monkeypatch.setattr(adaptive, "RATES", (0.0,))
+    plain = _adapted(backtest)
+    split = fit_intervals(backtest, "volatility", 0.9)
+    assert ((plain.lower,), (plain.upper,)) == (split.lower, split.upper)
+    monkeypatch.setattr(adaptive, "RATES", (0.005,))
+    found, level = _adapted(backtest), 0.05
+    scores = (backtest["target"] / backtest["prediction"]).to_numpy()
+    for score, (lower, _) in zip(scores, found.bounds, strict=True):
+        if np.isfinite(lower):
+            level = min(max(level + 0.005 * (0.05 - (score < lower)), -0.025), 0.5)
+    assert found.levels[0] == pytest.approx(level, abs=1e-12)
+
+
+def test_one_bar_ahead_intervals_adapt_only_where_they_were_seen_to_miss() -> None:
+    backtest, volatility = returns_with_changing_volatility()
+    still = learn_intervals(backtest, TargetSpec(kind="return"), 0.9, volatility)
+    assert still.model == fit_intervals(backtest, "return", 0.9, volatility)
+    rng = np.random.default_rng(11)
+    growing = np.exp(np.linspace(0, 3, N))
+    drifting = rows(np.full(N, 1e-5), 1e-5 * growing * rng.chisquare(1, N))
+    found = learn_intervals(drifting, TargetSpec(kind="volatility"))
+    split = measure_coverage(drifting, "volatility")
+    assert split.measured < 0.88
+    assert found.model.rate > 0
+    assert abs(found.coverage.measured - 0.9) < abs(split.measured - 0.9) / 2
+
+
+def test_coverage_is_told_by_regime_by_year_and_for_the_worst_rows_in_a_row() -> None:
+    backtest, volatility = returns_with_changing_volatility()
+    wild = volatility.to_numpy() > np.quantile(volatility.iloc[500:], 2 / 3)
+    backtest.loc[wild, "target"] *= 3
+    learned = learn_intervals(backtest, TargetSpec(kind="return"), 0.9, volatility)
+    told = coverage_scores(learned, backtest, volatility, 1).set_index("metric")
+    assert told.loc["coverage", "value"] == pytest.approx(learned.coverage.measured)
+    assert told.loc["coverage", "n"] == learned.coverage.n
+    of_regime = told.loc[[f"coverage_{name}" for name in ("calm", "usual", "wild")], "value"]
+    assert of_regime["coverage_wild"] < 0.85 < 0.95 < of_regime["coverage_calm"]
+    years = told[told.index.str.fullmatch(r"coverage_\d{4}")]
+    assert years["n"].sum() == learned.coverage.n
+    assert np.average(years["value"], weights=years["n"]) == pytest.approx(
+        learned.coverage.measured
+    )
+    assert told.loc["coverage_worst", "value"] <= years["value"].mean()
+    assert (told["lower"] <= told["value"]).all()
+    assert (told["value"] <= told["upper"]).all()
+    probabilities = learn_intervals(
+        rows(np.full(N, 0.5), np.tile([1.0, 0.0], N // 2)), TargetSpec(kind="direction")
+    )
+    assert coverage_scores(probabilities, backtest, volatility, 1).empty

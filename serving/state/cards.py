@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from fx_assets.evaluation.coverage import TITLES as COVERAGE_TITLES
 from fx_assets.evaluation.stated import DENSITY_TITLES
 from serving.market import bar_day, day_known
 from serving.schemas import Measure, ModelCard
@@ -29,7 +30,9 @@ def model_card(
         outcome=definition.outcome,
         wording=definition.wording,
         baseline=manifest.baseline.family,
-        metric_titles=definition.titles | ({} if manifest.distribution is None else DENSITY_TITLES),
+        metric_titles=COVERAGE_TITLES
+        | definition.titles
+        | ({} if manifest.distribution is None else DENSITY_TITLES),
         reference=definition.reference(manifest.horizon),
         champion=champion.ref,
         published_at=champion.bundle.ref.published_at,

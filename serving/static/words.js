@@ -80,8 +80,11 @@ export const fill = (text, fields) =>
   text.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? fields[part] : part));
 export const over = (horizon) => `the ${bars(horizon)}`;
 
-export const metric = (name) =>
-  name === "skill" ? { title: "Skill", unit: "share" } : (model.metric_titles[name] ?? { title: name, unit: "" });
+export const metric = (name) => {
+  const year = /^coverage_(\d{4})$/.exec(name)?.[1];
+  if (year) return { title: `Interval held, ${year}`, unit: "share" };
+  return name === "skill" ? { title: "Skill", unit: "share" } : (model.metric_titles[name] ?? { title: name, unit: "" });
+};
 
 export const MODES = {
   live: "live", late: "late", backtest: "backtest",
