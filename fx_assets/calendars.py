@@ -409,7 +409,7 @@ def rests_at_weekends(name: str) -> bool:
     """Whether a calendar has no daily bars on Saturdays and Sundays, and only then every week."""
     definition = definition_of(name)
     if definition is not None:
-        monday = date(_TYPICAL[0], 1, 5)
+        monday = date(2015, 1, 5)
         week = [definition.closed_reason(monday + timedelta(days=i)) for i in range(28)]
         return all((reason is not None) == (i % 7 >= 5) for i, reason in enumerate(week))
     return _holidays_of(name, _TYPICAL[0])[1] == {5, 6}

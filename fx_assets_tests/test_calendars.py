@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fx_assets.calendars import BAR_LENGTHS, Calendar, calendar, instant_of, moment
+from fx_assets.calendars import (
+    BAR_LENGTHS,
+    Calendar,
+    calendar,
+    instant_of,
+    moment,
+    rests_at_weekends,
+)
 
 KEYS = (
     "target",
@@ -160,3 +167,8 @@ def test_days_and_publications_of_many_bars_are_those_of_each(key: str) -> None:
         )
         days = market.days(times).astype("datetime64[D]").tolist()
         assert days == list(map(market.bar_day, each))
+
+
+def test_markets_of_currencies_and_fixings_rest_at_weekends_and_coins_do_not() -> None:
+    found = {name: rests_at_weekends(name) for name in ("target", "24x5", "24x7", "NYSE", "EG")}
+    assert found == {"target": True, "24x5": True, "24x7": False, "NYSE": True, "EG": False}
