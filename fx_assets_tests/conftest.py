@@ -30,7 +30,7 @@ settings.register_profile("explore", max_examples=200, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
-OBJECTS_UNTIL_COLLECTED = 50_000
+OBJECTS_UNTIL_COLLECTED = 100_000
 
 TOGETHER = ("serving_page", "deploy")
 """Folders whose files share servers, a browser or Prometheus."""

@@ -27,7 +27,7 @@ attributes:
   target: {kind: direction}
   features: ohlc
   candidates: [logistic_regression]
-  walk_forward: {first_test: 2015-01-01, min_train: 250}
+  walk_forward: {first_test: 2015-01-01, min_train: 250, refit_every: 252}
   promotion: {min_rows: 1000}
 """
 REASON = "the broker's own ticks say the same"

@@ -93,12 +93,17 @@ def assert_bars_are(platform: Platform, spec: FeedSpec) -> None:
 
 CHANGES = [
     pytest.param("1h", {"source": files(timezone="Asia/Dubai")}, id="hourly time zone"),
-    pytest.param("1h", {"source": files(stamp="open")}, id="hourly stamp"),
+    pytest.param("1h", {"source": files(stamp="open")}, id="hourly stamp", marks=pytest.mark.slow),
     pytest.param("1h", {"calendar": "24x5"}, id="hourly calendar"),
-    pytest.param("1h", {"source": files(columns={"close": "ask"})}, id="hourly columns"),
-    pytest.param("1h", {"delay_minutes": 10}, id="hourly delay"),
+    pytest.param(
+        "1h",
+        {"source": files(columns={"close": "ask"})},
+        id="hourly columns",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param("1h", {"delay_minutes": 10}, id="hourly delay", marks=pytest.mark.slow),
     pytest.param("1d", {"day_close": "17:00 America/New_York"}, id="daily close"),
-    pytest.param("1d", {"calendar": "24x5"}, id="daily calendar"),
+    pytest.param("1d", {"calendar": "24x5"}, id="daily calendar", marks=pytest.mark.slow),
     pytest.param("1d", {"source": days(columns={"close": "ask"})}, id="daily columns"),
     pytest.param(
         "1d", {"source": {"kind": "simulated", "instrument": "EURUSD"}}, id="daily source"
@@ -278,7 +283,7 @@ def killed_before(monkeypatch: pytest.MonkeyPatch, commit: int) -> Iterator[None
 
 
 @pytest.mark.parametrize(
-    "commit", [pytest.param(n, marks=pytest.mark.slow if n % 2 else ()) for n in range(8)]
+    "commit", [pytest.param(n, marks=pytest.mark.slow if n % 4 else ()) for n in range(8)]
 )
 def test_a_run_that_is_killed_at_any_commit_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: int

@@ -46,7 +46,7 @@ def live(platform: Platform, rates: pd.DataFrame, day: str, *, retrain: bool) ->
     ("revised", "retrain"),
     [
         ("2018-03-27", False),
-        (TODAY, True),
+        pytest.param(TODAY, True, marks=pytest.mark.slow),
         pytest.param("2018-01-15", False, marks=pytest.mark.slow),
     ],
 )
@@ -194,8 +194,8 @@ def test_hours_after_a_corrected_hour_are_each_predicted_once(
     )
     platform = Platform(tmp_path, monkeypatch, feeds=[declared()], forecasts=[spec])
     path = tmp_path / "in" / "eurusd.csv"
-    hours = pd.date_range("2024-03-31 08:00", periods=4, freq="h", tz="UTC")
-    write(tmp_path, "1h", "2024-03-31 11:00")
+    hours = pd.date_range("2024-03-31 08:00", periods=3, freq="h", tz="UTC")
+    write(tmp_path, "1h", "2024-03-31 10:00")
     whole = pd.read_csv(path)
     whole["open"] = whole["bid"].shift(1, fill_value=whole["bid"].iloc[0])
     whole["high"] = whole[["open", "bid"]].max(axis=1) + 0.001

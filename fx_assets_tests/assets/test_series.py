@@ -74,6 +74,7 @@ def count(platform: Platform) -> dict[str, int]:
     return {t.name: len(lake.read(t.name, "direction")) for t in SAID}
 
 
+@pytest.mark.slow
 def test_a_forecast_that_moves_to_another_feed_and_back_keeps_two_ledgers(
     platform: Platform,
 ) -> None:
@@ -126,11 +127,16 @@ def test_a_forecast_that_moves_to_another_feed_and_back_keeps_two_ledgers(
 @pytest.mark.parametrize(
     "change",
     [
-        {"target": {"kind": "volatility"}, "candidates": ["ewma"]},
-        {"target": {"kind": "return"}, "candidates": ["ridge"]},
-        {"target": {"kind": "direction", "horizon": 5}},
+        pytest.param({"target": {"kind": "volatility"}, "candidates": ["ewma"]}, id="volatility"),
+        pytest.param(
+            {"target": {"kind": "return"}, "candidates": ["ridge"]},
+            id="return",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"target": {"kind": "direction", "horizon": 5}}, id="horizon", marks=pytest.mark.slow
+        ),
     ],
-    ids=["volatility", "return", "horizon"],
 )
 def test_another_target_says_nothing_until_it_has_a_champion_of_its_own(
     platform: Platform, change: dict[str, object]

@@ -109,6 +109,7 @@ def test_what_is_damaged_is_asked_for_by_the_sensor_and_mended_by_its_run(
     mended(platform, damaged)
 
 
+@pytest.mark.slow
 def test_on_s3_damage_of_all_stores_at_once_is_mended(
     new_folder: Callable[[], Path],
     monkeypatch: pytest.MonkeyPatch,

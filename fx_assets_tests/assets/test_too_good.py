@@ -167,6 +167,7 @@ def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forg
     assert f"with demonstrated skill, but {FAILED}" in sentence(row, spec)
 
 
+@pytest.mark.slow
 def test_corrected_bars_make_later_decisions_clean_and_old_rows_keep_their_mark(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.compare import reference_candidate
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import holm_threshold, skill_table
+from fx_assets.evaluation.universe_skill import _corrected, holm_threshold, skill_table
 from fx_assets.testing import worlds
 from fx_assets_tests.evaluation.test_claim import World
 from fx_assets_tests.universe.helpers import coin, prices_of, universe
@@ -23,6 +26,15 @@ def holm(p: np.ndarray) -> np.ndarray:
     out = np.empty(len(p))
     out[order] = np.minimum(steps, 1.0)
     return out
+
+
+@settings(max_examples=10)  # statsmodels collects the garbage of the whole process each time
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.sampled_from(["holm", "fdr_by"]))
+def test_corrected_p_values_are_those_of_statsmodels_to_the_last_bit(
+    values: list[float], method: str
+) -> None:
+    expected = multipletests(values, method=method)[1]
+    assert _corrected(pd.Series(values), method).tolist() == expected.tolist()
 
 
 def test_a_p_value_that_convinces_alone_does_not_among_many() -> None:

@@ -58,7 +58,9 @@ def verdict(frame: pd.DataFrame, kind: str = "direction", **rule: object) -> Per
     return performance_report(frame, spec(kind), NOW, PerformanceRule.model_validate(rule)).verdict
 
 
-@pytest.mark.parametrize(("horizon", "first"), [(1, 30), (5, 150), (20, 600)])
+@pytest.mark.parametrize(
+    ("horizon", "first"), [(1, 30), pytest.param(5, 150, marks=pytest.mark.slow), (20, 600)]
+)
 def test_the_confidence_sequence_covers_at_all_looks_together(horizon: int, first: int) -> None:
     worlds, missed = 200, 0
     for seed in range(worlds):

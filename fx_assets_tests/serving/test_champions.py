@@ -29,7 +29,7 @@ def version(client: httpx.Client) -> int:
     return answered
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_swaps_under_load_lose_and_mix_nothing(tmp_path: Path, workers: int) -> None:
     lake = small_lake.make(tmp_path / "lake")
     bias = {v: 0.40 + v / 100 for v in range(2, 12)} | {1: 0.45}
@@ -64,7 +64,9 @@ def test_swaps_under_load_lose_and_mix_nothing(tmp_path: Path, workers: int) -> 
     assert len({v for _, v, _ in answers}) >= 8
 
 
-@pytest.mark.parametrize("damage", ["truncated", "tampered", "of another forecast"])
+@pytest.mark.parametrize(
+    "damage", [pytest.param("truncated", marks=pytest.mark.slow), "tampered", "of another forecast"]
+)
 def test_a_damaged_bundle_is_refused_with_the_reason_and_a_good_one_follows(
     tmp_path: Path, damage: str
 ) -> None:

@@ -60,7 +60,11 @@ def moved(horizon: int) -> Bundle:
     return Bundle(made.facts.model_copy(update=told), made.onnx, made.golden)
 
 
-@pytest.mark.parametrize("said", [True, False], ids=["carried", "of before"])
+@pytest.mark.parametrize(
+    "said",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["carried", "of before"],
+)
 def test_a_forecast_that_is_declared_anew_waits_for_a_champion_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bool
 ) -> None:

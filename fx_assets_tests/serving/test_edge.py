@@ -22,6 +22,7 @@ import pytest
 from fx_assets.testing import hostile_clients as fuzz
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import Running, serving, until
+from serving.__main__ import main
 from serving.http.security import new_key
 
 FORECAST = "/v1/forecasts/direction"
@@ -240,7 +241,7 @@ def proxy(upstream: int, told: bool) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("told", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_behind_a_proxy_that_strips_a_prefix_every_link_works(
     lake_root: Path, tmp_path: Path, told: bool
 ) -> None:
@@ -298,20 +299,40 @@ def test_the_description_needs_nothing_from_elsewhere(api: httpx.Client) -> None
         ({}, ["--host", "192.0.2.1"], "cannot be listened on"),
     ],
 )
-def test_a_bad_setting_ends_two_workers_with_one_sentence(
-    tmp_path: Path, variables: dict[str, str], arguments: list[str], expected: str
+def test_a_bad_setting_is_told_in_one_sentence_before_any_worker_is_begun(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    arguments: list[str],
+    expected: str,
 ) -> None:
-    command = [sys.executable, "-m", "serving", "--workers", "2"]
-    if "FX_SERVING_WORKERS" in variables:
-        del command[-2:]
+    def begun(*_: object) -> None:
+        raise AssertionError("workers were begun")
+
+    monkeypatch.setattr("serving.__main__._run", begun)
+    for name, value in {"FX_ASSETS_HOME": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+    workers = [] if "FX_SERVING_WORKERS" in variables else ["--workers", "2"]
+    try:
+        code = main([*workers, *arguments])
+    except SystemExit as ended:  # argparse has told it
+        code = int(str(ended.code))
+    told = capsys.readouterr().err
+    assert code in (1, 2)
+    assert expected in told
+    assert len(told.strip().splitlines()) <= 4
+
+
+def test_a_bad_setting_ends_two_workers_with_one_sentence(tmp_path: Path) -> None:
     found = subprocess.run(
-        [*command, *arguments],
+        [sys.executable, "-m", "serving", "--workers", "2"],
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "FX_ASSETS_HOME": str(tmp_path), **variables},
+        env={**os.environ, "FX_ASSETS_HOME": str(tmp_path), "FX_SERVING_RATE_LIMIT": "many"},
     )
-    assert found.returncode in (1, 2)
-    assert expected in found.stderr
+    assert found.returncode == 1
+    assert "FX_SERVING_RATE_LIMIT" in found.stderr
     assert "Traceback" not in found.stderr
     assert len(found.stderr.strip().splitlines()) <= 4

@@ -47,8 +47,15 @@ def alive(pids: set[int]) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("workers", "how"),
+    [
+        (2, signal.SIGKILL),
+        (1, signal.SIGTERM),
+        pytest.param(2, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(1, signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_no_process_outlives_the_server(
     lake_root: Path, tmp_path: Path, workers: int, how: signal.Signals
 ) -> None:

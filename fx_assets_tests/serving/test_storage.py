@@ -34,7 +34,9 @@ FROM_TABLES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ["removed", "emptied", "another"])
+@pytest.mark.parametrize(
+    "how", ["removed", pytest.param("emptied", marks=pytest.mark.slow), "another"]
+)
 def test_storage_that_is_gone_is_never_an_empty_table(tmp_path: Path, how: str) -> None:
     root = tmp_path / "lake"
     small_lake.make(root)
@@ -198,7 +200,11 @@ def poison(lake: Lake, forecast: str, version: int, onnx: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("graph", "reason"), [(endless_graph, "did not compute"), (failing_graph, "golden rows")]
+    ("graph", "reason"),
+    [
+        (endless_graph, "did not compute"),
+        pytest.param(failing_graph, "golden rows", marks=pytest.mark.slow),
+    ],
 )
 def test_a_bundle_that_does_harm_is_refused_and_holds_up_no_other(
     tmp_path: Path, graph: object, reason: str
@@ -210,7 +216,7 @@ def test_a_bundle_that_does_harm_is_refused_and_holds_up_no_other(
         rows = client.get("/health/ready").json()["forecasts"]
         return next((row for row in rows if row["forecast"] == name), {})
 
-    with serving(tmp_path / "lake", tmp_path / "home", trial_seconds="2") as running:
+    with serving(tmp_path / "lake", tmp_path / "home", trial_seconds="1") as running:
         client = running.client
         until(lambda: health(client, "before").get("version") == 1)
         until(lambda: health(client, "direction").get("version") == 1)

@@ -112,6 +112,7 @@ def written_once(home: Home) -> None:
     assert sequence == list(range(len(sequence)))
 
 
+@pytest.mark.slow
 def test_double_launches_of_a_job_take_turns_and_write_nothing_twice(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

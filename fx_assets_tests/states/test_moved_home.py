@@ -51,6 +51,7 @@ def test_a_moved_home_works_from_its_new_place(home: Home, monkeypatch: pytest.M
     _load_every_model(moved)
 
 
+@pytest.mark.slow
 def test_a_copy_never_writes_below_the_original(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

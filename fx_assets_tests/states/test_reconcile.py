@@ -14,7 +14,7 @@ from fx_assets_tests.states.stores import stores
 BOUNDARIES = (
     "decisions",
     pytest.param("copies/manifest.json", marks=pytest.mark.slow),
-    "bundles/champion.json",
+    pytest.param("bundles/champion.json", marks=pytest.mark.slow),
     pytest.param("set_champion", marks=pytest.mark.slow),
     "outcomes",
 )

@@ -22,7 +22,7 @@ PATIENT = universe(
         {"kind": "volatility", "candidates": ["ewma"]},
     ],
     walk_forward={"first_test": "1999-01-01", "min_train": 500, "refit_every": 504},
-    workers=2,
+    workers=1,
 )
 
 
