@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FORECAST/CANDIDATE",
         help="may pass although it is worse or suspected; again for more",
     )
+    _add_data(commands.add_parser("data", help="versions of a feed's bars: log, show, diff, tag"))
     options = parser.parse_args(arguments)
     home = _prepare_environment()
     try:
@@ -168,6 +169,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.comparing.command import compare_on_terminal
 
         return compare_on_terminal(options)
+    if options.command == "data":
+        from fx_assets.data.terminal import data_on_terminal
+
+        return data_on_terminal(options)
     if options.command == "migrate":
         from fx_assets.migrate import migrate
 
@@ -228,6 +233,12 @@ def _execute(options: argparse.Namespace) -> int:
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
     from fx_assets.importing.flags import add_arguments
+
+    add_arguments(parser)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    from fx_assets.data.flags import add_arguments
 
     add_arguments(parser)
 

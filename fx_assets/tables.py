@@ -202,6 +202,20 @@ FILES = Table(
     ),
     key=("name", "sha256", "seen_at"),
 )
+TAGS = Table(
+    name="tags",
+    owner="feed",
+    row="a name that a person gave to a version of the bars",
+    columns=(
+        Column("tag", TEXT, "the name"),
+        Column("version", COUNT, "the Delta version of raw_prices"),
+        Column("committed_at", INSTANT, "when that was made"),
+        Column("tagged_at", INSTANT, "when it was named"),
+        Column("by", TEXT, "who named it"),
+        Column("note", TEXT, "why"),
+    ),
+    key=("tag",),
+)
 QUARANTINE = Table(
     name="quarantine",
     owner="feed",
@@ -804,6 +818,7 @@ CATALOGUE: tuple[Table, ...] = (
     SOURCES,
     READINGS,
     FILES,
+    TAGS,
     SERIES,
     FEATURES,
     SPLITS,

@@ -1,0 +1,1 @@
+"""Versions of a feed's bars, for people."""
