@@ -551,7 +551,11 @@ class ModelCard(Struct, kw_only=True):
     feature_set: str
     inputs: list[InputFact]
     training: Annotated[
-        dict[str, Any], Meta(description="Rows, window, row hash and Delta versions.")
+        dict[str, Any],
+        Meta(
+            description="Rows, window, row hash and Delta versions; how its bars are "
+            "shown; the commit and image that fitted it."
+        ),
     ]
     decision: Annotated[dict[str, Any], Meta(description="The record that made it champion.")]
     history: Annotated[list[dict[str, Any]], Meta(description="Every decision, newest first.")]

@@ -111,6 +111,10 @@ class FittedFacts(Record):
     """The recipe's hash."""
     seed: int = 0
     code_version: str
+    commit: str = ""
+    """Of the code that fitted it; empty where nothing told."""
+    image: str = ""
+    """The container image that it was fitted in; empty outside of one."""
     feature_set: str
     columns: tuple[str, ...]
     """Columns of the labelled frame that the inputs are built from."""

@@ -135,7 +135,7 @@ _KEY = (INSTRUMENT_COLUMN, "event_time")
 
 
 def _rows(rows: pd.DataFrame) -> None:
-    shown = rows.drop(columns=[c for c in ("source", "payload", "ingested_at", "reading") if c in rows])
+    shown = rows.drop(columns=["source", "payload", "ingested_at", "reading"], errors="ignore")
     print(shown.to_string(index=False))
 
 

@@ -42,6 +42,8 @@ def log(client: MlflowClient, experiment_id: str, candidate: CandidateRun) -> Lo
         "candidate": facts.candidate,
         "recipe_hash": facts.recipe,
         **{f"delta.{t}": str(v) for t, v in facts.table_versions.items()},
+        **({"mlflow.source.git.commit": facts.commit} if facts.commit else {}),
+        **({"image": facts.image} if facts.image else {}),
         **candidate.tags,
     }
     params = {key: str(value)[:_MAX_PARAM] for key, value in candidate.params.items()}

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from fx_assets import clock, models
+from fx_assets import build, clock, models
 from fx_assets.bundles.copies import graph_path
 from fx_assets.bundles.records import BaselineFacts, FittedFacts, ScoredMetric
 from fx_assets.errors import RegistryError
@@ -440,6 +440,8 @@ def _facts(
         n_rows=fitted.n_rows,
         train_row_hash=fitted.train_row_hash,
         table_versions=_versions(own),
+        commit=build.commit(),
+        image=build.image(),
         parity=parity,
         tolerance=fitted.model.onnx_tolerance,
     )
