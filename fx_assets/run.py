@@ -17,13 +17,14 @@ from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
+from fx_assets.presentation.live import evidence_text, ranked
 from fx_assets.presentation.wording import LATEST_COLUMNS, latest_row
 from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
 from fx_assets.runner import WAITING, Runner, terminal
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
-from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs import ForecastSpec
 from fx_assets.specs.files import Declared
 from fx_assets.stages.due import (
     day_to_refresh,
@@ -33,7 +34,7 @@ from fx_assets.stages.due import (
 )
 from fx_assets.stages.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.stages.reconcile import reconcile
-from fx_assets.tables import PREDICTIONS, PRICES
+from fx_assets.tables import LIVE_EVIDENCE, PREDICTIONS, PRICES
 
 WIDE = 160
 """Columns of a terminal on which a table of forecasts can be read."""
@@ -94,13 +95,15 @@ def show() -> int:
     console, declared = terminal(), load_declared()
     lake = Lake.from_settings(Settings())
     failures: list[str] = []
-    rows = []
+    rows, live = [], []
     for spec in _in_order(declared):
+        own = SeriesTables(lake, spec, declared.feeds[spec.feed])
         try:
-            rows.append(_row(lake, spec, declared.feeds[spec.feed]))
+            rows.append(_row(own))
+            live += _live(own)
         except FxAssetsError as error:
             failures.append(f"{spec.name}: {error}")
-    _print_rows(console, rows)
+    _print_rows(console, rows, live)
     for failure in failures:
         console.print(f"FAILED {failure}", markup=False)
     return 1 if failures else 0
@@ -152,11 +155,13 @@ def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
 
 
 def _show(runner: Runner, lake: Lake, declared: Declared) -> None:
-    rows = []
+    rows, live = [], []
     for spec in _in_order(declared):
         with runner.keeping(spec.name):
-            rows.append(_row(lake, spec, declared.feeds[spec.feed]))
-    _print_rows(runner.console, rows)
+            own = SeriesTables(lake, spec, declared.feeds[spec.feed])
+            rows.append(_row(own))
+            live += _live(own)
+    _print_rows(runner.console, rows, live)
 
 
 def _in_order(declared: Declared) -> list[ForecastSpec]:
@@ -165,23 +170,33 @@ def _in_order(declared: Declared) -> list[ForecastSpec]:
     return sorted(declared.forecasts.values(), key=lambda spec: (spec.feed in paused, spec.name))
 
 
-def _row(lake: Lake, spec: ForecastSpec, feed: FeedSpec) -> tuple[str, ...]:
-    own = SeriesTables(lake, spec, feed)
+def _live(own: SeriesTables) -> list[str]:
+    """What each candidate would have done since it was declared, the best first."""
+    found = own.newest(LIVE_EVIDENCE)
+    declared = {own.spec.recipe_hash(candidate) for candidate in own.spec.all_candidates}
+    present = found[found["recipe"].isin(declared)] if len(found) else found
+    told = ranked(present) if len(present) else []
+    return [f"live: {own.forecast}: {evidence_text(row)}" for row in told]
+
+
+def _row(own: SeriesTables) -> tuple[str, ...]:
     issued = own.read(PREDICTIONS)
-    row = latest_row(issued, spec)
+    row = latest_row(issued, own.spec)
     if issued.empty:
         why = why_none(own, clock.now())
         row = tuple(f"{text}: {why}" if text == "none yet" else text for text in row)
     return row
 
 
-def _print_rows(console: Console, rows: Sequence[tuple[str, ...]]) -> None:
+def _print_rows(console: Console, rows: Sequence[tuple[str, ...]], live: Sequence[str]) -> None:
     if console.width < WIDE or not sys.stdout.isatty():
         for row in rows:
             pairs = zip(LATEST_COLUMNS, row, strict=True)
             console.print("\n".join(f"{name}: {text}" for name, text in pairs if text) + "\n")
-        return
-    table = Table(*LATEST_COLUMNS, show_lines=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    else:
+        table = Table(*LATEST_COLUMNS, show_lines=True)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for text in live:
+        console.print(text, markup=False, highlight=False)

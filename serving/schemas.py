@@ -653,6 +653,43 @@ class SeriesList(Struct):
     series: Annotated[list[SeriesFacts], Meta(description="The one in service first.")]
 
 
+class LiveCandidate(Struct, kw_only=True):
+    """What a candidate would have done on live rows, from the first one on."""
+
+    candidate: str
+    recipe: Annotated[str, Meta(description="Hash of the recipe.")]
+    since: Annotated[datetime, Meta(description="Close of the first bar that it spoke at (UTC).")]
+    rows: Annotated[int, Meta(description="Live rows with an outcome.")]
+    loss: float
+    baseline_loss: float
+    champion_loss: Annotated[float | None, Meta(description="Of what was served on the same rows.")]
+    skill: Annotated[float | None, Meta(description="1 - loss / baseline_loss.")]
+    lower: Annotated[
+        float | None,
+        Meta(description="Of the skill, 95 % at all times together; null while no scale is known."),
+    ]
+    upper: float | None
+    e_better: Annotated[
+        float | None,
+        Meta(description="E-value that it is better than the baseline: 20 is evidence at 5 %."),
+    ]
+    e_worse: Annotated[float | None, Meta(description="E-value that it is worse.")]
+    newest: Annotated[
+        float | None,
+        Meta(description="Of the newest bar. A shadow, not the forecast."),
+    ]
+    champion: Annotated[bool, Meta(description="Whether it is served now.")]
+
+
+class LiveEvidence(Struct, kw_only=True):
+    """What each candidate would have said and done live: shadows, never served as the forecast."""
+
+    forecast: str
+    metric: Annotated[str, Meta(description="The proper score that losses are.")]
+    candidates: Annotated[list[LiveCandidate], Meta(description="The best first.")]
+    series: SeriesId = None
+
+
 class Status(Struct, kw_only=True):
     """Freshness of the data, and drift where it has been measured."""
 

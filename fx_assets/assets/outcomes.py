@@ -8,7 +8,7 @@ from fx_assets.assets.display import table_metadata
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import OUTCOMES, PREDICTIONS, PRICES
+from fx_assets.tables import LIVE_EVIDENCE, OUTCOMES, PREDICTIONS, PRICES
 
 
 def build_outcomes(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
@@ -29,12 +29,17 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
     )
     def outcomes(lake: LakeResource) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import live_scores
+        from fx_assets.presentation.live import evidence_table
         from fx_assets.stages.score import known_outcomes
+        from fx_assets.stages.shadow import weigh_candidates
 
         own = tables(lake)
         require_bars(own.store, own.feed)
         known = known_outcomes(own)
         live = live_scores(known, own.spec)
+        weighed = weigh_candidates(own, known)
+        if len(weighed):
+            own.insert(LIVE_EVIDENCE, weighed)
         return dg.MaterializeResult(
             value=own.unknown(OUTCOMES, known),
             metadata={
@@ -42,6 +47,9 @@ def build_outcomes(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
                 "live_outcomes": int((known["mode"] == "live").sum()),
                 "live_scores": dg.MetadataValue.md(
                     scores_table(live) if len(live) else "fewer than 30 live outcomes so far"
+                ),
+                "candidates": dg.MetadataValue.md(
+                    evidence_table(weighed) if len(weighed) else "no candidate has live rows"
                 ),
             },
         )

@@ -17,6 +17,7 @@ from fx_assets.tables import PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
+    from fx_assets.series.tables import SeriesTables
     from fx_assets.stages.issue import Issued
 
 REFUSED_CHECK = "no_day_refused"
@@ -97,6 +98,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> d
         agreed = reconcile(own, unopened_registry())
         days = [date.fromisoformat(day) for day in context.partition_keys]
         issued = issue_days(days, own, clock.now())
+        shadows = _cast_shadows(own, issued, context.run.run_id)
         yield dg.Output(
             issued.new_rows,
             metadata={
@@ -106,6 +108,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> d
                 ),
                 **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
                 **_explanation(issued, store),
+                **({"shadows": dg.MetadataValue.md(shadows)} if shadows else {}),
             },
         )
         yield dg.AssetCheckResult(
@@ -132,6 +135,21 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> d
         yield fresh_result(judge_predictions(context.instance, own, clock.now()))
 
     return predictions
+
+
+def _cast_shadows(own: "SeriesTables", issued: "Issued", run_id: str) -> str:
+    """Store what each candidate would have said; a table of it."""
+    from fx_assets.stages.shadow import issue_shadows
+    from fx_assets.tables import SHADOW_PREDICTIONS
+
+    notes: dict[str, str] = {}
+    rows = issue_shadows(own, issued, clock.now(), notes)
+    if len(rows):
+        own.insert(SHADOW_PREDICTIONS, rows, run_id)
+    said = zip(rows["candidate"], rows["day"], rows["prediction"], strict=True)
+    told = [[name, day, f"{value:.4g}"] for name, day, value in said]
+    told += [[name, "", reason] for name, reason in notes.items()]
+    return markdown_table(["candidate", "bar", "would have said"], told) if told else ""
 
 
 def _refusals(refused: "dict[date, str]") -> str:

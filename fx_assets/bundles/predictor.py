@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fx_assets.bundles.records import LoadedBundle
+from fx_assets.bundles.records import FittedFacts
 from fx_assets.evaluation.distribution import Distribution
 from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.evaluation.losses import baseline_forecast
@@ -35,13 +35,26 @@ class Predicted:
     """What the outcome may be, where the forecast states it."""
 
 
+class Fitted(Protocol):
+    """A model with what is said of it; a loaded bundle is one."""
+
+    @property
+    def manifest(self) -> FittedFacts:
+        """What it reads and predicts."""
+        ...
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(n, p) inputs to (n,) predictions."""
+        ...
+
+
 class Predictor:
     """A loaded bundle, ready to predict; safe to share between threads.
 
     Needs neither pandas nor the family's training code: the manifest says which columns are read.
     """
 
-    def __init__(self, bundle: LoadedBundle) -> None:
+    def __init__(self, bundle: Fitted) -> None:
         self.bundle = bundle
         self.manifest = bundle.manifest
         self.target = TargetSpec(kind=self.manifest.target, horizon=self.manifest.horizon)

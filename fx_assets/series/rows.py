@@ -34,6 +34,8 @@ ASKED: dict[str, tuple[str, ...]] = {
     tables.TRIALS.name: ("recipe",),
     tables.SCORES.name: ("recipe",),
     tables.ACKNOWLEDGEMENTS.name: ("recipe",),
+    tables.SHADOW_PREDICTIONS.name: ("recipe",),
+    tables.LIVE_EVIDENCE.name: ("recipe",),
     tables.DRIFT.name: ("measured_at",),
     tables.PERFORMANCE.name: ("measured_at",),
 }

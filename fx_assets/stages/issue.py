@@ -66,6 +66,8 @@ class Issued:
     """Days without any prediction that were refused, each with the reason."""
     newest: Inputs | None = None
     """What ``latest`` was made of."""
+    frames: Frames | None = None
+    """What was known at the moments that were asked for."""
 
 
 def issue_days(
@@ -139,7 +141,7 @@ def issue_days(
             issued.refused[day] = refused[0].message
     if refusals and issued.latest is None:
         raise refusals[0]
-    issued.newest = issuer.newest
+    issued.newest, issued.frames = issuer.newest, issuer.frames
     issued.new_rows = _typed(pd.DataFrame(made, columns=list(PREDICTIONS.names)))
     return issued
 
@@ -176,7 +178,7 @@ class _Issuer:
         self.overrides = standing_overrides(store, feed, now)
         self.newest: Inputs | None = None
         self._bundles: dict[int, LoadedBundle | RegistryError] = {}
-        self._frames = _Frames(self.raw, spec, self.market)
+        self.frames = Frames(self.raw, spec, self.market)
 
     def bars_of(self, day: date) -> list[datetime]:
         """When the bars of an open day close, those that are due and those that are there."""
@@ -234,7 +236,7 @@ class _Issuer:
                 remedy=error.remedy,
             ) from None
         decision, bundle = self._healthy(decision, decided, stand_in=stand_in)
-        return self._row(decided, decision, bundle, self._frames.known_at(decided))
+        return self._row(decided, decision, bundle, self.frames.known_at(decided))
 
     def _healthy(
         self, decision: Decision, decided: datetime, *, stand_in: bool
@@ -347,7 +349,7 @@ def about_bar(
     }
 
 
-class _Frames:
+class Frames:
     """Labelled frames as they were known at many moments, computed as seldom as possible.
 
     A row of a labelled frame depends on no later bar. So where nothing was revised in between, an

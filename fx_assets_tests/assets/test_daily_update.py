@@ -56,6 +56,44 @@ def test_one_new_bar_asks_for_its_day_and_scores_the_day_before(
     assert isinstance(platform.sensor(), dg.SkipReason)
 
 
+def test_every_candidate_says_beside_a_live_prediction_what_it_would_have_said(
+    platform: Platform, rates: pd.DataFrame
+) -> None:
+    platform.arrive(rates, TOMORROW)
+    platform.ingest("2018")
+    result = platform.run_requested(platform.sensor())
+    assert result.success, failures(result)
+    assert "would have said" in metadata(result, "direction/predictions")["shadows"]
+
+    spec = next(each for each in platform.forecasts if each.name == "direction")
+    names = {candidate.name for candidate in spec.all_candidates}
+    rows = platform.lake.read("shadow_predictions", "direction")
+    issued = platform.predictions()
+    for day in (TODAY, TOMORROW):
+        of_day = rows[rows["day"] == day].set_index("candidate")
+        assert set(of_day.index) == names
+        assert set(of_day["mode"]) == {"shadow"}
+        assert (of_day["issued_at"] < of_day["target_time"]).all()
+        assert (of_day["label_end"] <= of_day["decision_time"]).all()
+        champion = issued.loc[day, "champion"]
+        assert of_day.loc[champion, "prediction"] == issued.loc[day, "prediction"]
+    assert platform.lake.verify("shadow_predictions", "direction").findings == ()
+
+    found = platform.lake.read("live_evidence", "direction").set_index("candidate")
+    assert set(found.index) == names - {spec.baseline.name}
+    went_up = float(rates["USD"][TOMORROW] > rates["USD"][TODAY])
+    said = rows[rows["day"] == TODAY].set_index("candidate")["prediction"]
+    for name, row in found.iterrows():
+        assert row["rows"] == 1
+        assert row["loss"] == pytest.approx((said[name] - went_up) ** 2)
+        assert 0 < row["e_better"] < 2
+        assert (row["e_better"] > 1) == (row["skill"] > 0)
+        assert row["skill_lower"] <= row["skill"] <= row["skill_upper"]
+    again = platform.materialize("direction/outcomes")
+    assert again.success
+    assert len(platform.lake.read("live_evidence", "direction")) == len(found)
+
+
 def test_after_days_off_one_run_catches_up_and_closed_days_say_why(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

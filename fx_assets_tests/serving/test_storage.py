@@ -29,7 +29,7 @@ from fx_assets.testing.lakes.server_process import serving, until
 FORECAST = "/v1/forecasts/direction"
 FROM_TABLES = (
     "/history", "/history?mode=backtest", "/prices", "/champions", "/issued?date=2026-10-30",
-    "/issued?date=2020-01-01", "/performance", "/model", "/status", "/latest/explanation",
+    "/issued?date=2020-01-01", "/performance", "/live", "/model", "/status", "/latest/explanation",
     "/issued/explanation?date=2026-10-30",
 )  # fmt: skip
 

@@ -22,6 +22,8 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.candidate import try_candidate
 from fx_assets.stages.champion import decide_champion
 from fx_assets.stages.issue import issue_days
+from fx_assets.stages.shadow import weigh_candidates
+from fx_assets.tables import LIVE_EVIDENCE, SHADOW_PREDICTIONS
 from fx_assets.testing import worlds
 
 TARGET = worlds.TARGET
@@ -151,4 +153,16 @@ def _issue(lake: Lake, forecast: ForecastSpec, bars: pd.DataFrame, first: int) -
     delays = pd.to_timedelta(np.where(late, 30, 0), unit="D") + pd.Timedelta(minutes=1)
     issued["issued_at"] = issued["decision_time"] + delays
     lake.replace("predictions", forecast.name, issued)
-    lake.replace("outcomes", forecast.name, join_outcomes(issued, bars, forecast, TARGET))
+    outcomes = join_outcomes(issued, bars, forecast, TARGET)
+    lake.replace("outcomes", forecast.name, outcomes)
+    own, live = SeriesTables(lake, forecast, FEED), issued[~late]
+    for candidate in forecast.all_candidates:
+        rows = live.assign(
+            candidate=candidate.name,
+            recipe=forecast.recipe_hash(candidate),
+            label_end=live["champion_label_end"],
+            mode="shadow",
+            prediction=live["prediction"] * 1.01,
+        )
+        own.insert(SHADOW_PREDICTIONS, rows[[n for n in SHADOW_PREDICTIONS.names if n in rows]])
+    own.insert(LIVE_EVIDENCE, weigh_candidates(own, outcomes))

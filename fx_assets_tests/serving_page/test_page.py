@@ -51,6 +51,8 @@ def expected_numbers(site: Site, name: str) -> dict[str, float]:
     for kind in ("backtest", "live"):
         for row in performance[kind]:
             numbers[f"{kind}-{row['metric']}"] = row["value"]
+    for row in site.json(f"{base}/live")["candidates"]:
+        numbers[f"candidate-{row['candidate']}"] = row["skill"]
     return {key: value for key, value in numbers.items() if value is not None}
 
 
@@ -60,7 +62,7 @@ def test_every_number_on_the_page_is_the_apis(visit: Tabs, site: Site, name: str
     assert shown(page) == pytest.approx(expected_numbers(site, name), rel=1e-12)
     sided = bool(site.json(f"/v1/forecasts/{name}/performance")["hits"])
     assert sided == (name == "direction")
-    assert page.locator("section.card").count() == 8 + sided
+    assert page.locator("section.card").count() == 9 + sided
     assert page.locator(".chart canvas").count() > 0
     assert page.locator(".plot svg").count() == 2 + sided
     assert "undefined" not in page.inner_text("main")

@@ -10,7 +10,17 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.calendars import calendar
-from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES, SCORES
+from fx_assets.tables import (
+    BACKTEST,
+    FEATURES,
+    LIVE_EVIDENCE,
+    OUTCOMES,
+    PREDICTIONS,
+    PRICES,
+    SCORES,
+    SHADOW_PREDICTIONS,
+)
+from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw, json_bytes, spliced
@@ -30,7 +40,7 @@ from serving.routes.parameters import (
     as_utc,
 )
 from serving.routes.series import OfSeries, asked_for
-from serving.schemas import History, Performance, Prices
+from serving.schemas import History, LiveEvidence, Performance, Prices
 from serving.state.champions import ref_of
 from serving.state.server import Server
 from serving.state.service import Service
@@ -45,7 +55,7 @@ TAGS: list[str | Enum] = ["records"]
 
 
 def add(routes: APIRouter, server: Server) -> None:
-    """Add ``GET /v1/forecasts/{forecast}/history``, ``/performance`` and ``/prices``."""
+    """Add ``GET /v1/forecasts/{forecast}/history``, ``/performance``, ``/live``, ``/prices``."""
 
     @routes.get(
         "/v1/forecasts/{forecast}/history",
@@ -125,6 +135,36 @@ def add(routes: APIRouter, server: Server) -> None:
             window,
         )
         answer = msgspec.structs.replace(answer, series=manifest.series or series)
+        return conditional(request, server, service, answer)
+
+    @routes.get(
+        "/v1/forecasts/{forecast}/live",
+        summary="What each candidate would have done live",
+        description="Shadow predictions of every candidate on live rows alone; never the forecast.",
+        tags=TAGS,
+        response_class=Response,
+        **described(LiveEvidence, problems=(400, 404, 422, 503), cached=True),
+    )
+    async def live(
+        forecast: Name,
+        request: Request,
+        series: OfSeries = None,
+        choice: Chosen = NO_CHOICE,
+    ) -> Raw:
+        service = await server.find(forecast, choice)
+        manifest = await asked_for(server, service, series)
+        found = await server.tables.derive(
+            forecast,
+            sources(forecast, LIVE_EVIDENCE, SHADOW_PREDICTIONS),
+            "serving.queries.watched:candidates",
+            manifest,
+        )
+        answer = LiveEvidence(
+            forecast=forecast,
+            metric=target_definition(manifest.target).loss_name,
+            candidates=found,
+            series=manifest.series or series,
+        )
         return conditional(request, server, service, answer)
 
     @routes.get(

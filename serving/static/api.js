@@ -39,11 +39,11 @@ export async function get(path, parameters = {}) {
 /** What there is to know about one forecast. */
 export async function forecast(name) {
   const base = `v1/forecasts/${encodeURIComponent(name)}`;
-  const [status, model, performance] = await Promise.all(
-    ["status", "model", "performance"].map((part) => get(`${base}/${part}`)),
+  const [status, model, performance, live] = await Promise.all(
+    ["status", "model", "performance", "live"].map((part) => get(`${base}/${part}`)),
   );
   const latest = status.predictions_issued_at ? await get(`${base}/latest`) : null;
-  return { name, status, model, performance, latest };
+  return { name, status, model, performance, live, latest };
 }
 
 /** Bars and predictions, oldest first; at most `limit` of each. */

@@ -9,6 +9,7 @@ import { rollingSkill } from "./charts/skill.js";
 import { h } from "./dom.js";
 import { decisions } from "./sections/decisions.js";
 import { headline } from "./sections/headline.js";
+import { live } from "./sections/live.js";
 import { modelCard } from "./sections/model_card.js";
 import { overview, ranked } from "./sections/overview.js";
 import { past } from "./sections/past.js";
@@ -119,6 +120,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
       details.model.outcome === "binary" ? reliability(details) : realised(details, rows),
       calibration(details),
       scores(details),
+      live(details),
       watching(details),
     ),
     decisions(details),

@@ -1,0 +1,45 @@
+"""What live rows say of candidates, in words and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evidence_text(row: Mapping[str, Any]) -> str:
+    """A candidate's live skill against the baseline, since when, and how sure that is."""
+    rows = int(row["rows"])
+    text = f"{row['candidate']} {_percent(row['skill'])} on {rows} row{'' if rows == 1 else 's'}"
+    text += f" since {row['since']:%Y-%m-%d}"
+    if row["e_better"] != row["e_better"]:
+        return text
+    bounds = f"{_percent(row['skill_lower'])} to {_percent(row['skill_upper'])}"
+    better, worse = (f"{row[name]:.2g}" for name in ("e_better", "e_worse"))
+    return f"{text} ({bounds}; e-value that it is better {better}, that it is worse {worse})"
+
+
+def evidence_table(rows: pd.DataFrame) -> str:
+    """Markdown, the best first."""
+    names = ["candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse"]
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    for row in ranked(rows):
+        bounds = f"{_percent(row['skill_lower'])} to {_percent(row['skill_upper'])}"
+        cells = (
+            *(str(row["candidate"]), f"{row['since']:%Y-%m-%d}", str(int(row["rows"]))),
+            *(_percent(row["skill"]), bounds, f"{row['e_better']:.3g}", f"{row['e_worse']:.3g}"),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the table ``live_evidence``, the best first."""
+    ordered = rows.sort_values("skill", ascending=False, kind="stable")
+    return [{str(k): v for k, v in row.items()} for row in ordered.to_dict("records")]
+
+
+def _percent(value: float) -> str:
+    return "unknown" if value != value else f"{100 * value:+.2f} %"

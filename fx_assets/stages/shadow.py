@@ -1,0 +1,223 @@
+"""What each candidate would have said, and what its live rows say of it.
+
+A shadow is made of the fit that the last retrain stored, at the decision time of a prediction that
+was issued, from what was known then, and before its outcome. It is never served as the forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from fx_assets.bundles.predictor import Predictor
+from fx_assets.bundles.records import FittedFacts
+from fx_assets.errors import FxAssetsError
+from fx_assets.evaluation.live_evidence import scale_of, weigh
+from fx_assets.models.onnx_predict import OnnxModel
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import CandidateSpec
+from fx_assets.stages.candidate import load_draft
+from fx_assets.stages.issue import Issued
+from fx_assets.tables import (
+    BACKTEST,
+    LIVE_EVIDENCE,
+    PREDICTIONS,
+    SERIES_COLUMN,
+    SHADOW_PREDICTIONS,
+)
+
+if TYPE_CHECKING:
+    from fx_assets.stages.issue import Frames
+
+MODE = "shadow"
+CONFIDENCE = 0.95
+"""Of the confidence sequences that are shown."""
+_WALKED = [SERIES_COLUMN, "recipe", "event_time", "target", "prediction", "baseline"]
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A candidate as the last retrain left it."""
+
+    manifest: FittedFacts
+    model: OnnxModel
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(n, p) inputs to (n,) predictions."""
+        return self.model.predict(X)
+
+
+def issue_shadows(
+    own: SeriesTables, issued: Issued, now: datetime, notes: dict[str, str]
+) -> pd.DataFrame:
+    """A row of each candidate beside each live prediction that awaits its outcome and lacks it.
+
+    A candidate whose fit has seen anything of after the decision time, or is of another declaration
+    than today's, has none.
+
+    Parameters
+    ----------
+    issued
+        What was issued now.
+    notes
+        Gets the reason for each candidate without a row.
+
+    Returns
+    -------
+    DataFrame
+        New rows of the table ``shadow_predictions``; may be empty.
+    """
+    told = [rows for rows in (own.read(PREDICTIONS), issued.new_rows) if len(rows)]
+    made: list[dict[str, Any]] = []
+    if told and issued.frames is not None:
+        rows = pd.concat([part.astype(object) for part in told], ignore_index=True)
+        rows = rows[(rows["mode"] == "live") & (rows["target_time"] > pd.Timestamp(now))]
+        known = own.read(SHADOW_PREDICTIONS)
+        there = set(zip(known["recipe"], known["event_time"], strict=True)) if len(known) else set()
+        for candidate in own.spec.all_candidates:
+            recipe = own.spec.recipe_hash(candidate)
+            waiting = [
+                row
+                for row in rows.to_dict("records")
+                if (recipe, pd.Timestamp(row["event_time"])) not in there
+            ]
+            try:
+                made += _shadows(own, candidate, recipe, waiting, issued.frames, now)
+            except FxAssetsError as error:  # predictions stand, whatever their shadows do
+                notes[candidate.name] = error.message
+    return pd.DataFrame(made, columns=list(SHADOW_PREDICTIONS.names)).astype(
+        SHADOW_PREDICTIONS.dtypes
+    )
+
+
+def _shadows(
+    own: SeriesTables,
+    candidate: CandidateSpec,
+    recipe: str,
+    waiting: list[dict[Any, Any]],
+    frames: Frames,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    served = [row for row in waiting if row["recipe"] == recipe]
+    others = [row for row in waiting if row["recipe"] != recipe]
+    made = [_row(row, row, candidate, recipe, now) for row in served]
+    if not others:
+        return made
+    draft, onnx = load_draft(own, candidate.name)
+    facts = draft.facts
+    learned = max(facts.label_end, facts.data_as_of)
+    others = [row for row in others if learned <= row["decision_time"]]
+    if not others or facts.recipe != recipe:
+        return made
+    predictor = Predictor(Drafted(facts, OnnxModel(onnx)))
+    for row in others:
+        said = predictor.newest(frames.known_at(pd.Timestamp(row["decision_time"])))
+        told = {
+            "prediction": said.prediction,
+            "lower": said.lower,
+            "upper": said.upper,
+            "code_version": facts.code_version,
+            "champion_label_end": pd.Timestamp(facts.label_end),
+        }
+        made.append(_row(row, told, candidate, recipe, now))
+    return made
+
+
+def _row(
+    row: Mapping[Any, Any],
+    said: Mapping[Any, Any],
+    candidate: CandidateSpec,
+    recipe: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """A shadow beside an issued row; ``said`` has what the candidate says."""
+    about = (SERIES_COLUMN, "day", "event_time", "decision_time", "target_time", "baseline")
+    return {
+        **{name: row[name] for name in (*about, "champion")},
+        **{name: said[name] for name in ("prediction", "lower", "upper", "code_version")},
+        "label_end": said["champion_label_end"],
+        "candidate": candidate.name,
+        "recipe": recipe,
+        "mode": MODE,
+        "issued_at": pd.Timestamp(now),
+    }
+
+
+def weigh_candidates(own: SeriesTables, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """What the live rows of each candidate say of it by these outcomes.
+
+    Parameters
+    ----------
+    outcomes
+        Of the issued predictions, as known now: one row an event time, with the loss of what was
+        served.
+
+    Returns
+    -------
+    DataFrame
+        Rows of the table ``live_evidence``, one a recipe that has live rows; may be empty.
+    """
+    shadows = own.read(SHADOW_PREDICTIONS)
+    columns = ["event_time", "target", "known_at", "loss"]
+    if shadows.empty or outcomes.empty:
+        return _evidence([])
+    truth = outcomes[columns].rename(columns={"loss": "champion_loss"})
+    scored = shadows.merge(truth, on="event_time").sort_values("event_time", kind="stable")
+    baseline = own.spec.recipe_hash(own.spec.baseline)
+    scored = scored[scored["recipe"] != baseline]
+    loss, before = own.spec.target.definition.loss, own.newest(LIVE_EVIDENCE)
+    scales = dict(zip(before["recipe"], before["scale"], strict=True)) if len(before) else {}
+    found = []
+    for recipe, rows in scored.groupby("recipe", sort=False):
+        since = shadows.loc[shadows["recipe"] == recipe, "event_time"].min()
+        scale = scales.get(recipe, np.nan)
+        if not scale > 0:
+            scale = _scale(own, str(recipe), since)
+        ours, theirs = (loss(rows["target"], rows[said]) for said in ("prediction", "baseline"))
+        mean = float(theirs.mean())
+        said = weigh(theirs - ours, scale, own.spec.target.horizon, CONFIDENCE)
+        known = scale > 0
+        found.append(
+            {
+                "candidate": rows["candidate"].iloc[-1],
+                "recipe": recipe,
+                "since": since,
+                "last": rows["event_time"].iloc[-1],
+                "as_of": rows["known_at"].max(),
+                "rows": len(rows),
+                "loss": float(ours.mean()),
+                "baseline_loss": mean,
+                "champion_loss": float(rows["champion_loss"].mean()),
+                "skill": 1 - float(ours.mean()) / mean if mean else np.nan,
+                "skill_lower": said.lower / mean if known and mean else np.nan,
+                "skill_upper": said.upper / mean if known and mean else np.nan,
+                "e_better": said.better if known else np.nan,
+                "e_worse": said.worse if known else np.nan,
+                "scale": scale,
+            }
+        )
+    return _evidence(found)
+
+
+def _scale(own: SeriesTables, recipe: str, since: pd.Timestamp) -> float:
+    """Where differences of losses are cut, by rows before the first live one; NaN where unknown."""
+    rows = own.store.read_known(BACKTEST.name, own.forecast, _WALKED)
+    if rows.empty or SERIES_COLUMN not in rows:
+        return np.nan
+    mine = (rows[SERIES_COLUMN] == own.series.id) & (rows["recipe"] == recipe)
+    rows = rows[mine & (rows["event_time"] < since)]
+    loss = own.spec.target.definition.loss
+    ours, theirs = (loss(rows["target"], rows[said]) for said in ("prediction", "baseline"))
+    return scale_of(theirs - ours)
+
+
+def _evidence(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    kept = [name for name in LIVE_EVIDENCE.names if name != SERIES_COLUMN]
+    types = {name: dtype for name, dtype in LIVE_EVIDENCE.dtypes.items() if name in kept}
+    return pd.DataFrame(rows, columns=kept).astype(types)
