@@ -203,7 +203,7 @@ FILES = Table(
     key=("name", "sha256", "seen_at"),
 )
 TAGS = Table(
-    name="tags",
+    name="data_tags",
     owner="feed",
     row="a name that a person gave to a version of the bars",
     columns=(

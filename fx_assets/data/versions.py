@@ -81,7 +81,7 @@ class DataVersions:
         return [self._version(entry, tags) for entry in self.lake.history(*self._table, most)]
 
     def tags(self) -> pd.DataFrame:
-        """The tags of these bars, as the table ``tags`` has them; may be empty."""
+        """The tags of these bars, as the table ``data_tags`` has them; may be empty."""
         found = self.lake.read_or_empty(TAGS.name, self.name)
         return found if len(found) else pd.DataFrame(columns=list(TAGS.names))
 
