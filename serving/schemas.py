@@ -614,9 +614,9 @@ class Reign(Struct, kw_only=True):
     ended: Annotated[str, Meta(description="Why it ended; empty for the present one.")]
     skill: Annotated[float | None, Meta(description="Against the baseline, at its beginning.")]
     clark_west_p: float | None
-    needed_p: Annotated[float, Meta(description="Significance divided by the candidates tried.")]
+    needed_p: Annotated[float, Meta(description="What the Clark–West p-value had to lie below.")]
     diebold_mariano_p: Annotated[float | None, Meta(description="Against the champion before.")]
-    trials: Annotated[int, Meta(description="Candidates tried (K).")]
+    trials: Annotated[int, Meta(description="Recipes tried (K).")]
     rows: Annotated[int, Meta(description="Rows that all candidates had in common.")]
     row_hash: str
     versions: Annotated[list[int], Meta(description="The bundles that it published.")]

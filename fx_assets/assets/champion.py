@@ -10,7 +10,7 @@ from fx_assets.assets.alerting import tell
 from fx_assets.assets.display import features_key, markdown_table, table_metadata
 from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
-from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs import FeedSpec, ForecastSpec, PromotionRule
 from fx_assets.tables import DECISIONS
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
 """Verdicts that people are told of."""
 PLAUSIBLE_CHECK = "plausible"
+LEAD_CHECK = "lead"
 
 
 def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
@@ -34,7 +35,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
         description=(
             "Who predicts, and why. A challenger takes over only with at least "
             f"{rule.min_rows:,} paired rows, skill of {100 * rule.min_skill:g} % and a Clark-West "
-            f"p-value below {rule.significance:g} divided by the candidates tried."
+            f"p-value below {_level(rule)}."
         ),
         owners=spec.owners,
         kinds={"python", "onnx", "mlflow"},
@@ -44,7 +45,13 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
                 PLAUSIBLE_CHECK,
                 asset=[spec.name, "champion"],
                 description="No result is too good to be true, or a person has looked and said so.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                LEAD_CHECK,
+                asset=[spec.name, "champion"],
+                description="A champion that is a model has not lost to the baseline on the newest "
+                f"{rule.demotion_rows:,} rows. For people to look at: it demotes nobody.",
+            ),
         ],
     )
     def champion(
@@ -82,6 +89,9 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
             first = latest.suspicions[0]
             key = f"suspicion:{spec.name}:{first.recipe}"
             tell(store, "suspicion", spec.name, latest.sentence, run_id=run_id, key=key)
+        if latest.behind:
+            key = f"behind:{spec.name}:{latest.recipe}"
+            tell(store, "performance", spec.name, _lead_text(latest), run_id=run_id, key=key)
         return dg.MaterializeResult(
             metadata={
                 "decision": " ".join(decision.sentence for decision in decided.decisions),
@@ -94,7 +104,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
                 "history": dg.MetadataValue.md(ledger_markdown(decided.ledger)),
                 "mlflow_model": dg.MetadataValue.url(registry.page(decided.mlflow_path)),
             },
-            check_results=[plausible(latest)],
+            check_results=[plausible(latest), lead(latest)],
         )
 
     return champion
@@ -110,6 +120,31 @@ def plausible(decision: Decision) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=decision.sentence if decision.suspicions else said,
     )
+
+
+def lead(decision: Decision) -> dg.AssetCheckResult:
+    """Whether the champion is a model that has lately lost to the baseline."""
+    return dg.AssetCheckResult(
+        check_name=LEAD_CHECK,
+        passed=not decision.behind,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_lead_text(decision),
+    )
+
+
+def _lead_text(decision: Decision) -> str:
+    found = decision.statistics_of(decision.champion)
+    newest = f"on the newest {decision.thresholds.demotion_rows:,} rows"
+    if found is None or not decision.predicts:
+        return f"{decision.champion} is the baseline."
+    verb = "lost to the baseline" if decision.behind else "did not lose to the baseline"
+    return f"{decision.champion} {verb} {newest}: skill {100 * found.trailing_skill:+.2f} %."
+
+
+def _level(rule: PromotionRule) -> str:
+    if rule.rule == "fixed":
+        return f"{rule.significance:g} divided by the candidates tried"
+    return f"the level of the look, which errs in {rule.significance:.0%} of years"
 
 
 def decision_table(decision: Decision) -> str:
@@ -134,4 +169,6 @@ def decision_table(decision: Decision) -> str:
     ) + (
         f"\n\nn = {decision.rows:,} identical rows, hash {decision.row_hash}, "
         f"K = {decision.trials}, needed p < {decision.thresholds.clark_west_p:.3g}"
+        + (f"; {decision.boundary.text}" if decision.boundary else "")
+        + (f"\n\n{decision.champion}: {decision.fall.text}" if decision.fall else "")
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from fx_assets.evaluation.claim import Claim, ClaimWord, Comparison
-from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.evidence import Evidence, Paired, pair
 from fx_assets.evaluation.metrics import skill_interval
 from fx_assets.evaluation.significance import MIN_ROWS, clark_west, diebold_mariano
@@ -18,15 +16,6 @@ from fx_assets.evaluation.study import Study
 from fx_assets.models import build_model
 from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
 from fx_assets.targets import Reference
-
-
-def tried_ever(ledger: Sequence[Decision]) -> int:
-    """Recipes that a series' decisions have seen, a tuned one once for each setting."""
-    tried: dict[str, int] = {}
-    for decision in ledger:
-        for recipe in decision.recipes_seen:
-            tried[recipe] = max(tried.get(recipe, 1), decision.tuned.get(recipe, 1))
-    return max(1, sum(tried.values()))
 
 
 def reference_candidate(spec: ForecastSpec) -> CandidateSpec | None:

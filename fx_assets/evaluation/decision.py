@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +10,9 @@ from pydantic import Field
 
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.cusum import Fall
 from fx_assets.evaluation.plausible import Excess
+from fx_assets.evaluation.sequential import Boundary
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs.base import Record
 from fx_assets.tables import CHAIN_COLUMNS, DECISIONS, SERIES_COLUMN
@@ -38,11 +40,14 @@ class CandidateStatistics(Record):
     """The same on the newest ``demotion_rows`` rows."""
     clark_west: float | None = None
     clark_west_p: float | None = None
+    needed_p: float | None = None
+    """What it had to lie below, where the recipes do not share the error budget alike."""
     return_p: float | None = None
     """Clark–West p-value on the rows after its last demotion, for a recipe that was demoted."""
     diebold_mariano: float | None = None
     """Against the champion; positive when the candidate is better."""
     diebold_mariano_p: float | None = None
+    needed_diebold_mariano_p: float | None = None
     objections: tuple[str, ...] = ()
     """Why the candidate may not become champion; empty between looks, too."""
     excess: tuple[Excess, ...] = ()
@@ -55,8 +60,9 @@ class Thresholds(Record):
     min_rows: int
     min_skill: float
     clark_west_p: float
-    """Significance divided by K."""
+    """Of the best challenger at a look; else, and by the fixed rule, the significance over K."""
     diebold_mariano_p: float
+    """Likewise; by the fixed rule the significance."""
     refresh_max_degradation: float
     demotion_rows: int
     refresh_rows: int
@@ -108,7 +114,8 @@ class Decision(Record):
     tuned: dict[str, int] = Field(default={})
     """Settings that the tunings of those recipes compared, by recipe; without one, 1."""
     trials: int
-    """K: recipes tried since the look before, each once, a tuned one once for each setting."""
+    """K: recipes tried ever, each once, a tuned one once for each setting; by the fixed rule those
+    tried since the look before."""
     rows: int
     """Rows that all candidates have in common."""
     first_row: datetime
@@ -120,6 +127,19 @@ class Decision(Record):
     refresh_upper: float | None = None
     """Its upper 95 % bound."""
     thresholds: Thresholds
+    rule: str = "fixed"
+    """The promotion rule, by its name."""
+    boundary: Boundary | None = None
+    """The account of the year's error budget, at looks of the sequential rule."""
+    boundary_champion: Boundary | None = None
+    """The same of the tests against a champion that is a model."""
+    fall: Fall | None = None
+    """How far such a champion has fallen, and how far it may."""
+    ground: str = ""
+    """Which of the named grounds a champion was demoted on."""
+    behind: bool = False
+    """Whether the champion is a model that lost to the baseline on the newest ``demotion_rows``
+    rows: for people to look at."""
     suspicions: tuple[Suspicion, ...] = ()
     """Candidates whose results held a change back because they are too good, the best first."""
     acknowledgement: Acknowledgement | None = None
@@ -133,6 +153,52 @@ class Decision(Record):
     reasons: tuple[str, ...] = ()
     claim: Claim | None = None
     """What may be said of the champion's skill; ``None`` in decisions of before it was said."""
+
+    @property
+    def needed_p(self) -> float:
+        """What the p-value of the best challenger had to lie below."""
+        return self.thresholds.clark_west_p
+
+    @property
+    def error_spent(self) -> float | None:
+        """Of the year's error budget, this look included."""
+        return self.boundary.spent if self.boundary else None
+
+    @property
+    def error_budget(self) -> float | None:
+        """Share of years that the recipes on trial may err in."""
+        return self.boundary.budget if self.boundary else None
+
+    @property
+    def error_left(self) -> float | None:
+        """Of the year's error budget."""
+        return self.boundary.left if self.boundary else None
+
+    @property
+    def boundary_correlation(self) -> float | None:
+        """The mean of the correlations among recipes on trial; none of fewer than two."""
+        if self.boundary is None or len(self.boundary.correlation) < 2:
+            return None
+        rows = self.boundary.correlation
+        total = sum(sum(row) for row in rows) - len(rows)
+        return total / (len(rows) * (len(rows) - 1))
+
+    @property
+    def boundary_seed(self) -> int | None:
+        return self.boundary.seed if self.boundary else None
+
+    @property
+    def boundary_replications(self) -> int | None:
+        return self.boundary.replications if self.boundary else None
+
+    @property
+    def fallen(self) -> float | None:
+        """The champion's fall."""
+        return self.fall.fall if self.fall else None
+
+    @property
+    def fall_limit(self) -> float | None:
+        return self.fall.limit if self.fall else None
 
     @property
     def publishes(self) -> bool:
@@ -163,6 +229,28 @@ class Decision(Record):
     def predicts(self) -> bool:
         """Whether the champion is a model and not the baseline."""
         return self.recipe in self.recipes_seen
+
+
+Seen = tuple[Sequence[str], Mapping[str, int]]
+"""The recipes that a decision saw, and the settings that those of them that are tuned count as."""
+
+
+def arrivals(seen: Sequence[Seen]) -> list[dict[str, int]]:
+    """Recipes with the settings that each counts as, by the decision that saw each first."""
+    settings: dict[str, int] = {}
+    for recipes, tuned in seen:
+        for recipe in recipes:
+            settings[recipe] = max(settings.get(recipe, 1), tuned.get(recipe, 1))
+    return [
+        {recipe: settings.pop(recipe) for recipe in recipes if recipe in settings}
+        for recipes, _ in seen
+    ]
+
+
+def tried_ever(ledger: Sequence[Decision]) -> int:
+    """Recipes that a series' decisions have seen, a tuned one once for each setting."""
+    found = arrivals([(decision.recipes_seen, decision.tuned) for decision in ledger])
+    return max(1, sum(sum(arrival.values()) for arrival in found))
 
 
 def caveat_text(decision: Decision, failed_checks: Sequence[str]) -> str:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -14,22 +14,41 @@ import numpy as np
 
 from fx_assets.calendars import Frequency
 from fx_assets.errors import FxAssetsError
-from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
+from fx_assets.evaluation.cusum import LEAST_HISTORY, Fall, choice_bias, fall_limit, falls, steps
+from fx_assets.evaluation.decision import (
+    CandidateStatistics,
+    Decision,
+    Thresholds,
+    Verdict,
+    arrivals,
+)
 from fx_assets.evaluation.evidence import Evidence, Paired, pair
 from fx_assets.evaluation.judged import covering, judged_rows
-from fx_assets.evaluation.losses import loss_for, skill
+from fx_assets.evaluation.losses import Floats, loss_for, skill
 from fx_assets.evaluation.plausible import Excess, PlausibleLimits, excesses, plausible_limits
 from fx_assets.evaluation.rollback import standing_rollback
+from fx_assets.evaluation.sequential import (
+    REPLICATIONS,
+    Account,
+    Boundary,
+    budget_shares,
+    long_run_correlation,
+    spend,
+)
 from fx_assets.evaluation.significance import MIN_ROWS as MIN_TEST_ROWS
 from fx_assets.evaluation.significance import (
     clark_west,
+    clark_west_difference,
+    dependence_length,
     diebold_mariano,
     mean_upper_bound,
 )
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.specs import ForecastSpec, PromotionRule
+from fx_assets.specs.base import digest
 
 REFRESH_CONFIDENCE = 0.95
+YEAR = timedelta(days=365.25)
 
 
 def decide(
@@ -121,6 +140,7 @@ def _appoint_baseline(case: _Case) -> Decision | None:
             case.baseline,
             f"Demoted {before.champion} to {name}: its recipe {before.recipe} is no longer "
             "declared, so it can be neither judged nor refreshed.",
+            ground="undeclared",
         )
     return None
 
@@ -200,10 +220,12 @@ class _Case:
 
     @cached_property
     def trials(self) -> int:
-        """K: recipes but the champion's that were on trial since the look before.
+        """K: recipes ever tried; by the fixed rule those but the champion's since the look before.
 
         A tuned recipe counts as many times as a tuning of it compared settings.
         """
+        if self.sequential:
+            return max(1, sum(sum(arrival.values()) for arrival in self.arrivals))
         tried = {recipe: self.tuned.get(recipe, 1) for recipe in self.recipes_seen}
         for decision in reversed(self.ledger):
             if decision.looked and decision is not self.resumed:
@@ -214,14 +236,147 @@ class _Case:
             tried.pop(self.champion.recipe, None)
         return max(1, sum(tried.values()))
 
+    @property
+    def sequential(self) -> bool:
+        return self.rule.rule == "sequential"
+
+    @cached_property
+    def arrivals(self) -> list[dict[str, int]]:
+        seen = [(decision.recipes_seen, decision.tuned) for decision in self.ledger]
+        return arrivals([*seen, (self.recipes_seen, self.tuned)])
+
+    @cached_property
+    def on_trial(self) -> list[Evidence]:
+        return [item for item in self.evidence if item not in (self.baseline, self.champion)]
+
+    @cached_property
+    def rows_a_year(self) -> float:
+        """Of the newest year, or as many as come in a year where there are fewer."""
+        times, year = self.rows.times, np.timedelta64(YEAR)
+        span = max(times[-1] - times[0], np.timedelta64(1, "D"))
+        newest = int((times > times[-1] - year).sum())
+        return float(newest if span >= year else newest * (year / span))
+
+    @cached_property
+    def boundary(self) -> Boundary | None:
+        """The account of the tests against the baseline."""
+        if not self._accounts:
+            return None
+        rows, kind = self.rows, self.spec.target.kind
+        differences = [
+            clark_west_difference(kind, rows.target, rows.baseline, rows.said[item.recipe])
+            for item in self.on_trial
+        ]
+        looks = [(d.rows, d.boundary) for d in self.ledger if d.looked and d.boundary]
+        return self._boundary("baseline", differences, looks)
+
+    @cached_property
+    def boundary_champion(self) -> Boundary | None:
+        """The account of the tests against a champion that is a model."""
+        if not self._accounts or self.champion is None or self.champion_is_baseline:
+            return None
+        champion = self.rows.loss(self.champion.recipe)
+        differences = [champion - self.rows.loss(item.recipe) for item in self.on_trial]
+        accounts = [(d, d.boundary_champion) for d in self.ledger if d.looked]
+        since = self.reign[0].sequence
+        looks = [(d.rows, b) for d, b in accounts if b and d.sequence > since]
+        others = [b for d, b in accounts if b and d.sequence <= since]
+        return self._boundary("champion", differences, looks, others)
+
+    @property
+    def _accounts(self) -> bool:
+        enough = self.rows.n >= max(self.rule.min_rows, MIN_TEST_ROWS)
+        return self.sequential and self.looks and enough and bool(self.on_trial)
+
+    def _boundary(
+        self,
+        against: str,
+        differences: Sequence[Floats],
+        looks: Sequence[tuple[int, Boundary]],
+        others: Sequence[Boundary] = (),
+    ) -> Boundary:
+        """The account of this look.
+
+        ``looks`` are those before with the same opponent, ``others`` those with another one.
+        """
+        first = next((d.boundary.year_from for d in self.ledger if d.boundary), self.data_as_of)
+        year_from = first + (self.data_as_of - first) // YEAR * YEAR
+        year = [(rows, b) for rows, b in looks if b.year_from == year_from]
+        every = timedelta(weeks=self.rule.look_every_weeks)
+        remaining = max(0, -((self.data_as_of - year_from - YEAR) // every) - 1)
+        a_look = self.rows_a_year * (every / YEAR)
+        seed = int(digest([self.spec.name, self.series, str(year_from), against]), 16) % 2**32
+        correlation = long_run_correlation(
+            np.column_stack(differences),
+            dependence_length(self.rows.n, self.spec.target.horizon) - 1,
+        )
+        recipes = [item.recipe for item in self.on_trial]
+        counts = [sum(arrival.values()) for arrival in self.arrivals]
+        shares = budget_shares(counts)
+        accounts = []
+        for index, arrival in enumerate(self.arrivals):
+            mine = [at for at, recipe in enumerate(recipes) if recipe in arrival]
+            if not mine:
+                continue
+            budget = self.rule.significance * shares[index] - sum(
+                a.spends
+                for b in others
+                for a in b.accounts
+                if b.year_from == year_from and a.arrival == index
+            )
+            past = [(n, a.level) for n, b in year for a in b.accounts if a.arrival == index]
+            level, spent, spends = spend(
+                correlation[np.ix_(mine, mine)],
+                past,
+                [self.rows.n + a_look * ahead for ahead in range(remaining + 1)],
+                budget=budget,
+                seed=(seed + index) % 2**32,
+                absent=counts[index] - len(mine),
+            )
+            accounts.append(
+                Account(
+                    arrival=index,
+                    recipes=tuple(recipes[at] for at in mine),
+                    settings=counts[index],
+                    budget=budget,
+                    spent=spent,
+                    spends=spends,
+                    level=level,
+                )
+            )
+        return Boundary(
+            year_from=_plain(year_from),
+            look=len(year) + 1,
+            looks=len(year) + 1 + remaining,
+            rows_a_look=a_look,
+            accounts=tuple(accounts),
+            recipes=tuple(recipes),
+            correlation=tuple(tuple(row) for row in correlation.round(4).tolist()),
+            replications=REPLICATIONS,
+            seed=seed,
+        )
+
+    def asked_p(self, recipe: str) -> tuple[float, float]:
+        """What the p-values against the baseline and the champion have to lie below."""
+        alike = self.rule.significance / self.trials
+        if not self.sequential:
+            return alike, self.rule.significance
+        baseline, champion = (
+            account.level_of(recipe) if account is not None else None
+            for account in (self.boundary, self.boundary_champion)
+        )
+        return alike if baseline is None else baseline, alike if champion is None else champion
+
     @cached_property
     def thresholds(self) -> Thresholds:
         rule = self.rule
+        mean = {item.recipe: float(self.rows.loss(item.recipe).mean()) for item in self.on_trial}
+        baseline, champion = self.asked_p(min(mean, key=mean.__getitem__, default=""))
         return Thresholds(
             min_rows=rule.min_rows,
             min_skill=rule.min_skill,
-            clark_west_p=rule.significance / self.trials,
-            diebold_mariano_p=rule.significance,
+            clark_west_p=baseline,
+            diebold_mariano_p=champion,
             refresh_max_degradation=rule.refresh_max_degradation,
             demotion_rows=rule.demotion_rows,
             refresh_rows=rule.refresh_rows,
@@ -317,10 +472,14 @@ class _Case:
             target.horizon,
         )
         figures |= {"clark_west": cw.statistic, "clark_west_p": cw.p_value}
+        if self.boundary is not None:
+            figures["needed_p"] = self.asked_p(item.recipe)[0]
         figures |= self._since_demotion(item)
         if self.champion is not None and not self.champion_is_baseline:
             dm = diebold_mariano(self.rows.loss(self.champion.recipe), loss, target.horizon)
             figures |= {"diebold_mariano": dm.statistic, "diebold_mariano_p": dm.p_value}
+            if self.boundary_champion is not None:
+                figures["needed_diebold_mariano_p"] = self.asked_p(item.recipe)[1]
         found = found.model_copy(update=figures)
         return found.model_copy(update={"objections": tuple(self._objections(found))})
 
@@ -349,41 +508,108 @@ class _Case:
 
     def _objections(self, found: CandidateStatistics) -> list[str]:
         asked = self.thresholds
+        needed_p, needed_against = self.asked_p(found.recipe)
         objections = []
         if self.rows.n < asked.min_rows:
             objections.append(f"{self.rows.n:,} rows, needed {asked.min_rows:,}")
         if found.skill < asked.min_skill:
             objections.append(f"skill {percent(found.skill)}, needed {percent(asked.min_skill)}")
-        if found.clark_west_p is None or found.clark_west_p >= asked.clark_west_p:
+        if found.clark_west_p is None or found.clark_west_p >= needed_p:
             objections.append(
-                f"Clark–West p = {_p(found.clark_west_p)}, needed below {_p(asked.clark_west_p)}"
+                f"Clark–West p = {_p(found.clark_west_p)}, needed below {_p(needed_p)}"
             )
-        if found.trailing_skill < 0 and self.rows.n >= asked.demotion_rows:
+        lost_lately = found.trailing_skill < 0 and self.rows.n >= asked.demotion_rows
+        if lost_lately and not self.sequential:
             objections.append(
                 f"skill {percent(found.trailing_skill)} on the newest {asked.demotion_rows:,} "
                 "rows: it would be demoted at once"
             )
         again = found.return_p
-        if again is not None and again >= asked.clark_west_p:
+        if again is not None and again >= needed_p:
             objections.append(
                 f"Clark–West p = {_p(again)} on the rows after its demotion, "
-                f"needed below {_p(asked.clark_west_p)}"
+                f"needed below {_p(needed_p)}"
             )
         against = found.diebold_mariano_p
-        if against is not None and against >= asked.diebold_mariano_p:
+        if against is not None and against >= needed_against:
             objections.append(
                 f"Diebold–Mariano p = {_p(against)} against the champion, "
-                f"needed below {_p(asked.diebold_mariano_p)}"
+                f"needed below {_p(needed_against)}"
             )
+        if self.sequential and not objections:
+            bias = _bias(found.clark_west_p, needed_p)
+            before = self.rows.n - asked.demotion_rows
+            fall = self._fall(found.recipe, before, before, bias)
+            if fall is not None and fall.exceeds:
+                objections.append(f"as champion it would have been demoted: {fall.text}")
         return objections
 
     @cached_property
+    def reign(self) -> list[Decision]:
+        """The decisions since the champion came into office, which is the first of them."""
+        found: list[Decision] = []
+        for decision in reversed(self.ledger):
+            if decision.recipe != self.ledger[-1].recipe:
+                break
+            found.insert(0, decision)
+        return found
+
+    @cached_property
+    def fall(self) -> Fall | None:
+        """Where a champion that is a model stands, by the sequential rule."""
+        if not self.sequential or self.champion is None or self.champion_is_baseline:
+            return None
+        recipe = self.champion.recipe
+        chosen = next(
+            (d for d in reversed(self.ledger) if (d.verdict, d.recipe) == ("replace", recipe)),
+            self.reign[0],
+        )
+        found = chosen.statistics_of(chosen.champion)
+        needed = (found and found.needed_p) or chosen.thresholds.clark_west_p
+        bias = _bias(found.clark_west_p if found else None, needed)
+        return self._fall(recipe, self._rows_by(chosen), self._rows_by(self.reign[0]), bias)
+
+    def _rows_by(self, decision: Decision) -> int:
+        """How many of the rows a decision knew."""
+        newest = np.datetime64(decision.last_row.replace(tzinfo=None))
+        return int(np.searchsorted(self.rows.times, newest, side="right"))
+
+    def _fall(self, recipe: str, history: int, seen: int, bias: float) -> Fall | None:
+        """The fall of a recipe after rows that were seen, with the limit from its history."""
+        if history < LEAST_HISTORY:
+            return None
+        gains = self.rows.baseline_loss - self.rows.loss(recipe)
+        since = _plain(self.rows.times[seen - 1])
+        limit = fall_limit(
+            gains[:history],
+            rows_a_year=self.rows_a_year,
+            horizon=self.spec.target.horizon,
+            rate=self.rule.demotion_rate,
+            seed=int(digest([self.spec.name, self.series, recipe, str(since)]), 16) % 2**32,
+            bias=bias,
+        )
+        if limit is None:
+            return None
+        path = falls(steps(gains[seen:], limit.step), limit.head_start)
+        now = float(path[-1]) if len(path) else limit.head_start
+        return Fall(**dict(limit), since=since, rows=self.rows.n - seen, fall=now)
+
+    @cached_property
+    def behind(self) -> str:
+        """What people are told of a champion that lost lately; empty where it did not."""
+        if self.champion is None or self.champion_is_baseline:
+            return ""
+        trailing = self.statistics_of(self.champion).trailing_skill
+        if self.rows.n < self.rule.demotion_rows or trailing >= 0:
+            return ""
+        return (
+            f"it lost to the baseline on the newest {self.rule.demotion_rows:,} rows "
+            f"(skill {percent(trailing)})"
+        )
+
+    @cached_property
     def challenger(self) -> CandidateStatistics | None:
-        others = [
-            self.statistics_of(item)
-            for item in self.evidence
-            if item not in (self.baseline, self.champion)
-        ]
+        others = [self.statistics_of(item) for item in self.on_trial]
         return max(others, key=lambda found: found.skill, default=None)
 
     def record(
@@ -395,9 +621,13 @@ class _Case:
         starts_cool_down: bool = False,
         refresh: tuple[float, float] | None = None,
         held: Sequence[Evidence] = (),
+        ground: str = "",
     ) -> Decision:
         before = self.ledger[-1] if self.ledger else None
         kept = before if verdict == "keep" else None
+        behind = bool(self.behind) and champion is self.champion
+        if behind:
+            reasons = [*reasons, f"look at {champion.candidate}: {self.behind}"]
         return Decision(
             forecast=self.spec.name,
             sequence=before.sequence + 1 if before else 0,
@@ -424,6 +654,12 @@ class _Case:
             refresh_degradation=refresh[0] if refresh else None,
             refresh_upper=refresh[1] if refresh else None,
             thresholds=self.thresholds,
+            rule=self.rule.rule,
+            boundary=self.boundary,
+            boundary_champion=self.boundary_champion,
+            fall=self.fall,
+            ground=ground,
+            behind=behind,
             suspicions=self.suspicions(held or [c for c in self.suspected if c is champion]),
             acknowledgement=self._word_of(champion),
             put_back=before.put_back if before and before.recipe == champion.recipe else "",
@@ -439,30 +675,41 @@ def _judge(case: _Case) -> Decision:
     return _demotion(case) or _replacement(case) or _renewal(case)
 
 
+def _fallen(case: _Case) -> str:
+    return case.fall.text if case.fall is not None and case.fall.exceeds else ""
+
+
+def _lost_lately(case: _Case) -> str:
+    return "" if case.sequential else case.behind
+
+
+GROUNDS: Mapping[str, Callable[[_Case], str]] = {"fall": _fallen, "trailing": _lost_lately}
+"""What a champion that is a model is demoted on, by name: each says why, or nothing."""
+
+
 def _demotion(case: _Case) -> Decision | None:
     if case.champion is None or case.champion_is_baseline:
         return None
     name, to = case.champion.candidate, case.baseline
-    trailing = case.statistics_of(case.champion).trailing_skill
-    if case.rows.n < case.rule.demotion_rows or trailing >= 0:
-        return None
-    return case.record(
-        "demote",
-        to,
-        f"Demoted {name} to {to.candidate}: it lost to the baseline on the newest "
-        f"{case.rule.demotion_rows:,} rows (skill {percent(trailing)}).",
-        starts_cool_down=True,
-    )
+    for ground, says in GROUNDS.items():
+        why = says(case)
+        if why:
+            text = f"Demoted {name} to {to.candidate}: {why}."
+            return case.record("demote", to, text, starts_cool_down=True, ground=ground)
+    return None
+
+
+def _bias(p_value: float | None, needed: float) -> float:
+    """By how many standard errors a recipe's gain is overstated because it had to pass."""
+    from scipy.special import ndtri
+
+    return 0.0 if p_value is None else choice_bias(-float(ndtri(p_value)), -float(ndtri(needed)))
 
 
 def _replacement(case: _Case) -> Decision | None:
     if not case.looks or case.champion is None:
         return None
-    able = [
-        item
-        for item in case.evidence
-        if item not in (case.baseline, case.champion) and not case.statistics_of(item).objections
-    ]
+    able = [item for item in case.on_trial if not case.statistics_of(item).objections]
     if not able or case.rows.n < MIN_TEST_ROWS:
         return None
     best = max(able, key=lambda item: case.statistics_of(item).skill)
@@ -487,7 +734,7 @@ def _replacement(case: _Case) -> Decision | None:
         best,
         f"Replaced {case.champion.candidate} by {best.candidate}: skill {percent(found.skill)} on "
         f"{case.rows.n:,} rows, Clark–West p = {_p(found.clark_west_p)} (needed below "
-        f"{_p(case.thresholds.clark_west_p)} with {case.trials} tried){against}.{said}",
+        f"{_p(case.asked_p(best.recipe)[0])} with {case.trials} tried){against}.{said}",
         reasons=_look_reasons(case),
         starts_cool_down=True,
     )
@@ -590,11 +837,17 @@ def _look_reasons(case: _Case) -> list[str]:
     if not case.looks:
         when = f"{case.next_look:%Y-%m-%d}" if case.next_look else "the first decision"
         return [f"challengers are tested again with data of {when} or later"]
-    return [
-        f"{found.candidate}: {'; '.join(found.objections) or 'passed'}"
-        for item, found in zip(case.evidence, case.statistics, strict=True)
-        if item not in (case.baseline, case.champion)
+    found = [case.statistics_of(item) for item in case.on_trial]
+    told = [f"{each.candidate}: {'; '.join(each.objections) or 'passed'}" for each in found]
+    accounts = [
+        f"{against}, {account.text}"
+        for against, account in (
+            ("against the baseline", case.boundary),
+            ("against the champion", case.boundary_champion),
+        )
+        if account is not None
     ]
+    return [*told, *accounts]
 
 
 def _look_sentence(case: _Case) -> str:

@@ -45,8 +45,7 @@ class Judgement:
     rows
         Out-of-sample rows.
     clark_west_p, needed_p
-        One-sided p-value against the baseline, and what it has to lie below: the significance
-        divided by the number tried.
+        One-sided p-value against the baseline, and what it has to lie below at a first look.
     diebold_mariano_p, against
         One-sided p-value of a smaller loss than that of ``against``: the champion's, or the
         baseline's where the champion claims no skill.
@@ -139,10 +138,12 @@ def judged(
         paired.loss(opponent.recipe), paired.loss(item.recipe), spec.target.horizon
     )
     objections = list(found.objections) if found else []
-    if champion is not None and better.p_value >= spec.promotion.significance:
+    fixed = spec.promotion.rule == "fixed"
+    needed = spec.promotion.significance if fixed else decision.needed_p
+    if champion is not None and better.p_value >= needed:
         objections.append(
             f"Diebold–Mariano p = {better.p_value:.3g} against the champion, needed below "
-            f"{spec.promotion.significance:g}"
+            f"{needed:.3g}"
         )
     excess = found.excess if found else ()
     claim = claim_of(

@@ -55,7 +55,7 @@ class Reign(Spec):
     needed_p: float
     diebold_mariano_p: float | None
     trials: int
-    """Candidates tried (K)."""
+    """Recipes tried (K)."""
     rows: int
     row_hash: str
     versions: tuple[int, ...]
@@ -142,7 +142,7 @@ def _reign(group: Sequence[Decision], successor: Decision | None) -> Reign:
         why=first.sentence,
         skill=found.skill if found else None,
         clark_west_p=found.clark_west_p if found else None,
-        needed_p=first.thresholds.clark_west_p,
+        needed_p=(found and found.needed_p) or first.thresholds.clark_west_p,
         diebold_mariano_p=found.diebold_mariano_p if found else None,
         trials=first.trials,
         rows=first.rows,

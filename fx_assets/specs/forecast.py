@@ -161,15 +161,20 @@ class WalkForwardSpec(Spec):
 class PromotionRule(Spec):
     """When a champion is replaced, refreshed or demoted (DESIGN: judging and promoting)."""
 
+    rule: Literal["sequential", "fixed"] = "sequential"
+    """``fixed`` tests each look at ``significance`` / K, and demotes without a test."""
     min_rows: PositiveInt = 2000
     """Paired out-of-sample rows that a challenger needs (never below 1,000)."""
     significance: float = Field(default=0.05, gt=0, lt=0.5)
+    """Share of years without any signal in which a recipe may be promoted."""
     min_skill: NonNegativeFloat = 0.001
     """Relative loss reduction against the baseline that counts as skill."""
     look_every_weeks: PositiveInt = 4
     cool_down_weeks: NonNegativeInt = 13
     demotion_rows: PositiveInt = 500
-    """Trailing rows on which a champion must not have lost to the baseline."""
+    """Trailing rows on which a champion that lost to the baseline is looked at by people."""
+    demotion_rate: float = Field(default=0.05, gt=0, lt=0.5)
+    """Share of years in which a champion as good as ever may be demoted."""
     refresh_rows: PositiveInt = 250
     refresh_max_degradation: NonNegativeFloat = 0.02
 

@@ -30,8 +30,8 @@ from fx_assets.bundles.records import (
 )
 from fx_assets.calendars import DAY, moment
 from fx_assets.errors import FxAssetsError, RegistryError
-from fx_assets.evaluation.compare import claim_of, reference_of, tried_ever
-from fx_assets.evaluation.decision import Decision, failed_text, ledger_table
+from fx_assets.evaluation.compare import claim_of, reference_of
+from fx_assets.evaluation.decision import Decision, failed_text, ledger_table, tried_ever
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.promotion import decide
 from fx_assets.evaluation.rollback import standing_rollback
@@ -310,6 +310,8 @@ class _Publisher:
             "verdict": decision.verdict,
             "decision": decision.sentence,
             **self._heads(),
+            "promotion_rule": decision.rule,
+            **({"error_budget": decision.boundary.text} if decision.boundary else {}),
             **(
                 {"failed_checks": ", ".join(decision.failed_checks)}
                 if decision.failed_checks

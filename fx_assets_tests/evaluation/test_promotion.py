@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from fx_assets_tests.evaluation.helpers import forecast
 
 NAMES = ("logistic_regression", "random_forest", "xgboost")
 SPEC = forecast(candidates=list(NAMES), suspicion=ANYTHING_IS_PLAUSIBLE)
+FIXED = SPEC.model_copy(update={"promotion": SPEC.promotion.model_copy(update={"rule": "fixed"})})
 BASELINE = SPEC.baseline.name
 START = pd.Timestamp("2010-01-04 14:00", tz="UTC")
 
@@ -108,7 +110,7 @@ def test_planted_skill_is_found_and_promoted_with_its_figures() -> None:
     found = look.statistics_of("logistic_regression")
     assert found is not None
     assert found.clark_west_p is not None
-    assert found.clark_west_p < look.thresholds.clark_west_p == 0.025
+    assert found.clark_west_p < found.needed_p == look.thresholds.clark_west_p < 0.025
     assert found.skill == pytest.approx(4 * 0.08**2, abs=0.01)
     assert "logistic_regression: skill +" in look.sentence
     assert look.skill_demonstrated
@@ -134,11 +136,13 @@ def test_looks_come_every_four_weeks_and_count_every_recipe_tried_in_between_onc
         ledger += WORLD.decide(ledger, {**NOISE, extra: "noise"}, n)
         assert not ledger[-1].looked
         assert ledger[-1].statistics_of(extra).clark_west_p is None
-    ledger += WORLD.decide(ledger, NOISE, 2520)
-    assert ledger[-1].looked
-    assert ledger[-1].trials == 3
-    assert ledger[-1].thresholds.clark_west_p == pytest.approx(0.05 / 3)
-    assert WORLD.decide(ledger, NOISE, 2540)[-1].trials == 1
+    fixed = [*ledger, *WORLD.decide(ledger, NOISE, 2520, FIXED)]
+    assert fixed[-1].looked
+    assert fixed[-1].trials == 3
+    assert fixed[-1].thresholds.clark_west_p == pytest.approx(0.05 / 3)
+    assert WORLD.decide(fixed, NOISE, 2540, FIXED)[-1].trials == 1
+    ever = [*ledger, *WORLD.decide(ledger, NOISE, 2520)]
+    assert WORLD.decide(ever, NOISE, 2540)[-1].trials == 3
 
 
 def test_a_tuned_recipe_counts_once_for_each_setting_compared_until_the_next_look() -> None:
@@ -152,7 +156,7 @@ def test_a_tuned_recipe_counts_once_for_each_setting_compared_until_the_next_loo
     ledger: list[Decision] = []
     for n, tuned in ((2500, None), (2505, "xgboost"), (2520, None)):
         items, as_of = with_tuned(n, tuned)
-        ledger += decide(SPEC, ledger, items, as_of + timedelta(days=1), as_of)
+        ledger += decide(FIXED, ledger, items, as_of + timedelta(days=1), as_of)
     assert ledger[-2].tuned == {"recipe_of_xgboost": 20}
     assert ledger[-1].looked
     assert ledger[-1].trials == 21
@@ -176,10 +180,23 @@ def test_after_a_replacement_no_look_comes_for_thirteen_weeks() -> None:
         ledger += WORLD.decide(ledger, both, n)
         assert not ledger[-1].looked, n
         assert ledger[-1].champion == "xgboost"
-    ledger += WORLD.decide(ledger, both, 2265)
+    ledger += WORLD.decide(ledger, both, 2265, FIXED)
     assert ledger[-1].looked
     assert ledger[-1].champion == "logistic_regression"
     assert "Diebold–Mariano p" in ledger[-1].sentence
+
+
+def test_a_model_is_replaced_by_one_that_beats_it_at_the_level_of_the_look() -> None:
+    world = World(edge=0.12)
+    both = {"xgboost": "timid", "logistic_regression": "skilled"}
+    ledger = world.decide([], {"xgboost": "timid"}, 2200)
+    assert ledger[-1].champion == "xgboost"
+    look = world.decide(ledger, both, 2265)[-1]
+    assert (look.verdict, look.champion) == ("replace", "logistic_regression")
+    found = look.statistics_of("logistic_regression")
+    assert found.diebold_mariano_p < found.needed_diebold_mariano_p < 0.05
+    assert look.boundary_champion.level_of(found.recipe) == found.needed_diebold_mariano_p
+    assert any(text.startswith("against the champion, look 1 of 1") for text in look.reasons)
 
 
 def test_a_model_is_not_replaced_by_one_that_is_not_significantly_better() -> None:
@@ -369,9 +386,12 @@ def test_a_tuned_recipe_on_trial_at_a_look_counts_once_for_each_setting_it_compa
     items = WORLD.evidence({**NOISE, "xgboost": "noise"}, 2500)
     items = [replace(i, trials=20) if i.candidate == "xgboost" else i for i in items]
     as_of = WORLD.as_of(2500)
-    look = decide(SPEC, [], items, as_of + timedelta(days=1), as_of)[-1]
-    assert look.trials == 21
-    assert look.thresholds.clark_west_p == pytest.approx(0.05 / 21)
+    look, fixed = (
+        decide(spec, [], items, as_of + timedelta(days=1), as_of)[-1] for spec in (SPEC, FIXED)
+    )
+    assert look.trials == fixed.trials == 21
+    assert fixed.thresholds.clark_west_p == pytest.approx(0.05 / 21)
+    assert 0.01 / 21 < look.thresholds.clark_west_p < 0.04 / 21
 
 
 def test_a_tuned_recipe_needs_more_evidence_than_one_that_was_tried_once() -> None:
@@ -413,7 +433,11 @@ def test_a_challenger_that_lost_lately_is_not_promoted_on_what_it_won_before() -
     world = World(n=2600, seed=9)
     came = world.rows["target"].to_numpy()
     world.says["skilled"][2100:] = np.where(came[2100:] > 0, 0.48, 0.52)
-    look = world.decide([], {"logistic_regression": "skilled"}, 2600)[-1]
+    (lost,) = (
+        world.decide([], {"logistic_regression": "skilled"}, 2600)[-1].statistics[1].objections
+    )
+    assert lost.startswith("as champion it would have been demoted: since ")
+    look = world.decide([], {"logistic_regression": "skilled"}, 2600, FIXED)[-1]
     found = look.statistics_of("logistic_regression")
     assert found is not None
     assert found.clark_west_p is not None
@@ -425,3 +449,111 @@ def test_a_challenger_that_lost_lately_is_not_promoted_on_what_it_won_before() -
         f"skill {100 * found.trailing_skill:+.2f} % on the newest 500 rows: it would be demoted at "
         "once",
     )
+
+
+def test_a_lake_of_before_the_sequential_rule_goes_on_and_its_champion_is_watched() -> None:
+    ledger = WORLD.decide([], SKILLED, 2500, FIXED)
+    assert [d.boundary for d in ledger] == [None, None]
+    old = [
+        Decision.model_validate(
+            d.model_dump(exclude={"rule", "boundary", "boundary_champion", "fall", "ground"})
+        )
+        for d in ledger
+    ]
+    assert old[-1].rule == "fixed"
+    late = {**SKILLED, "random_forest": "noise"}
+    ledger = [*old, *WORLD.decide(old, late, 2580)]
+    look = ledger[-1]
+    assert look.looked
+    assert (look.verdict, look.champion) == ("keep", "logistic_regression")
+    assert look.fall is not None
+    assert (look.fall.since, look.fall.rows) == (old[-1].last_row, 80)
+    assert look.boundary is not None
+    assert look.boundary_champion is not None
+    first, later = look.boundary.accounts
+    assert (first.recipes, later.recipes) == (("recipe_of_xgboost",), ("recipe_of_random_forest",))
+    assert first.budget == pytest.approx(0.05 * 0.8)
+    assert later.budget == pytest.approx(0.05 * 0.2 / 2.2857656)
+    assert read_ledger(ledger_table(ledger)) == ledger
+
+
+def test_a_year_has_one_budget_and_the_next_has_its_own() -> None:
+    ledger = WORLD.decide([], NOISE, 2200)
+    for n in range(2220, 2600, 20):
+        ledger += WORLD.decide(ledger, NOISE, n)
+    accounts = [d.boundary for d in ledger if d.boundary]
+    years = [b.year_from for b in accounts]
+    assert [years.count(year) for year in dict.fromkeys(years)] == [14, 6]
+    assert [b.look for b in accounts] == [*range(1, 15), *range(1, 7)]
+    assert [b.looks for b in accounts] == [14] * 14 + [13] * 6
+    for b in accounts:
+        assert b.budget == pytest.approx(0.05 * 0.8)
+        assert b.spent + b.left == pytest.approx(b.budget)
+    for b, following in pairwise(accounts):
+        if b.year_from == following.year_from:
+            assert following.accounts[0].spent == pytest.approx(b.spent, abs=0.003)
+    assert accounts[13].left == pytest.approx(0, abs=0.001)
+
+
+def test_what_a_look_asks_for_depends_on_nothing_that_came_later() -> None:
+    ledger: list[Decision] = []
+    for n in (2300, 2320, 2340):
+        ledger += WORLD.decide(ledger, SKILLED, n)
+    other = World(seed=5)
+    for name, values in other.says.items():
+        values[:2340] = WORLD.says[name][:2340]
+    other.rows.loc[:2339] = WORLD.rows.loc[:2339]
+    again: list[Decision] = []
+    for n in (2300, 2320, 2340):
+        again += other.decide(again, SKILLED, n)
+    assert again == ledger
+
+
+def test_recipes_that_come_later_pay_whether_or_not_the_earlier_ones_are_still_there() -> None:
+    def asked(later: int, *, withdrawn: bool) -> float:
+        ledger = WORLD.decide([], NOISE, 2300)
+        seen = dict(NOISE)
+        for index in range(later):
+            mine = {f"late_{index}": "noise"}
+            seen = mine if withdrawn else {**seen, **mine}
+            ledger += WORLD.decide(ledger, seen, 2320 + 20 * index)
+        found = ledger[-1].statistics_of(f"late_{later - 1}")
+        assert found is not None
+        assert found.needed_p is not None
+        return found.needed_p
+
+    kept, gone = ([asked(n, withdrawn=w) for n in (1, 4, 9)] for w in (False, True))
+    assert kept[0] > 5 * kept[1] > 10 * kept[2]
+    assert gone == kept
+
+
+def test_a_model_that_only_lost_lately_is_looked_at_by_people_and_stays() -> None:
+    world = World(n=2800, seed=2)
+    streams = {"logistic_regression": "skilled"}
+    came = world.rows["target"].to_numpy()
+    ledger = world.decide([], streams, 2000)
+    assert ledger[-1].champion == "logistic_regression"
+    spec = with_rule(demotion_rows=20)
+    world.says["skilled"][2000:2020] = np.where(came[2000:2020] > 0, 0.46, 0.54)
+    for n in (2010, 2020):
+        ledger += world.decide(ledger, streams, n, spec)
+    now = ledger[-1]
+    assert (now.champion, now.behind) == ("logistic_regression", True)
+    assert any("it lost to the baseline on the newest 20 rows" in text for text in now.reasons)
+    assert not now.fall.exceeds
+    fixed = with_rule(demotion_rows=20, rule="fixed")
+    assert world.decide(ledger[:2], streams, 2020, fixed)[-1].ground == "trailing"
+
+
+def test_a_ground_of_demotion_is_recorded_by_its_name() -> None:
+    world = World(n=3600, seed=1, stops_at=2500)
+    ledger = world.decide([], SKILLED, 2500)
+    for n in range(2520, 3500, 20):
+        ledger += world.decide(ledger, SKILLED, n)
+    fell = next(d for d in ledger if d.verdict == "demote")
+    assert fell.ground == "fall"
+    assert fell.fall.exceeds
+    assert f"more than {fell.fall.limit:.3g} in 5% of years" in fell.sentence
+    before = ledger[fell.sequence - 1]
+    assert before.fall.limit == fell.fall.limit
+    assert not before.fall.exceeds

@@ -107,15 +107,17 @@ def test_a_model_is_put_back_with_its_skill_unless_the_rule_had_demoted_it(
     assert (again.champion, again.skill_demonstrated) == ("logistic_regression", True)
     assert again.put_back == ""
 
-    ending = World(stops_at=2500)
-    ledger = [*replaced, *ending.decide(replaced, SKILLED, 2990)]
+    ending = World(n=4200, stops_at=2500)
+    ledger = [*replaced, *ending.decide(replaced, SKILLED, 3300)]
     ledger = numbered(ledger)
     assert (ledger[-1].verdict, ledger[-1].version) == ("demote", 3)
     made = back(ledger, 2)[-1]
     assert not made.skill_demonstrated
     assert "put back by ada after its demotion on" in made.caveat
-    following = ending.decide([*ledger, made], SKILLED, 2995)[-1]
+    following = ending.decide([*ledger, made], SKILLED, 4100)[-1]
     assert following.verdict == "demote", "it still loses to the baseline"
+    assert following.fall is not None
+    assert (following.fall.since, following.fall.history) == (made.last_row, replaced[-1].rows)
 
 
 def test_what_was_put_back_claims_no_skill_while_it_is_kept(replaced: list[Decision]) -> None:
