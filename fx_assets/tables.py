@@ -482,7 +482,6 @@ DECISIONS = Table(
         Column("fallen", NUMBER, "what the champion's gain has lost since its best", "loss"),
         Column("fall_limit", NUMBER, "beyond which it is demoted", "loss"),
         Column("ground", TEXT, "what it was demoted on: fall, trailing or undeclared"),
-        Column("behind", "boolean", "whether it lost to the baseline on the newest rows"),
         Column("rows", COUNT, "rows that all candidates have in common"),
         Column("row_hash", TEXT, "of these"),
         Column("sentence", TEXT, "the decision in words"),

@@ -34,8 +34,8 @@ QUICK = {
     "benchmarks.gate": ("--seeds 0", "real fixings of 41 currencies"),
     "benchmarks.monitoring": ("--look", "."),
     "benchmarks.promotion_simulation": (
-        "--null-worlds 1 --planted-worlds 2 --history 600 --weeks 2 --processes 1",
-        "2 weekly decisions after 600 rows",
+        "--quick --processes 1",
+        "14 looks in a year",
     ),
     "benchmarks.universe": ("--sizes 2 --bars 900", "| 2 |"),
 }
