@@ -18,7 +18,8 @@ from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
 from fx_assets.presentation.live import evidence_text, ranked
-from fx_assets.presentation.wording import LATEST_COLUMNS, latest_row
+from fx_assets.presentation.term import term_text
+from fx_assets.presentation.wording import LATEST_COLUMNS, as_of_text, latest_row
 from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
 from fx_assets.runner import WAITING, Runner, terminal
@@ -34,6 +35,7 @@ from fx_assets.stages.due import (
 )
 from fx_assets.stages.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.stages.reconcile import reconcile
+from fx_assets.stages.term import newest_term
 from fx_assets.tables import LIVE_EVIDENCE, PREDICTIONS, PRICES
 
 WIDE = 160
@@ -104,6 +106,7 @@ def show() -> int:
         except FxAssetsError as error:
             failures.append(f"{spec.name}: {error}")
     _print_rows(console, rows, live)
+    _print_terms(console, lake, declared)
     for failure in failures:
         console.print(f"FAILED {failure}", markup=False)
     return 1 if failures else 0
@@ -139,14 +142,15 @@ def _update(runner: Runner, own: SeriesTables, force_retrain: bool) -> None:
 
 
 def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
-    unknown = sorted(set(only) - set(declared.forecasts))
+    unknown = sorted(name for name in only if not declared.named(name))
     if unknown:
         raise SpecError(
             f"No forecast is called {', '.join(unknown)}.",
             remedy=f"Declared are: {', '.join(sorted(declared.forecasts))}.",
         )
     if only:
-        forecasts = {name: declared.forecasts[name] for name in only}
+        names = dict.fromkeys(name for asked in only for name in declared.named(asked))
+        forecasts = {name: declared.forecasts[name] for name in names}
         feeds = {spec.feed: declared.feeds[spec.feed] for spec in forecasts.values()}
     else:
         feeds = {name: feed for name, feed in declared.feeds.items() if feed.automatic}
@@ -162,12 +166,27 @@ def _show(runner: Runner, lake: Lake, declared: Declared) -> None:
             rows.append(_row(own))
             live += _live(own)
     _print_rows(runner.console, rows, live)
+    with runner.keeping("horizons"):
+        _print_terms(runner.console, lake, declared)
+
+
+def _print_terms(console: Console, lake: Lake, declared: Declared) -> None:
+    """Of each forecast of several horizons all of them in a line."""
+    for term in sorted({spec.term for spec in declared.forecasts.values() if spec.term}):
+        members = [declared.forecasts[name] for name in declared.named(term)]
+        rows = newest_term(lake, members, declared.feeds[members[0].feed])
+        if rows:
+            said = term_text(members[0].target.definition, rows)
+            console.print(f"{term}, as of {as_of_text(rows[0].row)}: {said}\n", markup=False)
 
 
 def _in_order(declared: Declared) -> list[ForecastSpec]:
     """By name, those of paused feeds last."""
     paused = {name for name, feed in declared.feeds.items() if not feed.automatic}
-    return sorted(declared.forecasts.values(), key=lambda spec: (spec.feed in paused, spec.name))
+    return sorted(
+        declared.forecasts.values(),
+        key=lambda spec: (spec.feed in paused, spec.term or spec.name, spec.target.horizon),
+    )
 
 
 def _live(own: SeriesTables) -> list[str]:

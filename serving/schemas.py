@@ -153,6 +153,31 @@ class Skill(Struct):
     ] = None
 
 
+class TermPoint(Struct, kw_only=True):
+    """What a forecast of several horizons says of one of them."""
+
+    horizon: Annotated[int, Meta(description="Bars ahead.")]
+    forecast: Annotated[str, Meta(description="The horizon's own name, for every other route.")]
+    event_time: Annotated[
+        datetime, Meta(description="Close of the bar that it is made from (UTC).")
+    ]
+    target_time: Instant
+    target_day: Day
+    value: Annotated[
+        float,
+        Meta(description="Of a variance at least that of each shorter horizon, else as issued."),
+    ]
+    issued: Annotated[float, Meta(description="What was issued, and is scored.")]
+    interval: Annotated[Interval, Meta(description="Times value / issued, of a variance.")]
+    quantiles: Annotated[
+        list[Quantile] | None, Meta(description="Likewise; null unless it states them.")
+    ]
+    baseline: Baseline
+    champion: str
+    version: int
+    demonstrated: Annotated[bool, Meta(description="Whether its skill is more than luck.")]
+
+
 class Forecast(Struct, kw_only=True):
     """A forecast with all that is needed to judge it."""
 
@@ -205,6 +230,10 @@ class Forecast(Struct, kw_only=True):
         Meta(description="In units of value, never descending; null unless it states them."),
     ] = None
     below: Annotated[Below | None, Meta(description="Where ``below=`` asks for it.")] = None
+    term: Annotated[
+        list[TermPoint] | None,
+        Meta(description="All horizons, where a forecast of several is asked for by its name."),
+    ] = None
 
 
 class Newest(Struct):
@@ -257,6 +286,9 @@ class ForecastSummary(Struct):
     published_at: Annotated[
         datetime | None,
         Meta(description="When its champion was published (UTC): forecasts are due from then on."),
+    ] = None
+    term: Annotated[
+        str | None, Meta(description="The forecast of several horizons of which it is one.")
     ] = None
     paused: Annotated[
         bool, Meta(description="Whether its updates are not started by themselves.")

@@ -1,13 +1,13 @@
 """One row a day: what the champion of that day says of the bars that were known by then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.display import features_key, markdown_table, table_metadata
+from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
 from fx_assets.assets.freshness import fresh_check, fresh_result, judge_predictions
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf, unopened_registry
@@ -47,8 +47,16 @@ def day_partitions(feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
     )
 
 
-def build_predictions(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
-    """The asset of issued predictions; a row, once issued, never changes."""
+def build_predictions(
+    spec: ForecastSpec,
+    feed: FeedSpec,
+    tables: SeriesOf,
+    together: Sequence[ForecastSpec] = (),
+) -> dg.AssetsDefinition:
+    """The asset of issued predictions; a row, once issued, never changes.
+
+    ``together`` are all horizons of the declared forecast that it is one of.
+    """
     key = dg.AssetKey([spec.name, PREDICTIONS.name])
 
     @dg.asset(
@@ -109,6 +117,7 @@ def build_predictions(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> d
                 **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
                 **_explanation(issued, store),
                 **({"shadows": dg.MetadataValue.md(shadows)} if shadows else {}),
+                **_term(issued, store, together, feed),
             },
         )
         yield dg.AssetCheckResult(
@@ -150,6 +159,25 @@ def _cast_shadows(own: "SeriesTables", issued: "Issued", run_id: str) -> str:
     told = [[name, day, f"{value:.4g}"] for name, day, value in said]
     told += [[name, "", reason] for name, reason in notes.items()]
     return markdown_table(["candidate", "bar", "would have said"], told) if told else ""
+
+
+def _term(
+    issued: "Issued", store: "Lake", together: Sequence[ForecastSpec], feed: FeedSpec
+) -> dict[str, Any]:
+    """All horizons of the declared forecast after the newest bar, in words and as a plot."""
+    from fx_assets.presentation.figures import term_figure
+    from fx_assets.presentation.term import term_text
+    from fx_assets.stages.term import newest_term
+
+    if not together or issued.latest is None:
+        return {}
+    target, own = together[0].target.definition, issued.latest
+    name = next(one.name for one in together if one.target.horizon == int(own["horizon"]))
+    rows = newest_term(store, together, feed, {name: own})
+    return {
+        "term_structure": term_text(target, rows),
+        "term_structure_plot": image(term_figure(target, rows)),
+    }
 
 
 def _refusals(refused: "dict[date, str]") -> str:

@@ -94,6 +94,8 @@ class FittedFacts(Record):
     """
 
     forecast: str
+    term: str = ""
+    """The declared forecast of several horizons of which it is one."""
     feed: str
     calendar: str
     instrument: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,28 +27,39 @@ from fx_assets.components.declared import declared
 from fx_assets.resources import LakeResource
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.term import DeclaredForecast
 
 
 @dataclass
 class Forecast(dg.Component):
     """What to predict from a feed, by which candidates, and when one of them may take over."""
 
-    spec: ForecastSpec
+    spec: DeclaredForecast
 
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
-        return ForecastSpec
+        return DeclaredForecast
 
     @classmethod
     def load(cls, attributes: Any, context: dg.ComponentLoadContext) -> Forecast:
         return cls(spec=attributes)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return forecast_definitions(self.spec, declared().feeds[self.spec.feed])
+        feed = declared().feeds[self.spec.feed]
+        members = self.spec.members
+        together = members if len(members) > 1 else ()
+        return dg.Definitions.merge(
+            *(forecast_definitions(member, feed, together) for member in members)
+        )
 
 
-def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
-    """A forecast's assets, checks, jobs, schedule and sensors."""
+def forecast_definitions(
+    spec: ForecastSpec, feed: FeedSpec, together: Sequence[ForecastSpec] = ()
+) -> dg.Definitions:
+    """A forecast's assets, checks, jobs, schedule and sensors.
+
+    ``together`` are all horizons of the declared forecast that it is one of.
+    """
 
     def tables(lake: LakeResource) -> SeriesTables:
         return SeriesTables(lake.open(), spec, feed)
@@ -58,7 +70,7 @@ def forecast_definitions(spec: ForecastSpec, feed: FeedSpec) -> dg.Definitions:
             build_splits(spec, feed, tables),
             *(build_candidate(spec, feed, each, tables) for each in spec.all_candidates),
             build_champion(spec, feed, tables),
-            build_predictions(spec, feed, tables),
+            build_predictions(spec, feed, tables, together),
             build_outcomes(spec, feed, tables),
             build_drift_report(spec, feed, tables),
         ],

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.presentation.chart import BLUE, GREY, ORANGE, Chart, ends, seconds
+from fx_assets.presentation.term import TermRow
+from fx_assets.targets import TargetDefinition
 
 if TYPE_CHECKING:
     from fx_assets.presentation.chart import Array
@@ -141,6 +143,32 @@ def fan_figure(
         chart.line(at, column, BLUE)
     for when, value in zip(at, found, strict=True):
         chart.dot(when, value, ORANGE)
+    return chart.svg()
+
+
+def term_figure(target: TargetDefinition, rows: Sequence[TermRow]) -> str:
+    """Value and interval over the horizons as SVG, in what people are shown."""
+    factor = 100 if target.shown.percent else 1
+
+    def shown(value: float, one: TermRow) -> float:
+        return factor * target.shown.share(value, one.horizon, int(one.row["bars_a_year"]))
+
+    across = np.array([float(one.horizon) for one in rows])
+    said = np.array([shown(one.value, one) for one in rows])
+    low, high = (
+        np.array([shown(float(one.row[bound]) * one.moved, one) for one in rows])
+        for bound in ("lower", "upper")
+    )
+    title = f"{target.wording.title.capitalize()} by horizon"
+    chart = Chart(title, ends(across), ends(said, low, high))
+    chart.unit(("% a year" if target.shown.annualised else "%") if factor == 100 else "")
+    chart.levels()
+    chart.numbers("bars ahead")
+    for bound in (low, high):
+        chart.line(across, bound, GREY, dashed=True)
+    chart.line(across, said, BLUE, label="forecast")
+    for one, value in zip(across, said, strict=True):
+        chart.dot(one, value, BLUE)
     return chart.svg()
 
 

@@ -17,13 +17,14 @@ from fx_assets.specs.base import Spec
 from fx_assets.specs.feed import FeedSpec
 from fx_assets.specs.forecast import ForecastSpec
 from fx_assets.specs.sources import source_class
+from fx_assets.specs.term import DeclaredForecast
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.specs.yaml_files import Document, Problem, read_documents
 
 AnySpec: TypeAlias = FeedSpec | ForecastSpec | UniverseSpec
 SPEC_TYPES: dict[str, type[AnySpec]] = {
     "fx_assets.components.PriceFeed": FeedSpec,
-    "fx_assets.components.Forecast": ForecastSpec,
+    "fx_assets.components.Forecast": DeclaredForecast,
     "fx_assets.components.Universe": UniverseSpec,
 }
 
@@ -35,6 +36,12 @@ class Declared:
     feeds: dict[str, FeedSpec]
     forecasts: dict[str, ForecastSpec]
     universes: dict[str, UniverseSpec] = field(default_factory=dict)
+
+    def named(self, forecast: str) -> list[str]:
+        """The forecasts of a name: itself, or those of its horizons; empty where there is none."""
+        if forecast in self.forecasts:
+            return [forecast]
+        return [name for name, spec in self.forecasts.items() if spec.term == forecast]
 
     def feed_of(self, forecast: str) -> FeedSpec:
         return self.feeds[self.forecasts[forecast].feed]
@@ -191,15 +198,27 @@ def _name_in(document: Document) -> str:
 def _clashes(found: Sequence[_Located]) -> Iterator[Problem]:
     """Names that are used twice: each is the name of a group, of jobs and of sensors."""
     known: dict[str, _Located] = {}
-    for located in found:
-        name = located.spec.name
+    for name, located in _names(found):
         first = known.setdefault(name, located)
-        if first is located:
+        if first is located or (first.document is located.document and name == _term(first)):
             continue
         kinds = [_KINDS[type(x.spec)] for x in (first, located)]
         what = f"already a {kinds[0]}, declared" if kinds[0] != kinds[1] else "already declared"
         remedy = "" if kinds[0] == kinds[1] else f"; give the {kinds[1]} another name"
         yield located.problem((), f"{name!r} is {what} at {first.where}{remedy}")
+
+
+def _term(located: _Located) -> str:
+    spec = located.spec
+    return spec.term if isinstance(spec, ForecastSpec) else ""
+
+
+def _names(found: Sequence[_Located]) -> Iterator[tuple[str, _Located]]:
+    """All names that are taken; a forecast of several horizons takes its own as well."""
+    for located in found:
+        yield located.spec.name, located
+        if _term(located):
+            yield _term(located), located
 
 
 _KINDS: dict[type, str] = {FeedSpec: "feed", ForecastSpec: "forecast", UniverseSpec: "universe"}
@@ -228,7 +247,8 @@ def _parse(document: Document, problems: list[Problem]) -> Iterator[_Located]:
     except ValidationError as error:
         problems.extend(_describe(error, document, SPEC_TYPES[kind]))
         return
-    yield _Located(spec, document)
+    members = spec.members if isinstance(spec, DeclaredForecast) else [spec]
+    yield from (_Located(member, document) for member in members)
 
 
 _TOP_LEVEL = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
@@ -278,7 +298,7 @@ def _settings_at(spec_type: type[Spec], loc: Sequence[int | str]) -> list[str]:
         if key in fields:
             nested = next(_specs_in(fields[str(key)].annotation), None)
             fields = nested.model_fields if nested else fields
-    return sorted(fields)
+    return sorted(name for name, field in fields.items() if not field.exclude)
 
 
 def _specs_in(annotation: Any) -> Iterator[type[Spec]]:

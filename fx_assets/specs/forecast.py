@@ -43,6 +43,17 @@ class _OneOfTargets:
         return handler(schema) | {"enum": list(TARGETS)}
 
 
+class _OneOrSeveral:
+    """Lets editors and ``dg check`` accept a list of horizons."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        one = handler(schema)
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 2}]}
+
+
 class TargetSpec(Spec):
     """What is predicted.
 
@@ -53,8 +64,8 @@ class TargetSpec(Spec):
     """
 
     kind: Annotated[TargetKind, _OneOfTargets]
-    horizon: PositiveInt = 1
-    """Bars ahead."""
+    horizon: Annotated[PositiveInt, _OneOrSeveral] = 1
+    """Bars ahead; a declaration may list several."""
 
     @field_validator("kind")
     @classmethod
@@ -190,6 +201,8 @@ class ForecastSpec(Spec):
     """A declared forecast."""
 
     name: Name
+    term: str = Field(default="", exclude=True)
+    """The declared forecast of several horizons of which it is one."""
     description: str = ""
     feed: Name
     target: TargetSpec

@@ -452,6 +452,7 @@ def _declared(own: SeriesTables, candidate: CandidateSpec) -> dict[str, Any]:
     spec, feed = own.spec, own.feed
     return {
         "forecast": spec.name,
+        "term": spec.term,
         "feed": feed.name,
         "calendar": feed.market.key,
         "instrument": feed.instrument,

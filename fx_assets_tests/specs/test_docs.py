@@ -77,7 +77,8 @@ def test_every_declaration_on_a_page_is_well_declared(page: Path, tmp_path: Path
         (tmp_path / str(number) / "defs.yaml").write_text(block)
         assert len(block.splitlines()) <= MOST_LINES, block
     found = load_declared(tmp_path, candidate_mistakes)
-    assert names <= {*found.feeds, *found.forecasts, *found.universes}
+    terms = {spec.term for spec in found.forecasts.values()}
+    assert names <= {*found.feeds, *found.forecasts, *found.universes, *terms}
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=name)

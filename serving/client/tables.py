@@ -100,6 +100,10 @@ def _notes(row: dict[str, Any]) -> list[str]:
     if row.get("quantiles"):
         stated = (f"{one['level']:.4g}: {_text(row, one['value'])}" for one in row["quantiles"])
         notes.append(f"quantiles {', '.join(stated)}")
+    for one in row.get("term") or ():
+        own = row | {"horizon": one["horizon"]}
+        low, high = (_text(own, one["interval"][bound]) for bound in ("lower", "upper"))
+        notes.append(f"{one['horizon']} bars: {_text(own, one['value'])} ({low} to {high})")
     if row.get("below"):
         below = row["below"]
         notes.append(f"P(at most {below['value']:g}) = {below['probability']:.4f}")

@@ -40,6 +40,7 @@ from serving.state.cards import model_card
 from serving.state.server import Server
 from serving.state.service import Service
 from serving.state.store import Store
+from serving.state.terms import as_shown, factor_of, term_of
 
 TAGS: list[str | Enum] = ["forecasts"]
 
@@ -90,10 +91,16 @@ def add(routes: APIRouter, server: Server) -> None:
         choice: Chosen = NO_CHOICE,
         below: BelowValue = None,
     ) -> Raw:
-        if forecast not in server.store.universes and not choice.made and below is None:
+        horizons = server.store.horizons(forecast)
+        asked = choice.made or below is not None or bool(horizons)
+        if forecast not in server.store.universes and not asked:
             return await fast(request)
         service = await server.find(forecast, choice)
-        answer = service.with_below(service.newest_row, server.now(), below)
+        points = term_of(horizons, server.now()) if horizons else []
+        factor = factor_of(points, service.champion.manifest.horizon)
+        answer = service.with_below(service.newest_row, server.now(), below, factor)
+        if horizons:
+            answer = as_shown(answer, points)
         same = msgspec.structs.replace(
             answer, data=msgspec.structs.replace(answer.data, age_seconds=0.0)
         )
@@ -175,8 +182,8 @@ def add(routes: APIRouter, server: Server) -> None:
     async def model(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.bundled(forecast, choice)
         decisions, measures = await server.tables.derive(
-            forecast,
-            sources(forecast, DECISIONS, SCORES),
+            service.name,
+            sources(service.name, DECISIONS, SCORES),
             "serving.queries.measures:records",
             service.champion.manifest,
         )
@@ -193,13 +200,13 @@ def add(routes: APIRouter, server: Server) -> None:
     async def status(forecast: Name, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.find(forecast, choice)
         drift, measured = await server.tables.derive(
-            forecast,
-            sources(forecast, DRIFT),
+            service.name,
+            sources(service.name, DRIFT),
             "serving.queries.newest:drift",
             service.champion.manifest,
         )
         answer = Status(
-            forecast=forecast,
+            forecast=service.name,
             data=service.data(server.now()),
             predictions_issued_at=None if service.row is None else service.row["issued_at"],
             drift=drift,
@@ -257,6 +264,7 @@ def _summary(service: Service, now: datetime) -> ForecastSummary:
         newest=_newest(service),
         published_at=service.champion.bundle.ref.published_at,
         paused=service.paused,
+        term=manifest.term or None,
     )
 
 

@@ -82,12 +82,12 @@ def add(routes: APIRouter, server: Server) -> None:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
         reigns = await server.tables.derive(
-            forecast,
-            sources(forecast, DECISIONS),
+            service.name,
+            sources(service.name, DECISIONS),
             "serving.queries.decisions:reigns",
             manifest,
         )
-        answer = Champions(forecast, reigns, manifest.series or series)
+        answer = Champions(service.name, reigns, manifest.series or series)
         return conditional(request, server, service, answer)
 
 

@@ -86,8 +86,8 @@ def add(routes: APIRouter, server: Server) -> None:
         read = (BACKTEST,) if mode == "backtest" else (PREDICTIONS, OUTCOMES)
         form = chosen_form(request, format)
         page = await server.tables.derive(
-            forecast,
-            sources(forecast, *read),
+            service.name,
+            sources(service.name, *read),
             "serving.queries.history:history_page",
             manifest,
             mode,
@@ -99,7 +99,7 @@ def add(routes: APIRouter, server: Server) -> None:
         if form == "json":
             body = json_bytes(
                 {
-                    "forecast": forecast,
+                    "forecast": service.name,
                     "bars_a_year": calendar(manifest.calendar).bars_a_year,
                     "rows": spliced(body),
                     "next": following,
@@ -127,8 +127,8 @@ def add(routes: APIRouter, server: Server) -> None:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
         answer = await server.tables.derive(
-            forecast,
-            sources(forecast, BACKTEST, OUTCOMES, SCORES),
+            service.name,
+            sources(service.name, BACKTEST, OUTCOMES, SCORES),
             "serving.queries.performance:performance",
             manifest,
             ref_of(manifest),
@@ -193,7 +193,7 @@ def add(routes: APIRouter, server: Server) -> None:
         form = chosen_form(request, format)
         read = [(FEATURES.name, name) for name in manifest.features_names]
         page = await server.tables.derive(
-            forecast,
+            service.name,
             [*read, *_prices_of(server, service)],
             "serving.queries.history:price_page",
             manifest,
@@ -204,7 +204,7 @@ def add(routes: APIRouter, server: Server) -> None:
         following = _next(request, page.oldest)
         body = page.content
         if form == "json":
-            names = {"forecast": forecast, "feed": service.feed}
+            names = {"forecast": service.name, "feed": service.feed}
             told = {"rows": spliced(body), "next": following, "series": service.series}
             body = json_bytes({**names, **told})
         return _page(request, server, service, body, form, following)

@@ -31,8 +31,8 @@ def made_quantiles(
     return quantiles_of(model.quantiles, made.quantiles(model.quantiles))
 
 
-def below(forecast: str, stated: Stated | None, value: float) -> Below:
-    """The probability of at most ``value``.
+def below(forecast: str, stated: Stated | None, value: float, factor: float = 1.0) -> Below:
+    """The probability of at most ``value``, of outcomes that are multiplied by ``factor``.
 
     Raises
     ------
@@ -49,4 +49,4 @@ def below(forecast: str, stated: Stated | None, value: float) -> Below:
             remedy="Leave below out. Returns and volatilities state one when the forecast is "
             "declared with quantiles, from its next retrain on.",
         )
-    return Below(value, stated.distribution.below(value))
+    return Below(value, stated.distribution.below(value / factor))

@@ -69,7 +69,9 @@ class Server:
         self.visibility = "private" if private else "public"
         self._latest: dict[str, Latest] = {}
         self.store.listen(self._refresh)
-        self.shortcuts.unless(lambda name: name in self.store.universes)
+        self.shortcuts.unless(
+            lambda name: name in self.store.universes or bool(self.store.horizons(name))
+        )
 
     def latest(self, name: str) -> Latest:
         """The newest forecast, finished.
@@ -95,8 +97,21 @@ class Server:
         facts = self.store.universes.get(name)
         if facts is not None:
             return await member_service(self.tables, self.store.member, facts, choice)
-        service = self.store.get(name)
+        horizons = self.store.horizons(name)
+        service = next(
+            (one for one in horizons if one.champion.manifest.horizon == choice.horizon), None
+        ) or self.store.get(name)
         manifest = service.champion.manifest
+        if horizons and choice.horizon not in (None, manifest.horizon):
+            known = [str(one.champion.manifest.horizon) for one in horizons]
+            raise Problem(
+                404,
+                "no-such-horizon",
+                f"{name} has no horizon of {choice.horizon} bars.",
+                field="horizon",
+                value=choice.horizon,
+                remedy=f"Give one of {', '.join(known)}, or leave it out.",
+            )
         own = Choice(manifest.instrument, manifest.target, manifest.horizon)
         given = (choice.instrument, choice.target, choice.horizon)
         about = (own.instrument, own.target, own.horizon)

@@ -155,8 +155,12 @@ class Service:
             quantiles=None if stated is None else quantiles_of(stated.levels, stated.values),
         )
 
-    def with_below(self, row: Mapping[str, Any], now: datetime, value: float | None) -> Forecast:
+    def with_below(
+        self, row: Mapping[str, Any], now: datetime, value: float | None, factor: float = 1.0
+    ) -> Forecast:
         """A row as an answer, with the probability of at most ``value`` where one is given.
+
+        The outcome is that of the row times ``factor``.
 
         Raises
         ------
@@ -165,7 +169,7 @@ class Service:
         """
         answer = self.issued(row, now)
         if value is not None:
-            answer.below = below(self.name, stated_in(row), value)
+            answer.below = below(self.name, stated_in(row), value, factor)
         return answer
 
     def supplied(

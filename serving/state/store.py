@@ -114,10 +114,17 @@ class Store:
         Problem
             404 for a name that nobody knows, 503 for one that has no champion yet.
         """
-        service = self.services.get(name)
+        service = self.services.get(name) or next(iter(self.horizons(name)), None)
         if service is None:
             raise self._absent(name)
         return service
+
+    def horizons(self, name: str) -> list[Service]:
+        """Of a forecast of several horizons those in service, the shortest first."""
+        if name in self.services:
+            return []
+        found = (one for one in self.services.values() if one.champion.manifest.term == name)
+        return sorted(found, key=lambda service: service.champion.manifest.horizon)
 
     def any(self) -> Mapping[str, Service]:
         """All forecasts.

@@ -6,6 +6,7 @@ import { hitRate } from "./charts/hits.js";
 import { realised } from "./charts/realised.js";
 import { reliability } from "./charts/reliability.js";
 import { rollingSkill } from "./charts/skill.js";
+import { term } from "./charts/term.js";
 import { h } from "./dom.js";
 import { decisions } from "./sections/decisions.js";
 import { headline } from "./sections/headline.js";
@@ -98,9 +99,11 @@ async function show({ moveFocus = false, quietly = false } = {}) {
     const element = await universe(row, instrument);
     return mine === turn && put(row.forecast, row.forecast, moveFocus, null, element);
   }
-  const [found, rows] = await Promise.all([forecast(row.forecast), records(row.forecast, FIRST_ROWS)]);
+  const [found, rows, horizons] = await Promise.all([
+    forecast(row.forecast), records(row.forecast, FIRST_ROWS), row.term && row.newest ? get(`v1/forecasts/${encodeURIComponent(row.term)}/latest`) : null,
+  ]);
   if (mine !== turn) return;
-  const details = { ...found, paused: row.paused };
+  const details = { ...found, paused: row.paused, term: horizons?.term };
   words.follow(details.model);
   const part = past(details, rows);
   put(
@@ -114,6 +117,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
     h(
       "div",
       { class: "grid" },
+      term(details),
       fan(details),
       rollingSkill(details),
       hitRate(details),

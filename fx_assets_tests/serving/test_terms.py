@@ -1,0 +1,143 @@
+"""A forecast of several horizons is served under its name, and each horizon under its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
+from fx_assets.evaluation.decision import ledger_table
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import ForecastSpec
+from fx_assets.specs.series import series_of
+from fx_assets.specs.term import DeclaredForecast
+from fx_assets.stages.issue import issue_days
+from fx_assets.tables import DECISIONS, PREDICTIONS
+from fx_assets.testing.lakes import hourly_lake
+from fx_assets.testing.lakes.hourly_lake import FEED, NOW
+from fx_assets.testing.lakes.samples import linear_graph
+from fx_assets.testing.lakes.server_process import serving, until
+from serving.client import tables
+
+SAID = {1: 3e-5, 5: 2e-4, 20: 1e-4}
+"""By horizon; twenty bars are said to vary less than five."""
+RISK = DeclaredForecast.model_validate(
+    {
+        "name": "risk",
+        "feed": FEED.name,
+        "target": {"kind": "volatility", "horizon": list(SAID)},
+        "features": "ohlc",
+        "candidates": ["xgboost"],
+        "live_from": "2026-10-29",
+    }
+)
+
+
+def bundle(spec: ForecastSpec) -> Bundle:
+    like, horizon = hourly_lake.bundle("volatility"), spec.target.horizon
+    facts = like.facts.model_copy(
+        update={
+            "forecast": spec.name,
+            "term": spec.term,
+            "horizon": horizon,
+            "series": series_of(spec, FEED).id,
+        }
+    )
+    golden = Golden.of(np.array([[0.001], [-0.002]]), np.full(2, SAID[horizon]))
+    return Bundle(facts, linear_graph([0.0], SAID[horizon]), golden)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    root = tmp_path_factory.mktemp("terms") / "lake"
+    lake = hourly_lake.make(root)
+    kept = SeriesTables(lake, hourly_lake.SPECS["volatility"], FEED).ledger()[0]
+    for spec in RISK.members:
+        own, made = SeriesTables(lake, spec, FEED), bundle(spec)
+        own.remember(NOW)
+        store_bundle(lake, made)
+        point_to(lake, spec.name, 1)
+        about = {"forecast": spec.name, "series": own.series.id}
+        own.insert(DECISIONS, ledger_table([kept.model_copy(update=about)]))
+        own.insert(PREDICTIONS, issue_days([date(2026, 10, 30)], own, NOW).new_rows)
+    with serving(root, tmp_path_factory.mktemp("server")) as running:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
+        yield running.client
+
+
+def get(api: httpx.Client, path: str, **parameters: Any) -> Any:
+    answer = api.get(f"/v1/forecasts/{path}", params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_the_name_of_all_answers_with_the_shortest_and_all_horizons(api: httpx.Client) -> None:
+    whole = get(api, "risk/latest")
+    shortest = get(api, "risk_h1/latest")
+    assert shortest["term"] is None
+    assert {n: v for n, v in whole.items() if n not in ("term", "data")} == {
+        n: v for n, v in shortest.items() if n not in ("term", "data")
+    }
+    assert [point["horizon"] for point in whole["term"]] == [1, 5, 20]
+    assert [point["issued"] for point in whole["term"]] == list(SAID.values())
+    tables.show("latest", [whole])
+
+
+def test_no_horizon_has_less_variance_than_a_shorter_one(api: httpx.Client) -> None:
+    points = get(api, "risk/latest")["term"]
+    assert [point["value"] for point in points] == [3e-5, 2e-4, 2e-4]
+    asked = [get(api, "risk/latest", horizon=horizon) for horizon in SAID]
+    assert [one["value"] for one in asked] == [3e-5, 2e-4, 2e-4]
+    issued = get(api, "risk_h20/latest")
+    assert issued["value"] == 1e-4, "the horizon's own answer is what was issued"
+    for name in ("lower", "upper"):
+        assert points[2]["interval"][name] == pytest.approx(2 * issued["interval"][name])
+        assert asked[2]["interval"][name] == points[2]["interval"][name]
+    for mine, theirs in zip(points[2]["quantiles"], issued["quantiles"], strict=True):
+        assert mine["value"] == pytest.approx(2 * theirs["value"])
+        below = get(api, "risk/latest", horizon=20, below=mine["value"])["below"]
+        assert below["probability"] == pytest.approx(mine["level"])
+
+
+@pytest.mark.parametrize(
+    "path", ["history", "performance", "model", "status", "champions", "prices", "latest"]
+)
+def test_every_route_takes_the_horizon(api: httpx.Client, path: str) -> None:
+    for horizon in SAID:
+        told, own = get(api, f"risk/{path}", horizon=horizon), get(api, f"risk_h{horizon}/{path}")
+        assert told["forecast"] == own["forecast"] == f"risk_h{horizon}"
+        assert told.get("rows") == own.get("rows")
+
+
+def test_bars_of_the_caller_are_predicted_at_the_horizon_that_is_asked_for(
+    api: httpx.Client,
+) -> None:
+    body = {"features": {"return_1": 0.001}}
+    for horizon, value in SAID.items():
+        answer = api.post(
+            "/v1/forecasts/risk/predict/features", params={"horizon": horizon}, json=body
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["value"] == pytest.approx(value)
+
+
+def test_a_horizon_that_there_is_not_is_refused_with_those_that_there_are(
+    api: httpx.Client,
+) -> None:
+    answer = api.get("/v1/forecasts/risk/latest", params={"horizon": 7})
+    assert answer.status_code == 404
+    assert answer.json()["type"].endswith(":no-such-horizon")
+    assert "1, 5, 20" in answer.json()["remedy"]
+
+
+def test_the_list_says_which_belong_together(api: httpx.Client) -> None:
+    listed = {row["forecast"]: row["term"] for row in api.get("/v1/forecasts").json()["forecasts"]}
+    assert {name for name, term in listed.items() if term == "risk"} == {
+        "risk_h1", "risk_h5", "risk_h20",
+    }  # fmt: skip
+    assert listed["hourly_volatility"] is None
