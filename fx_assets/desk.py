@@ -194,7 +194,7 @@ class Desk:
         from fx_assets import clock
         from fx_assets.judging.ideas import evidence_of
         from fx_assets.judging.judgement import judged
-        from fx_assets.judging.tried import count_tried
+        from fx_assets.series.ideas import count_tried
 
         spec, feed = self._spec(forecast if forecast is not None else self._only())
         study, tables = self.study(spec, as_of=as_of), self._tables(spec)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 Verdict = Literal["bootstrap", "keep", "replace", "refresh", "demote", "rollback"]
 
 
+Seen = tuple[Sequence[str], Mapping[str, int]]
+"""The recipes that a decision saw, and the settings that those of them that are tuned count as."""
+
+
 class CandidateStatistics(Record):
     """What a candidate showed on the rows that all candidates have in common.
 
@@ -113,6 +117,8 @@ class Decision(Record):
     """Recipes on trial, without the baseline."""
     tuned: dict[str, int] = Field(default={})
     """Settings that the tunings of those recipes compared, by recipe; without one, 1."""
+    ideas: tuple[str, ...] = ()
+    """What people had judged on the series by then, without declaring it."""
     trials: int
     """K: recipes tried ever, each once, a tuned one once for each setting; by the fixed rule those
     tried since the look before."""
@@ -153,6 +159,11 @@ class Decision(Record):
     reasons: tuple[str, ...] = ()
     claim: Claim | None = None
     """What may be said of the champion's skill; ``None`` in decisions of before it was said."""
+
+    @property
+    def seen(self) -> Seen:
+        """The recipes and ideas that count from this decision on."""
+        return (*self.recipes_seen, *self.ideas), self.tuned
 
     @property
     def needed_p(self) -> float:
@@ -231,10 +242,6 @@ class Decision(Record):
         return self.recipe in self.recipes_seen
 
 
-Seen = tuple[Sequence[str], Mapping[str, int]]
-"""The recipes that a decision saw, and the settings that those of them that are tuned count as."""
-
-
 def arrivals(seen: Sequence[Seen]) -> list[dict[str, int]]:
     """Recipes with the settings that each counts as, by the decision that saw each first."""
     settings: dict[str, int] = {}
@@ -248,8 +255,8 @@ def arrivals(seen: Sequence[Seen]) -> list[dict[str, int]]:
 
 
 def tried_ever(ledger: Sequence[Decision]) -> int:
-    """Recipes that a series' decisions have seen, a tuned one once for each setting."""
-    found = arrivals([(decision.recipes_seen, decision.tuned) for decision in ledger])
+    """Recipes and ideas that a series' decisions have seen, a tuned one once for each setting."""
+    found = arrivals([decision.seen for decision in ledger])
     return max(1, sum(sum(arrival.values()) for arrival in found))
 
 

@@ -63,6 +63,7 @@ def decide(
     series: str = "",
     acknowledgements: Sequence[Acknowledgement] = (),
     lost: bool | str = False,
+    ideas: Sequence[str] = (),
 ) -> list[Decision]:
     """Decide about the champion, and say why.
 
@@ -90,6 +91,8 @@ def decide(
     lost
         Whether the champion's bundle can no longer be used, or why it must be made again; its
         recipe is published anew then, unless it is demoted or replaced.
+    ideas
+        Identities of what people have judged on the series without declaring it, which counts.
 
     Returns
     -------
@@ -119,6 +122,7 @@ def decide(
         series,
         tuple(acknowledgements),
         lost,
+        tuple(ideas),
     )
     appointed = _appoint_baseline(case)
     if appointed is None:
@@ -182,6 +186,7 @@ class _Case:
     series: str
     acknowledgements: tuple[Acknowledgement, ...]
     lost: bool | str = False
+    ideas: tuple[str, ...] = ()
 
     @property
     def rule(self) -> PromotionRule:
@@ -242,8 +247,8 @@ class _Case:
 
     @cached_property
     def arrivals(self) -> list[dict[str, int]]:
-        seen = [(decision.recipes_seen, decision.tuned) for decision in self.ledger]
-        return arrivals([*seen, (self.recipes_seen, self.tuned)])
+        seen = [decision.seen for decision in self.ledger]
+        return arrivals([*seen, ((*self.recipes_seen, *self.ideas), self.tuned)])
 
     @cached_property
     def on_trial(self) -> list[Evidence]:
@@ -645,6 +650,7 @@ class _Case:
             starts_cool_down=starts_cool_down,
             recipes_seen=self.recipes_seen,
             tuned=self.tuned,
+            ideas=self.ideas,
             trials=self.trials,
             rows=self.rows.n,
             first_row=_plain(self.rows.times[0]),

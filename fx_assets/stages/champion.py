@@ -39,6 +39,7 @@ from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.registry import links
+from fx_assets.series.ideas import ideas_of
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.stages.acknowledgements import read_acknowledgements
@@ -108,6 +109,7 @@ def _decide_champion(
         series=own.series.id,
         acknowledgements=read_acknowledgements(store, spec.name),
         lost=lost or _restated(own, ledger),
+        ideas=ideas_of(store, own.series.id),
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
     decisions = _claimed(decisions, study, evidence, ledger)

@@ -557,3 +557,18 @@ def test_a_ground_of_demotion_is_recorded_by_its_name() -> None:
     before = ledger[fell.sequence - 1]
     assert before.fall.limit == fell.fall.limit
     assert not before.fall.exceeds
+
+
+def test_ideas_that_were_judged_before_a_recipe_is_declared_make_it_pay() -> None:
+    ledger = WORLD.decide([], NOISE, 2300)
+    late = {**NOISE, "xgboost": "noise"}
+    needed = []
+    for ideas in ([], ["one"], [f"idea_{index}" for index in range(30)]):
+        look = WORLD.decide(ledger, late, 2320, ideas=ideas)[-1]
+        assert look.trials == 2 + len(ideas)
+        found = look.statistics_of("xgboost")
+        assert found is not None
+        needed.append(found.needed_p or 0.0)
+    assert needed[0] > 1.2 * needed[1] > 4 * needed[2]
+    declared = WORLD.decide(ledger, late, 2320, ideas=["recipe_of_xgboost"])[-1]
+    assert declared.trials == 2

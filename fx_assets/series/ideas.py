@@ -27,13 +27,21 @@ def count_tried(lake: Lake, series: str, recipes: Iterable[str], new: str) -> in
     """
     path = f"ideas/{series}.json"
     with lake.lock(f"ideas-{series}"):
-        known = set(_read(lake, path))
+        known = set(ideas_of(lake, series))
         if new not in known:
             lake.write_blob(path, json.dumps(sorted({*known, new})).encode())
     return len({*known, *recipes, new})
 
 
-def _read(lake: Lake, path: str) -> list[str]:
+def ideas_of(lake: Lake, series: str) -> list[str]:
+    """The identities of the ideas that were judged on a series.
+
+    Raises
+    ------
+    LakeError
+        The list cannot be read.
+    """
+    path = f"ideas/{series}.json"
     if not lake.blob_exists(path):
         return []
     try:
