@@ -23,6 +23,7 @@ from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
+from fx_assets.presentation.wording import as_of_text
 from fx_assets.runner import WAITING, Runner, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
@@ -130,7 +131,7 @@ def _line(row: dict[Any, Any]) -> tuple[str, ...]:
     return (
         row["instrument"],
         "member",
-        row["day"],
+        as_of_text(row),
         f"{row['kind']} {row['horizon']}",
         _said(row, row["prediction"]),
         _said(row, row["baseline"]),
@@ -157,7 +158,8 @@ def _without_forecast(lake: Lake, spec: UniverseSpec, shown: set[str]) -> list[t
             state = f"left {row['member_until']:%Y-%m-%d}"
         elif pd.isna(row["member_from"]):
             state = f"{row['fixings']} fixings, needs {spec.membership.min_history}"
-        day = f"{row['last_fixing']:%Y-%m-%d}"
+        last, sizes = row["last_fixing"], spec.market.bars_a_year
+        day = as_of_text({"event_time": last, "day": f"{last:%Y-%m-%d}", "bars_a_year": sizes})
         lines.append((row["instrument"], state, day, *[NOT_TESTED] * 5))
     return sorted(lines)
 

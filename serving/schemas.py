@@ -304,6 +304,9 @@ class UniverseTarget(Struct):
     baseline: str
     title: str
     format: ValueFormat
+    outcomes: Annotated[
+        tuple[str, str] | None, Meta(description="Of a binary target: what 0 and 1 mean.")
+    ] = None
 
 
 class UniverseSummary(Struct):
@@ -327,6 +330,7 @@ class Said(Struct, kw_only=True):
     horizon: Annotated[int, Meta(description="Bars ahead.")]
     event_time: Instant
     day: Day
+    target_time: Instant
     target_day: Annotated[str, Meta(description="The market's day of the predicted bar.")]
     mode: Mode
     value: float
@@ -335,6 +339,25 @@ class Said(Struct, kw_only=True):
     baseline: float | None
     champion: str
     demonstrated: Annotated[bool, Meta(description="Whether its skill is more than luck.")]
+    verdict: Annotated[
+        str | None, Meta(description="demonstrated, knows something or not demonstrated.")
+    ] = None
+    skill: Annotated[
+        float | None, Meta(description="Out of sample, against the baseline: what is told with it.")
+    ] = None
+    skill_on_reference: Annotated[
+        float | None, Meta(description="The champion's, against what costs no work.")
+    ] = None
+    outcomes: Annotated[int, Meta(description="Live predictions whose outcome is known.")] = 0
+    inside: Annotated[
+        float | None, Meta(description="Share of these that lay within their interval.")
+    ] = None
+    live_skill: Annotated[
+        float | None, Meta(description="1 - their mean loss / that of the baseline.")
+    ] = None
+    came: Annotated[float | None, Meta(description="The newest outcome that is known.")] = None
+    came_time: Annotated[datetime | None, Meta(description="When that bar closed (UTC).")] = None
+    came_day: Annotated[str | None, Meta(description="The market's day of that bar.")] = None
 
 
 class InstrumentState(Struct):

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from fx_assets.errors import SpecError
@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     )
     max_batch: PositiveInt = Field(
         default=1000, description="Most predictions that one request may ask for."
+    )
+    member_metrics: NonNegativeInt = Field(
+        default=200,
+        description="Most targets of members of universes that have gauges of their own.",
     )
     max_connections: PositiveInt = Field(
         default=1000, description="Most connections of a worker; further ones are closed."

@@ -6,10 +6,13 @@ Needs neither pandas nor MLflow.
 from __future__ import annotations
 
 from fx_assets.bundles.records import Manifest
+from fx_assets.lake.below import member_folder
 from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
 
 FOLDER = "universes"
+STATES = ("member", "pegged", "left", "young")
+"""What an instrument of a universe is."""
 
 
 class PanelTarget(Record):
@@ -34,7 +37,7 @@ class PanelInstrument(Record):
     feed: str
     """What it would be called as a feed of its own."""
     state: str
-    """``member``, ``pegged``, ``left`` or ``young``."""
+    """One of ``STATES``."""
     series: tuple[str, ...]
     """The identity of each target, in the universe's order."""
 
@@ -66,3 +69,19 @@ class Member(Manifest):
     baseline_predicts: bool = True
     bundled: bool = False
     """Whether it has a bundle; without one only what was issued is known."""
+
+
+def of_member(manifest: Manifest) -> Member:
+    """The manifest of a member's bundle."""
+    by_baseline = manifest.candidate == manifest.baseline.family
+    return Member.model_construct(
+        **dict(manifest) | {"bundled": True, "baseline_predicts": by_baseline}
+    )
+
+
+def folder_of(manifest: Manifest) -> str:
+    """Where the files of a member of a universe lie, below the lake; elsewhere empty."""
+    if not isinstance(manifest, Member):
+        return ""
+    about = (manifest.instrument, manifest.target, manifest.horizon)
+    return member_folder(manifest.forecast, *about)

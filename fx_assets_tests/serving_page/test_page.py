@@ -300,6 +300,11 @@ def test_a_search_finds_an_instrument_in_a_universe_and_leads_to_it(
     tab.settle(universe["forecast"])
     assert page.input_value("#instrument-search") == found
     page.wait_for_selector(f"h2:has-text('{found}')")
+    said = page.inner_text(f"table.universe tr:has-text('{found}')")
+    assert "not demonstrated" in said
+    assert " to " in said, "its interval stands there"
+    (detail,) = page.locator("section", has=page.locator(f"h2:has-text('{found}')")).all()
+    assert "claims no skill" in detail.inner_text() or "not shown" in detail.inner_text()
 
 
 def test_bars_with_highs_and_lows_are_drawn_as_candles(visit: Tabs, hourly_site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.platform import failed_checks, failures
 from fx_assets_tests.universe.conftest import UniversePlatform
 from fx_assets_tests.universe.helpers import universe
+from serving.client import tables
+from serving.client.__main__ import main as client
 
 NAMES = ("AAAUSD", "BBBUSD", "CCCUSD")
 HOURS = 1000
@@ -259,6 +262,70 @@ def test_it_is_served_by_instrument_with_intervals_and_outcomes(desk: Desk) -> N
             said = api.post(f"{base}/{path}", json=body, **mine)
             assert said.status_code == 200, (path, said.text)
             _refuses(api.post(f"{base}/{path}", json=body), 400, "which-instrument", "AAAUSD")
+
+
+def test_members_are_asked_by_the_inference_protocol_counted_and_printed(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    now = (START + timedelta(hours=HOURS + 1, minutes=5)).isoformat()
+    issued = desk.lake.read("predictions", SPEC.name).sort_values("event_time")
+    row = issued[issued["instrument"] == "AAAUSD"].iloc[-1]
+    served = serving(desk.lake.root, desk.folder / "counted", now=now, member_metrics="2")
+    with served as running:
+        api, mine = running.client, {"params": {"instrument": "AAAUSD"}}
+        until(lambda: api.get("/health/ready").status_code == 200)
+        assert api.get("/v2/health/ready").json() == {"ready": True}
+        told = api.get("/v1/forecasts/desk/instruments").json()["said"][0]
+        outcomes = desk.lake.read("outcomes", SPEC.name).set_index("instrument")
+        scored = outcomes.loc["AAAUSD"]
+        assert (told["verdict"], told["demonstrated"]) == (row["verdict"], False)
+        assert (told["outcomes"], told["came"]) == (1, scored["target"])
+        assert told["inside"] == float(scored["inside_interval"])
+        assert told["live_skill"] == 1 - scored["loss"] / scored["baseline_loss"]
+
+        model = api.get("/v2/models/desk", **mine).json()
+        assert model["parameters"]["instrument"] == "AAAUSD"
+        assert model["versions"] == [row["champion_version"].removeprefix("v")]
+        width = model["inputs"][0]["shape"][1]
+        tensor = {"name": "inputs", "shape": [2, width], "datatype": "FP64"}
+        body = {"inputs": [tensor | {"data": [1e-5] * (2 * width)}]}
+        version = f"/v2/models/desk/versions/{model['versions'][0]}"
+        for path in ("/v2/models/desk/infer", f"{version}/infer"):
+            said = api.post(path, json=body, **mine)
+            assert said.status_code == 200, said.text
+            assert said.json()["outputs"][0]["shape"] == [2]
+            _refuses(api.post(path, json=body), 400, "which-instrument", "AAAUSD")
+        for path in ("/v2/models/desk", "/v2/models/desk/ready", version, f"{version}/ready"):
+            assert api.get(path, **mine).status_code == 200
+            _refuses(api.get(path), 400, "which-instrument", "AAAUSD")
+        (series,) = api.get("/v1/forecasts/desk/series", **mine).json()["series"]
+        assert series["series"] == row["series"]
+        asked = mine["params"] | {"series": row["series"]}
+        assert api.get("/v1/forecasts/desk/history", params=asked).status_code == 200
+        asked = mine["params"] | {"series": "0" * 16}
+        _refuses(api.get("/v1/forecasts/desk/history", params=asked), 404, "unknown-series", "desk")
+
+        until(lambda: "fx_member_outcomes{" in api.get("/metrics").text)
+        lines = api.get("/metrics").text.splitlines()
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        about = 'forecast="desk",horizon="1"'
+        assert values['fx_universe_instruments{forecast="desk",state="member"}'] == "3.0"
+        assert values[f'fx_universe_outcomes{{{about},target="volatility"}}'] == "2.0"
+        named = [name for name in values if name.startswith("fx_member_outcomes")]
+        assert len(named) == 2, "no more members have gauges than the setting says"
+        assert values["fx_members_without_gauges"] == "1.0"
+
+        url = ["--url", str(api.base_url)]
+        chosen = ["--instrument", "AAAUSD"]
+        assert client(["instruments", "desk", *url]) == 0
+        assert json.loads(capsys.readouterr().out)["said"][0] == told
+        assert client(["why", "desk", *chosen, *url]) == 0
+        assert json.loads(capsys.readouterr().out)["prediction"] == row["prediction"]
+        assert client(["latest", *url]) == 0
+        assert "desk: 3 instruments; ask for instruments desk" in capsys.readouterr().err
+        tables.show("instruments", api.get("/v1/forecasts/desk/instruments").json())
+        assert "not demonstrated" in " ".join(capsys.readouterr().out.split())
 
 
 def _refuses(response: httpx.Response, status: int, kind: str, remedy: str) -> None:

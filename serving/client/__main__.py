@@ -70,6 +70,9 @@ def _latest(api: Api, options: argparse.Namespace) -> Any:
             if not error.kind.endswith(":nothing-issued"):
                 raise
             print(error, file=sys.stderr)
+    for row in listed.get("universes", ()):
+        name, members = row["forecast"], len(row["instruments"])
+        print(f"{name}: {members} instruments; ask for instruments {name}", file=sys.stderr)
     return answers
 
 
@@ -96,7 +99,7 @@ def _member(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _why(api: Api, options: argparse.Namespace) -> Any:
-    return api.explanation(options.forecast, options.date)
+    return api.explanation(options.forecast, options.date, member=_member(options))
 
 
 def _champions(api: Api, options: argparse.Namespace) -> Any:
@@ -106,7 +109,8 @@ def _champions(api: Api, options: argparse.Namespace) -> Any:
 
 def _predict(api: Api, options: argparse.Namespace) -> Any:
     kind, body = request_body(options.features, options.bars, options.body)
-    return api.post(f"/v1/forecasts/{options.forecast}/predict/{kind}", body)
+    path = f"/v1/forecasts/{options.forecast}/predict/{kind}"
+    return api.post(path, body, _member(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("--limit", type=_positive, default=20, help="rows (default %(default)s)")
     history.set_defaults(ask=_history)
 
-    why = commands.add_parser("why", parents=[shared], help="what moved a forecast")
+    why = commands.add_parser("why", parents=[shared, member], help="what moved a forecast")
     why.add_argument("forecast")
     why.add_argument("--date", type=date.fromisoformat, help="in force at its end (default: now)")
     why.set_defaults(ask=_why)
@@ -165,7 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     instruments.add_argument("forecast")
     instruments.set_defaults(ask=_instruments)
 
-    predict = commands.add_parser("predict", parents=[shared], help="predict from your own data")
+    predict = commands.add_parser(
+        "predict", parents=[shared, member], help="predict from your own data"
+    )
     predict.add_argument("forecast")
     given = predict.add_mutually_exclusive_group(required=True)
     given.add_argument("--features", nargs="+", metavar="NAME=VALUE", help="the model's inputs")

@@ -72,17 +72,27 @@ class Api:
         """The JSON at a path."""
         return self._ask("GET", path, params=parameters)
 
-    def post(self, path: str, body: Any) -> Any:
+    def post(self, path: str, body: Any, parameters: dict[str, Any] | None = None) -> Any:
         """The JSON that answers a body."""
-        return self._ask("POST", path, json=body)
+        return self._ask("POST", path, json=body, params=parameters)
 
-    def explanation(self, forecast: str, day: date | None = None) -> dict[str, Any]:
-        """Why the newest forecast, or the one in force at the end of a day, says what it says."""
-        path = f"/v1/forecasts/{forecast}"
+    def explanation(
+        self,
+        forecast: str,
+        day: date | None = None,
+        *,
+        member: Mapping[str, str | int] | None = None,
+    ) -> dict[str, Any]:
+        """Why the newest forecast, or the one in force at the end of a day, says what it says.
+
+        ``member`` is which instrument, target and horizon of a universe.
+        """
+        path, chosen = f"/v1/forecasts/{forecast}", dict(member or {})
         if day is None:
-            answer: dict[str, Any] = self.get(f"{path}/latest/explanation")
+            answer: dict[str, Any] = self.get(f"{path}/latest/explanation", chosen)
         else:
-            answer = self.get(f"{path}/issued/explanation", {"date": day.isoformat()})
+            dated = chosen | {"date": day.isoformat()}
+            answer = self.get(f"{path}/issued/explanation", dated)
         return answer
 
     def champions(
@@ -102,9 +112,12 @@ class Api:
         ]
         return reigns
 
-    def series(self, forecast: str) -> list[dict[str, Any]]:
+    def series(
+        self, forecast: str, member: Mapping[str, str | int] | None = None
+    ) -> list[dict[str, Any]]:
         """What the forecast is, and was, about; the series in service first."""
-        found: list[dict[str, Any]] = self.get(f"/v1/forecasts/{forecast}/series")["series"]
+        path = f"/v1/forecasts/{forecast}/series"
+        found: list[dict[str, Any]] = self.get(path, dict(member or {}))["series"]
         return found
 
     def history(

@@ -60,23 +60,43 @@ def _forecasts(forecasts: list[dict[str, Any]]) -> Table:
 
 def _instruments(answer: dict[str, Any]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("instrument", "state", "target", "for", "value", "interval", "by"):
+    for name in ("instrument\nstate", "target\nfor", "value\ninterval", "by\nverdict"):
         table.add_column(name)
-    formats = {(one["target"], one["horizon"]): one["format"] for one in answer["targets"]}
+    table.add_column("outcomes, inside\nthe newest")
+    targets = {(one["target"], one["horizon"]): one for one in answer["targets"]}
     said: dict[str, list[dict[str, Any]]] = {}
     for row in answer["said"]:
-        said.setdefault(row["instrument"], []).append(row)
+        units = {"bars_a_year": answer["bars_a_year"]}
+        target = targets[row["target"], row["horizon"]]
+        shown = row | units | {"format": target["format"], "words": target["outcomes"]}
+        said.setdefault(row["instrument"], []).append(shown)
     for one in answer["instruments"]:
-        for row in said.get(one["instrument"], [None]):
-            cells = [""] * 5
-            if row is not None:
-                shown = formats[row["target"], row["horizon"]]
-                units = row | {"bars_a_year": answer["bars_a_year"], "format": shown}
-                low, high = (_text(units, row[bound]) for bound in ("lower", "upper"))
-                cells = [f"{row['target']} {row['horizon']}", row["target_day"]]
-                cells += [_text(units, row["value"]), f"{low} to {high}", row["champion"]]
-            table.add_row(one["instrument"], one["state"], *cells)
+        about = f"{one['instrument']}\n{one['state']}"
+        for row in said.get(one["instrument"], ()):
+            low, high = (_text(row, row[bound]) for bound in ("lower", "upper"))
+            inside = "" if row["inside"] is None else f", {row['inside']:.0%}"
+            table.add_row(
+                about,
+                f"{row['target']} {row['horizon']}\n"
+                f"{_bar(answer, row['target_day'], row['target_time'])}",
+                f"{_text(row, row['value'])}\n{low} to {high}",
+                f"{row['champion']}\n{_word(row)}",
+                f"{row['outcomes']}{inside}\n{'' if row['came'] is None else _came(row)}",
+                end_section=True,
+            )
+        if one["instrument"] not in said:
+            table.add_row(about)
     return table
+
+
+def _came(row: dict[str, Any]) -> str:
+    words = row["words"]
+    return words[int(row["came"])] if words else _text(row, row["came"])
+
+
+def _word(row: dict[str, Any]) -> str:
+    """What may be said of a member's skill; rows of old say only whether it is demonstrated."""
+    return row["verdict"] or ("demonstrated" if row["demonstrated"] else "none demonstrated")
 
 
 def _bar(answer: dict[str, Any], day: str, closed: str) -> str:

@@ -8,7 +8,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from fx_assets.bundles.records import MANIFEST_FILE, Manifest, folder
+from fx_assets.bundles.universes import Member, folder_of, of_member
 from fx_assets.errors import FxAssetsError
+from fx_assets.lake.below import Below
 from fx_assets.lake.reader import Reader
 from fx_assets.tables import DECISIONS, SERIES_COLUMN
 from serving.blobs import Files
@@ -29,7 +31,7 @@ def bundles_by_series(reader: Reader, present: Manifest) -> dict[str, Manifest]:
         if one in found:
             continue
         for version in sorted(versions, reverse=True):
-            manifest = _manifest(reader, present.forecast, version)
+            manifest = _manifest(reader, present, version)
             if manifest is None:
                 continue
             named = one or about_of(reader, manifest).id
@@ -50,9 +52,11 @@ def _published(reader: Reader, forecast: str) -> dict[str | None, set[int]]:
     return out
 
 
-def _manifest(reader: Reader, forecast: str, version: int) -> Manifest | None:
-    path = f"{folder(forecast, version)}/{MANIFEST_FILE}"
+def _manifest(reader: Reader, present: Manifest, version: int) -> Manifest | None:
+    path = f"{folder(present.forecast, version)}/{MANIFEST_FILE}"
+    files = Below(Files(reader.location), folder_of(present))
     try:
-        return Manifest.model_validate_json(Files(reader.location).read_blob(path))
+        found = Manifest.model_validate_json(files.read_blob(path))
     except (FxAssetsError, ValidationError):
         return None
+    return of_member(found) if isinstance(present, Member) else found

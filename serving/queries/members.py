@@ -10,10 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fx_assets.bundles.universes import Member, UniverseFacts
+from fx_assets.calendars import calendar, instant_of
 from fx_assets.lake.location import Location
 from fx_assets.lake.reader import Reader
-from fx_assets.tables import BACKTEST, INSTRUMENT_COLUMN, UNIVERSE_PREDICTIONS
-from serving.queries.columns import finite, instant, instants, numbers, texts
+from fx_assets.presentation.wording import claim_of_row
+from fx_assets.tables import (
+    BACKTEST,
+    INSTRUMENT_COLUMN,
+    UNIVERSE_OUTCOMES,
+    UNIVERSE_PREDICTIONS,
+)
+from serving.queries.columns import finite, instants, numbers, row_of, texts
+from serving.queries.own_rows import newest_rows
 from serving.schemas import Said
 
 
@@ -63,7 +71,7 @@ def _of_the_baseline(found: pa.Table, recipe: str) -> pa.Table:
 
 
 def said(reader: Reader, facts: UniverseFacts) -> list[Said]:
-    """The newest prediction of every instrument and target, sorted."""
+    """The newest prediction of every instrument and target, and what came of them, sorted."""
     table = reader.read(UNIVERSE_PREDICTIONS.name, facts.forecast)
     if table is None or "series" not in table.column_names:
         return []
@@ -73,30 +81,60 @@ def said(reader: Reader, facts: UniverseFacts) -> list[Said]:
     for i in np.argsort(times, kind="stable").tolist():
         if series[i] in present:
             newest[series[i]] = i
-    rows = sorted(newest.values())
-    part = table.take(pa.array(rows, pa.int64()))
-    told: dict[str, Any] = {
-        name: texts(part, name)
-        for name in ("instrument", "kind", "horizon", "day", "target_day", "mode", "champion")
-    }
-    values = {n: numbers(part, n) for n in ("prediction", "lower", "upper", "baseline", "skill")}
-    closed, shown = instants(part, "event_time"), texts(part, "skill_demonstrated")
-    answers = [
-        Said(
-            instrument=told["instrument"][i],
-            target=told["kind"][i],
-            horizon=int(told["horizon"][i]),
-            event_time=instant(closed[i]),
-            day=told["day"][i],
-            target_day=told["target_day"][i],
-            mode=told["mode"][i],
-            value=float(values["prediction"][i]),
-            lower=finite(values["lower"][i]),
-            upper=finite(values["upper"][i]),
-            baseline=finite(values["baseline"][i]),
-            champion=told["champion"][i],
-            demonstrated=bool(shown[i]),
+    outcomes = _outcomes(reader, facts)
+    answers = []
+    for one, i in newest.items():
+        row = row_of(table, i)
+        claim = claim_of_row(row)
+        answers.append(
+            Said(
+                instrument=row["instrument"],
+                target=row["kind"],
+                horizon=row["horizon"],
+                event_time=row["event_time"],
+                day=row["day"],
+                target_time=row["target_time"],
+                target_day=row["target_day"],
+                mode=row["mode"],
+                value=row["prediction"],
+                lower=finite(row["lower"]),
+                upper=finite(row["upper"]),
+                baseline=finite(row["baseline"]),
+                champion=row["champion"],
+                demonstrated=bool(row["skill_demonstrated"]),
+                verdict=claim.word if claim else None,
+                skill=finite(row["skill"]),
+                skill_on_reference=claim.reference.skill if claim else None,
+                **outcomes.get(one, {}),
+            )
         )
-        for i in range(part.num_rows)
-    ]
     return sorted(answers, key=lambda one: (one.instrument, one.target, one.horizon))
+
+
+def _outcomes(reader: Reader, facts: UniverseFacts) -> dict[str, dict[str, Any]]:
+    """What came of live predictions, by series; a truth that was revised counts as it is now."""
+    table = reader.read(UNIVERSE_OUTCOMES.name, facts.forecast)
+    if table is None or not table.num_rows:
+        return {}
+    market, found = calendar(facts.calendar), {}
+    counting = newest_rows(UNIVERSE_OUTCOMES, table)
+    table = table.take(pa.array(counting))
+    series, live = np.array(texts(table, "series")), np.array(texts(table, "mode")) == "live"
+    values = {name: numbers(table, name) for name in ("target", "loss", "baseline_loss")}
+    inside = numbers(table, "inside_interval")
+    for one in np.unique(series):
+        mine = np.flatnonzero(series == one)
+        scored = mine[live[mine]]
+        last = int(mine[-1])
+        known = inside[scored][np.isfinite(inside[scored])]
+        theirs = values["baseline_loss"][scored].sum()
+        came = instant_of(instants(table, "target_time")[last].astype("datetime64[us]"))
+        found[str(one)] = {
+            "outcomes": len(scored),
+            "inside": float(known.mean()) if len(known) else None,
+            "live_skill": finite(1 - values["loss"][scored].sum() / theirs) if theirs else None,
+            "came": finite(values["target"][last]),
+            "came_time": came,
+            "came_day": market.bar_day(came).isoformat(),
+        }
+    return found

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.bundles.universes import PanelTarget, UniverseFacts
 from fx_assets.calendars import calendar
-from fx_assets.tables import DECISIONS, DRIFT, PREDICTIONS, SCORES
+from fx_assets.tables import DECISIONS, DRIFT, SCORES
 from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
@@ -134,9 +134,7 @@ def add(routes: APIRouter, server: Server) -> None:
                 value=forecast,
                 remedy=f"Ask /v1/forecasts/{forecast}/latest.",
             )
-        told = await server.tables.derive(
-            forecast, sources(forecast, PREDICTIONS), "serving.queries.members:said", facts
-        )
+        told = await server.store.said(facts)
         summary = _universe(facts)
         return _json(
             Instruments(
@@ -240,6 +238,7 @@ def _target(one: PanelTarget) -> UniverseTarget:
         baseline=one.baseline,
         title=definition.wording.title,
         format=definition.shown,
+        outcomes=definition.wording.outcomes,
     )
 
 

@@ -30,7 +30,7 @@ def readiness(server: Server) -> Ready:
     troubled = any(row.stale or row.refused for row in rows)
     status: Literal["ready", "degraded", "not ready"]
     status = "degraded" if troubled else "ready"
-    if not services or store.starting:
+    if not (services or store.universes) or store.starting:
         status = "not ready"
     return Ready(status, rows, _STARTING if store.starting else store.lake_problem)
 

@@ -1,6 +1,7 @@
 """The Open Inference Protocol, version 2 (KServe, Triton, MLServer), over the champions.
 
-A model is a forecast and a version is the number of its bundle. Inputs come as one tensor of all
+A model is a forecast and a version is the number of its bundle; of a universe ``?instrument=`` says
+whose, and ``target=`` and ``horizon=`` where there are several. Inputs come as one tensor of all
 columns, in the order of the metadata, or as one tensor a column by name.
 """
 
@@ -21,15 +22,16 @@ from serving.http.problems import Problem, shortened
 from serving.http.responses import Raw, json_answer
 from serving.http.shortcuts import Headers, content_type
 from serving.routes.health import NO_STORE, readiness
-from serving.routes.parameters import Name
+from serving.routes.parameters import NO_CHOICE, Chosen, Name
 from serving.state.champions import Champion
+from serving.state.members import Choice
 from serving.state.predicting import from_inputs, need_data
 from serving.state.server import Server
 from serving.state.service import Service
 
 WHOLE = "inputs"
 Version = Annotated[str, Path(pattern=r"^[0-9]{1,9}$", description="Number of a bundle.")]
-PROBLEMS = (404, 409, 413, 415, 422, 503)
+PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 
 
 DTYPES = {
@@ -182,35 +184,36 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(ServerReady, problems=(503,)),
     )
     async def ready() -> Raw:
-        if readiness(server).status == "not ready":
+        if readiness(server).status == "not ready" and not server.store.universes:
             server.store.any()
         return json_answer(ServerReady(True), NO_STORE)
 
-    async def describe(name: str, version: str | None) -> Raw:
-        return json_answer(_metadata(_model(server, name, version).champion))
+    async def describe(name: str, version: str | None, choice: Choice) -> Raw:
+        return json_answer(_metadata((await _model(server, name, version, choice)).champion))
 
-    async def is_ready(name: str, version: str | None) -> Raw:
-        return json_answer(ModelReady(_model(server, name, version).name, True), NO_STORE)
+    async def is_ready(name: str, version: str | None, choice: Choice) -> Raw:
+        service = await _model(server, name, version, choice)
+        return json_answer(ModelReady(service.name, True), NO_STORE)
 
-    def answer(name: str, version: str | None, headers: Headers, content: bytes) -> Raw:
+    def answer(service: Service, headers: Headers, content: bytes) -> Raw:
         document, tail = _parts(headers, content)
         kind = content_type(headers)
         asked = body.decode(kind if kind not in UNSAID else JSON_TYPE, document)
-        service = _model(server, name, version)
         inputs = _matrix(service.champion, _with_bytes(asked.inputs, tail))
         require_batch(len(inputs), server.settings.max_batch, WHOLE)
         wanted = [output.name for output in asked.outputs or ()] or list(OUTPUTS)
         return _infer(server, service, inputs, asked.id, wanted)
 
-    async def infer(name: str, version: str | None, request: Request) -> Raw:
+    async def infer(name: str, version: str | None, request: Request, choice: Choice) -> Raw:
         headers, content = dict(request.scope["headers"]), await request.body()
+        service = await _model(server, name, version, choice)
         if len(content) > LARGE:
-            return await server.aside(answer, name, version, headers, content)
-        return answer(name, version, headers, content)
+            return await server.aside(answer, service, headers, content)
+        return answer(service, headers, content)
 
     documented = {
-        "metadata": described(ModelMetadata, problems=(404, 422, 503)),
-        "ready": described(ModelReady, problems=(404, 422, 503)),
+        "metadata": described(ModelMetadata, problems=(400, 404, 422, 503)),
+        "ready": described(ModelReady, problems=(400, 404, 422, 503)),
         "infer": described(InferenceResponse, body=InferenceRequest, problems=PROBLEMS),
     }
 
@@ -221,8 +224,8 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **documented["metadata"],
     )
-    async def model_metadata(name: Name) -> Raw:
-        return await describe(name, None)
+    async def model_metadata(name: Name, choice: Chosen = NO_CHOICE) -> Raw:
+        return await describe(name, None, choice)
 
     @routes.get(
         "/v2/models/{name}/versions/{version}",
@@ -231,8 +234,8 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **documented["metadata"],
     )
-    async def version_metadata(name: Name, version: Version) -> Raw:
-        return await describe(name, version)
+    async def version_metadata(name: Name, version: Version, choice: Chosen = NO_CHOICE) -> Raw:
+        return await describe(name, version, choice)
 
     @routes.get(
         "/v2/models/{name}/ready",
@@ -241,8 +244,8 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **documented["ready"],
     )
-    async def model_ready(name: Name) -> Raw:
-        return await is_ready(name, None)
+    async def model_ready(name: Name, choice: Chosen = NO_CHOICE) -> Raw:
+        return await is_ready(name, None, choice)
 
     @routes.get(
         "/v2/models/{name}/versions/{version}/ready",
@@ -251,8 +254,8 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **documented["ready"],
     )
-    async def version_ready(name: Name, version: Version) -> Raw:
-        return await is_ready(name, version)
+    async def version_ready(name: Name, version: Version, choice: Chosen = NO_CHOICE) -> Raw:
+        return await is_ready(name, version, choice)
 
     @routes.post(
         "/v2/models/{name}/infer",
@@ -261,8 +264,8 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **documented["infer"],
     )
-    async def model_infer(name: Name, request: Request) -> Raw:
-        return await infer(name, None, request)
+    async def model_infer(name: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
+        return await infer(name, None, request, choice)
 
     @routes.post(
         "/v2/models/{name}/versions/{version}/infer",
@@ -271,12 +274,14 @@ def add(routes: APIRouter, server: Server) -> None:
         response_class=Response,
         **documented["infer"],
     )
-    async def version_infer(name: Name, version: Version, request: Request) -> Raw:
-        return await infer(name, version, request)
+    async def version_infer(
+        name: Name, version: Version, request: Request, choice: Chosen = NO_CHOICE
+    ) -> Raw:
+        return await infer(name, version, request, choice)
 
 
-def _model(server: Server, name: str, version: str | None) -> Service:
-    service = server.store.get(name)
+async def _model(server: Server, name: str, version: str | None, choice: Choice) -> Service:
+    service = await server.bundled(name, choice)
     if version is not None and int(version) != service.champion.version:
         raise Problem(
             404,
@@ -304,6 +309,9 @@ def _metadata(champion: Champion) -> ModelMetadata:
 def _provenance(champion: Champion) -> dict[str, Any]:
     manifest = champion.manifest
     return {
+        "instrument": manifest.instrument,
+        "target": manifest.target,
+        "horizon": manifest.horizon,
         "champion": manifest.candidate,
         "recipe": manifest.recipe,
         "unit": manifest.target_unit,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
+from fx_assets.bundles.universes import folder_of
 from fx_assets.explaining.explanations import explanation_path
 from fx_assets.tables import DECISIONS, PREDICTIONS, SERIES_COLUMN
 from serving.http.openapi import described
@@ -21,7 +22,6 @@ from serving.routes.caching import conditional
 from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
 from serving.routes.series import OfSeries, asked_for
 from serving.schemas import Champions, Explanation
-from serving.state.members import folder_of
 from serving.state.server import Server
 from serving.state.service import Service
 

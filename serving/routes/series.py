@@ -9,14 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from fx_assets.bundles.records import Manifest
-from fx_assets.bundles.universes import Member
 from fx_assets.tables import PREDICTIONS
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw
 from serving.queries.reader import sources
 from serving.routes.caching import conditional
-from serving.routes.parameters import Name
+from serving.routes.parameters import NO_CHOICE, Chosen, Name
 from serving.schemas import SeriesFacts, SeriesList
 from serving.state.server import Server
 from serving.state.service import Service
@@ -43,10 +42,10 @@ def add(routes: APIRouter, server: Server) -> None:
         "``series=``.",
         tags=TAGS,
         response_class=Response,
-        **described(SeriesList, problems=(404, 422, 503), cached=True),
+        **described(SeriesList, problems=(400, 404, 422, 503), cached=True),
     )
-    async def series(forecast: Name, request: Request) -> Raw:
-        service = server.store.get(forecast)
+    async def series(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
+        service = await server.bundled(forecast, choice)
         found = await _bundles(server, service)
         rows = [
             SeriesFacts(
@@ -75,8 +74,7 @@ async def asked_for(server: Server, service: Service, series: str | None) -> Man
     present = service.champion.manifest
     if series is None or series == present.series:
         return present
-    of_member = isinstance(present, Member)
-    found = None if of_member else (await _bundles(server, service)).get(series)
+    found = (await _bundles(server, service)).get(series)
     if found is None:
         raise Problem(
             404,

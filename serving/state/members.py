@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from fx_assets.bundles.records import BaselineFacts, Manifest, SkillFacts
+from fx_assets.bundles.records import BaselineFacts, SkillFacts
 from fx_assets.bundles.universes import (
     FOLDER,
     Member,
@@ -20,7 +20,6 @@ from fx_assets.bundles.universes import (
 )
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.intervals import IntervalModel
-from fx_assets.lake.below import member_folder
 from fx_assets.specs.forecast import TargetSpec
 from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
 from fx_assets.targets import target_definition
@@ -85,14 +84,6 @@ def read_universes(
 
 Published = Callable[[Member], Awaitable[Champion | None]]
 """The champion that a member has published."""
-
-
-def folder_of(manifest: Manifest) -> str:
-    """Where the files of a member of a universe lie, below the lake; elsewhere empty."""
-    if not isinstance(manifest, Member):
-        return ""
-    about = (manifest.instrument, manifest.target, manifest.horizon)
-    return member_folder(manifest.forecast, *about)
 
 
 async def member_service(

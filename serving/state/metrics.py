@@ -5,6 +5,7 @@ With several workers a gauge shows the most recent value that any of them set.
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from prometheus_client import (
     Histogram,
 )
 
+from fx_assets.bundles.universes import STATES
 from fx_assets.doors import TARGETS
 from fx_assets.targets import target_definition
 
@@ -83,6 +85,40 @@ OF_A_CHAMPION = (
     LIVE_OUTCOMES, PERFORMANCE_ALARM, DRIFT, DRIFTED_COLUMNS,
 )  # fmt: skip
 """What is known of a forecast only while a champion of its series is in service."""
+_TARGET = ["forecast", "target", "horizon"]
+UNIVERSE_INSTRUMENTS = _gauge(
+    "fx_universe_instruments",
+    "Instruments of a universe: member, pegged, left or young.",
+    ["forecast", "state"],
+)
+UNIVERSE_MEMBERS = _gauge(
+    "fx_universe_members",
+    "Members of a universe by what may be said of their champion's skill.",
+    [*_TARGET, "verdict"],
+)
+UNIVERSE_OUTCOMES = _gauge(
+    "fx_universe_outcomes", "Outcomes of live predictions of all members.", _TARGET
+)
+UNIVERSE_INSIDE = _gauge(
+    "fx_universe_inside_interval", "Share of these within their interval.", _TARGET
+)
+UNIVERSE_OLDEST = _gauge(
+    "fx_universe_oldest_bar_age_seconds",
+    "Age of the bar of the member whose newest prediction is the oldest.",
+    _TARGET,
+)
+_MEMBER = ["forecast", "instrument", "target", "horizon"]
+MEMBER_SKILL = _gauge("fx_member_skill", "As fx_skill, of a member of a universe.", _MEMBER)
+MEMBER_DEMONSTRATED = _gauge(
+    "fx_member_skill_demonstrated", "As fx_skill_demonstrated, of a member.", _MEMBER
+)
+MEMBER_OUTCOMES = _gauge("fx_member_outcomes", "Outcomes of a member's live predictions.", _MEMBER)
+MEMBER_LIVE_SKILL = _gauge("fx_member_live_skill", "Skill of these against the baseline.", _MEMBER)
+OF_A_MEMBER = (MEMBER_SKILL, MEMBER_DEMONSTRATED, MEMBER_OUTCOMES, MEMBER_LIVE_SKILL)
+MEMBERS_LEFT_OUT = _gauge(
+    "fx_members_without_gauges", "Targets of members beyond FX_SERVING_MEMBER_METRICS.", []
+)
+VERDICTS = ("demonstrated", "knows something", "not demonstrated")
 LOOKED = _gauge(
     "fx_lake_looked_timestamp_seconds", "When the last look at the lake ended, since 1970.", []
 )
@@ -123,9 +159,10 @@ def told(forecast: str, version: int) -> None:
     _predictions(forecast, version).inc()
 
 
-def observe(store: Store, now: datetime) -> None:
-    """Set the gauges of every forecast in service."""
+def observe(store: Store, now: datetime, members: int) -> None:
+    """Set the gauges of every forecast in service, and of as many members of universes."""
     LOOKED.set_to_current_time()
+    _observe_universes(store, now, members)
     for name, service in store.services.items():
         manifest, skill = service.champion.manifest, service.skill
         MODEL_VERSION.labels(name).set(manifest.version)
@@ -152,6 +189,48 @@ def observe(store: Store, now: datetime) -> None:
         REFUSED.labels(name).set(1)
         for gauge in OF_A_CHAMPION:
             gauge.labels(name).set(float("nan"))
+
+
+_shown: set[tuple[str, ...]] = set()
+"""Members that have gauges."""
+
+
+def _observe_universes(store: Store, now: datetime, members: int) -> None:
+    for name, facts in store.universes.items():
+        states = Counted(one.state for one in facts.instruments)
+        for state in STATES:
+            UNIVERSE_INSTRUMENTS.labels(name, state).set(states[state])
+        for target in facts.targets:
+            about = name, target.kind, str(target.horizon)
+            said = [
+                one
+                for one in store.told.get(name, ())
+                if (one.target, one.horizon) == (target.kind, target.horizon)
+            ]
+            verdicts = Counted(one.verdict for one in said)
+            for word in VERDICTS:
+                UNIVERSE_MEMBERS.labels(*about, word).set(verdicts[word])
+            outcomes = sum(one.outcomes for one in said)
+            UNIVERSE_OUTCOMES.labels(*about).set(outcomes)
+            inside = [(one.inside, one.outcomes) for one in said if one.inside is not None]
+            share = sum(part * n for part, n in inside) / max(1, sum(n for _, n in inside))
+            UNIVERSE_INSIDE.labels(*about).set(share if inside else float("nan"))
+            if said:
+                oldest = min(one.event_time for one in said)
+                UNIVERSE_OLDEST.labels(*about).set((now - oldest).total_seconds())
+    everyone = [(name, one) for name, said in sorted(store.told.items()) for one in said]
+    present = set()
+    for name, one in everyone[:members]:
+        labels = name, one.instrument, one.target, str(one.horizon)
+        present.add(labels)
+        values = one.skill, one.demonstrated, one.outcomes, one.live_skill
+        for gauge, value in zip(OF_A_MEMBER, values, strict=True):
+            gauge.labels(*labels).set(float("nan") if value is None else value)
+    for gone in _shown - present:
+        for gauge in OF_A_MEMBER:
+            gauge.labels(*gone).set(float("nan"))
+    _shown.update(present)
+    MEMBERS_LEFT_OUT.set(max(0, len(everyone) - members))
 
 
 def _observe_live(name: str, live: Live) -> None:

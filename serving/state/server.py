@@ -162,4 +162,4 @@ class Server:
             except Problem:
                 continue
         self._latest = ready
-        metrics.observe(store, now)
+        metrics.observe(store, now, self.settings.member_metrics)

@@ -10,21 +10,22 @@ from dataclasses import replace
 
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.records import pointer_path
-from fx_assets.bundles.universes import Member, UniverseFacts
+from fx_assets.bundles.universes import Member, UniverseFacts, folder_of, of_member
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.lake.below import Below
 from fx_assets.lake.schema import require_readable
 from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.specs.series import Series
-from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
+from fx_assets.tables import DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS, PRICES
 from serving.blobs import Files, served
 from serving.http.problems import Problem, shortened
 from serving.processes.child import Child
 from serving.queries.reader import Tables, sources
+from serving.schemas import Said
 from serving.settings import Settings
 from serving.state.champions import Champion
 from serving.state.declared import Declarations
-from serving.state.members import folder_of, read_universes
+from serving.state.members import read_universes
 from serving.state.service import Service
 from serving.state.snapshot import Snapshot
 from serving.state.trials import Copy, Trial, TrialError
@@ -63,6 +64,8 @@ class Store:
         """The series of each declared forecast."""
         self.declared_universes: Mapping[str, str] = {}
         """What each declared universe is to predict, in words."""
+        self.told: Mapping[str, list[Said]] = {}
+        """What is said of the members of each universe."""
         self.looks = 0
         self._readable = False
         self._settings = settings
@@ -242,11 +245,7 @@ class Store:
                 copy = Copy(files, name)
                 self._trial.check(copy)
                 bundle = load(copy, name)
-                facts = dict(bundle.manifest) | {
-                    "bundled": True,
-                    "baseline_predicts": bundle.manifest.candidate == member.baseline.family,
-                }
-                manifest = Member.model_construct(**facts)
+                manifest = of_member(bundle.manifest)
                 present = pointer, Champion(replace(bundle, manifest=manifest))
         except FxAssetsError:
             if present is None and files.blob_exists(pointer_path(name)):
@@ -257,6 +256,25 @@ class Store:
         while len(self._members) > MOST_MEMBERS:
             self._members.pop(next(iter(self._members)))
         return present[1]
+
+    async def said(self, facts: UniverseFacts) -> list[Said]:
+        """The newest prediction of every member of a universe, and what came of them.
+
+        Raises
+        ------
+        LakeError
+            The tables cannot be read.
+        """
+        name, make = facts.forecast, "serving.queries.members:said"
+        read = sources(name, PREDICTIONS, OUTCOMES)
+        found: list[Said] = await self._tables.derive(name, read, make, facts)
+        return found
+
+    async def _told(self, facts: UniverseFacts) -> list[Said]:
+        try:
+            return await self.said(facts)
+        except (FxAssetsError, OSError):
+            return self.told.get(facts.forecast, [])
 
     async def _looked(self) -> None:
         while not self.looks:
@@ -271,6 +289,8 @@ class Store:
                 names = list(services)
                 fresh = await asyncio.gather(*(self._newest(services[name]) for name in names))
                 self.services = dict(zip(names, fresh, strict=True))
+                of = self.universes
+                self.told = {name: await self._told(facts) for name, facts in of.items()}
             except Exception:
                 _log.exception("A look at the lake failed")
                 self.lake_problem = "A look at the lake failed; the server's log has the reason."

@@ -5,6 +5,7 @@ import { card, datum, h, table } from "../dom.js";
 import * as words from "../words.js";
 
 const ROWS = 30;
+const COLUMNS = ["instrument", "target", "for", "value", "interval", "by", "verdict", "outcomes", "newest outcome"];
 
 const member = (row) => ({ instrument: row.instrument, target: row.target, horizon: row.horizon });
 
@@ -19,9 +20,11 @@ export async function universe(summary, instrument = "") {
   const base = `v1/forecasts/${encodeURIComponent(summary.forecast)}`;
   const answer = await get(`${base}/instruments`);
   const formats = new Map(answer.targets.map((one) => [`${one.target} ${one.horizon}`, one]));
+  const of = (row) => formats.get(`${row.target} ${row.horizon}`);
   const shown = {
-    format: (row) => formats.get(`${row.target} ${row.horizon}`).format,
-    title: (row) => formats.get(`${row.target} ${row.horizon}`).title,
+    format: (row) => of(row).format,
+    came: (answer, row, came) => of(row).outcomes?.[came] ?? said(shown, answer, row, came),
+    title: (row) => of(row).title,
   };
   const details = h("div", { "aria-live": "polite" });
   const open = async (row) => {
@@ -37,10 +40,10 @@ export async function universe(summary, instrument = "") {
   const rows = answer.said.map((row) => line(shown, answer, row, open));
   const waiting = answer.instruments
     .filter((one) => !answer.said.some((row) => row.instrument === one.instrument))
-    .map((one) => [one.instrument, one.state, null, null, null, null]);
+    .map((one) => [one.instrument, one.state, ...Array(COLUMNS.length - 2).fill(null)]);
   const list = table(
     "Newest predictions by instrument",
-    ["instrument", "target", "for", "value", "interval", "by"],
+    COLUMNS,
     [...rows, ...waiting],
     { class: "universe" },
   );
@@ -86,11 +89,22 @@ function line(shown, answer, row, open) {
   return [
     h("button", { type: "button", class: "button", onclick: () => open(row) }, row.instrument),
     `${shown.title(row)}, ${words.bars(row.horizon)}`,
-    row.target_day,
+    words.when(row.target_day, row.target_time, answer.bars_a_year),
     datum("value", row.value, value("value")),
     `${value("lower")} to ${value("upper")}`,
-    row.demonstrated ? `${row.champion}, skill demonstrated` : row.champion,
+    row.champion,
+    row.verdict ?? (row.demonstrated ? "demonstrated" : "not demonstrated"),
+    outcomes(row),
+    row.came === null ? null : `${shown.came(answer, row, row.came)} on ${words.when(row.came_day, row.came_time, answer.bars_a_year)}`,
   ];
+}
+
+/** How many live predictions were scored, and how they did. */
+function outcomes(row) {
+  const parts = [words.count(row.outcomes)];
+  if (row.inside !== null) parts.push(`${Math.round(100 * row.inside)} % inside`);
+  if (row.live_skill !== null) parts.push(`live skill ${words.percent(row.live_skill)}`);
+  return parts.join(", ");
 }
 
 function one(shown, answer, row, latest, history, reasons) {
@@ -99,17 +113,18 @@ function one(shown, answer, row, latest, history, reasons) {
     `${row.instrument}: ${shown.title(row)}, ${words.bars(row.horizon)}`,
     {},
     h("p", { class: "sentence" }, latest.sentence),
+    latest.skill.verdict && h("p", {}, latest.skill.verdict.sentence),
     ...reasons.filter(Boolean).map((text) => h("p", {}, text)),
     table(
       "Issued predictions and what came of them, newest first",
       ["for", "mode", "said", "interval", "baseline", "came"],
       history.rows.map((each) => [
-        each.target_day,
+        words.when(each.target_day, each.target_time, answer.bars_a_year),
         each.mode,
         value(each.prediction),
         `${value(each.lower)} to ${value(each.upper)}`,
         value(each.baseline),
-        value(each.outcome),
+        each.outcome === null ? "not known yet" : shown.came(answer, row, each.outcome),
       ]),
     ),
   );
