@@ -57,7 +57,7 @@ test: $(VENV)/installed-dev  ## The tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 quick: $(VENV)/installed-dev  ## The tests of a minute: no graph, no server
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not browser and not daemon" $(QUICK)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not browser and not daemon" $(QUICK)
 
 coverage: $(VENV)/installed-dev  ## The tests, and whether they reach as much of the code as pyproject.toml asks
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term:skip-covered

@@ -22,12 +22,14 @@ from fx_assets.instance import read_migrations_once
 from fx_assets.registry.runs import ModelRegistry
 from fx_assets.testing import worlds
 from fx_assets_tests.environments import new_environment
+from fx_assets_tests.examples import PROFILE, examples
 from fx_assets_tests.platform import rates_of
 
 # The suite tries the same examples each time; HYPOTHESIS_PROFILE=explore tries others.
-settings.register_profile("suite", max_examples=40, deadline=None, derandomize=True)
-settings.register_profile("explore", max_examples=200, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+for profile in ("suite", "ci"):
+    settings.register_profile(profile, max_examples=examples(40), deadline=None, derandomize=True)
+settings.register_profile("explore", max_examples=examples(200), deadline=None)
+settings.load_profile(PROFILE)
 
 
 OBJECTS_UNTIL_COLLECTED = 100_000
@@ -44,8 +46,15 @@ LONGEST_FIRST = (
     "universe",
     "importing",
     "forecasts",
+    "assets",
+    "lake",
+    "serving",
+    "releases",
+    "test_new.py",
+    "test_acknowledge.py",
+    "test_cli.py",
 )
-"""Folders whose files take longest: a worker that ends the session with one keeps all waiting."""
+"""What takes longest: a worker that ends the session with one of them keeps all waiting."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,6 +18,7 @@ from fx_assets.calendars import (
     moment,
     rests_at_weekends,
 )
+from fx_assets_tests.examples import examples
 
 KEYS = (
     "target",
@@ -39,7 +40,7 @@ def at(text: str) -> datetime:
 
 
 @pytest.mark.parametrize("key", KEYS)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(first=days, span=st.integers(0, 40))
 def test_closes_are_ascending_possible_and_on_open_days(key: str, first: date, span: int) -> None:
     market = calendar(key)
@@ -54,7 +55,7 @@ def test_closes_are_ascending_possible_and_on_open_days(key: str, first: date, s
 
 
 @pytest.mark.parametrize("key", KEYS)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(first=days, bars=st.integers(1, 30))
 def test_the_next_close_is_the_next_of_all_closes(key: str, first: date, bars: int) -> None:
     market = calendar(key)
@@ -66,7 +67,7 @@ def test_the_next_close_is_the_next_of_all_closes(key: str, first: date, bars: i
 
 
 @pytest.mark.parametrize("key", KEYS)
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(day=days)
 def test_a_bar_is_never_known_before_it_closes(key: str, day: date) -> None:
     market = calendar(key)

@@ -40,6 +40,8 @@ QUICK = {
     "benchmarks.universe": ("--sizes 2 --bars 900", "| 2 |"),
 }
 """What takes seconds: arguments, and what is printed."""
+SECONDS = {"benchmarks.universe", "benchmarks.monitoring", "benchmarks.drift_delays"}
+"""Those of them whose stages other tests drive."""
 SLOW = {
     "benchmarks.drill": ("--days 2 --no-faults --processes 1", "nothing lost"),
     "benchmarks.images": ("--starts 1", "ratio"),
@@ -128,7 +130,10 @@ def test_every_benchmark_of_the_makefile_is_a_module_that_can_be_run() -> None:
     assert asked <= {*QUICK, *SLOW}
 
 
-@pytest.mark.parametrize("module", QUICK)
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(m, marks=pytest.mark.slow) if m in SECONDS else m for m in QUICK],
+)
 def test_a_benchmark_runs_in_its_smallest_form(
     module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ from fx_assets.bundles.bundle import (
 from fx_assets.errors import NoChampionError, RegistryError
 from fx_assets.lake import Lake
 from fx_assets.testing.lakes.samples import ROWS, WEIGHTS, Folder, champion
+from fx_assets_tests.examples import examples
 
 FORECAST = "eurusd_direction"
 HERE = f"bundles/{FORECAST}"
@@ -174,7 +175,7 @@ def test_a_damaged_file_is_refused_by_name(file: str, check: str, kind: str) -> 
         load(blobs, FORECAST)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_one_changed_byte_anywhere_in_a_bundle_is_noticed(data: st.DataObject) -> None:
     blobs = Folder()

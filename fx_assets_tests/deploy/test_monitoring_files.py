@@ -53,7 +53,7 @@ def test_every_alert_fires_when_it_should_and_not_before() -> None:
     ("was", "becomes"),
     [
         ("> 0.01", "> 0.5"),
-        ("for: 15m", "for: 50m"),
+        pytest.param("for: 15m", "for: 50m", marks=pytest.mark.slow),
     ],
 )
 def test_the_tests_of_the_rules_notice_a_change(tmp_path: Path, was: str, becomes: str) -> None:

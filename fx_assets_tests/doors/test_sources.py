@@ -83,8 +83,18 @@ def test_a_kind_that_nobody_offers_and_a_frequency_that_it_lacks_are_refused(
     ("right", "wrong", "check"),
     [
         ("return table", "return table.iloc[:1000]", "every bar comes once and as it was"),
-        ("return table", "return table.iloc[::-1].tail(900)", "every bar comes once and as it was"),
-        ("return table", 'return table.assign(close=table["high"])', "every bar comes once"),
+        pytest.param(
+            "return table",
+            "return table.iloc[::-1].tail(900)",
+            "every bar comes once and as it was",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "return table",
+            'return table.assign(close=table["high"])',
+            "every bar comes once",
+            marks=pytest.mark.slow,
+        ),
         ("utc=True)", "utc=True) - pd.Timedelta(1, 'h')", "every bar comes once and as it was"),
         ('"close"})', '"close", "turnover"})', "it says what it is"),
     ],
@@ -153,7 +163,14 @@ def test_a_source_with_a_fetch_of_its_own_is_held_to_the_same(
     assert check in broken("house")
 
 
-@pytest.mark.parametrize("name", SOURCES)
+AT_ONCE = {"ccxt", "ecb", "files"}
+"""Sources that each run proves; CI proves all of ours."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in AT_ONCE else pytest.param(name, marks=pytest.mark.slow) for name in SOURCES],
+)
 def test_ours_are_proved_against_who_speaks_like_their_vendor(name: str) -> None:
     assert [v for v in verdicts_of("source", name) if not v.holds] == []
 

@@ -23,6 +23,7 @@ from fx_assets_tests.evaluation.helpers import (
     forecast,
     labelled_frame,
 )
+from fx_assets_tests.examples import examples
 
 FRAME = labelled_frame(400, horizon=3)
 
@@ -66,7 +67,7 @@ cut_settings = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(cut=cut_settings, extra=st.integers(1, 60), rolling=st.booleans())
 def test_boundaries_never_move_when_rows_are_appended(
     cut: dict[str, int], extra: int, rolling: bool
@@ -81,7 +82,7 @@ def test_boundaries_never_move_when_rows_are_appended(
         np.testing.assert_array_equal(old.test, new.test[: old.n_test])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(cut=cut_settings, rolling=st.booleans())
 def test_every_labelled_row_after_the_first_boundary_is_tested_exactly_once(
     cut: dict[str, int], rolling: bool
@@ -129,7 +130,7 @@ def test_a_label_revised_later_is_not_trained_on_by_earlier_folds() -> None:
     assert_no_fold_saw_its_test(frame, found, 0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(share=st.floats(0, 1), seed=st.integers(0, 99), when=st.integers(150, 299))
 def test_however_many_labels_are_revised_at_once_each_fold_knew_enough_or_the_remedy_is_said(
     share: float, seed: int, when: int

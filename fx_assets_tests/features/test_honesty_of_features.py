@@ -24,6 +24,7 @@ from fx_assets.testing.honesty import (
 )
 from fx_assets.testing.markets import bars_of_market, market
 from fx_assets.testing.worlds import TARGET, ecb_bars, garch_world, random_walk
+from fx_assets_tests.examples import examples
 
 HOURLY, MINUTES, DAYS = market("1h"), market("1min"), market("1d", "24x5")
 every_set = pytest.mark.parametrize("name", FEATURE_SETS)
@@ -90,7 +91,7 @@ def test_features_of_random_markets_with_holes_do_not_look_ahead(
     assert_future_scramble_invariant(build, bars, min(cut, len(bars)), seed)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     cut=st.integers(1, 599),

@@ -15,6 +15,7 @@ from fx_assets.features.windows import (
     rolling_moments,
     whole,
 )
+from fx_assets_tests.examples import examples
 
 
 def mean(x: np.ndarray, window: int, first: int = 0) -> np.ndarray:
@@ -30,7 +31,7 @@ def extreme(x: np.ndarray, window: int, ufunc: np.ufunc) -> np.ndarray:
     return whole(rolling_extreme(x.__getitem__, len(x), window, ufunc), len(x))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     n=st.integers(0, 300),
     window=st.integers(2, 90),
@@ -66,7 +67,7 @@ def test_extremes_are_exact(window: int) -> None:
         np.testing.assert_array_equal(extreme(x, window, ufunc)[window - 1 :], expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     window=st.integers(2, 400),
     cut=st.integers(1, PIECE + 900),

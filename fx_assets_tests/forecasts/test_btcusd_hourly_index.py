@@ -26,6 +26,8 @@ from fx_assets_tests.forecasts.systems import (
 )
 from fx_assets_tests.platform import Platform, failed_checks
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 EVENING = datetime(2024, 10, 27, 23, tzinfo=UTC)
 LATER = timedelta(seconds=70)

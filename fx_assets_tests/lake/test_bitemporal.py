@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from fx_assets.errors import LakeError
 from fx_assets.lake import Lake, as_known_at, known_rows
+from fx_assets_tests.examples import examples
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 hours = st.integers(0, 40)
-a_few = settings(max_examples=60, deadline=None)
+a_few = settings(max_examples=examples(60), deadline=None)
 
 
 @st.composite

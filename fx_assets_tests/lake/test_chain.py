@@ -28,6 +28,7 @@ from fx_assets.tables import (
     UNIVERSE_PREDICTIONS,
     Table,
 )
+from fx_assets_tests.examples import examples
 
 ROWS = 12
 KINDS = {
@@ -308,7 +309,7 @@ def test_rows_of_before_the_chain_are_sealed_as_they_stand_when_it_begins(
 CELLS = st.one_of(st.none(), st.text(max_size=5), st.sampled_from(["a=1:b\n", "", "0", "é"]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=2, max_size=6, unique=True))
 def test_rows_that_differ_have_different_hashes(cells: list[tuple[str | None, str | None]]) -> None:
     first, second = zip(*cells, strict=True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fx_assets.errors import LakeError
 from fx_assets.lake import Lake
 from fx_assets.settings import Settings
+from fx_assets_tests.examples import examples
 
 START = pd.Timestamp("2020-01-01", tz="UTC").as_unit("us")
 days = st.integers(0, 30)
@@ -37,7 +38,7 @@ def frame_of(rows: list[tuple[int, float, str | None]]) -> pd.DataFrame:
 
 
 frames = st.lists(cells, max_size=12).map(frame_of)
-a_few = settings(max_examples=25, deadline=None)
+a_few = settings(max_examples=examples(25), deadline=None)
 
 
 def same(left: pd.DataFrame, right: pd.DataFrame) -> None:

@@ -24,6 +24,7 @@ from fx_assets.testing.families import (
     fitted,
     require_legal,
 )
+from fx_assets_tests.examples import examples
 from fx_assets_tests.models.cases import CASES
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -38,7 +39,7 @@ def test_every_family_keeps_the_contract(
 
 
 @every_case
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(25), deadline=None, derandomize=True, database=None)
 @given(values=st.lists(st.floats(), min_size=1, max_size=12), seed=st.integers(0, 1000))
 def test_any_row_is_predicted_alike_by_object_and_graph(
     case: FamilyCase, values: list[float], seed: int

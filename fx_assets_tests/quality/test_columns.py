@@ -40,7 +40,13 @@ def changed(bars: Bars, place: int, **values: float) -> Bars:
 
 @pytest.mark.parametrize("kind", [DAILY, HOURLY, COIN_HOURLY], ids=lambda kind: kind.name)
 @pytest.mark.parametrize(
-    ("column", "factor"), [("high", 100), ("high", 10), ("low", 0.01), ("low", 0.1)]
+    ("column", "factor"),
+    [
+        ("high", 10),
+        ("low", 0.1),
+        pytest.param("high", 100, marks=pytest.mark.slow),
+        pytest.param("low", 0.01, marks=pytest.mark.slow),
+    ],
 )
 def test_a_high_or_low_out_of_all_proportion_is_refused_with_its_bar(
     kind: Kind, column: str, factor: float
@@ -104,8 +110,17 @@ def carrying(bars: Bars, hour: int, share: float, span: int, seed: int = 0) -> B
     return wide
 
 
-@pytest.mark.parametrize("hour", [0, 1, 13, 22])
-@pytest.mark.parametrize("share", [1.0, 0.6])
+@pytest.mark.parametrize(
+    ("hour", "share"),
+    [
+        (0, 1.0),
+        (22, 0.6),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in ((1, 1.0), (13, 1.0), (22, 1.0), (0, 0.6), (1, 0.6), (13, 0.6))
+        ),
+    ],
+)
 def test_hours_that_carry_the_days_range_are_refused_and_named(hour: int, share: float) -> None:
     bars = honest(HOURLY, 3)
     report = verdict(HOURLY, carrying(bars, hour, share, 24))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fx_assets.calendars import BAR_LENGTHS, FREQUENCIES, Frequency
+from fx_assets_tests.examples import examples
 from fx_assets_tests.quality.test_intraday_gate import failed, feed, judge, world
 
 pytestmark = pytest.mark.long
@@ -34,7 +35,7 @@ ASKED = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(ASKED, st.floats(0, 1), st.integers(1, 40))
 def test_honest_worlds_pass_whole_and_bar_by_bar(
     asked: tuple[str, Frequency, int], cut: float, size: int
@@ -49,7 +50,7 @@ def test_honest_worlds_pass_whole_and_bar_by_bar(
     assert len(part.accepted) == size
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     ASKED,
     st.floats(0, 1),
@@ -77,7 +78,7 @@ def test_a_single_planted_fault_is_found_wherever_it_lies_and_its_bar_is_named(
     assert any(label in " ".join((f.message, *f.examples)) for f in said)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(ASKED, st.floats(0.1, 0.9), st.floats(-0.5, 0.5))
 def test_what_is_confirmed_passes_and_nothing_else_does(
     asked: tuple[str, Frequency, int], where: float, noise: float

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import Running, serving, until
+from fx_assets_tests.examples import examples
 
 FORECAST = "/v1/forecasts/direction"
 FEATURES: dict[str, Any] = {"return_1": 0.0, "rsi_14": 50.0, "volatility_21": 0.005}
@@ -102,7 +103,7 @@ JSON = st.recursive(
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -83,7 +83,14 @@ def ruin(lake: Path, how: str) -> None:
         lake.write_text("no folder")
 
 
-@pytest.mark.parametrize("how", ["pointer", "loop", "files", "logs", "file"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "loop",
+        "files",
+        *(pytest.param(h, marks=pytest.mark.slow) for h in ("pointer", "logs", "file")),
+    ],
+)
 def test_no_answer_names_the_folder_of_a_lake(tmp_path: Path, how: str) -> None:
     root = tmp_path / "canary folder" / "lake"
     small_lake.make(root)

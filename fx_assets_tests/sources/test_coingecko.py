@@ -17,6 +17,7 @@ from fx_assets.specs import FeedSpec
 from fx_assets.testing.vendors import answers
 from fx_assets.testing.vendors import apis as vendors
 from fx_assets.testing.vendors.apis import VendorServer
+from fx_assets_tests.examples import examples
 from fx_assets_tests.sources.vendor_cases import NOW, assert_same, bars_of, feed, served
 
 COLUMNS = ["close", "volume", "market_cap"]
@@ -82,7 +83,7 @@ def test_the_bar_has_the_last_point_before_or_at_its_close(tmp_path: Path) -> No
     assert batch.bars["volume"].tolist() == [30.0, 40.0, 50.0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 4_000_000_000_000))
 def test_an_instant_lies_in_the_bar_that_closes_next(instant: int) -> None:
     at = _instant(instant)

@@ -16,6 +16,7 @@ from fx_assets.specs import EcbSource
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 from fx_assets.testing.vendors.ecb_server import zipped
 from fx_assets.testing.worlds import ECB_ZIP, ecb_bars
+from fx_assets_tests.examples import examples
 
 TARGET = calendar("target")
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)
@@ -183,7 +184,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(rows, st.sampled_from([("EUR", "USD"), ("GBP", "EUR"), ("USD", "GBP")]), st.booleans())
 def test_no_row_is_dropped_silently(
     lines: list[str], pair: tuple[str, str], set_back: bool
@@ -201,14 +202,14 @@ def test_no_row_is_dropped_silently(
     assert (parsed.bars["close"] > 0).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_arbitrary_bytes_end_in_a_clear_error(content: bytes, in_zip: bool) -> None:
     with pytest.raises(SourceError):
         read_history(zipped(content) if in_zip else content, "a test")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.integers(0, 399), st.integers(0, 255))
 def test_a_flipped_byte_is_noticed_or_harmless(position: int, byte: int) -> None:
     text = "Date,USD,\n" + "\n".join(f"2026-10-{d:02},1.{d},x" for d in range(1, 31))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fx_assets.lake.bitemporal import as_known_at
 from fx_assets.sources import new_rows
 from fx_assets.testing.worlds import bars_from_closes, trading_days
+from fx_assets_tests.examples import examples
 
 NOW = datetime(2026, 11, 10, 17, tzinfo=UTC)
 DAYS = trading_days(6, "2026-10-05")
@@ -71,7 +72,7 @@ closes = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(closes, min_size=1, max_size=5), st.sampled_from([-1, 0, 1]))
 def test_any_sequence_of_payloads_is_idempotent_and_ends_at_the_newest_values(
     payloads: list[list[float | None]], pace: int

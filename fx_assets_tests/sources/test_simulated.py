@@ -17,6 +17,7 @@ from fx_assets.quality import inspect
 from fx_assets.settings import Settings
 from fx_assets.sources import Batch, Wanted, fetch_bars
 from fx_assets.specs import FeedSpec
+from fx_assets_tests.examples import examples
 
 NOW = datetime(2024, 11, 25, 12, 30, tzinfo=UTC)
 PRICES = ["open", "high", "low", "close", "volume", "market_cap"]
@@ -55,7 +56,7 @@ def whole(name: str) -> pd.DataFrame:
     return made(MARKETS[name]).bars
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     name=st.sampled_from(list(MARKETS)),
     age=st.floats(0, 1),

@@ -15,6 +15,7 @@ from fx_assets.errors import FxAssetsError
 from fx_assets.evaluation.universe_members import histories, members, membership, while_member
 from fx_assets.specs.universe import MembershipRule
 from fx_assets.testing import worlds
+from fx_assets_tests.examples import examples
 from fx_assets_tests.universe.helpers import moment, prices_of, walk, with_gaps
 
 MARKET = worlds.TARGET
@@ -102,7 +103,7 @@ def test_the_real_members_of_a_day_are_the_same_without_what_came_later(
         assert members(then, at, pegged=pegged) == members(table, at, pegged=pegged)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.data())
 def test_the_members_of_a_moment_do_not_depend_on_what_came_later(data: st.DataObject) -> None:
     n = 120

@@ -19,9 +19,10 @@ from fx_assets.sources.files.inspect import inspect_files, with_settings
 from fx_assets.sources.files.questions import FilesUnclear
 from fx_assets.testing.vendors import files as world
 from fx_assets.testing.vendors.files import Bars, bars_of, feed_of, read, same
+from fx_assets_tests.examples import examples
 
 FEW = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

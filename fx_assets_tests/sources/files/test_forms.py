@@ -23,6 +23,7 @@ from fx_assets.errors import SourceError
 from fx_assets.sources.files.questions import FilesUnclear
 from fx_assets.testing.vendors import files as world
 from fx_assets.testing.vendors.files import Bars, bars_of, feed_of, read, same
+from fx_assets_tests.examples import examples
 
 OHLC = ["open", "high", "low", "close"]
 HOURLY: dict[str, Any] = {"calendar": "24x7", "stamp": "open"}
@@ -644,7 +645,9 @@ def test_a_path_is_taken_as_it_is_written(tmp_path: Path, name: str) -> None:
     ),
 )
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_any_bytes_are_read_or_refused_with_a_remedy(
     tmp_path: Path, content: bytes, name: str, magic: bytes

@@ -18,9 +18,10 @@ from fx_assets.errors import SourceError
 from fx_assets.specs import FeedSpec
 from fx_assets.testing.vendors import files as world
 from fx_assets.testing.vendors.files import Bars, Dialect, bars_of, feed_of, read, same
+from fx_assets_tests.examples import examples
 
 FEW = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
