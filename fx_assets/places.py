@@ -217,7 +217,8 @@ def _artifacts(settings: Settings) -> Place:
         return Folder(name, Path(url2pathname(urlsplit(root).path)))
     if root.startswith("s3://"):
         return Objects(name, Lake(root))
-    return Place(name, root, f"MLflow's artifacts at {root} are not in it.")
+    where = root or "its server"
+    return Place(name, where, f"MLflow's artifacts at {where} are not in it.")
 
 
 def _dagster(settings: Settings) -> Place:

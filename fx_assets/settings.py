@@ -7,6 +7,7 @@ and secrets in the file ``.env`` beside it; the environment goes before both.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -68,7 +69,9 @@ class Settings(BaseModel):
         default="sqlite:///data/mlflow.db", description="MLflow tracking and registry URI."
     )
     mlflow_artifacts: str = Field(
-        default="data/mlflow-artifacts", description="Where new MLflow experiments keep artifacts."
+        default="data/mlflow-artifacts",
+        description="Where new MLflow experiments keep artifacts: a folder, or a URI such as "
+        "mlflow-artifacts:/ for those of the server; with an MLflow server and unset, it decides.",
     )
     mlflow_ui: str = Field(
         default="http://127.0.0.1:5000", description="Where people open MLflow; for links only."
@@ -210,8 +213,11 @@ class Settings(BaseModel):
 
     @cached_property
     def mlflow_artifact_root(self) -> str:
-        """Where MLflow keeps artifacts, as a URI."""
-        if "://" in self.mlflow_artifacts:
+        """Where MLflow keeps artifacts, as a URI; empty where a server elsewhere decides."""
+        stated = "mlflow_artifacts" in self.model_fields_set
+        if self.mlflow_uri.startswith(("http://", "https://")) and not stated:
+            return ""
+        if re.match(r"[a-z][a-z0-9+.-]+:", self.mlflow_artifacts):
             return self.mlflow_artifacts
         return self._absolute(Path(self.mlflow_artifacts)).as_uri()
 
