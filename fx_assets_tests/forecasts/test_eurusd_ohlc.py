@@ -27,6 +27,8 @@ from fx_assets_tests.forecasts.systems import (
 )
 from fx_assets_tests.platform import Platform, failed_checks, failures, metadata
 
+pytestmark = pytest.mark.slow
+
 KEY = "FX_ASSETS_TWELVE_DATA_KEY"
 THURSDAY = datetime(2024, 6, 13, 21, tzinfo=UTC)
 FRIDAY, MONDAY = THURSDAY + timedelta(days=1), THURSDAY + timedelta(days=4)

@@ -32,7 +32,8 @@ def version(client: httpx.Client) -> int:
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_swaps_under_load_lose_and_mix_nothing(tmp_path: Path, workers: int) -> None:
     lake = small_lake.make(tmp_path / "lake")
-    bias = {v: 0.40 + v / 100 for v in range(2, 12)} | {1: 0.45}
+    last = 6
+    bias = {v: 0.40 + v / 100 for v in range(2, last + 1)} | {1: 0.45}
     answers: list[tuple[int, int, float]] = []
     failures: list[str] = []
     stop = threading.Event()
@@ -49,19 +50,19 @@ def test_swaps_under_load_lose_and_mix_nothing(tmp_path: Path, workers: int) -> 
 
     with serving(tmp_path / "lake", tmp_path / "home", workers) as running:
         until(lambda: running.client.post(URL, json=BODY).status_code == 200)
-        threads = [threading.Thread(target=ask, args=(running.port,)) for _ in range(4)]
+        threads = [threading.Thread(target=ask, args=(running.port,)) for _ in range(2)]
         for thread in threads:
             thread.start()
-        for number in range(2, 12):
+        for number in range(2, last + 1):
             publish(lake, small_lake.bundle(number, bias[number]))
             time.sleep(0.25)
-        until(lambda: all(version(running.client) == 11 for _ in range(8)))
+        until(lambda: all(version(running.client) == last for _ in range(8)))
         stop.set()
         for thread in threads:
             thread.join()
     assert not failures
     assert all(value == pytest.approx(bias[v], abs=1e-12) for _, v, value in answers)
-    assert len({v for _, v, _ in answers}) >= 8
+    assert len({v for _, v, _ in answers}) >= last - 2
 
 
 @pytest.mark.parametrize(

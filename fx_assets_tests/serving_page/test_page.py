@@ -16,6 +16,7 @@ from fx_assets_tests.serving_page.lake import ISSUED, LATE, LIVE, SILENT
 
 AXE = Path(__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 NAMES = [spec.name for spec in ISSUED]
+ONE_AND_OTHERS = [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
 Tabs = Callable[..., Visit]
 
 
@@ -97,7 +98,7 @@ def test_a_baseline_as_champion_is_said_to_have_no_skill(visit: Tabs, site: Site
     assert f"({100 * skill['verdict']['reference']['lower']:+.2f} to" in verdict
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_AND_OTHERS)
 def test_live_late_and_backtest_rows_are_told_apart(visit: Tabs, site: Site, name: str) -> None:
     page = visit(site).open(name)
     for mode in ("issued", "backtest"):
@@ -206,7 +207,7 @@ def test_dark_follows_the_system_and_the_button_wins(visit: Tabs, site: Site) ->
     assert brightness() > 200
 
 
-@pytest.mark.parametrize("name", [*NAMES, SILENT.name])
+@pytest.mark.parametrize("name", [*ONE_AND_OTHERS, SILENT.name])
 def test_a_phone_never_scrolls_sideways(visit: Tabs, site: Site, name: str) -> None:
     page = visit(site, viewport={"width": 390, "height": 844}, has_touch=True).open(name)
     unfold(page)
