@@ -106,7 +106,7 @@ def show() -> int:
         except FxAssetsError as error:
             failures.append(f"{spec.name}: {error}")
     _print_rows(console, rows, live)
-    _print_terms(console, lake, declared)
+    print_terms(console, lake, declared)
     for failure in failures:
         console.print(f"FAILED {failure}", markup=False)
     return 1 if failures else 0
@@ -167,10 +167,10 @@ def _show(runner: Runner, lake: Lake, declared: Declared) -> None:
             live += _live(own)
     _print_rows(runner.console, rows, live)
     with runner.keeping("horizons"):
-        _print_terms(runner.console, lake, declared)
+        print_terms(runner.console, lake, declared)
 
 
-def _print_terms(console: Console, lake: Lake, declared: Declared) -> None:
+def print_terms(console: Console, lake: Lake, declared: Declared) -> None:
     """Of each forecast of several horizons all of them in a line."""
     for term in sorted({spec.term for spec in declared.forecasts.values() if spec.term}):
         members = [declared.forecasts[name] for name in declared.named(term)]

@@ -117,7 +117,7 @@ def build_predictions(
                 **({"latest": sentence(issued.latest, spec)} if issued.latest else {}),
                 **_explanation(issued, store),
                 **({"shadows": dg.MetadataValue.md(shadows)} if shadows else {}),
-                **_term(issued, store, together, feed),
+                **term_metadata(issued, store, together, feed),
             },
         )
         yield dg.AssetCheckResult(
@@ -161,7 +161,7 @@ def _cast_shadows(own: "SeriesTables", issued: "Issued", run_id: str) -> str:
     return markdown_table(["candidate", "bar", "would have said"], told) if told else ""
 
 
-def _term(
+def term_metadata(
     issued: "Issued", store: "Lake", together: Sequence[ForecastSpec], feed: FeedSpec
 ) -> dict[str, Any]:
     """All horizons of the declared forecast after the newest bar, in words and as a plot."""

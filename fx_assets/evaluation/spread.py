@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fx_assets.evaluation.distribution import standard_log_density
 from fx_assets.evaluation.losses import Floats
 from fx_assets.models._window import LENGTH, RETURN_COLUMN, decay, squares
-from fx_assets.models.base import InputSpec, input_matrix, row_dot
+from fx_assets.models.base import BLOCK, InputSpec, input_matrix, row_dot
 from fx_assets.specs import TargetSpec
 from fx_assets.specs.base import Record
 
@@ -72,9 +72,10 @@ def fit_spread(study: StudyFrame, rows: Positions) -> GarchSpread:
     from fx_assets.models.garch import Garch
 
     horizon = study.spec.target.horizon
-    windows, came = _windows(study)[rows], study.target[rows]
+    windows, came = _windows(study), study.target[rows]
     model = Garch(target=TargetSpec(kind="volatility", horizon=horizon))
-    model.fit(windows, np.maximum(came**2, 1e-12))
+    # It reads the rows' own returns, the last of each window, and all of them would fill memory.
+    model.fit(windows[rows, -1:], np.maximum(came**2, 1e-12))
     found = GarchSpread(
         offset=float(model.offset_),
         weight=float(model.weights_[-1]),
@@ -84,7 +85,7 @@ def fit_spread(study: StudyFrame, rows: Positions) -> GarchSpread:
     )
     if horizon == 1:
         return found
-    scale, dof = _student(came / found.of(windows))
+    scale, dof = _student(came / _of_rows(found, windows, rows))
     return found.model_copy(update={"scale": scale, "dof": _dof(dof)})
 
 
@@ -97,13 +98,20 @@ def walk_spreads(study: StudyFrame) -> Spreads:
     windows = _windows(study)
     for fold in study.folds:
         found = fit_spread(study, fold.train)
-        spread[fold.test] = found.of(windows[fold.test])
+        spread[fold.test] = _of_rows(found, windows, fold.test)
         dof[fold.test] = np.inf if found.dof is None else found.dof
     _KNOWN[study] = Spreads(spread, dof)
     return _KNOWN[study]
 
 
 _KNOWN: WeakKeyDictionary[StudyFrame, Spreads] = WeakKeyDictionary()
+
+
+def _of_rows(found: GarchSpread, windows: Floats, rows: Positions) -> Floats:
+    """The spreads of some rows, a block of their windows in memory at a time."""
+    starts = range(0, len(rows), BLOCK)
+    parts = [found.of(windows[rows[first : first + BLOCK]]) for first in starts]
+    return np.concatenate([*parts, np.empty(0)])
 
 
 def _windows(study: StudyFrame) -> Floats:

@@ -144,6 +144,13 @@ class UniverseTarget(TargetSpec):
 
     candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
 
+    @field_validator("horizon", mode="before")
+    @classmethod
+    def _one(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            raise ValueError(f"{value}: in a universe each horizon is a target of its own")
+        return value
+
     @property
     def target(self) -> TargetSpec:
         return TargetSpec(kind=self.kind, horizon=self.horizon)
@@ -232,6 +239,17 @@ class UniverseSpec(Spec):
             return {str(name): {} for name in value}
         if isinstance(value, dict):
             return {name: {} if own is None else own for name, own in value.items()}
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_forecasts_alone(cls, value: Any) -> Any:
+        asked = {"quantiles", "distribution"} & value.keys() if isinstance(value, dict) else ()
+        if asked:
+            raise ValueError(
+                f"{min(asked)}: a universe states no distributions; declare a feed and a forecast "
+                "of the instrument, which can"
+            )
         return value
 
     @model_validator(mode="after")

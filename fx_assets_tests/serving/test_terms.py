@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
 from fx_assets.evaluation.decision import ledger_table
+from fx_assets.lake import Lake
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.series import series_of
@@ -52,9 +54,8 @@ def bundle(spec: ForecastSpec) -> Bundle:
     return Bundle(facts, linear_graph([0.0], SAID[horizon]), golden)
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    root = tmp_path_factory.mktemp("terms") / "lake"
+def make(root: Path) -> Lake:
+    """A lake in which each horizon has issued forecasts."""
     lake = hourly_lake.make(root)
     kept = SeriesTables(lake, hourly_lake.SPECS["volatility"], FEED).ledger()[0]
     for spec in RISK.members:
@@ -65,6 +66,13 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         about = {"forecast": spec.name, "series": own.series.id}
         own.insert(DECISIONS, ledger_table([kept.model_copy(update=about)]))
         own.insert(PREDICTIONS, issue_days([date(2026, 10, 30)], own, NOW).new_rows)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    root = tmp_path_factory.mktemp("terms") / "lake"
+    make(root)
     with serving(root, tmp_path_factory.mktemp("server")) as running:
         until(lambda: running.client.get("/health/ready").status_code == 200)
         yield running.client

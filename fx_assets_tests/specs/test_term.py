@@ -11,7 +11,7 @@ from fx_assets.specs import ForecastSpec
 from fx_assets.specs.files import load_declared
 from fx_assets.specs.series import series_of
 from fx_assets.specs.term import DeclaredForecast
-from fx_assets_tests.specs.test_files import FEED, FORECAST, mistakes, write
+from fx_assets_tests.specs.test_files import FEED, FORECAST, UNIVERSE, mistakes, write
 
 RISK = """\
 type: fx_assets.components.Forecast
@@ -84,6 +84,19 @@ def test_a_wrong_list_of_horizons_is_a_mistake_with_what_is_right(
     found = mistakes(write(tmp_path, feed=FEED, forecast=RISK.replace(old, new)))
     assert any(said in one for one in found), found
     assert all("horizons, " not in one.partition("Allowed:")[2] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("kind: direction", "kind: direction, horizon: [1, 5]", "is a target of its own"),
+        ("  targets", "  quantiles: [0.5]\n  targets", "states no distributions"),
+        ("  targets", "  distribution: true\n  targets", "states no distributions"),
+    ],
+)
+def test_a_universe_says_what_it_has_instead(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (named,) = mistakes(write(tmp_path, universe=UNIVERSE.replace(old, new)))
+    assert said in named
 
 
 @pytest.mark.parametrize("name", ["risk", "risk_h5"])
