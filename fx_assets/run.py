@@ -33,6 +33,7 @@ from fx_assets.stages.due import (
     features_are_behind,
     retrain_reason,
 )
+from fx_assets.stages.economics import earned_text
 from fx_assets.stages.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.stages.reconcile import reconcile
 from fx_assets.stages.term import newest_term
@@ -204,16 +205,17 @@ def _row(own: SeriesTables) -> tuple[str, ...]:
     if issued.empty:
         why = why_none(own, clock.now())
         row = tuple(f"{text}: {why}" if text == "none yet" else text for text in row)
-    return row
+    return (*row, earned_text(own))
 
 
 def _print_rows(console: Console, rows: Sequence[tuple[str, ...]], live: Sequence[str]) -> None:
+    columns = (*LATEST_COLUMNS, "economics")
     if console.width < WIDE or not sys.stdout.isatty():
         for row in rows:
-            pairs = zip(LATEST_COLUMNS, row, strict=True)
+            pairs = zip(columns, row, strict=True)
             console.print("\n".join(f"{name}: {text}" for name, text in pairs if text) + "\n")
     else:
-        table = Table(*LATEST_COLUMNS, show_lines=True)
+        table = Table(*columns, show_lines=True)
         for row in rows:
             table.add_row(*row)
         console.print(table)

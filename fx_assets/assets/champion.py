@@ -1,13 +1,13 @@
 """The decision: keep, replace, refresh or demote the champion; its record; the published bundle."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import features_key, markdown_table, table_metadata
+from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
 from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec, PromotionRule
@@ -15,6 +15,7 @@ from fx_assets.tables import DECISIONS
 
 if TYPE_CHECKING:
     from fx_assets.alerting.alert import AlertKind
+    from fx_assets.stages.economics import Weighed
 
 NEWS: "dict[str, AlertKind]" = {"replace": "promotion", "demote": "demotion"}
 """Verdicts that people are told of."""
@@ -64,17 +65,16 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
         from fx_assets.explaining.explain import background_path
         from fx_assets.presentation.ledger import ledger_markdown
         from fx_assets.stages.champion import decide_champion
+        from fx_assets.stages.economics import weigh_economics
         from fx_assets.stages.reconcile import keep_background
 
         store, run_id = lake.open(), context.run.run_id
         own = tables(lake)
         study = studies.of(own, features)
-        decided = decide_champion(
-            study,
-            own,
-            registry=registry.open(),
-            run_id=run_id,
-            now=clock.now(),
+        mlflow, now = registry.open(), clock.now()
+        decided = decide_champion(study, own, registry=mlflow, run_id=run_id, now=now)
+        weighed = weigh_economics(
+            study, own, decided.ledger, registry=mlflow, run_id=run_id, now=now
         )
         latest = decided.decisions[-1]
         published = int(latest.version or 0)
@@ -103,11 +103,24 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
                 "reasons": dg.MetadataValue.md("\n".join(f"- {text}" for text in latest.reasons)),
                 "history": dg.MetadataValue.md(ledger_markdown(decided.ledger)),
                 "mlflow_model": dg.MetadataValue.url(registry.page(decided.mlflow_path)),
+                **({} if weighed is None else economics_metadata(weighed, latest.champion)),
             },
             check_results=[plausible(latest), lead(latest)],
         )
 
     return champion
+
+
+def economics_metadata(weighed: "Weighed", champion: str) -> dict[str, Any]:
+    """What each candidate would have earned, and the champion's bars as a plot."""
+    from fx_assets.presentation.economics import figures_markdown
+    from fx_assets.presentation.figures import strategy_figure
+
+    return {
+        "economics": weighed.sentence,
+        "economics_figures": dg.MetadataValue.md(figures_markdown(weighed.figures)),
+        "would_have_earned": image(strategy_figure(weighed.rows, champion)),
+    }
 
 
 def plausible(decision: Decision) -> dg.AssetCheckResult:

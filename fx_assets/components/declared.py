@@ -15,6 +15,7 @@ from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.files import AnySpec, Declared, Mistake, load_declared
 from fx_assets.specs.sources import FilesSource, columns_of
+from fx_assets.specs.strategy import StrategySpec
 from fx_assets.specs.universe import UniverseSpec
 
 PLATFORM_PARAMS = frozenset({"seed", "target"})
@@ -140,6 +141,7 @@ def candidate_mistakes(spec: AnySpec, feeds: Mapping[str, FeedSpec]) -> Iterator
     else:
         if spec.feed in feeds:
             yield from _features(spec.features, feeds[spec.feed])
+            yield from _strategy(spec.strategy, feeds[spec.feed])
         yield from _candidates(spec)
 
 
@@ -147,6 +149,23 @@ def _feed_mistakes(spec: FeedSpec) -> Iterator[Mistake]:
     today = max(clock.now(), datetime.now(UTC)).date()
     if spec.start > today:
         yield Mistake(("start",), f"{spec.start} lies in the future; give the first day to keep")
+
+
+def _strategy(strategy: StrategySpec, feed: FeedSpec) -> Iterator[Mistake]:
+    """Costs in pips of what has none, and fills at prices that the bars cannot have."""
+    costs = strategy.costs
+    if costs and costs.unit == "pips" and costs.pip_of(feed.instrument) is None:
+        yield Mistake(
+            ("strategy", "costs", "unit"),
+            f"{feed.instrument} has no customary pip: set pip to its size in the price, such as "
+            "pip: 0.01, or give the costs in basis_points",
+        )
+    have = columns_of(feed.source)
+    if strategy.fill == "next_open" and have is not None and "open" not in have:
+        yield Mistake(
+            ("strategy", "fill"),
+            f"the bars of {feed.name} ({feed.source.kind}) have no open; choose next_close",
+        )
 
 
 def _features(name: str, feed: FeedSpec) -> Iterator[Mistake]:

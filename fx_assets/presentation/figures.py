@@ -172,6 +172,29 @@ def term_figure(target: TargetDefinition, rows: Sequence[TermRow]) -> str:
     return chart.svg()
 
 
+def strategy_figure(rows: pd.DataFrame, candidate: str) -> str:
+    """What a strategy would have earned before and after costs, summed over time.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``filled_at`` (UTC, sorted), ``gross`` and ``net`` of each bar, as shares of the capital.
+    candidate : str
+        Whose predictions were followed.
+    """
+    title = f"What following {candidate} would have earned"
+    if rows.empty:
+        return _nothing(title)
+    before, after = (100 * np.cumsum(rows[c].to_numpy(float)) for c in ("gross", "net"))
+    dated = rows.rename(columns={"filled_at": "event_time"})
+    chart, at = _over_time(title, dated, ends(before, after, np.zeros(1), pad=0.1))
+    chart.unit("% of the capital")
+    chart.line(at[[0, -1]], np.zeros(2), GREY, dashed=True)
+    chart.line(at, before, BLUE, width=0.8, label="before costs")
+    chart.line(at, after, ORANGE, width=1.2, label="after costs")
+    return chart.svg()
+
+
 def _over_time(title: str, rows: pd.DataFrame, levels: tuple[float, float]) -> tuple[Chart, Array]:
     at = seconds(pd.DatetimeIndex(rows["event_time"]))
     chart = Chart(title, (at[0], max(at[-1], at[0] + 1)), levels)

@@ -136,6 +136,21 @@ class ModelRegistry:
         with self._session.errors(f"logging candidate {facts.candidate} of {facts.forecast}"):
             return candidate_run.log(self._session.client(), experiment_id, candidate)
 
+    def log_figures(self, run_id: str, figures: Mapping[str, float]) -> None:
+        """Add metrics to a run that was logged.
+
+        Raises
+        ------
+        RegistryError
+            There is no such run, or MLflow is away.
+        """
+        from mlflow.entities import Metric
+
+        moment = int(clock.now().timestamp() * 1000)
+        metrics = [Metric(name, value, moment, 0) for name, value in figures.items()]
+        with self._session.errors(f"adding figures to run {run_id}"):
+            self._session.client().log_batch(run_id, metrics=metrics)
+
     def register(
         self, forecast: str, logged: LoggedModel, tags: Mapping[str, str] | None = None
     ) -> int:

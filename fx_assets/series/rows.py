@@ -33,6 +33,7 @@ ASKED: dict[str, tuple[str, ...]] = {
     tables.QUANTILES.name: ("recipe",),
     tables.TRIALS.name: ("recipe",),
     tables.SCORES.name: ("recipe",),
+    tables.ECONOMICS.name: ("recipe",),
     tables.ACKNOWLEDGEMENTS.name: ("recipe",),
     tables.SHADOW_PREDICTIONS.name: ("recipe",),
     tables.LIVE_EVIDENCE.name: ("recipe",),

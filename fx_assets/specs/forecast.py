@@ -24,6 +24,7 @@ from fx_assets.doors import FAMILIES, FEATURE_SETS, TARGETS
 from fx_assets.specs.base import Name, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.distribution import DistributionName, DistributionSpec, distribution_of
+from fx_assets.specs.strategy import StrategySpec
 from fx_assets.specs.suspicion import SuspicionRule
 from fx_assets.specs.tuning import TuningSpec
 from fx_assets.specs.watching import WatchingSpec
@@ -212,6 +213,8 @@ class ForecastSpec(Spec):
     walk_forward: WalkForwardSpec = WalkForwardSpec()
     promotion: PromotionRule = PromotionRule()
     suspicion: SuspicionRule = SuspicionRule()
+    strategy: StrategySpec = StrategySpec()
+    """What is done with it, at what costs; shown beside the verdict, never judged by."""
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
     """Nominal coverage of the prediction interval."""
     quantiles: tuple[float, ...] | None = None
@@ -265,6 +268,9 @@ class ForecastSpec(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> ForecastSpec:
+        refusal = self.strategy.refusals(self.target.definition.outcome)
+        if refusal:
+            raise ValueError(refusal)
         names = [candidate.name for candidate in self.candidates]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

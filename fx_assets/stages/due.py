@@ -17,6 +17,7 @@ from fx_assets.specs.cron import last_tick
 from fx_assets.tables import (
     ACKNOWLEDGEMENTS,
     DECISIONS,
+    ECONOMICS,
     FEATURES,
     PREDICTIONS,
     PRICES,
@@ -123,6 +124,10 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
             code_version(candidate.family, spec.target.kind),
         ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
+    if spec.strategy.kind != "none":
+        weighed = own.read(ECONOMICS)
+        if spec.strategy.id not in set(weighed.get("strategy", [])):
+            return "its strategy has not been weighed as it is declared now"
     said, ruled = own.read(ACKNOWLEDGEMENTS), decisions[decisions["verdict"] != "rollback"]
     new = said[said["acknowledged_at"] > ruled["decided_at"].max()] if len(said) else said
     if len(new):

@@ -29,6 +29,7 @@ QUICK = {
         "--worlds 1 --history 1200 --real-years 1 --columns 1 --processes 1",
         "one day stale",
     ),
+    "benchmarks.economics": ("--quick --processes 1", "| 4 of alike | 1,200 |"),
     "benchmarks.features": ("--rows 60000", "65 of ohlcv"),
     "benchmarks.fuzz_serving": ("--requests 60", "beside 300 half-open clients"),
     "benchmarks.gate": ("--seeds 0", "real fixings of 41 currencies"),
