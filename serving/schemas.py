@@ -217,6 +217,17 @@ class Forecast(Struct, kw_only=True):
     issued_at: Annotated[
         datetime | None, Meta(description="When it was issued (UTC); null for supplied data.")
     ] = None
+    good_until: Annotated[
+        datetime | None, Meta(description="When the next is due, by the market's calendar (UTC).")
+    ] = None
+    expired: Annotated[bool, Meta(description="Whether that has passed.")] = False
+    abstained: Annotated[
+        str | None,
+        Meta(
+            description="Why value is the reference's (or the baseline's) and not the champion's: "
+            "which inputs are how far from what training saw; null where the champion was heard."
+        ),
+    ] = None
     ledger_head: Annotated[
         str | None,
         Meta(

@@ -33,6 +33,9 @@ class Predicted:
     """(1, p) what the model read."""
     distribution: Distribution | None = None
     """What the outcome may be, where the forecast states it."""
+    out_of_range: str = ""
+    """Why the model was not heard, and the prediction is the reference's: which inputs are how far
+    from what training saw."""
 
 
 class Fitted(Protocol):
@@ -95,7 +98,9 @@ class Predictor:
     ) -> list[Predicted]:
         """Predictions of an (n, p) matrix of inputs, which share volatility and baseline.
 
-        A distribution of returns needs the ``log_returns`` of the newest 500 bars.
+        A distribution of returns needs the ``log_returns`` of the newest 500 bars, and so does a
+        reference that is not the baseline. Where a row's inputs are not like those of training, the
+        prediction is what the reference says, or else the baseline.
 
         Each interval holds its own prediction: one that lies beyond everything that was said out of
         sample, or beyond what such words stood for, widens the interval up to itself.
@@ -103,9 +108,39 @@ class Predictor:
         baseline = float(baseline_forecast(self.target, baseline_mean))
         stated = self.manifest.distribution
         out = []
-        for row, value in enumerate(self.bundle.predict(inputs).tolist()):
+        strange = self._strange(inputs)
+        for row, said in enumerate(self.bundle.predict(inputs).tolist()):
+            value, why = said, strange.get(row, "")
+            if why:
+                value = self._fallback(baseline, log_returns)
+                value, why = (value, why) if np.isfinite(value) else (said, "")
             lower, upper = self.intervals.interval(value, volatility)
             bounds = min(lower, value), max(upper, value)
             density = None if stated is None else stated.of(value, log_returns)
-            out.append(Predicted(value, *bounds, baseline, inputs[row : row + 1], density))
+            out_row = inputs[row : row + 1]
+            out.append(Predicted(value, *bounds, baseline, out_row, density, why))
         return out
+
+    def _strange(self, inputs: NDArray[np.float64]) -> dict[int, str]:
+        """By row, which inputs training has not seen the like of, and how far out they are."""
+        novelty = self.manifest.novelty
+        if novelty is None:
+            return {}
+        far = novelty.distances(inputs)
+        if (far <= 1).all():
+            return {}
+        names = self.manifest.input_names[-far.shape[1] :]
+        given = inputs[:, -far.shape[1] :]
+        return {
+            int(row): ", ".join(
+                f"{names[i]} is {given[row, i]:.4g}, {far[row, i]:.3g} times as far out as allowed"
+                for i in np.argsort(-far[row], kind="stable")
+                if far[row, i] > 1
+            )
+            for row in np.flatnonzero((far > 1).any(axis=1))
+        }
+
+    def _fallback(self, baseline: float, log_returns: ArrayLike | None) -> float:
+        known = None if log_returns is None else np.asarray(log_returns, dtype=np.float64)
+        said = self.target.definition.reference_value(self.target.horizon, known)
+        return baseline if said is None else said

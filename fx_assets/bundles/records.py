@@ -16,6 +16,7 @@ from fx_assets.errors import RegistryError
 from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.intervals import IntervalModel
+from fx_assets.evaluation.novelty import Novelty
 from fx_assets.evaluation.stated import DistributionModel
 from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
@@ -129,6 +130,8 @@ class FittedFacts(Record):
     input_ranges: dict[str, tuple[float | None, float | None]] = Field(default={})
     """Smallest and largest value of each input that training saw."""
     intervals: IntervalModel
+    novelty: Novelty | None = None
+    """What training inputs are like; ``None`` where nothing is to be out of range."""
     distribution: DistributionModel | None = None
     """How a prediction becomes a distribution; ``None`` unless the forecast asks for one."""
     trained_through: AwareDatetime

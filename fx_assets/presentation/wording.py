@@ -81,7 +81,15 @@ def value_text(row: Mapping[str, Any], name: str, spec: Aimed) -> str:
 def prediction_text(row: Mapping[str, Any], spec: Aimed) -> str:
     """The prediction with what it is called."""
     called = spec.target.definition.wording.called
-    return f"{called} {value_text(row, 'prediction', spec)}"
+    why = out_of_range_of(row)
+    said = f", which is the reference's: {why}" if why else ""
+    return f"{called} {value_text(row, 'prediction', spec)}{said}"
+
+
+def out_of_range_of(row: Mapping[str, Any]) -> str:
+    """Why the champion was not heard; empty where it was, and of rows of before it was said."""
+    why = row.get("out_of_range")
+    return why if isinstance(why, str) else ""
 
 
 def interval_text(row: Mapping[str, Any], spec: Aimed) -> str:

@@ -223,12 +223,19 @@ class ForecastSpec(Spec):
     """``true`` states quantiles at 5, 25, 50, 75 and 95 % unless ``quantiles`` says others; or what
     the distribution is made of, ``garch_t`` (of returns only, and their default) or
     ``conformal``."""
+    abstain: float = Field(default=0.001, ge=0, lt=0.5)
+    """Share of rows like those of training whose inputs are called out of range; 0: none."""
     live_from: date | None = None
     """First day that is predicted; unset means the newest day that the first decision knew."""
     retrain_cron: Cron = "0 18 * * 6"
     """When candidates are judged again, in the time zone of the feed's calendar."""
     watching: WatchingSpec = WatchingSpec()
     owners: list[str] = Field(default=["team:research"])
+
+    @field_validator("abstain", mode="before")
+    @classmethod
+    def _may_be_off(cls, value: Any) -> Any:
+        return 0.0 if value in ("off", False) else value
 
     @field_validator("features")
     @classmethod

@@ -34,6 +34,7 @@ from fx_assets.evaluation.metrics import (
     score,
     skill_interval,
 )
+from fx_assets.evaluation.novelty import learn
 from fx_assets.evaluation.stated import DistributionModel
 from fx_assets.evaluation.study import FittedCandidate, Study
 from fx_assets.evaluation.tuning import Tuning
@@ -433,6 +434,11 @@ def _facts(
             if name in features
         },
         input_ranges=dict(zip(inputs.reads.names, ranges, strict=True)),
+        novelty=learn(
+            seen, spec.abstain, newest=len(inputs.reads.columns) if inputs.reads.window else None
+        )
+        if candidate != spec.baseline
+        else None,
         intervals=intervals,
         trained_through=fitted.trained_through.to_pydatetime(),
         label_end=fitted.label_end.to_pydatetime(),

@@ -155,7 +155,7 @@ def explain_newest(issued: Issued, store: Blobs) -> Explanation | None:
         The background cannot be read, or the explanation not be kept.
     """
     newest = issued.newest
-    if newest is None or issued.latest is None:
+    if newest is None or issued.latest is None or issued.latest.get("abstained") is True:
         return None
     manifest = newest.bundle.manifest
     background = load_background(store, manifest.forecast, manifest.version)
@@ -283,6 +283,8 @@ class _Issuer:
         return {
             **about_bar(self.series, newest, decided, self.market, self.now),
             "prediction": made.prediction,
+            "abstained": bool(made.out_of_range),
+            "out_of_range": made.out_of_range,
             "lower": made.lower,
             "upper": made.upper,
             "coverage": predictor.intervals.coverage,
@@ -344,6 +346,7 @@ def about_bar(
         "decision_time": pd.Timestamp(decided),
         "target_time": pd.Timestamp(target_time),
         "target_day": market.bar_day(target_time).isoformat(),
+        "good_until": pd.Timestamp(market.publication(market.next_close(event_time))),
         "mode": "live" if now < target_time else "late",
         "issued_at": pd.Timestamp(now),
     }

@@ -97,6 +97,10 @@ class TargetDefinition(ABC):
         """What a practitioner would use without any work; by default the baseline."""
         return Reference(self.baseline)
 
+    def reference_value(self, horizon: int, log_returns: Floats | None) -> float | None:  # noqa: ARG002
+        """What the reference says after these returns; ``None`` where it is the baseline."""
+        return None
+
     def gap(self, expected: Floats, found: Floats) -> Floats:
         """How far two computations of the same predictions are apart."""
         return np.abs(expected - found)

@@ -12,6 +12,9 @@ from fx_assets.targets.outcomes import Positive
 from fx_assets.targets.plausible import Measure, least_qlike, log_correlation
 from fx_assets.targets.shown import ValueFormat, Wording
 
+SMOOTHED = 500
+"""Bars whose squared returns count; the weight of those before is less than a millionth."""
+
 
 class Volatility(Positive):
     """The variance of the next ``horizon`` bars, the sum of their squared log returns."""
@@ -35,6 +38,19 @@ class Volatility(Positive):
         """Exponential smoothing with RiskMetrics' weights: of a day, and of a month."""
         decay = 0.94 if horizon == 1 else 0.97
         return Reference("ewma", {"decay": decay}, f"exponential smoothing ({decay:g})")
+
+    def reference_value(self, horizon: int, log_returns: Floats | None) -> float | None:
+        """Exponential smoothing of the newest squared returns, begun at their mean."""
+        if log_returns is None:
+            return None
+        squares = np.square(log_returns[-SMOOTHED:])
+        squares = squares[np.isfinite(squares)][::-1]
+        if not len(squares):
+            return None
+        decay = float(self.reference(horizon).params["decay"])
+        weights = (1 - decay) * decay ** np.arange(len(squares))
+        rest = decay ** len(squares) * squares.mean()
+        return float(horizon * (weights @ squares + rest))
 
     def plausible(self, frequency: Frequency, horizon: int) -> dict[Measure, float]:
         """What the true variance itself would score."""

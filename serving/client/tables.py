@@ -138,6 +138,10 @@ def _notes(row: dict[str, Any]) -> list[str]:
     if row["data"]["freshness"] != "fresh":
         missing = row["data"]["missing_bars"]
         notes.append(f"the data is {row['data']['freshness']}: {missing} bar(s) are missing")
+    if row.get("abstained"):
+        notes.append(f"the champion is not heard, the value is the reference's: {row['abstained']}")
+    if row.get("expired"):
+        notes.append(f"expired: it was good until {row['good_until']}")
     if row["mode"] == "late":
         notes.append("issued after its target time, from what was known before")
     if row["out_of_range"]:

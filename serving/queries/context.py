@@ -17,7 +17,7 @@ class Context(Struct):
     """EWMA standard deviation per bar."""
     baseline_mean: float | None
     log_returns: list[float] | None = None
-    """Of the newest 500 bars, where the forecast states a distribution."""
+    """Of the newest 500 bars, where a distribution is stated or the champion may abstain."""
 
 
 class Drift(Struct):

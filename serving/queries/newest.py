@@ -70,11 +70,12 @@ def _context(reader: Reader, manifest: Manifest) -> Context | None:
     target = TargetSpec(kind=manifest.target, horizon=manifest.horizon)
     mean = labels(close, available, target, times, calendar(manifest.calendar)).baseline_mean
     log_returns = np.diff(np.log(close))
+    wanted = manifest.distribution is not None or manifest.novelty is not None
     return Context(
         event_time=instant_of(times[-1]),
         as_of=instant(int(available[-1].astype(np.int64))),
         close=float(close[-1]),
         volatility=newest_volatility(log_returns) if len(log_returns) else None,
         baseline_mean=None if np.isnan(mean[-1]) else float(mean[-1]),
-        log_returns=None if manifest.distribution is None else log_returns[-SPREAD_BARS:].tolist(),
+        log_returns=log_returns[-SPREAD_BARS:].tolist() if wanted else None,
     )

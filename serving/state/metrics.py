@@ -44,6 +44,14 @@ DATA_AGE = _gauge("fx_data_age_seconds", "Time since the newest bar was publishe
 MISSING_BARS = _gauge(
     "fx_missing_bars", "Bars that should be known by now and are not.", ["forecast"]
 )
+EXPIRED = _gauge(
+    "fx_expired", "1 while the newest forecast is older than the next one's time.", ["forecast"]
+)
+ABSTAINED = _gauge(
+    "fx_abstained",
+    "1 while the newest forecast is the reference's, not the champion's.",
+    ["forecast"],
+)
 SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["forecast"])
 SKILL_DEMONSTRATED = _gauge(
     "fx_skill_demonstrated",
@@ -178,6 +186,10 @@ def observe(store: Store, now: datetime, members: int) -> None:
         if skill.verdict is not None and skill.verdict.reference.skill is not None:
             SKILL_ON_REFERENCE.labels(name).set(skill.verdict.reference.skill)
         _observe_data(name, service.data(now))
+        if service.row is not None:
+            newest = service.issued(service.row, now)
+            EXPIRED.labels(name).set(newest.expired)
+            ABSTAINED.labels(name).set(newest.abstained is not None)
         if service.drift is not None:
             DRIFT.labels(name).set(service.drift.alarm)
             DRIFTED_COLUMNS.labels(name).set(service.drift.columns)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from fx_assets.bundles.predictor import Predicted
-from fx_assets.presentation.wording import caveat_of, claim_of_row, sentence
+from fx_assets.presentation.wording import caveat_of, claim_of_row, out_of_range_of, sentence
 from fx_assets.tables import CHAIN_HASH, SERIES_COLUMN
 from fx_assets.targets import ValueFormat
 from serving.http.problems import Problem
@@ -102,7 +102,8 @@ class Service:
         version = int(str(row["champion_version"]).removeprefix("v"))
         same = version == manifest.version and getattr(manifest, "bundled", True)
         day = bar_day(manifest.calendar, row["target_time"])
-        stated = stated_in(row)
+        stated, key, close = stated_in(row), manifest.calendar, row["as_of_close"]
+        data = data_facts(key, row["event_time"], row["decision_time"], close, now)
         return Forecast(
             forecast=self.name,
             instrument=row["instrument"],
@@ -118,13 +119,7 @@ class Service:
             target_time=row["target_time"],
             target_day=day,
             mode=row["mode"],
-            data=data_facts(
-                manifest.calendar,
-                row["event_time"],
-                row["decision_time"],
-                row["as_of_close"],
-                now,
-            ),
+            data=data,
             champion=ChampionRef(
                 name=row["champion"],
                 family=manifest.family if same else row["champion"],
@@ -150,6 +145,9 @@ class Service:
             stale=self.stale,
             sentence=sentence(dict(row) | {"target_day": day.isoformat()}, self.champion.predictor),
             issued_at=row["issued_at"],
+            good_until=data.next_bar_expected,
+            expired=data.missing_bars > 0,
+            abstained=out_of_range_of(row) or None,
             ledger_head=row.get(CHAIN_HASH),
             series=row.get(SERIES_COLUMN) or manifest.series or None,
             quantiles=None if stated is None else quantiles_of(stated.levels, stated.values),
@@ -207,6 +205,9 @@ class Service:
             skill=cast("Skill", champion.skill_json),
             stale=self.stale,
             out_of_range=[] if ordinary else champion.out_of_range(made.inputs),
+            good_until=data.next_bar_expected,
+            expired=data.missing_bars > 0,
+            abstained=made.out_of_range or None,
             series=manifest.series or None,
             quantiles=made_quantiles(manifest.distribution, made.distribution),
         )

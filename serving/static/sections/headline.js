@@ -119,6 +119,12 @@ function notices(latest, status, paused) {
     texts.push(`This forecast was for a time that has passed. ${since(data, paused)}`);
   }
   if (latest.mode === "late") texts.push("It was issued after its target time, from what was known before.");
+  if (latest.abstained) {
+    texts.push(`The champion is not heard, and the value is the reference's: ${latest.abstained}.`);
+  }
+  if (latest.good_until && new Date(latest.good_until).getTime() <= now && new Date(latest.target_time).getTime() >= now) {
+    texts.push(`It was good until ${words.moment(latest.good_until)}. ${since(data, paused)}`);
+  }
   if (latest.out_of_range.length) {
     texts.push(`Outside of what training saw: ${latest.out_of_range.join(", ")}.`);
   }
