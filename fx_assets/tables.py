@@ -528,7 +528,7 @@ DECISIONS = Table(
         Column("boundary_replications", "Int64", "of it", "years"),
         Column("fallen", NUMBER, "what the champion's gain has lost since its best", "loss"),
         Column("fall_limit", NUMBER, "beyond which it is demoted", "loss"),
-        Column("ground", TEXT, "what it was demoted on: fall, trailing or undeclared"),
+        Column("ground", TEXT, "what it was demoted on: fall, live, trailing or undeclared"),
         Column("rows", COUNT, "rows that all candidates have in common"),
         Column("row_hash", TEXT, "of these"),
         Column("sentence", TEXT, "the decision in words"),

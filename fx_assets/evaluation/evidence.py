@@ -24,7 +24,8 @@ class Evidence:
     ``predictions`` is a backtest's: sorted by ``event_time``, one row each. ``previous`` are the
     same recipe's predictions by the fit before, from
     :meth:`~fx_assets.evaluation.study.Study.previous`; only the champion needs them.
-    ``trials`` is how many settings the recipe counts as, more than one if it was tuned.
+    ``trials`` is how many settings the recipe counts as, more than one if it was tuned. ``against``
+    is what live rows alone say against it; empty where that is nothing.
     """
 
     candidate: str
@@ -32,6 +33,7 @@ class Evidence:
     predictions: pd.DataFrame
     previous: pd.DataFrame | None = None
     trials: int = 1
+    against: str = ""
 
 
 @dataclass(frozen=True)

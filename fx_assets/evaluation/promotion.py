@@ -486,7 +486,9 @@ class _Case:
             if self.boundary_champion is not None:
                 figures["needed_diebold_mariano_p"] = self.asked_p(item.recipe)[1]
         found = found.model_copy(update=figures)
-        return found.model_copy(update={"objections": tuple(self._objections(found))})
+        against = [item.against] if item.against else []
+        objections = (*self._objections(found), *against)
+        return found.model_copy(update={"objections": objections})
 
     def _excess(self, item: Evidence) -> tuple[Excess, ...]:
         rows, horizon = self.rows, self.spec.target.horizon
@@ -689,7 +691,15 @@ def _lost_lately(case: _Case) -> str:
     return "" if case.sequential else case.behind
 
 
-GROUNDS: Mapping[str, Callable[[_Case], str]] = {"fall": _fallen, "trailing": _lost_lately}
+def _contradicted(case: _Case) -> str:
+    return case.champion.against if case.champion is not None else ""
+
+
+GROUNDS: Mapping[str, Callable[[_Case], str]] = {
+    "fall": _fallen,
+    "trailing": _lost_lately,
+    "live": _contradicted,
+}
 """What a champion that is a model is demoted on, by name: each says why, or nothing."""
 
 

@@ -187,6 +187,9 @@ class PromotionRule(Spec):
     """Trailing rows on which a champion that lost to the baseline is looked at by people."""
     demotion_rate: float = Field(default=0.05, gt=0, lt=0.5)
     """Share of years in which a champion as good as ever may be demoted."""
+    live_level: float = Field(default=0.01, ge=0, lt=0.5)
+    """Chance, over all its life, that live rows alone end a champion that is no worse than the
+    baseline; 0: never."""
     refresh_rows: PositiveInt = 250
     refresh_max_degradation: NonNegativeFloat = 0.02
 

@@ -46,6 +46,7 @@ from fx_assets.stages.acknowledgements import read_acknowledgements
 from fx_assets.stages.aliases import BUNDLE_TAG, name_aliases
 from fx_assets.stages.candidate import load_draft
 from fx_assets.stages.overrides import standing_overrides
+from fx_assets.stages.shadow import live_contradiction
 from fx_assets.tables import CHAINED, DECISIONS, PRICES
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _decide_champion(
 ) -> Decided:
     spec, feed, store = own.spec, own.feed, own.store
     ledger = own.ledger()
-    evidence = [_evidence(candidate, study, ledger) for candidate in spec.all_candidates]
+    evidence = [_evidence(candidate, study, own, ledger) for candidate in spec.all_candidates]
     data_as_of = study.frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
     lost = bool(ledger) and not restored(store, spec.name, int(ledger[-1].version or 0))
@@ -251,12 +252,16 @@ def _known_causes(
     return None
 
 
-def _evidence(candidate: CandidateSpec, study: Study, ledger: Sequence[Decision]) -> Evidence:
+def _evidence(
+    candidate: CandidateSpec, study: Study, own: SeriesTables, ledger: Sequence[Decision]
+) -> Evidence:
     recipe = study.spec.recipe_hash(candidate)
     backtest = study.walk_forward(candidate)
     in_production = ledger and ledger[-1].recipe == recipe and candidate != study.spec.baseline
     previous = study.previous(candidate) if in_production else None
-    return Evidence(candidate.name, recipe, backtest.predictions, previous, backtest.trials)
+    against = live_contradiction(own, recipe)
+    rows, trials = backtest.predictions, backtest.trials
+    return Evidence(candidate.name, recipe, rows, previous, trials, against)
 
 
 def _open_days_missing(feed: FeedSpec, data_as_of: datetime, now: datetime) -> int:

@@ -205,6 +205,23 @@ def weigh_candidates(own: SeriesTables, outcomes: pd.DataFrame) -> pd.DataFrame:
     return _evidence(found)
 
 
+def live_contradiction(own: SeriesTables, recipe: str) -> str:
+    """Why live rows refute that a recipe is no worse than the baseline; empty where they do not.
+
+    At the level ``promotion.live_level``, however often it is asked.
+    """
+    level, found = own.spec.promotion.live_level, own.newest(LIVE_EVIDENCE)
+    mine = found[found["recipe"] == recipe] if len(found) else found
+    if not level or mine.empty or not mine["e_worse"].iloc[-1] >= 1 / level:
+        return ""
+    row = mine.iloc[-1]
+    return (
+        f"its {int(row['rows']):,} live rows since {row['since']:%Y-%m-%d} contradict it: skill "
+        f"{100 * row['skill']:+.2f} % (at most {100 * row['skill_upper']:+.2f} %), e-value "
+        f"{row['e_worse']:.3g} that it is worse than the baseline, and {1 / level:g} is enough"
+    )
+
+
 def _scale(own: SeriesTables, recipe: str, since: pd.Timestamp) -> float:
     """Where differences of losses are cut, by rows before the first live one; NaN where unknown."""
     rows = own.store.read_known(BACKTEST.name, own.forecast, _WALKED)

@@ -572,3 +572,23 @@ def test_ideas_that_were_judged_before_a_recipe_is_declared_make_it_pay() -> Non
     assert needed[0] > 1.2 * needed[1] > 4 * needed[2]
     declared = WORLD.decide(ledger, late, 2320, ideas=["recipe_of_xgboost"])[-1]
     assert declared.trials == 2
+
+
+def test_live_rows_that_contradict_a_champion_end_it_and_keep_it_away() -> None:
+    world = World(n=3600, seed=1)
+    ledger = world.decide([], SKILLED, 2500)
+    champion = ledger[-1]
+    assert champion.verdict == "replace"
+    said = "its 300 live rows contradict it"
+    for n in (2520, 2800, 3200, 3500):
+        evidence = [
+            replace(item, against=said) if item.recipe == champion.recipe else item
+            for item in world.evidence(SKILLED, n)
+        ]
+        as_of = evidence[0].predictions["label_available_at"].max().to_pydatetime()
+        ledger += decide(SPEC, ledger, evidence, as_of + timedelta(days=1), as_of)
+    ended, *later = ledger[len(ledger) - 4 :]
+    assert (ended.verdict, ended.ground) == ("demote", "live")
+    assert said in ended.sentence
+    assert {d.champion for d in later} == {SPEC.baseline.name}
+    assert said in later[-1].statistics_of(champion.champion).objections
