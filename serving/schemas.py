@@ -557,6 +557,32 @@ class Calibration(Struct, kw_only=True):
     ]
 
 
+class EarnedFigure(Struct):
+    """A figure of what following the forecast would have earned, with its 95 % interval."""
+
+    figure: str
+    title: str
+    unit: Annotated[
+        str, Meta(description="share, share a year, probability, or empty of a plain number.")
+    ]
+    value: float | None
+    lower: float | None
+    upper: float | None
+    rows: int
+
+
+class Economics(Struct, kw_only=True):
+    """What following the forecast would have earned after costs; nothing is decided by it."""
+
+    sentence: str
+    measured_at: Instant
+    backtest: Annotated[
+        list[EarnedFigure],
+        Meta(description="By walk-forward predictions; empty where the strategy was refused."),
+    ]
+    live: Annotated[list[EarnedFigure], Meta(description="By issued ones; empty below 30 of them.")]
+
+
 class Performance(Struct, kw_only=True):
     """How good the champion's recipe was; backtest and live are never mixed."""
 
@@ -577,6 +603,9 @@ class Performance(Struct, kw_only=True):
     ] = []
     calibration: Annotated[
         Calibration | None, Meta(description="Null unless the forecast states a distribution.")
+    ] = None
+    economics: Annotated[
+        Economics | None, Meta(description="Null unless the forecast declares a strategy.")
     ] = None
     series: SeriesId = None
 

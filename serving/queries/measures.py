@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from fx_assets.bundles.records import Manifest
+from fx_assets.bundles.universes import Member
+from fx_assets.evaluation.economic_figures import FIGURES
 from fx_assets.lake.reader import Reader
-from fx_assets.tables import DECISIONS, SCORES
-from serving.queries.columns import finite, instants, numbers, texts
+from fx_assets.tables import DECISIONS, ECONOMICS, SCORES
+from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.own_rows import own_rows
-from serving.schemas import Measure
+from serving.schemas import EarnedFigure, Economics, Measure
 
 
 def records(reader: Reader, manifest: Manifest) -> tuple[list[dict[str, Any]], list[Measure]]:
@@ -47,6 +49,44 @@ def backtest_measures(reader: Reader, manifest: Manifest) -> list[Measure]:
         )
         for name, i in newest.items()
     ]
+
+
+def economics(reader: Reader, manifest: Manifest) -> Economics | None:
+    """What the champion's strategy would have earned, as it was weighed last."""
+    table = None if isinstance(manifest, Member) else own_rows(reader, manifest, ECONOMICS)
+    if table is None:
+        return None
+    recipes, at = texts(table, "recipe"), instants(table, "measured_at")
+    mine = [i for i, recipe in enumerate(recipes) if recipe == manifest.recipe]
+    if not mine:
+        return None
+    newest = max(at[i] for i in mine)
+    mine = [i for i in mine if at[i] == newest]
+    names, evidence = texts(table, "figure"), texts(table, "evidence")
+    columns = {name: numbers(table, name) for name in ("value", "lower", "upper", "n")}
+
+    def of(kind: str) -> list[EarnedFigure]:
+        return [
+            EarnedFigure(
+                names[i],
+                FIGURES[names[i]].title,
+                FIGURES[names[i]].unit,
+                value=finite(columns["value"][i]),
+                lower=finite(columns["lower"][i]),
+                upper=finite(columns["upper"][i]),
+                rows=int(columns["n"][i]),
+            )
+            for i in mine
+            if evidence[i] == kind and names[i] in FIGURES
+        ]
+
+    first = next((i for i in mine if evidence[i] == "backtest"), mine[0])
+    return Economics(
+        sentence=texts(table, "sentence")[first],
+        measured_at=instant(newest),
+        backtest=of("backtest"),
+        live=of("live"),
+    )
 
 
 def _decisions(table: pa.Table | None) -> list[dict[str, Any]]:

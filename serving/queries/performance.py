@@ -18,7 +18,7 @@ from serving.market import bar_day
 from serving.queries.calibrated import calibration_of
 from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.history import backtest_rows
-from serving.queries.measures import backtest_measures
+from serving.queries.measures import backtest_measures, economics
 from serving.queries.own_rows import newest_rows, own_rows
 from serving.schemas import (
     Bin,
@@ -59,6 +59,7 @@ def performance(
         ),
         hits=hits,
         calibration=calibration_of(manifest.distribution),
+        economics=economics(reader, manifest),
     )
 
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fx_assets.calendars import calendar
 from fx_assets.tables import (
     BACKTEST,
+    ECONOMICS,
     FEATURES,
     LIVE_EVIDENCE,
     OUTCOMES,
@@ -128,7 +129,7 @@ def add(routes: APIRouter, server: Server) -> None:
         manifest = await asked_for(server, service, series)
         answer = await server.tables.derive(
             service.name,
-            sources(service.name, BACKTEST, OUTCOMES, SCORES),
+            sources(service.name, BACKTEST, OUTCOMES, SCORES, ECONOMICS),
             "serving.queries.performance:performance",
             manifest,
             ref_of(manifest),

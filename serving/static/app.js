@@ -9,6 +9,7 @@ import { rollingSkill } from "./charts/skill.js";
 import { term } from "./charts/term.js";
 import { h } from "./dom.js";
 import { decisions } from "./sections/decisions.js";
+import { economics } from "./sections/economics.js";
 import { headline } from "./sections/headline.js";
 import { live } from "./sections/live.js";
 import { modelCard } from "./sections/model_card.js";
@@ -124,6 +125,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
       details.model.outcome === "binary" ? reliability(details) : realised(details, rows),
       calibration(details),
       scores(details),
+      economics(details),
       live(details),
       watching(details),
     ),
