@@ -21,6 +21,9 @@ from fx_assets.specs.base import Record
 REPLICATIONS = 2_000
 STEPS_A_YEAR = 260
 """At most: intraday rows are added up to as many steps."""
+LEAST_BIAS = 0.1
+"""Standard errors that are taken off the mean gain at least, for it is known from few rows: a limit
+is exceeded more often where the mean was taken too high than it is spared where it was too low."""
 LEAST_HISTORY = 250
 """Rows without which no limit is known."""
 
@@ -111,12 +114,13 @@ def fall_limit(
     gains
         Of every row of its history, oldest first.
     bias
-        Standard errors to take off the mean gain (:func:`choice_bias`).
+        Standard errors to take off the mean gain (:func:`choice_bias`), at least ``LEAST_BIAS``.
     """
     n = len(gains)
     if n < LEAST_HISTORY:
         return None
     length = dependence_length(n, horizon)
+    bias = max(bias, LEAST_BIAS)
     error = math.sqrt(max(newey_west_variance(gains, length - 1), 0.0) / n)
     gain = float(gains.mean()) - bias * error
     step = max(1, round(rows_a_year / STEPS_A_YEAR))

@@ -22,7 +22,7 @@ HIGHEST = 30.0
 """Critical value that nothing exceeds."""
 TILTED = 0.9
 """Share of draws that begin near the boundary; all are weighted."""
-LATER_SHARE = 0.2
+LATER_SHARE = 0.3
 """Of the budget, kept for all recipes that are not there from the first decision on."""
 LATER_DECAY = 1.6
 LATER_TOTAL = 2.2857656572

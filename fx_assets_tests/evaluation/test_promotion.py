@@ -472,8 +472,8 @@ def test_a_lake_of_before_the_sequential_rule_goes_on_and_its_champion_is_watche
     assert look.boundary_champion is not None
     first, later = look.boundary.accounts
     assert (first.recipes, later.recipes) == (("recipe_of_xgboost",), ("recipe_of_random_forest",))
-    assert first.budget == pytest.approx(0.05 * 0.8)
-    assert later.budget == pytest.approx(0.05 * 0.2 / 2.2857656)
+    assert first.budget == pytest.approx(0.05 * 0.7)
+    assert later.budget == pytest.approx(0.05 * 0.3 / 2.2857656)
     assert read_ledger(ledger_table(ledger)) == ledger
 
 
@@ -487,7 +487,7 @@ def test_a_year_has_one_budget_and_the_next_has_its_own() -> None:
     assert [b.look for b in accounts] == [*range(1, 15), *range(1, 7)]
     assert [b.looks for b in accounts] == [14] * 14 + [13] * 6
     for b in accounts:
-        assert b.budget == pytest.approx(0.05 * 0.8)
+        assert b.budget == pytest.approx(0.05 * 0.7)
         assert b.spent + b.left == pytest.approx(b.budget)
     for b, following in pairwise(accounts):
         if b.year_from == following.year_from:
