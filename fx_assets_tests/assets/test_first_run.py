@@ -29,7 +29,7 @@ def test_the_first_evening_succeeds_and_every_table_exists(started: Started) -> 
         "features/eurusd.fx_close",
         *(f"{table}/direction" for table in ("series", "splits", "train_set", "test_set")),
         *(f"{table}/direction" for table in ("backtest", "scores", "decisions")),
-        *(f"{table}/direction" for table in ("predictions", "outcomes")),
+        *(f"{table}/direction" for table in ("predictions", "shadow_predictions", "outcomes")),
     }
 
 
