@@ -82,6 +82,7 @@ def said(reader: Reader, facts: UniverseFacts) -> list[Said]:
         if series[i] in present:
             newest[series[i]] = i
     outcomes = _outcomes(reader, facts)
+    values = {n: numbers(table, n) for n in ("lower", "upper", "baseline", "skill")}
     answers = []
     for one, i in newest.items():
         row = row_of(table, i)
@@ -97,13 +98,13 @@ def said(reader: Reader, facts: UniverseFacts) -> list[Said]:
                 target_day=row["target_day"],
                 mode=row["mode"],
                 value=row["prediction"],
-                lower=finite(row["lower"]),
-                upper=finite(row["upper"]),
-                baseline=finite(row["baseline"]),
+                lower=finite(values["lower"][i]),
+                upper=finite(values["upper"][i]),
+                baseline=finite(values["baseline"][i]),
                 champion=row["champion"],
                 demonstrated=bool(row["skill_demonstrated"]),
                 verdict=claim.word if claim else None,
-                skill=finite(row["skill"]),
+                skill=finite(values["skill"][i]),
                 skill_on_reference=claim.reference.skill if claim else None,
                 **outcomes.get(one, {}),
             )
