@@ -46,11 +46,11 @@ def fresh_event(verdict: "Freshness", key: dg.AssetKey) -> dg.AssetCheckEvaluati
 
 
 def _result(verdict: "Freshness") -> dict[str, Any]:
-    newest = verdict.newest
+    newest, severity = verdict.newest, dg.AssetCheckSeverity
     return {
         "check_name": FRESH_CHECK,
         "passed": verdict.behind == 0,
-        "severity": dg.AssetCheckSeverity.WARN,
+        "severity": severity.ERROR if verdict.severe else severity.WARN,
         "description": verdict.sentence,
         "metadata": {
             "missing": dg.MetadataValue.int(verdict.behind),

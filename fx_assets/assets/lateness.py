@@ -236,7 +236,7 @@ def _news(
     """The check for the asset's page, where it says something else than at the last look."""
     if before and all(
         getattr(before.verdict, name) == getattr(verdict, name)
-        for name in ("behind", "missing_span")
+        for name in ("behind", "missing_span", "severe")
     ):
         return []
     return [fresh_event(verdict, key)]

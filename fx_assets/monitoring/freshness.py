@@ -53,6 +53,8 @@ class Freshness(Spec):
     """First and last of them, for people."""
     behind: int = 0
     """How many of them are newer than the newest that is there: what the present lacks."""
+    severe: bool = False
+    """Whether they are so many that it is an error, by the rule's ``error_bars``."""
     newest: AwareDatetime | None
     """The newest close that is there (UTC)."""
     next_due: AwareDatetime
@@ -269,6 +271,13 @@ class _Due:
         late = due[waiting & ~np.isin(due, have)]
         return instant_of(late[-1]) if len(late) else None
 
+    def severe(self, lacking: Sequence[datetime]) -> bool:
+        """Whether what the present lacks, oldest first, is an error."""
+        most = self.rule.error_bars
+        if most is None or len(lacking) < most:
+            return False
+        return self.market.publication(lacking[0]) + 2 * self.grace <= self.now
+
     def next_due(self, newest: datetime | None) -> datetime:
         """When the next one is overdue that is not there."""
         at = max(self.now - self.grace - 2 * DAY, newest or self.now - self.grace - 2 * DAY)
@@ -399,6 +408,7 @@ def _record(
         closed = due.market.closed_reason(today)
         note = f" Closed today: {closed}." if closed else ""
         said = f"{name} has every {thing} that is due; {last}.{note}{why}"
+    lacking = [close for close in missing if newest is None or close > newest]
     return Freshness(
         kind=kind,
         name=name,
@@ -406,7 +416,8 @@ def _record(
         status=status,
         cause=cause,
         missing=tuple(missing),
-        behind=sum(newest is None or close > newest for close in missing),
+        behind=len(lacking),
+        severe=due.severe(lacking),
         missing_span=" to ".join(dict.fromkeys(map(label, [*missing[:1], *missing[-1:]]))),
         newest=newest,
         next_due=due.next_due(newest),

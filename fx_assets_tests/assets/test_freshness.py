@@ -30,8 +30,18 @@ def shown(platform: Platform, asset: str) -> tuple[bool, str]:
     record = storage.get_latest_asset_check_execution_by_key([key])[key]
     assert record.event is not None
     found = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
-    assert found.severity is dg.AssetCheckSeverity.WARN
     return found.passed, str(found.description)
+
+
+def severity(platform: Platform, asset: str) -> dg.AssetCheckSeverity:
+    """Of what the page says."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset.split("/")), "fresh")
+    storage = platform.instance.event_log_storage
+    record = storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert record.event is not None
+    found = record.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+    assert found.severity
+    return found.severity
 
 
 def look(platform: Platform, sensor: str, cursor: str | None = None) -> str | None:
@@ -58,6 +68,7 @@ def test_an_ingest_that_brings_nothing_leaves_the_prices_late(
     said = failed_checks(result)["fresh"]
     assert said.startswith("eurusd lacks 20 bars")
     assert shown(platform, "eurusd/prices") == (False, said)
+    assert severity(platform, "eurusd/prices") is dg.AssetCheckSeverity.ERROR
     graph = platform.definitions.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         assert graph.get(key).freshness_policy is None, "which would count the run as an update"
@@ -75,6 +86,7 @@ def test_a_bar_becomes_late_without_a_run_and_easter_does_not(platform: Platform
     platform.travel("2018-03-29T18:00:00+00:00")
     cursor = look(platform, "eurusd_is_fresh", cursor)
     assert shown(platform, "eurusd/prices")[0] is False
+    assert severity(platform, "eurusd/prices") is dg.AssetCheckSeverity.WARN
     before = platform.instance.event_log_storage.get_maximum_record_id()
     for day in ("2018-03-30", "2018-04-01", "2018-04-02"):
         platform.travel(f"{day}T18:00:00+00:00")

@@ -16,6 +16,7 @@ from fx_assets.monitoring.freshness import (
     recovered,
 )
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.watching import FreshnessRule
 from fx_assets.testing import worlds
 
 TARGET = calendar("target")
@@ -136,6 +137,38 @@ def test_a_missed_fixing_is_an_outage_with_a_cause(
     for said in ("timed out", "100 times too large", "connection refused"):
         named = said in str(checks) + str(log) + str(failed)
         assert (said in found.sentence) == named
+
+
+@pytest.mark.parametrize(
+    ("rule", "now", "severe"),
+    [
+        ({}, "2024-04-11 15:59", False),
+        ({}, "2024-04-11 16:01", True),
+        ({"error_bars": 1}, "2024-04-10 16:01", False),
+        ({"error_bars": 1}, "2024-04-10 18:01", True),
+        ({"error_bars": 3}, "2024-04-11 18:01", False),
+        ({"error_bars": 3}, "2024-04-12 16:01", True),
+        ({"error_bars": None}, "2024-05-10 16:01", False),
+    ],
+)
+def test_data_of_twice_the_age_that_it_may_have_is_an_error_as_the_feed_says(
+    rule: dict[str, int | None], now: str, severe: bool
+) -> None:
+    spec = FEED.model_copy(update={"freshness": FreshnessRule.model_validate(rule)})
+    found = feed_freshness(
+        spec, TARGET, prices=prices("2024-04-09"), quality=EMPTY, sources=EMPTY, now=at(now)
+    )
+    assert found.severe == severe
+
+
+def test_the_first_bars_after_a_weekend_and_a_hole_in_the_past_are_no_error() -> None:
+    assert not feed("2024-04-08 16:01", "2024-04-05").severe
+    stored = prices("2024-04-09")
+    holey = stored.drop(stored.index[[10, 11, 12]])
+    found = feed_freshness(
+        FEED, TARGET, prices=holey, quality=EMPTY, sources=EMPTY, now=at("2024-04-10 12:00")
+    )
+    assert (found.alarm, found.behind, found.severe) == (True, 0, False)
 
 
 def test_a_failure_that_a_later_run_repaired_is_not_the_cause() -> None:
