@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +13,6 @@ import numpy as np
 from fx_assets.calendars import calendar, instant_of, moment
 from serving.schemas import Bar, Data, Verdict
 
-EPOCH = date(1970, 1, 1).toordinal()
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 LONGEST_PAUSE = timedelta(days=14)
 _MANY = 40_000
@@ -24,52 +25,52 @@ class BarFacts(NamedTuple):
     """Why the market has no such bar."""
     event_us: int
     """When it closes, in microseconds since 1970 (UTC)."""
-    ordinal: int
-    """Its day, in days since 1970-01-01."""
-    next_ordinal: int
-    """The day of the bar that is due next."""
     available_us: int
     """When it is published, in microseconds since 1970 (UTC)."""
 
 
-def bar_facts(key: str, bar: Bar) -> BarFacts:
-    """The facts of a supplied bar: of a daily one by its day, of an intraday one by its close."""
+def facts_of(key: str, bars: Sequence[Bar]) -> list[BarFacts]:
+    """The facts of supplied bars: of a daily one by its day, of an intraday one by its close."""
+    days = [bar.day for bar in bars]
+    if None not in days and [bar.event_time for bar in bars].count(None) == len(bars):
+        return list(map(_facts_of_day, repeat(key), days))
+    return [_facts_of(key, bar) for bar in bars]
+
+
+def _facts_of(key: str, bar: Bar) -> BarFacts:
     if bar.event_time is not None:
         return _facts_of_close(key, bar.event_time)
     if bar.day is not None:
         return _facts_of_day(key, bar.day)
-    return BarFacts("it has neither a day nor an event_time", 0, 0, 0, 0)
+    return BarFacts("it has neither a day nor an event_time", 0, 0)
 
 
 @lru_cache(maxsize=_MANY)
 def _facts_of_day(key: str, day: date) -> BarFacts:
     market = calendar(key)
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
-        return BarFacts(f"{day} is not a day of {FIRST_YEAR} to {LAST_YEAR}", 0, 0, 0, 0)
+        return BarFacts(f"{day} is not a day of {FIRST_YEAR} to {LAST_YEAR}", 0, 0)
     if not market.daily:
-        return BarFacts(f"bars of the calendar {key} need an event_time", 0, 0, 0, 0)
+        return BarFacts(f"bars of the calendar {key} need an event_time", 0, 0)
     closed = market.closed_reason(day)
     if closed:
-        return BarFacts(f"{day} is closed in the calendar {key}: {closed}", 0, 0, 0, 0)
+        return BarFacts(f"{day} is closed in the calendar {key}: {closed}", 0, 0)
     return _facts_of_close(key, market.event_time(day))
 
 
 @lru_cache(maxsize=_MANY)
 def _facts_of_close(key: str, event_time: datetime) -> BarFacts:
     if event_time.tzinfo is None:
-        return BarFacts(f"the event_time {event_time} has no offset from UTC", 0, 0, 0, 0)
+        return BarFacts(f"the event_time {event_time} has no offset from UTC", 0, 0)
     market = calendar(key)
     if not FIRST_YEAR <= event_time.year <= LAST_YEAR:
-        return BarFacts(f"{event_time} is not a time of {FIRST_YEAR} to {LAST_YEAR}", 0, 0, 0, 0)
+        return BarFacts(f"{event_time} is not a time of {FIRST_YEAR} to {LAST_YEAR}", 0, 0)
     if not market.possible(np.array([moment(event_time)]))[0]:
         wrong = f"no bar of the calendar {key} closes at {event_time.astimezone(UTC)}"
-        return BarFacts(wrong, 0, 0, 0, 0)
-    following = market.bar_day(market.next_close(event_time))
+        return BarFacts(wrong, 0, 0)
     return BarFacts(
         wrong=None,
         event_us=_us(event_time),
-        ordinal=market.bar_day(event_time).toordinal() - EPOCH,
-        next_ordinal=following.toordinal() - EPOCH,
         available_us=_us(market.publication(event_time)),
     )
 

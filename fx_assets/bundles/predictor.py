@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from fx_assets.evaluation.losses import baseline_forecast
 from fx_assets.features.spans import present_name
 from fx_assets.models.base import InputSpec, input_matrix
 from fx_assets.specs.forecast import TargetSpec
+from fx_assets.targets import target_definition
+from fx_assets.targets.base import TargetDefinition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +54,14 @@ class Fitted(Protocol):
         ...
 
 
+class _Target(TargetSpec):
+    """A target that is asked about at each prediction: what its kind is, is looked up once."""
+
+    @cached_property
+    def definition(self) -> TargetDefinition:
+        return target_definition(self.kind)
+
+
 class Predictor:
     """A loaded bundle, ready to predict; safe to share between threads.
 
@@ -60,7 +71,7 @@ class Predictor:
     def __init__(self, bundle: Fitted) -> None:
         self.bundle = bundle
         self.manifest = bundle.manifest
-        self.target = TargetSpec(kind=self.manifest.target, horizon=self.manifest.horizon)
+        self.target = _Target(kind=self.manifest.target, horizon=self.manifest.horizon)
         self.inputs = InputSpec(self.manifest.columns, self.manifest.window)
         self.intervals = self.manifest.intervals
 

@@ -11,12 +11,14 @@ import numpy as np
 from fx_assets.errors import FxAssetsError
 from fx_assets.features.arrays import OPTIONAL_COLUMNS, bars_from_columns, labelled_columns
 from serving.http.problems import Problem
-from serving.market import BarFacts, bar_facts, bar_name, data_facts, published
+from serving.market import BarFacts, bar_name, data_facts, facts_of, published
 from serving.schemas import Bar, Data, Forecast
 from serving.state import metrics
 from serving.state.service import Service
 
 MOST_BARS = 20_000
+_NAMES = ("close", *OPTIONAL_COLUMNS)
+_GIVEN = attrgetter(*_NAMES)
 
 
 def from_inputs(service: Service, inputs: np.ndarray, data: Data) -> list[Forecast]:
@@ -81,13 +83,13 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
             remedy="Give consecutive bars up to the one to predict from; 300 are plenty.",
         )
     key = manifest.calendar
-    facts = [bar_facts(key, bar) for bar in bars]
-    event_us = np.array([fact.event_us for fact in facts], dtype=np.int64)
+    facts = facts_of(key, bars)
+    wrong, event_us, available_us = _columns_of(facts)
     if not (event_us[1:] > event_us[:-1]).all():
         order = np.argsort(event_us, kind="stable")
         bars, facts = [bars[i] for i in order], [facts[i] for i in order]
-        event_us = event_us[order]
-    if any(fact.wrong for fact in facts) or (event_us[1:] == event_us[:-1]).any():
+        wrong, event_us, available_us = _columns_of(facts)
+    if wrong or (event_us[1:] == event_us[:-1]).any():
         raise _unusable(list(zip(facts, bars, strict=True)), field)
     event_time = datetime.fromtimestamp(event_us[-1] / 1_000_000, UTC)
     as_of = published(key, event_time)
@@ -103,15 +105,15 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
             remedy="Leave out bars that cannot be known yet.",
         )
     prices = {
-        name: np.array(list(map(attrgetter(name), bars)), dtype=np.float64)
-        for name in ("close", *OPTIONAL_COLUMNS)
+        name: _prices(values)
+        for name, values in zip(_NAMES, zip(*map(_GIVEN, bars), strict=True), strict=True)
     }
     times = event_us.astype("datetime64[us]")
     try:
         series = bars_from_columns({"event_time": times, **prices}, champion.market)
         columns = labelled_columns(
             series,
-            np.array([fact.available_us for fact in facts]).astype("datetime64[us]"),
+            available_us.astype("datetime64[us]"),
             champion.features,
             champion.predictor.target,
             champion.market,
@@ -131,6 +133,23 @@ def from_bars(service: Service, bars: list[Bar], now: datetime, field: str = "ba
     answer = service.supplied(made, data=data)
     metrics.predicted(service, answer.value, answer.out_of_range)
     return answer
+
+
+def _columns_of(facts: Sequence[BarFacts]) -> tuple[bool, np.ndarray, np.ndarray]:
+    """Whether one of the bars is wrong, and when each closes and is published."""
+    wrong, event_us, available_us = zip(*facts, strict=True)
+    return (
+        wrong.count(None) < len(wrong),
+        np.array(event_us, dtype=np.int64),
+        np.array(available_us, dtype=np.int64),
+    )
+
+
+def _prices(values: tuple[float | None, ...]) -> np.ndarray:
+    """A column of bars; most callers leave most of them out."""
+    if values.count(None) == len(values):
+        return np.full(len(values), np.nan)
+    return np.array(values, dtype=np.float64)
 
 
 def need_data(service: Service, now: datetime) -> Data:
