@@ -62,8 +62,12 @@ class Postgres:
 
 
 @contextmanager
-def postgres(password: str) -> Iterator[Postgres]:
-    """A new server, gone with the block; skips the test where PostgreSQL is not installed."""
+def postgres(password: str, auth: str = "scram-sha-256") -> Iterator[Postgres]:
+    """A new server, gone with the block; skips the test where PostgreSQL is not installed.
+
+    With ``auth="trust"`` nobody is asked for the password: Dagster connects anew for each event,
+    and the exchange of secrets takes most of that.
+    """
     binaries = _postgres_binaries()
     # Its own user has to reach the folder, which pytest's are not made for.
     folder = Path(tempfile.mkdtemp(prefix="fx-postgres-"))
@@ -75,7 +79,7 @@ def postgres(password: str) -> Iterator[Postgres]:
     secret.write_text(password)
     if owner:
         shutil.chown(secret, "postgres")
-    login = ["--username", made.user, "--pwfile", str(secret), "--auth", "scram-sha-256"]
+    login = ["--username", made.user, "--pwfile", str(secret), "--auth", auth]
     quick = ["-F", "-c", "full_page_writes=off", "-c", f"unix_socket_directories={folder}"]
     log = (folder / "log").open("wb")
     try:
