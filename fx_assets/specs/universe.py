@@ -244,10 +244,11 @@ class UniverseSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _of_forecasts_alone(cls, value: Any) -> Any:
-        asked = {"quantiles", "distribution"} & value.keys() if isinstance(value, dict) else ()
+        keys = [str(key) for key in value] if isinstance(value, dict) else []
+        asked = [key for key in keys if key.startswith(("quantile", "distribution"))]
         if asked:
             raise ValueError(
-                f"{min(asked)}: a universe states no distributions; declare a feed and a forecast "
+                f"{asked[0]}: a universe states no distributions; declare a feed and a forecast "
                 "of the instrument, which can"
             )
         return value
