@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from pydantic import ValidationError
 
+from fx_assets.components.declared import candidate_mistakes, declared
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.due import retrain_reason
 from fx_assets.stages.economics import earned_text
 from fx_assets.tables import ECONOMICS, STRATEGY_ROWS
@@ -109,3 +112,30 @@ def test_a_strategy_that_cannot_be_weighed_is_refused_and_the_decision_stands(
     assert pd.isna(figures["value"]).all()
     assert "without an open" in earned_text(own)
     assert retrain_reason(own) is None
+
+
+def test_a_declaration_says_what_a_pip_is_and_fills_at_prices_that_there_are() -> None:
+    feeds = declared().feeds
+    for feed, fill, features, loc, message in (
+        ("btcusd_daily", "next_close", "price_cap_volume", "costs", "has no customary pip"),
+        ("ecb_eurusd", "next_open", "fx_close", "fill", "choose next_close"),
+    ):
+        spec = ForecastSpec.model_validate(
+            {
+                "name": "f",
+                "feed": feed,
+                "target": {"kind": "return"},
+                "candidates": ["historical_mean"],
+                "features": features,
+                "strategy": {"kind": "sign", "fill": fill, "costs": COSTS},
+            }
+        )
+        (mistake,) = candidate_mistakes(spec, feeds)
+        assert mistake.loc[:2] == ("strategy", loc)
+        assert message in mistake.message
+
+
+def test_a_universe_refuses_a_strategy() -> None:
+    target = {"kind": "direction", "candidates": ["logistic_regression"], "strategy": "sign"}
+    with pytest.raises(ValidationError, match=r"strategy"):
+        UniverseSpec.model_validate({"name": "u", "source": {"kind": "ecb"}, "targets": [target]})
