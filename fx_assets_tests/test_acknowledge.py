@@ -49,6 +49,7 @@ def later(home: Home, clock: str) -> None:
     home.environment["FX_ASSETS_NOW"] = f"{day}{clock}:00+00:00"
 
 
+@pytest.mark.slow
 def test_a_held_result_is_refused_acknowledged_with_a_reason_promoted_and_told_for_good(
     home: Home,
 ) -> None:

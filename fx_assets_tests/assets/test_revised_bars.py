@@ -65,6 +65,7 @@ def test_after_a_close_is_corrected_each_new_day_is_predicted_and_scored(
     assert set(platform.predictions()["mode"][[TODAY, THURSDAY, WEDNESDAY]]) == {"live"}
 
 
+@pytest.mark.slow
 def test_after_the_provider_replaces_its_stand_ins_bars_each_new_day_is_predicted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: pd.DataFrame
 ) -> None:
@@ -96,6 +97,7 @@ def test_after_the_provider_replaces_its_stand_ins_bars_each_new_day_is_predicte
     assert list(platform.predictions().index) == [TODAY, THURSDAY, TUESDAY]
 
 
+@pytest.mark.slow
 def test_the_first_run_of_a_feed_that_was_corrected_before_it_ends_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rates: pd.DataFrame
 ) -> None:

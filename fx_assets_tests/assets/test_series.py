@@ -205,6 +205,7 @@ def test_moving_back_puts_the_former_champion_in_service_again(platform: Platfor
     assert retrain_reason(SeriesTables(platform.lake, *declared(platform))) is None
 
 
+@pytest.mark.slow
 def test_a_look_at_one_series_leaves_the_looks_at_another_alone(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
