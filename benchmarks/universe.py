@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             knowing += bool((skill["p_holm_clark_west"] < spec.significance).any())
         print(
             f"\n{options.worlds} worlds of 40 random walks, {int(skill['tests'].max())} tests each:"
-            f" somebody may predict in {claims}, Clark-West alone below 5 % after correction in {knowing}"
+            f" somebody may predict in {claims}, Clark-West alone below 5 % corrected in {knowing}"
         )
 
 
