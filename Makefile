@@ -105,6 +105,7 @@ bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how s
 	@$(BIN)/python -m benchmarks.promotion_simulation
 	@$(BIN)/python -m benchmarks.densities
 	@$(BIN)/python -m benchmarks.economics
+	@$(BIN)/python -m benchmarks.pools
 	@$(BIN)/python -m benchmarks.drift_delays
 	@$(BIN)/python -m benchmarks.monitoring
 

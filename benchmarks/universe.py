@@ -127,11 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         claims = knowing = 0
         for seed in range(options.worlds):
             _, skill = run(spec, simulated(spec, 40, options.bars, seed=1000 + seed))
-            claims += bool(skill["may_predict"].any())
+            claims += bool(skill["skill_demonstrated"].any())
             knowing += bool((skill["p_holm_clark_west"] < spec.significance).any())
         print(
             f"\n{options.worlds} worlds of 40 random walks, {int(skill['tests'].max())} tests each:"
-            f" somebody may predict in {claims}, Clark-West alone below 5 % corrected in {knowing}"
+            f" skill claimed in {claims}, Clark-West alone below 5 % after correction in {knowing}"
         )
 
 

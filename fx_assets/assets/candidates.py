@@ -22,7 +22,7 @@ def build_candidate(
     @dg.asset(
         key=[spec.name, "models", candidate.name],
         ins={"features": dg.AssetIn(key=features_key(feed.name, spec.features))},
-        deps=[[spec.name, SPLITS.name]],
+        deps=[[spec.name, SPLITS.name], *([spec.name, "models", m] for m in candidate.members)],
         group_name=spec.name,
         pool=f"{spec.name}_retrain",
         description=(
@@ -78,6 +78,8 @@ def build_candidate(
 
 
 def _described(candidate: CandidateSpec) -> str:
+    if candidate.pools:
+        return f"pool of {', '.join(candidate.members)} with {candidate.weights} weights"
     settings = [f"{name} {value}" for name, value in candidate.params.items()]
     if candidate.tune is not None:
         settings.append(f"the best of {candidate.tune.trials} settings")

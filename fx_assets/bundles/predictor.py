@@ -15,7 +15,6 @@ from fx_assets.evaluation.distribution import Distribution
 from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.evaluation.losses import baseline_forecast
 from fx_assets.features.spans import present_name
-from fx_assets.models.base import InputSpec, input_matrix
 from fx_assets.specs.forecast import TargetSpec
 from fx_assets.targets import target_definition
 from fx_assets.targets.base import TargetDefinition
@@ -72,7 +71,7 @@ class Predictor:
         self.bundle = bundle
         self.manifest = bundle.manifest
         self.target = _Target(kind=self.manifest.target, horizon=self.manifest.horizon)
-        self.inputs = InputSpec(self.manifest.columns, self.manifest.window)
+        self.inputs = self.manifest.reads
         self.intervals = self.manifest.intervals
 
     def newest(self, frame: Mapping[str, ArrayLike] | pd.DataFrame) -> Predicted:
@@ -84,12 +83,12 @@ class Predictor:
             A labelled frame, or a mapping of its columns: those that the model reads,
             ``log_return`` and ``baseline_mean``.
         """
-        reach = max(self.inputs.window, 1)
+        reach = self.inputs.reach
         rows = {
             name: np.asarray(frame[name if name in frame else present_name(name)])[-reach:]
             for name in self.inputs.columns
         }
-        inputs = np.ascontiguousarray(input_matrix(rows, self.inputs)[-1:])
+        inputs = np.ascontiguousarray(self.inputs.matrix(rows)[-1:])
         volatility = newest_volatility(frame["log_return"])
         mean = np.asarray(frame["baseline_mean"])[-1]
         return self.predict(

@@ -18,6 +18,8 @@ from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.intervals import IntervalModel
 from fx_assets.evaluation.novelty import Novelty
 from fx_assets.evaluation.stated import DistributionModel
+from fx_assets.models.base import InputSpec
+from fx_assets.models.reads import Reads
 from fx_assets.specs.base import Record
 from fx_assets.specs.forecast import TargetKind
 from fx_assets.tables import features_name
@@ -122,7 +124,9 @@ class FittedFacts(Record):
     columns: tuple[str, ...]
     """Columns of the labelled frame that the inputs are built from."""
     window: int = 0
-    """Rows that the inputs reach back over; 0 for the row itself."""
+    """Rows that the inputs reach back over; 0 for the row itself, and with ``parts``."""
+    parts: tuple[tuple[tuple[str, ...], int], ...] = ()
+    """Columns and window of each part, where inputs of several models stand side by side."""
     input_names: tuple[str, ...]
     """One name for each input of the graph, in order."""
     units: dict[str, str] = Field(default={})
@@ -146,6 +150,12 @@ class FittedFacts(Record):
     """Largest difference between graph and fitted object (relative for variances)."""
     tolerance: float = Field(ge=0, allow_inf_nan=False)
     """Largest difference that is accepted on the golden rows, measured in the same way."""
+
+    @property
+    def reads(self) -> Reads:
+        """What the inputs are built from."""
+        parts = self.parts or ((self.columns, self.window),)
+        return Reads(tuple(InputSpec(columns, window) for columns, window in parts))
 
     @property
     def features_names(self) -> tuple[str, str]:

@@ -78,7 +78,7 @@ def _forecast(
             candidate.name: {
                 "recipe": spec.recipe_hash(candidate),
                 "declared": candidate.model_dump(mode="json", exclude_defaults=True),
-                "code": models.code_version(candidate.family, spec.target.kind),
+                "code": models.candidate_code(spec, candidate),
                 "installed": candidate.installed,
             }
             for candidate in spec.all_candidates
@@ -95,8 +95,9 @@ def _forecast(
     for candidate in spec.all_candidates:
         if not candidate.installed:
             continue
-        recipe = Recipe(study, candidate, no_trials())
-        rows = pd.concat([recipe.rows(fold)[list(KEYS)] for fold in study.folds])
+        recipes = [Recipe(study, member, no_trials()) for member in spec.made_of(candidate)]
+        parts = [recipe.rows(fold)[list(KEYS)] for recipe in recipes for fold in study.folds]
+        rows = pd.concat(parts)
         facts["candidates"][candidate.name]["rows"] = _digest(rows)
     wanted = request["walk"].get(name, [])
     out = Path(request["out"], name)
@@ -147,7 +148,8 @@ def _suspicion(
     known = rows[rows["target"].notna()]
     arrays = [known[column].to_numpy(float) for column in ("target", "baseline", "prediction")]
     found = excesses(limits, horizon, *arrays) if len(known) else ()
-    read = early if models.model_class(candidate.family).reads_features() else []
+    families = [models.model_class(member.family) for member in spec.made_of(candidate)]
+    read = early if any(family.reads_features() for family in families) else []
     if not found and not read:
         return None
     own = bars[bars["event_time"].isin(study.frame["event_time"])].reset_index(drop=True)

@@ -214,6 +214,8 @@ def _candidates(spec: ForecastSpec) -> Iterator[Mistake]:
             continue
         if candidate.when_installed and not candidate.installed:
             continue
+        if candidate.pools:
+            continue
         try:
             build_model(candidate.family, spec.target, candidate.params)
         except SpecError as error:

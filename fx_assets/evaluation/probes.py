@@ -57,12 +57,14 @@ def likely_causes(
     study
         What it was judged on.
     candidate
-        The recipe that is suspected.
+        The recipe that is suspected; of a pool its first member is probed.
     bars
         The bars that the frame was made of, as known then.
     market
         The feed's calendar.
     """
+    if candidate.pools:
+        candidate = study.spec.made_of(candidate)[0]
     prober = _Prober(study, candidate, bars, market)
     if prober.skill <= 0:
         return ()
@@ -108,7 +110,7 @@ class _Prober:
 
     @property
     def matrix(self) -> Floats:
-        return self.study.inputs(self.candidate.family).matrix
+        return self.study.inputs(self.candidate).matrix
 
     @property
     def family(self) -> type[Model[Any]]:

@@ -47,7 +47,7 @@ class Recipe:
 
     def __init__(self, study: StudyFrame, candidate: CandidateSpec, trials: pd.DataFrame) -> None:
         self.study, self.candidate, self.frame = study, candidate, study.frame
-        self.hash, self.inputs = study.spec.recipe_hash(candidate), study.inputs(candidate.family)
+        self.hash, self.inputs = study.spec.recipe_hash(candidate), study.inputs(candidate)
         self._code = models.code_version(candidate.family, study.spec.target.kind)
         if candidate.tune is not None:
             self._code = digest([self._code, tuning.code_version()])

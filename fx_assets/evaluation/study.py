@@ -9,10 +9,11 @@ again.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,13 +21,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fx_assets.errors import NotEnoughDataError
+from fx_assets.errors import FxAssetsError, NotEnoughDataError
 from fx_assets.evaluation.losses import Floats
+from fx_assets.evaluation.pooling import pool_weights
 from fx_assets.evaluation.recipe import PREDICTION_COLUMNS, Recipe, no_trials
 from fx_assets.evaluation.study_frame import StudyFrame
 from fx_assets.evaluation.tuning import Tuning
+from fx_assets.models import candidate_code
 from fx_assets.models.base import Model
+from fx_assets.models.pool import Pool, pooled
 from fx_assets.specs import CandidateSpec, ForecastSpec
+from fx_assets.specs.base import digest
 
 __all__ = ["PREDICTION_COLUMNS", "Backtest", "FittedCandidate", "Study"]
 
@@ -64,7 +69,7 @@ class FittedCandidate:
     which the hyper-parameters are from.
     """
 
-    model: Model[Any]
+    model: Model[Any] | Pool
     candidate: CandidateSpec
     recipe: str
     seed: int
@@ -109,6 +114,7 @@ class Study(StudyFrame):
             self._known = known.drop_duplicates(KEYS, keep="last")
         self._workers = workers or os.cpu_count()
         self._walked: dict[tuple[str, str], Backtest] = {}
+        self._fitted: dict[tuple[str, str], FittedCandidate] = {}
 
     def walk_forward(self, candidate: CandidateSpec, progress: Progress | None = None) -> Backtest:
         """Predict every fold's test rows with a model fitted on its training rows.
@@ -123,7 +129,8 @@ class Study(StudyFrame):
         """
         key = candidate.name, self.spec.recipe_hash(candidate)
         if key not in self._walked:
-            found = self._walked[key] = self._walk(candidate, progress)
+            walk = self._pool if candidate.pools else self._walk
+            found = self._walked[key] = walk(candidate, progress)
             if len(found.new_trials):
                 known = [self._trials] if len(self._trials) else []
                 self._trials = pd.concat([*known, found.new_trials], ignore_index=True)
@@ -141,6 +148,8 @@ class Study(StudyFrame):
         DataFrame
             ``event_time`` and ``prediction``; fewer rows where there is no fold before.
         """
+        if candidate.pools:
+            return self._pool_previous(candidate)
         recipe, left = self._recipe(candidate), self.spec.promotion.refresh_rows
         tests: list[NDArray[np.intp]] = []
         said: list[Floats] = []
@@ -167,6 +176,9 @@ class Study(StudyFrame):
         NotEnoughDataError
             Fewer labelled rows than ``walk_forward.min_train``.
         """
+        return self._finals(candidate)
+
+    def _final(self, candidate: CandidateSpec) -> FittedCandidate:
         rule, rows = self.spec.walk_forward, self.labelled
         if rule.window is not None:
             rows = rows[-rule.window :]
@@ -176,6 +188,8 @@ class Study(StudyFrame):
                 f"fewer than walk_forward.min_train = {rule.min_train}.",
                 remedy="Load more bars, or lower walk_forward.min_train.",
             )
+        if candidate.pools:
+            return self._pool_final(candidate)
         recipe = self._recipe(candidate)
         seed = recipe.seed("final")
         found = None if candidate.tune is None else recipe.tuning(self.folds[-1])
@@ -191,6 +205,93 @@ class Study(StudyFrame):
             train_row_hash=recipe.content_hash(rows),
             tuning=found,
         )
+
+    def _pool(self, pool: CandidateSpec, progress: Progress | None) -> Backtest:
+        """A pool's rows from those of its members, which are walked forward but once."""
+        walked = [self.walk_forward(m, progress).predictions for m in self.spec.made_of(pool)]
+        rows = walked[0].assign(
+            recipe=self.spec.recipe_hash(pool), family=pool.family, candidate=pool.name
+        )
+        code, said = candidate_code(self.spec, pool), _said(walked)
+        keys = [[*each] for each in zip(*(w["fold_key"] for w in walked), strict=True)]
+        predicted, fold_keys = np.empty(len(rows)), np.empty(len(rows), dtype=object)
+        for fold in np.unique(rows["fold"]):
+            now = np.flatnonzero(rows["fold"] == fold)
+            weights = self._weights(pool, rows, said, rows["event_time"].iloc[now[0]])
+            predicted[now] = pooled(said[now], weights, self.spec.target)
+            fold_keys[now] = digest(
+                [rows["recipe"].iloc[0], code, *keys[now[0]], *weights.tolist()]
+            )
+        parts = zip(*(w["row_key"] for w in walked), strict=True)
+        rows["prediction"], rows["fold_key"] = predicted, fold_keys.tolist()
+        rows["row_key"] = [
+            hashlib.blake2b("".join(part).encode(), digest_size=12).hexdigest() for part in parts
+        ]
+        missing = np.isnan(self._stored(rows))
+        new_rows = rows[missing].reset_index(drop=True)
+        return Backtest(
+            predictions=rows, new_rows=new_rows, fits=0, new_trials=no_trials(), trials=1
+        )
+
+    def _weights(
+        self, pool: CandidateSpec, rows: pd.DataFrame, said: Floats, when: pd.Timestamp | None
+    ) -> Floats:
+        """From the labels that were known at a time, or from all."""
+        known = rows["target"].notna()
+        if when is not None:
+            known &= rows["label_available_at"] <= when
+        at = np.flatnonzero(known)
+        came = rows["target"].to_numpy(dtype=np.float64)[at]
+        names, base = pool.members, self.spec.baseline.name
+        baseline = names.index(base) if base in names else None
+        return pool_weights(pool.weights, said[at], came, self.spec.target, baseline)
+
+    def _pool_previous(self, pool: CandidateSpec) -> pd.DataFrame:
+        """Its members' fits before, with the weights that it had before them."""
+        walked = [self.walk_forward(m).predictions for m in self.spec.made_of(pool)]
+        before = [self.previous(member) for member in self.spec.made_of(pool)]
+        rows, said = before[0][["event_time"]].copy(), _said(before)
+        first = walked[0].merge(rows.head(1), on="event_time")["fold"].min() if len(rows) else 0
+        older = walked[0]["event_time"][walked[0]["fold"] == max(first - 1, 0)]
+        when = older.iloc[0] if len(older) else walked[0]["event_time"].iloc[0]
+        weights = self._weights(pool, walked[0], _said(walked), when)
+        return rows.assign(prediction=pooled(said, weights, self.spec.target))
+
+    def _pool_final(self, pool: CandidateSpec) -> FittedCandidate:
+        """Its members fitted on every labelled row, with the weights that all labels give."""
+        members = self.spec.made_of(pool)
+        fitted = [self._finals(member) for member in members]
+        weights = np.full(len(members), 1 / len(members))
+        if pool.weights != "equal":
+            walked = [self.walk_forward(m).predictions for m in members]
+            weights = self._weights(pool, walked[0], _said(walked), None)
+        model = Pool(
+            target=self.spec.target,
+            members={f.candidate.name: _single(f.model) for f in fitted},
+            reads=self.reads(pool),
+            weights=weights,
+            how=pool.weights,
+        )
+        newest = max(fitted, key=lambda one: one.label_end)
+        return replace(
+            newest,
+            model=model,
+            candidate=pool,
+            recipe=self.spec.recipe_hash(pool),
+            seed=0,
+            train_row_hash=digest([one.train_row_hash for one in fitted]),
+            tuning=None,
+        )
+
+    def _finals(self, candidate: CandidateSpec) -> FittedCandidate:
+        """A candidate fitted on every labelled row, which is done but once."""
+        key = candidate.name, self.spec.recipe_hash(candidate)
+        if key in self._fitted:
+            return self._fitted[key]
+        made = self._final(candidate)
+        if any(candidate.name in other.members for other in self.spec.candidates):
+            self._fitted[key] = made
+        return made
 
     def _recipe(self, candidate: CandidateSpec) -> Recipe:
         return Recipe(self, candidate, self._trials)
@@ -237,3 +338,14 @@ class Study(StudyFrame):
             return np.full(len(rows), np.nan)
         found = rows[KEYS].merge(self._known, on=KEYS, how="left")
         return found["prediction"].to_numpy(dtype=np.float64, copy=True)
+
+
+def _said(tables: Sequence[pd.DataFrame]) -> Floats:
+    """(n, m) predictions of m members' rows."""
+    return np.column_stack([table["prediction"].to_numpy(dtype=np.float64) for table in tables])
+
+
+def _single(model: Model[Any] | Pool) -> Model[Any]:
+    if isinstance(model, Pool):
+        raise FxAssetsError("A pool's member is a pool.", remedy="Name the members of both in one.")
+    return model

@@ -13,14 +13,15 @@ from fx_assets import models
 from fx_assets.evaluation.folds import Fold, Positions, feature_columns, folds, labelled_rows
 from fx_assets.evaluation.losses import Floats, baseline_forecast
 from fx_assets.models.base import InputSpec
-from fx_assets.specs import ForecastSpec
+from fx_assets.models.reads import Reads
+from fx_assets.specs import CandidateSpec, ForecastSpec
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a family reads of each row: an (n, p) matrix, and a digest of each of its rows."""
+    """What a candidate reads of each row: an (n, p) matrix, and a digest of each of its rows."""
 
-    reads: InputSpec
+    reads: Reads
     matrix: Floats
 
     @cached_property
@@ -33,7 +34,7 @@ class StudyFrame:
 
     def __init__(self, spec: ForecastSpec, frame: pd.DataFrame) -> None:
         self.spec, self.frame = spec, frame
-        self._inputs: dict[InputSpec, Inputs] = {}
+        self._inputs: dict[Reads, Inputs] = {}
 
     @cached_property
     def folds(self) -> list[Fold]:
@@ -60,11 +61,14 @@ class StudyFrame:
         """(n,) what the baseline says of each row."""
         return baseline_forecast(self.spec.target, self.frame["baseline_mean"])
 
-    def inputs(self, family: str) -> Inputs:
-        """What a family reads of each row; families that read the same share it."""
-        kind = models.model_class(family)
-        reads = kind.input_columns(self.columns)
+    def inputs(self, candidate: CandidateSpec) -> Inputs:
+        """What a candidate reads of each row; candidates that read the same share it."""
+        reads = Reads.of(self.reads(candidate))
         if reads not in self._inputs:
-            matrix = models.model_inputs(self.frame, kind, self.columns)
-            self._inputs = {reads: Inputs(reads, matrix)}
+            self._inputs = {reads: Inputs(reads, reads.matrix(self.frame))}
         return self._inputs[reads]
+
+    def reads(self, candidate: CandidateSpec) -> list[InputSpec]:
+        """What a candidate's model reads, or each of those that it pools."""
+        families = [models.model_class(each.family) for each in self.spec.made_of(candidate)]
+        return [family.input_columns(self.columns) for family in families]

@@ -31,6 +31,7 @@ from fx_assets.bundles.records import (
     folder,
 )
 from fx_assets.errors import RegistryError
+from fx_assets.models.base import InputSpec
 from fx_assets.specs.base import Spec
 from fx_assets.targets import target_definition
 
@@ -38,6 +39,8 @@ Floats = NDArray[np.float64]
 Predict = Callable[[Floats], Floats]
 
 EXACT = 8
+LAGS = ", lag"
+"""In the name of a group of a window's lags."""
 BACKGROUND_ROWS = 64
 ORDERS_PER_ROW = 2
 WINDOW_EDGES = (1, 2, 6, 22, 64, 251)
@@ -178,7 +181,6 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
     x = np.asarray(row, dtype=np.float64).reshape(-1)
     rows = background.array()
     names, groups = _groups(manifest)
-    of_returns = bool(manifest.window) and len(manifest.columns) == 1
     target = target_definition(manifest.target)
 
     def on_scale(X: Floats) -> Floats:
@@ -195,8 +197,8 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
     contributions = [
         Contribution(
             name=name,
-            value=_summary(x[None, group], of_returns),
-            usual=_summary(rows[:, group], of_returns),
+            value=_summary(x[None, group], of_returns=LAGS in name),
+            usual=_summary(rows[:, group], of_returns=LAGS in name),
             effect=float(effect),
             standard_error=float(error),
             meaning=manifest.units.get(name, ""),
@@ -282,22 +284,33 @@ def _groups(manifest: Manifest) -> tuple[list[str], list[NDArray[np.intp]]]:
 
     A feature of a window over several is explained over all of its lags at once.
     """
-    width, several = len(manifest.input_names), len(manifest.columns)
-    if not manifest.window:
-        return list(manifest.input_names), [np.array([i]) for i in range(width)]
+    names: list[str] = []
+    groups: list[NDArray[np.intp]] = []
+    for part in manifest.reads.parts:
+        start = sum(len(group) for group in groups)
+        told, found = _groups_of(part)
+        names.extend(told)
+        groups.extend(start + group for group in found)
+    return names, groups
+
+
+def _groups_of(part: InputSpec) -> tuple[list[str], list[NDArray[np.intp]]]:
+    width, several = part.width, len(part.columns)
+    if not part.window:
+        return list(part.names), [np.array([i]) for i in range(width)]
     if several > 1:
-        return list(manifest.columns), [np.arange(i, width, several) for i in range(several)]
+        return list(part.columns), [np.arange(i, width, several) for i in range(several)]
     edges = [0, *(edge for edge in WINDOW_EDGES if edge < width), width]
     names, groups = [], []
     for start, end in pairwise(edges):
-        column = manifest.columns[0]
+        column = part.columns[0]
         span = f"lag {start}" if end == start + 1 else f"lags {start} to {end - 1}"
-        names.append(f"{column}, {span}")
+        names.append(f"{column}{LAGS}{span[3:]}")
         groups.append(width - 1 - np.arange(start, end))
     return names, groups
 
 
-def _summary(values: Floats, of_returns: bool) -> float | None:
+def _summary(values: Floats, *, of_returns: bool) -> float | None:
     known = values[np.isfinite(values)]
     if not len(known):
         return None

@@ -25,7 +25,8 @@ from fx_assets.models.base import (
     Window,
     model_inputs,
 )
-from fx_assets.specs.forecast import TargetSpec
+from fx_assets.specs.base import digest
+from fx_assets.specs.forecast import CandidateSpec, ForecastSpec, TargetSpec
 
 __all__ = [
     "FEATURES",
@@ -37,6 +38,7 @@ __all__ = [
     "Params",
     "Window",
     "build_model",
+    "candidate_code",
     "code_reached",
     "code_version",
     "kinds_of",
@@ -100,6 +102,18 @@ def code_version(family: str, kind: str = "") -> str:
     (:mod:`fx_assets.code_identity`). Imports none of those libraries.
     """
     return code_reached(family, kind).digest
+
+
+def candidate_code(spec: ForecastSpec, candidate: CandidateSpec) -> str:
+    """:func:`code_version` of a candidate of a forecast; of a pool, of what it pools as well."""
+    kind = spec.target.kind
+    if not candidate.pools:
+        return code_version(candidate.family, kind)
+    own = code_identity(
+        (f"{__name__}.pool", "pooled"), ("fx_assets.evaluation.pooling", "pool_weights"), methods=()
+    )
+    members = [code_version(member.family, kind) for member in spec.made_of(candidate)]
+    return digest([own.digest, *members])
 
 
 def code_reached(family: str, kind: str = "") -> CodeIdentity:

@@ -47,6 +47,22 @@ class Graph:
         graph.value = output
         return graph
 
+    def embed(self, model: ModelProto, first: int, last: int, prefix: str) -> str:
+        """What another graph of ours says of these columns of the input; the name of its output.
+
+        ``value`` stays. ``prefix`` keeps its names apart from others.
+        """
+        from onnx.compose import add_prefix
+
+        inner = add_prefix(model, prefix).graph
+        start, end, axis = (self.constant([x], np.int64) for x in (first, last, 1))
+        read = self.node("Slice", INPUT, start, end, axis)
+        kind = inner.input[0].type.tensor_type.elem_type
+        self._nodes.append(helper.make_node("Cast", [read], [inner.input[0].name], to=kind))
+        self._nodes.extend(inner.node)
+        self._constants.extend(inner.initializer)
+        return str(inner.output[0].name)
+
     def constant(self, value: ArrayLike, dtype: type[np.generic] = np.float64) -> str:
         """Add a constant tensor and return its name."""
         name = f"constant_{len(self._constants)}"

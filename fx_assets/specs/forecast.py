@@ -90,8 +90,12 @@ class TargetSpec(Spec):
         return self.definition.baseline
 
 
+POOL = "pool"
+"""What the family of a pool of other candidates is called."""
+
+
 class CandidateSpec(Spec):
-    """A model family on trial, with its hyper-parameters."""
+    """A model family on trial, with its hyper-parameters; or a pool of other candidates."""
 
     family: Name
     name: Name = ""
@@ -102,12 +106,18 @@ class CandidateSpec(Spec):
     be; otherwise that is an error."""
     tune: TuningSpec | None = None
     """Searches hyper-parameters inside each training window; those in ``params`` stay fixed."""
+    members: list[Name] = Field(default=[])
+    """Of a pool: names of the forecast's candidates whose predictions are pooled."""
+    weights: Literal["equal", "trailing", "stacked"] = "equal"
+    """Of a pool: equal; in inverse proportion to the mean loss of the newest 500 labels known; or
+    those that would have had the least loss on all labels known."""
 
     @field_validator("family")
     @classmethod
     def _known_family(cls, value: str) -> str:
-        if value not in FAMILIES:
-            raise ValueError(f"no family {value!r}; choose one of {', '.join(sorted(FAMILIES))}")
+        if value not in FAMILIES and value != POOL:
+            able = ", ".join(sorted([*FAMILIES, POOL]))
+            raise ValueError(f"no family {value!r}; choose one of {able}")
         return value
 
     @model_validator(mode="before")
@@ -120,15 +130,36 @@ class CandidateSpec(Spec):
         return value
 
     @property
+    def pools(self) -> bool:
+        """Whether it is a pool of other candidates."""
+        return self.family == POOL
+
+    @property
     def installed(self) -> bool:
         """Whether the packages are there that fit the family."""
-        return all(installed_version(library) for library in FAMILIES[self.family].libraries)
+        return self.pools or all(
+            installed_version(library) for library in FAMILIES[self.family].libraries
+        )
 
     @model_validator(mode="after")
     def _fixed_or_searched(self) -> CandidateSpec:
         both = sorted(set(self.params) & set(self.tune.space if self.tune else {}))
         if both:
             raise ValueError(f"{', '.join(both)}: both in params and in tune.space; give one")
+        return self
+
+    @model_validator(mode="after")
+    def _members_make_a_pool(self) -> CandidateSpec:
+        if not self.pools:
+            if self.members or self.weights != "equal":
+                raise ValueError(
+                    f"members and weights are given with family: {POOL}, and only then"
+                )
+            return self
+        if len(set(self.members)) < 2 or len(set(self.members)) < len(self.members):
+            raise ValueError("a pool has two members or more, each once: name them in members")
+        if self.params or self.tune:
+            raise ValueError("a pool has neither params nor tune; its members have")
         return self
 
 
@@ -256,6 +287,8 @@ class ForecastSpec(Spec):
         if target is None:
             return value
         for candidate in value:
+            if candidate.pools:
+                continue
             if not target.is_among(FAMILIES[candidate.family].targets):
                 able = sorted(
                     n for n, family in FAMILIES.items() if target.is_among(family.targets)
@@ -285,6 +318,14 @@ class ForecastSpec(Spec):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"candidates named twice: {', '.join(twice)}; give each its own name")
+        able = {c.name for c in [self.baseline, *self.candidates] if not c.pools}
+        for pool in (candidate for candidate in self.candidates if candidate.pools):
+            unknown = [name for name in pool.members if name not in able]
+            if unknown:
+                raise ValueError(
+                    f"{pool.name} pools {', '.join(unknown)}, which the forecast does not try; "
+                    f"choose among {', '.join(sorted(able))}"
+                )
         purge = self.walk_forward.purge
         if purge is not None and purge < self.target.horizon:
             raise ValueError(
@@ -311,10 +352,22 @@ class ForecastSpec(Spec):
     def all_candidates(self) -> list[CandidateSpec]:
         """The baseline first, then the declared candidates."""
         others = [c for c in self.candidates if c.name != self.target.baseline]
-        return [self.baseline, *(c for c in others if c.installed or not c.when_installed)]
+        tried = [self.baseline, *(c for c in others if c.installed or not c.when_installed)]
+        names = {candidate.name for candidate in tried}
+        return [candidate for candidate in tried if names.issuperset(candidate.members)]
+
+    def made_of(self, candidate: CandidateSpec) -> list[CandidateSpec]:
+        """The candidates that a pool pools; of another candidate itself."""
+        if not candidate.pools:
+            return [candidate]
+        known = {candidate.name: candidate for candidate in [*self.candidates, self.baseline]}
+        return [known[name] for name in candidate.members]
 
     def recipe_hash(self, candidate: CandidateSpec) -> str:
         """Identifies family, hyper-parameters, tuning, feature set, target and refit cadence."""
+        if candidate.pools:
+            pooled = [self.recipe_hash(member) for member in self.made_of(candidate)]
+            return digest({"pool": pooled, "weights": candidate.weights})
         tuning = {} if candidate.tune is None else {"tune": candidate.tune.model_dump(mode="json")}
         return digest(
             {

@@ -287,6 +287,8 @@ class UniverseSpec(Spec):
         for target in self.targets:
             if any(candidate.tune for candidate in target.candidates):
                 raise ValueError("a universe does not tune: fix the hyper-parameters in params")
+            if any(candidate.weights != "equal" for candidate in target.candidates):
+                raise ValueError("a universe pools with equal weights only")
             if any(candidate.family == target.baseline for candidate in target.candidates):
                 raise ValueError(f"{target.baseline} is what the candidates are compared with")
             try:

@@ -340,7 +340,7 @@ def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
 def _export(fitted: FittedCandidate, study: Study) -> tuple[bytes, np.ndarray, float]:
     model = fitted.model
     onnx = model.to_onnx(feature_columns=study.columns, metadata={"recipe": fitted.recipe})
-    matrix = study.inputs(fitted.candidate.family).matrix
+    matrix = study.inputs(fitted.candidate).matrix
     inputs = np.ascontiguousarray(matrix[study.labelled[-PARITY_ROWS:]])
     said, definition = model.predict(inputs), model.target.definition
     parity = difference(definition, said, OnnxModel(onnx).predict(inputs))
@@ -415,7 +415,7 @@ def _facts(
     parity: float,
 ) -> FittedFacts:
     spec, feed, candidate = own.spec, own.feed, fitted.candidate
-    inputs = study.inputs(candidate.family)
+    inputs = study.inputs(candidate)
     seen = inputs.matrix[study.labelled]
     ranges = zip(np.nanmin(seen, axis=0).tolist(), np.nanmax(seen, axis=0).tolist(), strict=True)
     features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
@@ -424,9 +424,10 @@ def _facts(
         series=own.series.id,
         recipe=fitted.recipe,
         seed=fitted.seed,
-        code_version=models.code_version(candidate.family, spec.target.kind),
+        code_version=models.candidate_code(spec, candidate),
         columns=inputs.reads.columns,
         window=inputs.reads.window,
+        parts=inputs.reads.stored,
         input_names=inputs.reads.names,
         units={
             name: f"{features[name].meaning} ({features[name].unit})"
@@ -468,7 +469,11 @@ def _declared(own: SeriesTables, candidate: CandidateSpec) -> dict[str, Any]:
         "baseline": BaselineFacts(family=spec.baseline.family),
         "candidate": candidate.name,
         "family": candidate.family,
-        "params": candidate.params,
+        "params": (
+            {"weights": candidate.weights, "members": ", ".join(candidate.members)}
+            if candidate.pools
+            else candidate.params
+        ),
         "feature_set": spec.features,
     }
 

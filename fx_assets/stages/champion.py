@@ -383,5 +383,5 @@ def bundle_of(
         dagster_run_id=dagster_run_id,
     )
     rows = study.labelled[-GOLDEN_ROWS:]
-    golden = np.ascontiguousarray(study.inputs(facts.family).matrix[rows])
+    golden = np.ascontiguousarray(facts.reads.matrix(study.frame)[rows])
     return Bundle(facts, onnx, Golden.of(golden, OnnxModel(onnx).predict(golden)))

@@ -11,7 +11,7 @@ from fx_assets import clock
 from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import Decision, active_champion, stand_ins
 from fx_assets.evaluation.live import first_live_day, predictable_from
-from fx_assets.models import code_version
+from fx_assets.models import candidate_code
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.cron import last_tick
 from fx_assets.tables import (
@@ -121,7 +121,7 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
     for candidate in spec.all_candidates:
         if (
             spec.recipe_hash(candidate),
-            code_version(candidate.family, spec.target.kind),
+            candidate_code(spec, candidate),
         ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
     if spec.strategy.kind != "none":

@@ -108,7 +108,10 @@ def keep_background(store: Lake, forecast: str, version: int, frame: pd.DataFram
     """
     manifest = load(store, forecast, version).manifest
     seen = frame[frame["event_time"] <= pd.Timestamp(manifest.trained_through)]
-    matrix = model_inputs(seen, model_class(manifest.family), feature_columns(seen))
+    if manifest.parts:
+        matrix = manifest.reads.matrix(seen)
+    else:
+        matrix = model_inputs(seen, model_class(manifest.family), feature_columns(seen))
     store_background(store, make_background(manifest, matrix[labelled_rows(seen)]))
     _copy_background(store, forecast, version)
 

@@ -34,6 +34,7 @@ QUICK = {
     "benchmarks.fuzz_serving": ("--requests 60", "beside 300 half-open clients"),
     "benchmarks.gate": ("--seeds 0", "real fixings of 41 currencies"),
     "benchmarks.monitoring": ("--look", "."),
+    "benchmarks.pools": ("--quick", "| 90 % intervals, bars ahead |"),
     "benchmarks.promotion_simulation": (
         "--quick --processes 1",
         "14 looks in a year",

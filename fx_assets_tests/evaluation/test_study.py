@@ -9,7 +9,7 @@ import pytest
 from fx_assets.errors import FxAssetsError, NotEnoughDataError
 from fx_assets.evaluation.folds import folds
 from fx_assets.evaluation.study import PREDICTION_COLUMNS, Backtest, Study
-from fx_assets.models.base import Model, model_inputs
+from fx_assets.models.base import Model, input_matrix
 from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 
@@ -108,7 +108,7 @@ def test_progress_counts_the_fits() -> None:
 def test_what_candidates_share_is_found_once_and_a_walk_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    counts = {"folds": 0, "model_inputs": 0}
+    counts = {"folds": 0, "input_matrix": 0}
 
     def counted(module: str, name: str, made: Any) -> None:
         def count(*given: Any, **named: Any) -> Any:
@@ -118,7 +118,7 @@ def test_what_candidates_share_is_found_once_and_a_walk_is_not_repeated(
         monkeypatch.setattr(f"{module}.{name}", count)
 
     counted("fx_assets.evaluation.study_frame", "folds", folds)
-    counted("fx_assets.models", "model_inputs", model_inputs)
+    counted("fx_assets.models.reads", "input_matrix", input_matrix)
     spec = forecast(candidates=["logistic_regression", "xgboost"])
     study = Study(spec, FRAME)
     for candidate in spec.candidates:
@@ -126,7 +126,7 @@ def test_what_candidates_share_is_found_once_and_a_walk_is_not_repeated(
         assert study.walk_forward(candidate) is first
         study.previous(candidate)
         study.final(candidate)
-    assert counts == {"folds": 1, "model_inputs": 1}
+    assert counts == {"folds": 1, "input_matrix": 1}
 
 
 def test_the_baseline_candidate_predicts_the_baseline() -> None:

@@ -33,6 +33,7 @@ def summary(lake: Lake, forecasts: Iterable[str], universe: str) -> dict[str, An
         issued = lake.read("predictions", name).sort_values("event_time")
         decisions = lake.read("decisions", name).sort_values("sequence")
         scores = lake.read("scores", name).sort_values(["candidate", "metric"])
+        scores = scores[~scores["metric"].str.fullmatch(r"coverage_\d{4}")]
         found[name] = {
             "predictions": [
                 {

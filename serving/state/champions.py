@@ -65,7 +65,7 @@ class Champion:
         uses = {*columns, *map(present_name, columns)}
         warm_up = max((f.warm_up for f in self.features.features if f.name in uses), default=0)
         labels = self.manifest.horizon + 1
-        window = 2 if self.manifest.window else 0
+        window = 2 if self.manifest.reads.reach > 1 else 0
         return max(warm_up + WARM_UP_SLACK, labels, window, 2)
 
     def matrix(self, rows: Sequence[Mapping[str, float]], field: str) -> np.ndarray:
@@ -154,7 +154,7 @@ class Champion:
         return [
             InputFact(
                 name,
-                manifest.units.get(name) or _UNITS.get(shared or name, ""),
+                manifest.units.get(name) or _UNITS.get(shared or name.partition("_lag_")[0], ""),
                 *manifest.input_ranges.get(name, (None, None)),
             )
             for name in self.names

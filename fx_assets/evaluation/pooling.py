@@ -1,0 +1,61 @@
+"""How much each member of a pool counts, found from labels that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fx_assets.evaluation.losses import Floats
+from fx_assets.models.pool import pooled
+from fx_assets.specs import TargetSpec
+
+TRAILING_ROWS = 500
+MIN_ROWS = 250
+"""Fewer labels known than these give equal weights."""
+SMALLEST_LOSS = 1e-12
+
+
+def pool_weights(
+    how: str, said: Floats, came: Floats, target: TargetSpec, baseline: int | None = None
+) -> Floats:
+    """(m,) weights, not below zero, that add up to one.
+
+    Parameters
+    ----------
+    how
+        ``equal``, ``trailing`` (Bates & Granger 1969: inverse mean loss of the newest 500 rows) or
+        ``stacked`` (least mean loss of the pool on all rows).
+    said, came
+        (n, m) out-of-sample predictions of rows whose (n,) outcomes are known, oldest first.
+    baseline
+        Which member claims no skill, if one does. A stacked pool says what that says while fewer
+        than 250 outcomes are known.
+    """
+    members = said.shape[1]
+    equal = np.full(members, 1 / members)
+    if how == "stacked" and baseline is not None and len(came) < MIN_ROWS:
+        return np.asarray(np.eye(members)[baseline], dtype=np.float64)
+    if how == "equal" or len(came) < MIN_ROWS:
+        return equal
+    loss = target.definition.loss
+    if how == "trailing":
+        newest = slice(-TRAILING_ROWS, None)
+        losses = [loss(came[newest], said[newest, k]).mean() for k in range(members)]
+        inverse = 1 / np.maximum(losses, SMALLEST_LOSS)
+        return np.asarray(inverse / inverse.sum(), dtype=np.float64)
+    from scipy.optimize import minimize
+
+    def mean_loss(weights: Floats) -> float:
+        return float(loss(came, pooled(said, weights, target)).mean())
+
+    unit = mean_loss(equal) or 1.0
+    found = minimize(  # type: ignore[no-untyped-call]
+        lambda weights: mean_loss(weights) / unit,
+        equal,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * members,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1},
+    )
+    best = np.clip(found.x, 0.0, None)
+    best = np.round(best / best.sum(), 6)
+    best[np.argmax(best)] += 1 - best.sum()
+    return best if mean_loss(best) <= mean_loss(equal) else equal
