@@ -48,7 +48,7 @@ class FreshnessRule(Spec):
 
     grace_minutes: NonNegativeInt = 120
     """Minutes after publication in which a bar or prediction may still be on its way."""
-    error_bars: PositiveInt | None = 2
+    error_bars: PositiveInt | None = None
     """Bars that the present lacks, the first of them for twice the grace, from which the check is
     an error rather than a warning; ``null``: it stays a warning."""
 

@@ -49,7 +49,7 @@ def rows_of(table: Table, every: str, instruments: list[str], count: int = ROWS)
             made[column.name] = times + pd.Timedelta(len(made), "min")
         elif column.dtype == "float64":
             made[column.name] = np.where(rng.random(count) < 0.2, np.nan, rng.normal(size=count))
-        elif column.dtype == "bool":
+        elif column.dtype in ("bool", "boolean"):
             made[column.name] = rng.random(count) < 0.5
         elif column.dtype in ("int64", "Int64"):
             made[column.name] = np.arange(count)
@@ -138,7 +138,7 @@ def _other(value: Any, dtype: str) -> Any:
         return f"{value}!"
     if dtype.startswith("datetime"):
         return value + pd.Timedelta(1, "us")
-    if dtype == "bool":
+    if dtype in ("bool", "boolean"):
         return not value
     if dtype == "float64":
         return 0.0 if pd.isna(value) else np.nextafter(value, np.inf)

@@ -142,13 +142,13 @@ def test_a_missed_fixing_is_an_outage_with_a_cause(
 @pytest.mark.parametrize(
     ("rule", "now", "severe"),
     [
-        ({}, "2024-04-11 15:59", False),
-        ({}, "2024-04-11 16:01", True),
+        ({"error_bars": 2}, "2024-04-11 15:59", False),
+        ({"error_bars": 2}, "2024-04-11 16:01", True),
         ({"error_bars": 1}, "2024-04-10 16:01", False),
         ({"error_bars": 1}, "2024-04-10 18:01", True),
         ({"error_bars": 3}, "2024-04-11 18:01", False),
         ({"error_bars": 3}, "2024-04-12 16:01", True),
-        ({"error_bars": None}, "2024-05-10 16:01", False),
+        ({}, "2024-05-10 16:01", False),
     ],
 )
 def test_data_of_twice_the_age_that_it_may_have_is_an_error_as_the_feed_says(

@@ -125,7 +125,8 @@ def test_without_the_lake_a_restarted_server_still_answers_and_says_so(tmp_path:
 
 def test_an_empty_lake_is_503_with_a_remedy_until_something_is_published(tmp_path: Path) -> None:
     with serving(tmp_path / "lake", tmp_path / "home") as running:
-        for path in ("/v1/forecasts", "/v1/forecasts/direction/latest", "/v2/models/direction"):
+        assert running.client.get("/v1/forecasts").json()["forecasts"] == []
+        for path in ("/v1/forecasts/direction/latest", "/v2/models/direction"):
             answer = running.client.get(path)
             assert answer.status_code == 503
             assert "make run" in answer.json()["remedy"]

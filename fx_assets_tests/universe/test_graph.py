@@ -58,7 +58,7 @@ def test_the_skill_is_shown_with_its_family_of_tests_and_a_plot(first_evening: S
     assert said["family_of_tests"].startswith("6 tests: every instrument, target and candidate")
     assert "| EUROLD |" in said["skill"]
     assert said["plot"].startswith("![plot](data:image/svg+xml;base64,")
-    assert said["demonstrated_direction_1"] == "0 of 3"
+    assert said["demonstrated_direction_1"] == "0 of 3; better than the baseline: 0"
 
 
 def test_a_run_that_brings_nothing_new_makes_no_commit_and_changes_no_prediction(
