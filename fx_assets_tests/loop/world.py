@@ -36,6 +36,7 @@ attributes:
   target: {{kind: direction}}
   candidates: [logistic_regression]
   walk_forward: {{first_test: 2013-01-01, min_train: 200, refit_every: 504}}
+  abstain: "off"
   promotion: {{rule: fixed, min_rows: 1000, demotion_rows: 40}}
   suspicion: {{accuracy: 1, roc_auc: 1, skill: 1}}
   live_from: 2017-01-02
