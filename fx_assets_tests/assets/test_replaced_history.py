@@ -15,6 +15,7 @@ from fx_assets.specs import FeedSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.asking import ACCEPT_TAG, ALL, RELOAD_TAG
 from fx_assets.stages.due import retrain_reason
+from fx_assets.tables import CHAIN_COLUMNS
 from fx_assets_tests.assets.conftest import TODAY
 from fx_assets_tests.platform import (
     Platform,
@@ -117,7 +118,8 @@ def test_a_replaced_history_is_refused_with_a_remedy_and_is_then_judged_as_at_a_
     must(fresh.retrain())
     must(fresh.predict(THURSDAY))
     for name, table in said(fresh, series).items():
-        columns = [c for c in table if c not in {"champion_version", "code_version"}]
+        own = {"champion_version", "code_version", *CHAIN_COLUMNS}
+        columns = [c for c in table if c not in own]
         assert len(table)
         pd.testing.assert_frame_equal(found[name][columns], table[columns])
 
