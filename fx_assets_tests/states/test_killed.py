@@ -13,10 +13,11 @@ from fx_assets_tests.states.stores import stores
 COMMAND = [sys.executable, "-m", "fx_assets_tests.states.killed"]
 WRITES = (
     "register", "bundles/model.onnx", "bundles/golden.json", "bundles/manifest.json", "decisions",
-    "copies/manifest.json", "copies/golden.json", "bundles/champion.json", "set_champion",
-    "register", "set_challenger", "bundles/aliases.json", "bundles/background.json",
-    "copies/background.json", "views", "features", "explanations/20220314T210000Z.json",
-    "predictions", "outcomes",
+    "heads/up.json", "copies/manifest.json", "copies/golden.json", "bundles/champion.json",
+    "set_champion", "register", "set_challenger", "bundles/aliases.json", "bundles/background.json",
+    "copies/background.json", "views", "features", "shadow_predictions", "heads/up.json",
+    "explanations/20220314T210000Z.json", "predictions", "heads/up.json", "live_evidence",
+    "outcomes",
 )  # fmt: skip
 """From when the verdict is there to when everything that follows from it is, in order."""
 
