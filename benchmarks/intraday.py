@@ -103,6 +103,7 @@ def carry_out(stage: Stage) -> dict[str, Any]:
     from fx_assets.lake import Lake
     from fx_assets.resources import resources
     from fx_assets.settings import Settings
+    from fx_assets.tables import features_name
 
     declared = load_declared(Settings().declared_folder)
     spec, feed = declared.forecasts[stage.forecast], declared.feed_of(stage.forecast)
@@ -129,6 +130,8 @@ def carry_out(stage: Stage) -> dict[str, Any]:
     chosen.execute_in_process(tags=tags, asset_selection=keys, raise_on_error=True)
     took = {"seconds": time.perf_counter() - wall, "cpu": _cpu() - cpu}
     table, name = TABLES[stage.what], feed.name if stage.what == "ingest" else spec.name
+    if stage.what == "features":
+        name = features_name(feed.name, spec.features)
     rows = len(lake.read(table, name, columns=["event_time"]))
     return took | {"rows": rows, "table": table}
 

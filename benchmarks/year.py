@@ -240,7 +240,8 @@ def tell(seen: Seen) -> int:
     print(f"{'part':<22}{'MB at the end':>14}{'kB an hour':>12}{'of it for good':>16}")
     gross: defaultdict[str, float] = defaultdict(float)
     lasting: defaultdict[str, float] = defaultdict(float)
-    for part, found in sorted(seen.bytes.items()):
+    for part, sizes in sorted(seen.bytes.items()):
+        found = [0] * (hours - len(sizes)) + sizes  # what came later was not there before
         first, last = found[warm], found[-1]
         hourly = (last - first) / (hours - 1 - warm)
         stays = max(0.0, (seen.left.get(part, 0) - found[0]) / (hours - 1))
