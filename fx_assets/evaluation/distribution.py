@@ -220,8 +220,13 @@ def _cdf_of_one(z: float, dof: float | None) -> float:
     """Without SciPy, for a server, which has none."""
     if dof is None:
         return 0.5 * erfc(-z / sqrt(2))
+    if z * z < dof:
+        # Near the centre one minus the tail would lose half of the digits.
+        inside = z * z / (dof + z * z)
+        half = 0.5 * (beta_mass_below(inside, 0.5, dof / 2) if inside > 0 else 0.0)
+        return 0.5 + half if z > 0 else 0.5 - half
     share = dof / (dof + z * z)
-    tail = 0.5 * (beta_mass_below(share, dof / 2, 0.5) if 0 < share < 1 else share)
+    tail = 0.5 * (beta_mass_below(share, dof / 2, 0.5) if share > 0 else 0.0)
     return 1 - tail if z > 0 else tail
 
 
