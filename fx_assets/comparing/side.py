@@ -78,7 +78,7 @@ def _forecast(
             candidate.name: {
                 "recipe": spec.recipe_hash(candidate),
                 "declared": candidate.model_dump(mode="json", exclude_defaults=True),
-                "code": models.candidate_code(spec, candidate),
+                "code": _code(spec, candidate),
                 "installed": candidate.installed,
             }
             for candidate in spec.all_candidates
@@ -115,6 +115,13 @@ def _forecast(
         if reference is not None:
             reference[list(PAIRED)].to_parquet(out / "_reference.parquet")
     return facts
+
+
+def _code(spec: ForecastSpec, candidate: CandidateSpec) -> str:
+    # A base from before pools identifies a family's code alone.
+    if hasattr(models, "candidate_code"):
+        return models.candidate_code(spec, candidate)
+    return models.code_version(candidate.family, spec.target.kind)
 
 
 def _known_early(spec: ForecastSpec, feed: FeedSpec, bars: pd.DataFrame) -> list[str]:
