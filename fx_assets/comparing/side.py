@@ -95,10 +95,12 @@ def _forecast(
     for candidate in spec.all_candidates:
         if not candidate.installed:
             continue
-        recipes = [Recipe(study, member, no_trials()) for member in spec.made_of(candidate)]
+        recipes = [Recipe(study, member, no_trials()) for member in _made_of(spec, candidate)]
         parts = [recipe.rows(fold)[list(KEYS)] for recipe in recipes for fold in study.folds]
-        rows = pd.concat(parts)
-        facts["candidates"][candidate.name]["rows"] = _digest(rows)
+        found = facts["candidates"][candidate.name]
+        # What a pool makes of its members' rows is in its recipe and code.
+        own = [found["recipe"], found["code"]] if len(recipes) > 1 else []
+        found["rows"] = "-".join([_digest(pd.concat(parts)), *own])
     wanted = request["walk"].get(name, [])
     out = Path(request["out"], name)
     out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +124,10 @@ def _code(spec: ForecastSpec, candidate: CandidateSpec) -> str:
     if hasattr(models, "candidate_code"):
         return models.candidate_code(spec, candidate)
     return models.code_version(candidate.family, spec.target.kind)
+
+
+def _made_of(spec: ForecastSpec, candidate: CandidateSpec) -> list[CandidateSpec]:
+    return spec.made_of(candidate) if hasattr(spec, "made_of") else [candidate]
 
 
 def _known_early(spec: ForecastSpec, feed: FeedSpec, bars: pd.DataFrame) -> list[str]:
@@ -155,7 +161,7 @@ def _suspicion(
     known = rows[rows["target"].notna()]
     arrays = [known[column].to_numpy(float) for column in ("target", "baseline", "prediction")]
     found = excesses(limits, horizon, *arrays) if len(known) else ()
-    families = [models.model_class(member.family) for member in spec.made_of(candidate)]
+    families = [models.model_class(member.family) for member in _made_of(spec, candidate)]
     read = early if any(family.reads_features() for family in families) else []
     if not found and not read:
         return None
