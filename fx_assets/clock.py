@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 from fx_assets.errors import SpecError
 
@@ -34,3 +34,18 @@ def now() -> datetime:
             remedy=f"Set it like {NOW_VARIABLE}=2015-01-15T17:00:00+00:00, or unset it.",
         )
     return instant.astimezone(UTC)
+
+
+def instant(when: datetime | date | str) -> datetime:
+    """A moment that a person named, in UTC: without a zone it is UTC, a day means its end.
+
+    Raises
+    ------
+    ValueError
+        A text that is neither a day, such as ``2020-06-30``, nor an ISO 8601 instant.
+    """
+    if isinstance(when, str):
+        when = date.fromisoformat(when) if len(when) == 10 else datetime.fromisoformat(when)
+    if isinstance(when, datetime):
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return datetime.combine(when + timedelta(days=1), time(), tzinfo=UTC) - timedelta.resolution

@@ -17,11 +17,12 @@ True
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fx_assets import clock
 from fx_assets.errors import LakeError, NoChampionError, SpecError
 from fx_assets.settings import Settings, load_env_file
 
@@ -191,7 +192,6 @@ class Desk:
         SpecError
             The candidate cannot be judged, or returns something that is no prediction.
         """
-        from fx_assets import clock
         from fx_assets.judging.ideas import evidence_of
         from fx_assets.judging.judgement import judged
         from fx_assets.series.ideas import count_tried
@@ -310,14 +310,10 @@ class Desk:
 def _instant(when: When) -> datetime | None:
     if when is None:
         return None
-    if isinstance(when, str):
-        try:
-            when = date.fromisoformat(when) if len(when) == 10 else datetime.fromisoformat(when)
-        except ValueError:
-            raise SpecError(
-                f"as_of={when!r} is not an instant.",
-                remedy="Write a day, such as 2020-06-30, or an instant, such as 2020-06-30T16:00Z.",
-            ) from None
-    if isinstance(when, datetime):
-        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    return datetime.combine(when + timedelta(days=1), time(), tzinfo=UTC) - timedelta.resolution
+    try:
+        return clock.instant(when)
+    except ValueError:
+        raise SpecError(
+            f"as_of={when!r} is not an instant.",
+            remedy="Write a day, such as 2020-06-30, or an instant, such as 2020-06-30T16:00Z.",
+        ) from None

@@ -18,10 +18,11 @@ from fx_assets.comparing.changes import Change, changes
 from fx_assets.comparing.checkout import Checkout, commit_of, unpack
 from fx_assets.comparing.report import Finding, Suspected, figure, headline, markdown
 from fx_assets.comparing.snapshot import members_of, take_bars, take_known
-from fx_assets.comparing.verdict import MIN_ROWS, SIGNIFICANCE, TOLERANCE, difference, words
+from fx_assets.comparing.verdict import SIGNIFICANCE, TOLERANCE, difference, words
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.evaluation.compare import claim_of
 from fx_assets.evaluation.evidence import Evidence
+from fx_assets.evaluation.significance import MIN_ROWS
 from fx_assets.settings import Settings
 from fx_assets.specs import TargetSpec
 from fx_assets.specs.files import load_declared

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fx_assets.comparing.changes import Change
 from fx_assets.comparing.verdict import Difference, Word
 from fx_assets.evaluation.claim import Claim
+from fx_assets.presentation.chart import BLUE, GREY, ORANGE
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#6E6E6E"
 SIGNS = {"worse": "❌", "suspected": "❌", "better": "✅", "not comparable": "⚠️"}
 
 

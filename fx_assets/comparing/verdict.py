@@ -16,7 +16,7 @@ import numpy as np
 
 from fx_assets.evaluation.losses import Floats, loss_for
 from fx_assets.evaluation.metrics import skill_interval
-from fx_assets.evaluation.significance import MIN_ROWS, diebold_mariano
+from fx_assets.evaluation.significance import diebold_mariano, holm_threshold
 from fx_assets.specs.forecast import TargetKind
 
 SIGNIFICANCE = 0.02
@@ -80,28 +80,14 @@ def words(
     tolerance: float = TOLERANCE,
 ) -> list[Word]:
     """What may be said of each change of a comparison, in their order."""
-    worse = _holm([each.worse_p for each in found], significance)
-    better = _holm([each.better_p for each in found], significance)
+    worse = holm_threshold([each.worse_p for each in found], significance)
+    better = holm_threshold([each.better_p for each in found], significance)
     said: list[Word] = []
-    for each, is_worse, is_better in zip(found, worse, better, strict=True):
+    for each in found:
         if each.same:
             said.append("the same")
-        elif is_worse and each.gain < -tolerance:
+        elif each.worse_p < worse and each.gain < -tolerance:
             said.append("worse")
         else:
-            said.append("better" if is_better else "no worse")
+            said.append("better" if each.better_p < better else "no worse")
     return said
-
-
-def _holm(p_values: Sequence[float], significance: float) -> list[bool]:
-    """Which hypotheses fall (Holm 1979): the smallest p-value first, until one stands."""
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    fallen = [False] * len(p_values)
-    for rank, k in enumerate(order):
-        if p_values[k] >= significance / (len(p_values) - rank):
-            break
-        fallen[k] = True
-    return fallen
-
-
-__all__ = ["MIN_ROWS", "SIGNIFICANCE", "TOLERANCE", "Difference", "Word", "difference", "words"]

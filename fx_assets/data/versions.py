@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 
 import pandas as pd
 
+from fx_assets import clock
 from fx_assets.bundles.records import folder
 from fx_assets.errors import LakeError, SpecError
 from fx_assets.lake import Lake
@@ -248,12 +249,7 @@ def _only(these: pd.DataFrame, those: pd.DataFrame, key: list[str]) -> pd.DataFr
 
 
 def _instant(text: str) -> datetime | None:
-    """A day means its end."""
     try:
-        if len(text) == 10:
-            following = date.fromisoformat(text) + timedelta(days=1)
-            return datetime.combine(following, time(), tzinfo=UTC) - timedelta.resolution
-        found = datetime.fromisoformat(text)
+        return clock.instant(text)
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

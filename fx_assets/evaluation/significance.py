@@ -7,6 +7,7 @@ and every standard error here is a heteroskedasticity and autocorrelation consis
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,3 +167,10 @@ def clark_west(
     See :func:`clark_west_difference` for the statistic.
     """
     return positive_mean_test(clark_west_difference(kind, actual, baseline, candidate), horizon)
+
+
+def holm_threshold(p_values: Sequence[float], significance: float) -> float:
+    """What a p-value has to lie below to be left by Holm's correction for all that are no NaN."""
+    known = sorted(p for p in p_values if not math.isnan(p))
+    left = next((k for k, p in enumerate(known) if p >= significance / (len(known) - k)), None)
+    return significance / max(1, len(known) - (len(known) - 1 if left is None else left))

@@ -18,7 +18,7 @@ below what Holm's correction for all of the table leaves.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ from fx_assets.evaluation.compare import (
 )
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.plausible import Excess, excesses, plausible_limits
-from fx_assets.evaluation.significance import MIN_ROWS
+from fx_assets.evaluation.significance import MIN_ROWS, holm_threshold
 from fx_assets.evaluation.universe import adopted, current_rows
 from fx_assets.evaluation.universe_members import while_member
 from fx_assets.specs import ForecastSpec
@@ -127,13 +127,6 @@ def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
     table["skill_demonstrated"] = table["verdict"] == "demonstrated"
     order = ["instrument", "kind", "horizon", "candidate"]
     return table.sort_values(order, ignore_index=True).astype(SKILL_DTYPES)
-
-
-def holm_threshold(p_values: Sequence[float], significance: float) -> float:
-    """What a p-value has to lie below to be left by Holm's correction for all that are no NaN."""
-    known = sorted(p for p in p_values if not math.isnan(p))
-    left = next((k for k, p in enumerate(known) if p >= significance / (len(known) - k)), None)
-    return significance / max(1, len(known) - (len(known) - 1 if left is None else left))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from statsmodels.stats.multitest import multipletests
 
 from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.compare import reference_candidate
+from fx_assets.evaluation.significance import holm_threshold
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import _corrected, holm_threshold, skill_table
+from fx_assets.evaluation.universe_skill import _corrected, skill_table
 from fx_assets.testing import worlds
 from fx_assets_tests.evaluation.test_claim import World
 from fx_assets_tests.universe.helpers import coin, prices_of, universe
