@@ -17,7 +17,7 @@ from fx_assets.testing.lakes.server_process import Running, serving, until
 LOCK = Path(__file__).parents[2] / "deploy" / "requirements-serving.txt"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _servers_find_what_their_image_has() -> Iterator[None]:
     normal = re.compile(r"[-_.]+")
     lines = re.findall(r"^[\w.-]+(?===)", LOCK.read_text(), re.MULTILINE)
