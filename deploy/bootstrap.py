@@ -25,11 +25,16 @@ def make_database(address: str) -> None:
 
 
 def make_bucket(name: str) -> None:
-    """A region's name is told to AWS only where it is not the default."""
+    """A region's name is told to AWS only where it is not the default.
+
+    A bucket of which only some prefixes may be seen is there.
+    """
     client = boto3.client("s3", region_name=os.environ.get("AWS_REGION"))
     try:
         client.head_bucket(Bucket=name)
-    except ClientError:
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "404":
+            return
         region = client.meta.region_name
         place = {} if region == "us-east-1" else {"LocationConstraint": region}
         configured = {"CreateBucketConfiguration": place} if place else {}

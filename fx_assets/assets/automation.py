@@ -11,6 +11,8 @@ from fx_assets.assets.display import features_key
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.assets.records import end_of_records
 from fx_assets.assets.runs import (
+    LARGE,
+    SMALL,
     AssetJob,
     asked_again,
     asset_job,
@@ -83,6 +85,7 @@ def retrain_job(spec: ForecastSpec) -> AssetJob:
         f"{spec.name}_retrain",
         selection=everything - live,
         description="Judge every candidate on the same rows and decide about the champion.",
+        size=LARGE,
     )
 
 
@@ -237,7 +240,7 @@ def forget_runs(context: dg.OpExecutionContext) -> None:
 
 @dg.job(
     description="Merge small files, delete what is old and not needed, so that all stays small.",
-    tags={WRITES: "compaction"},
+    tags={WRITES: "compaction"} | SMALL.tags,
 )
 def compaction() -> None:
     compact_tables()

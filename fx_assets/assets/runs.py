@@ -37,10 +37,34 @@ AssetJob: TypeAlias = Any
 """What ``define_asset_job`` returns; Dagster does not export the type."""
 
 
-def asset_job(name: str, selection: dg.AssetSelection, description: str) -> AssetJob:
+@dataclass(frozen=True)
+class Size:
+    """What the machine of a run has, where a launcher gives each run one of its own."""
+
+    cpus: float
+    gigabytes: int
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """As the launchers read it from a run."""
+        return {
+            "ecs/cpu": str(round(1024 * self.cpus)),
+            "ecs/memory": str(1024 * self.gigabytes),
+        }
+
+
+SMALL = Size(cpus=0.5, gigabytes=2)
+"""For new bars and what follows from them."""
+LARGE = Size(cpus=2, gigabytes=8)
+"""For fitting and judging."""
+
+
+def asset_job(
+    name: str, selection: dg.AssetSelection, description: str, size: Size = SMALL
+) -> AssetJob:
     """A job of ours, of which one run is at work at a time."""
     return dg.define_asset_job(
-        name, selection=selection, description=description, tags={WRITES: name}
+        name, selection=selection, description=description, tags={WRITES: name} | size.tags
     )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.runs import (
+    LARGE,
     AssetJob,
     asked_again,
     asset_job,
@@ -41,6 +42,7 @@ def update_job(spec: UniverseSpec) -> AssetJob:
         f"{spec.name}_update",
         selection=everything - dg.AssetSelection.assets([spec.name, INSTRUMENTS.name]),
         description="Fetch, judge, walk forward, test and predict every instrument in one run.",
+        size=LARGE,
     )
 
 
