@@ -114,6 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FORECAST/CANDIDATE",
         help="may pass although it is worse or suspected; again for more",
     )
+    told = commands.add_parser("report", help="a page on a forecast or universe, to hand on")
+    told.add_argument("name", metavar="FORECAST", help="or a universe")
+    told.add_argument("--to", metavar="FILE", type=Path, help=".html or .pdf (default: NAME.html)")
+    told.set_defaults(here=Path.cwd())
     _add_data(commands.add_parser("data", help="versions of a feed's bars: log, show, diff, tag"))
     options = parser.parse_args(arguments)
     home = _prepare_environment()
@@ -169,6 +173,12 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.comparing.command import compare_on_terminal
 
         return compare_on_terminal(options)
+    if options.command == "report":
+        from fx_assets.reporting.command import report_on_terminal
+
+        return report_on_terminal(
+            options.name, options.here / (options.to or f"{options.name}.html")
+        )
     if options.command == "data":
         from fx_assets.data.terminal import data_on_terminal
 
