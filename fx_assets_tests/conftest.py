@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shutil
@@ -32,7 +33,7 @@ settings.register_profile("explore", max_examples=examples(200), deadline=None)
 settings.load_profile(PROFILE)
 
 
-OBJECTS_UNTIL_COLLECTED = 100_000
+OBJECTS_UNTIL_COLLECTED = 400_000
 
 TOGETHER = ("serving_page", "deploy")
 """Folders whose files share servers, a browser or Prometheus."""
@@ -72,9 +73,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Let the collector leave alone what the imports have made: it is there until the end."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_UNTIL_COLLECTED, 10, 10)
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -90,11 +91,10 @@ class ByFile(LoadFileScheduling):
         return folder if folder in TOGETHER else str(super()._split_scope(nodeid))
 
 
-def pytest_unconfigure() -> None:
-    gc.unfreeze()
-
-
 def pytest_configure() -> None:
+    gc.disable()
+    # After pytest's own collections at its end, which have no use for imports.
+    atexit.register(gc.unfreeze)
     read_migrations_once()
     # Certificates are read for each client, of servers that have none.
     ssl.create_default_context = cache(ssl.create_default_context)

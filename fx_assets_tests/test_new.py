@@ -151,6 +151,7 @@ def test_a_project_file_that_makes_no_sense_is_explained(
         Settings(home=tmp_path)
 
 
+@pytest.mark.slow
 def test_settings_of_a_project_are_read_again_when_its_file_changes(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
     for stamp, name in enumerate(("one", "two")):

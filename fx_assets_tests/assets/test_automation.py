@@ -88,13 +88,13 @@ def test_the_weekly_look_is_skipped_when_nothing_is_new(
 
 @pytest.mark.parametrize(
     ("cron", "since"),
-    {
-        "0 * * * *": "2018-03-28T21:00",
-        "@daily": "2018-03-29T00:00",
-        "0 19 * * 1-5": "2018-03-29T19:00",
-        "0 18 * * 6": "2018-03-31T18:00",
-        "0 6 1 * *": "2018-04-01T06:00",
-    }.items(),
+    [
+        ("0 * * * *", "2018-03-28T21:00"),
+        pytest.param("@daily", "2018-03-29T00:00", marks=pytest.mark.slow),
+        pytest.param("0 19 * * 1-5", "2018-03-29T19:00", marks=pytest.mark.slow),
+        pytest.param("0 18 * * 6", "2018-03-31T18:00", marks=pytest.mark.slow),
+        ("0 6 1 * *", "2018-04-01T06:00"),
+    ],
 )
 def test_new_bars_are_judged_once_the_setting_says_so(
     platform: Platform, rates: pd.DataFrame, cron: str, since: str
@@ -194,6 +194,7 @@ def test_bars_are_fetched_after_publication_in_summer_and_winter(platform: Platf
         assert timedelta(0) < wait < timedelta(hours=1)
 
 
+@pytest.mark.slow
 def test_compaction_keeps_every_row_and_every_version(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

@@ -280,6 +280,7 @@ def test_a_revised_rate_adds_a_row_and_changes_no_issued_prediction(
     assert of_today["target"].iloc[-1] == float(up > 0)
 
 
+@pytest.mark.slow
 def test_an_outcome_gets_a_second_row_when_its_truth_is_revised(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
@@ -299,6 +300,7 @@ def test_an_outcome_gets_a_second_row_when_its_truth_is_revised(
     assert list(rows["known_at"]) == [first["known_at"].iloc[0], evening(AFTER_EASTER)]
 
 
+@pytest.mark.slow
 def test_a_late_bar_is_taken_and_its_day_predicted_after_the_fact(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

@@ -67,7 +67,14 @@ FAULTS: dict[str, tuple[Edit, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+AT_ONCE = {"x100", "duplicate", "text"}
+"""Faults of a value, of the rows and of the file; CI tries the others too."""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [name if name in AT_ONCE else pytest.param(name, marks=pytest.mark.slow) for name in FAULTS],
+)
 def test_a_fault_fails_its_check_and_leaves_the_tables_as_they_were(
     platform: Platform, rates: pd.DataFrame, fault: str
 ) -> None:
@@ -157,6 +164,7 @@ def test_a_correction_within_the_same_instant_clears_a_refusal(
     assert platform.ingest("2018").success
 
 
+@pytest.mark.slow
 def test_an_operator_lets_it_go_on_by_naming_the_day_as_known_bad(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

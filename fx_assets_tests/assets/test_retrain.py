@@ -70,6 +70,7 @@ def test_a_later_look_fits_the_newest_fold_only_and_adds_rows(
     assert len(platform.lake.read("backtest", "direction")) == len(rows)
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_before_the_decision_is_recorded_leaves_the_champion_in_force(
     platform: Platform, rates: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_planted_signal_is_promoted_by_the_whole_graph(
     )
 
 
+@pytest.mark.slow
 def test_a_candidate_that_fails_leaves_the_decision_to_the_next_run(
     platform: Platform, rates: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

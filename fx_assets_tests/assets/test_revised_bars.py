@@ -185,6 +185,7 @@ def _copy(source: Lake, folder: Path) -> Lake:
     return lake
 
 
+@pytest.mark.slow
 def test_hours_after_a_corrected_hour_are_each_predicted_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

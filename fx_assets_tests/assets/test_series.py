@@ -185,6 +185,7 @@ def test_a_renamed_instrument_publishes_nothing_under_its_new_name(platform: Pla
     assert not after.in_service()
 
 
+@pytest.mark.slow
 def test_moving_back_puts_the_former_champion_in_service_again(platform: Platform) -> None:
     former, version = own(platform), champion_ref(platform.lake, "direction").version
     ledger = former.read(DECISIONS)

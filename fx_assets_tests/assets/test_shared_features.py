@@ -29,6 +29,7 @@ def before(platform: Platform) -> Platform:
     return platform
 
 
+@pytest.mark.slow
 def test_a_lake_with_features_once_a_forecast_goes_on_without_a_lost_row(
     before: Platform, rates: pd.DataFrame
 ) -> None:

@@ -203,6 +203,7 @@ def test_corrected_bars_make_later_decisions_clean_and_old_rows_keep_their_mark(
     assert list(rows["failed_checks"]) == ["stale_close"]
 
 
+@pytest.mark.slow
 def test_a_check_that_is_back_to_block_does_not_whitewash_the_bars_it_let_in(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_check_that_is_back_to_block_does_not_whitewash_the_bars_it_let_in(
     assert ledger_of(platform)[-1].failed_checks == ("stale_close",)
 
 
+@pytest.mark.slow
 def test_a_lowered_check_that_passes_and_defaults_leave_no_mark(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

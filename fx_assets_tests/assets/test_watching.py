@@ -236,6 +236,7 @@ def test_overdue_predictions_are_issued_again_and_their_feed_is_named_where_it_i
     assert tick(platform, "direction_is_fresh").run_requests == []
 
 
+@pytest.mark.slow
 def test_failed_runs_and_refused_batches_are_told_of_once(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

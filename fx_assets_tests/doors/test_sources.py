@@ -163,7 +163,7 @@ def test_a_source_with_a_fetch_of_its_own_is_held_to_the_same(
     assert check in broken("house")
 
 
-AT_ONCE = {"ccxt", "ecb", "files"}
+AT_ONCE = {"ecb", "files"}
 """Sources that each run proves; CI proves all of ours."""
 
 

@@ -15,7 +15,7 @@ from fx_assets_tests.lake import workers
 WRITERS = 4
 
 
-@pytest.mark.parametrize("where", ["local", "s3"])
+@pytest.mark.parametrize("where", ["local", pytest.param("s3", marks=pytest.mark.slow)])
 def test_four_writers_readers_and_compaction_lose_and_double_nothing(
     where: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

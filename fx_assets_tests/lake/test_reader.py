@@ -43,6 +43,9 @@ def in_order(table: pa.Table) -> list[dict[str, object]]:
     return sorted(table.to_pylist(), key=repr)
 
 
+@pytest.mark.parametrize(
+    "place", ["local", pytest.param("s3", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_reader_follows_every_kind_of_write_over_checkpoints(place: Place) -> None:
     """Checkpoints come every 15 commits."""
     root, options = place

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,6 +34,12 @@ def bucket(s3_endpoint: str) -> str:
     return new_bucket(s3_endpoint, f"away-{uuid.uuid4().hex}")
 
 
+def at_once(fault: Fault) -> list[Any]:
+    """All faults, of which each run tries one and CI the others."""
+    slow = pytest.mark.slow
+    return [each if each == fault else pytest.param(each, marks=slow) for each in FAULTS]
+
+
 def survives(relay: Relay, lake: Lake, fault: Fault, seconds: float) -> None:
     """Everything that a run does with the lake, while it is away."""
     lake.append("t", "x", pd.DataFrame({"n": [1]}))
@@ -50,7 +57,7 @@ def survives(relay: Relay, lake: Lake, fault: Fault, seconds: float) -> None:
     ) == [1, 2]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", at_once("refuses"))
 def test_storage_that_is_away_for_a_moment_is_waited_for(
     relay: Relay, options: dict[str, str], bucket: str, fault: Fault,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,7 +74,7 @@ def test_storage_that_is_away_for_45_s_is_waited_for(
     survives(relay, Lake(f"s3://{bucket}/lake", storage_options=options), fault, 45.0)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", at_once("hangs"))
 def test_storage_that_stays_away_is_told_within_the_patience(
     relay: Relay, options: dict[str, str], bucket: str, fault: Fault,
     monkeypatch: pytest.MonkeyPatch,

@@ -59,7 +59,12 @@ def verdict(frame: pd.DataFrame, kind: str = "direction", **rule: object) -> Per
 
 
 @pytest.mark.parametrize(
-    ("horizon", "first"), [(1, 30), pytest.param(5, 150, marks=pytest.mark.slow), (20, 600)]
+    ("horizon", "first"),
+    [
+        (1, 30),
+        pytest.param(5, 150, marks=pytest.mark.slow),
+        pytest.param(20, 600, marks=pytest.mark.slow),
+    ],
 )
 def test_the_confidence_sequence_covers_at_all_looks_together(horizon: int, first: int) -> None:
     worlds, missed = 200, 0

@@ -23,8 +23,6 @@ from fx_assets.definitions import defs
 print(serialize_value(RepositorySnap.from_def(defs().get_repository_def())))
 """
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Postgres]:
@@ -69,6 +67,7 @@ def test_nothing_of_production_is_on_local_disk(said: str, production: Home) -> 
     assert not {"mlflow.db", "runs.db", "champion.json"} & left
 
 
+@pytest.mark.slow
 def test_prometheus_is_told_of_the_database_and_the_store(said: str, production: Home) -> None:
     told = production.call("metrics", "--once").succeeded().out
     found = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
@@ -80,6 +79,7 @@ def test_prometheus_is_told_of_the_database_and_the_store(said: str, production:
     assert CANARY not in told
 
 
+@pytest.mark.slow
 def test_a_password_is_nowhere_but_in_the_environment(
     said: str, production: Home, database: Postgres, storage: str
 ) -> None:
@@ -110,6 +110,7 @@ def test_a_password_is_nowhere_but_in_the_environment(
     assert [place for place, text in places.items() if CANARY in text] == []
 
 
+@pytest.mark.slow
 def test_lake_mlflow_and_dagster_are_put_away_by_one_command_and_taken_out_elsewhere(
     said: str, production: Home, database: Postgres
 ) -> None:

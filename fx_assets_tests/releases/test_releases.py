@@ -84,6 +84,7 @@ def test_an_earlier_lake_goes_on_without_a_migration(release: str, tmp_path: Pat
     goes_on(home, rows_of(lake_of(home)))
 
 
+@pytest.mark.slow
 def test_the_first_release_is_migrated_goes_on_and_is_served(tmp_path: Path) -> None:
     home = home_of("first_release", tmp_path)
     before = rows_of(lake_of(home))

@@ -49,6 +49,7 @@ def test_bars_that_failed_a_lowered_check_are_named_by_every_answer(
     assert f"skill demonstrated, but {CAVEAT}" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_rows_of_before_the_column_existed_have_no_caveat(tmp_path: Path) -> None:
     lake = small_lake.make(tmp_path / "lake", issue=False)
     now = small_lake.TARGET.available_at(small_lake.LAST)

@@ -66,7 +66,12 @@ def test_swaps_under_load_lose_and_mix_nothing(tmp_path: Path, workers: int) -> 
 
 
 @pytest.mark.parametrize(
-    "damage", [pytest.param("truncated", marks=pytest.mark.slow), "tampered", "of another forecast"]
+    "damage",
+    [
+        pytest.param("truncated", marks=pytest.mark.slow),
+        "tampered",
+        pytest.param("of another forecast", marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_bundle_is_refused_with_the_reason_and_a_good_one_follows(
     tmp_path: Path, damage: str
@@ -135,6 +140,7 @@ def test_an_empty_lake_is_503_with_a_remedy_until_something_is_published(tmp_pat
         until(lambda: running.client.get("/v1/forecasts/direction/latest").status_code == 200)
 
 
+@pytest.mark.slow
 def test_metrics_of_two_workers_are_sums(tmp_path: Path) -> None:
     Lake(str(tmp_path / "lake"))
     small_lake.make(tmp_path / "lake")

@@ -193,6 +193,7 @@ def test_the_form_is_what_accept_prefers(api: httpx.Client, accept: str, kind: s
     assert answer.headers["content-type"] == kind
 
 
+@pytest.mark.slow
 def test_a_wrong_clock_lets_nothing_be_kept_for_long(lake_root: Path, tmp_path: Path) -> None:
     with serving(lake_root, tmp_path, now="2020-01-01T00:00:00+00:00") as running:
         until(lambda: running.client.get(f"{FORECAST}/latest").status_code == 200)

@@ -115,6 +115,7 @@ def test_no_json_makes_the_server_fail(api: httpx.Client, body: object, path: st
         assert api.post(url, content=content, headers=headers).status_code < 500
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing_in_the_openapi_document(
     server: Running, tmp_path: Path
 ) -> None:

@@ -29,7 +29,9 @@ NEW = series_of(WEEK, small_lake.FEED).id
 ABOUT = ("latest", "history", "performance", "model", "status", "champions", "prices")
 
 
-@pytest.fixture(scope="module", params=["carried", "of before"])
+@pytest.fixture(
+    scope="module", params=["carried", pytest.param("of before", marks=pytest.mark.slow)]
+)
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A forecast of the next day, of which a forecast of the next week was made."""
     root = tmp_path_factory.mktemp("series") / "lake"

@@ -35,7 +35,12 @@ FROM_TABLES = (
 
 
 @pytest.mark.parametrize(
-    "how", ["removed", pytest.param("emptied", marks=pytest.mark.slow), "another"]
+    "how",
+    [
+        "removed",
+        pytest.param("emptied", marks=pytest.mark.slow),
+        pytest.param("another", marks=pytest.mark.slow),
+    ],
 )
 def test_storage_that_is_gone_is_never_an_empty_table(tmp_path: Path, how: str) -> None:
     root = tmp_path / "lake"

@@ -308,6 +308,7 @@ def test_a_search_finds_an_instrument_in_a_universe_and_leads_to_it(
     assert "claims no skill" in detail.inner_text() or "not shown" in detail.inner_text()
 
 
+@pytest.mark.slow
 def test_bars_with_highs_and_lows_are_drawn_as_candles(visit: Tabs, hourly_site: Site) -> None:
     page = visit(hourly_site).open("hourly_volatility")
     assert "filled where it fell" in page.inner_text(".legend")

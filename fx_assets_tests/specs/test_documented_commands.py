@@ -211,11 +211,11 @@ def test_every_target_of_make_exists_with_its_variables() -> None:
 @pytest.mark.long
 def test_make_can_plan_each_target_and_tells_of_it() -> None:
     """Planning carries nothing out."""
-    tells = ["make", "--no-print-directory", "help"]
+    tells = ["make", "--no-print-directory", f"PYTHON={sys.executable}", "help"]
     help_of = subprocess.run(tells, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for target in re.findall(r"^([a-z-]+):", text(MAKEFILE), re.MULTILINE):
         assert re.search(rf"^{target} ", help_of, re.MULTILINE), target
-        plan = [*tells[:2], "--dry-run", target]
+        plan = [*tells[:3], "--dry-run", target]
         assert subprocess.run(plan, cwd=ROOT, capture_output=True).returncode == 0, target
 
 

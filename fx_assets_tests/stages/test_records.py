@@ -94,6 +94,7 @@ def test_older_runs_that_succeeded_keep_what_came_of_them_and_nothing_else(
     assert statuses == {made[0]: "FAILED", **dict.fromkeys(made[3:], "SUCCEEDED")}
 
 
+@pytest.mark.slow
 def test_a_run_that_an_asset_is_from_and_one_that_failed_keep_everything(
     instance: dg.DagsterInstance,
 ) -> None:

@@ -66,6 +66,7 @@ def test_nothing_is_restored_over_something_without_force_nor_from_what_is_no_ba
     assert "no whole backup" in home.run("restore", str(other)).failed().said
 
 
+@pytest.mark.slow
 def test_one_of_several_backups_is_chosen_by_name_or_by_moment(home: Home, tmp_path: Path) -> None:
     place, counts = str(tmp_path / "backups"), []
     for name in ("monday", "tuesday"):

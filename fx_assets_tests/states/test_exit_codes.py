@@ -80,6 +80,7 @@ def test_a_first_run_without_a_registry_exits_with_one_and_says_why_there_is_no_
     assert "make dev" not in answer.out
 
 
+@pytest.mark.slow
 def test_a_damaged_registry_can_be_moved_away_as_the_message_says(home: Home) -> None:
     damaged_mlflow(home)
     assert "move a damaged file away" in home.run("run", "--retrain").failed().said
@@ -167,6 +168,7 @@ def test_records_of_dagster_lie_in_the_home_wherever_the_command_is_given(
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_opens_each_file_of_dagsters_records_a_few_times_and_leaves_none_open(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

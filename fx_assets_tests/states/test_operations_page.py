@@ -6,6 +6,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from fx_assets_tests.homes import Home
 from fx_assets_tests.states.test_rollback import three_versions
 
@@ -16,6 +18,7 @@ COMMAND = re.compile(r"^(?:FX_ASSETS_HOME=(\S+) )?fx-assets (.+)$", re.MULTILINE
 OF_A_UNIVERSE = "ecb_universe"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_succeeds(three_versions: Home, tmp_path: Path) -> None:
     home = three_versions.copy_to(tmp_path / "home")
     blocks = "\n".join(PAGE.read_text().split("```")[1::2])

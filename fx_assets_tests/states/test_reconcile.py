@@ -16,7 +16,7 @@ BOUNDARIES = (
     pytest.param("copies/manifest.json", marks=pytest.mark.slow),
     pytest.param("bundles/champion.json", marks=pytest.mark.slow),
     pytest.param("set_champion", marks=pytest.mark.slow),
-    "outcomes",
+    pytest.param("outcomes", marks=pytest.mark.slow),
 )
 
 

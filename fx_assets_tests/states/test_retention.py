@@ -34,6 +34,7 @@ def runs(home: Home) -> set[str]:
         return {run for (run,) in database.execute("SELECT run_uuid FROM runs")}
 
 
+@pytest.mark.slow
 def test_after_a_year_superseded_runs_are_gone_and_a_home_goes_on(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

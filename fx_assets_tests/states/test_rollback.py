@@ -62,6 +62,7 @@ def test_an_earlier_version_is_served_within_seconds_and_all_stores_follow(home:
     assert "champion" in stores(home)["aliases"], "bundle, pointer, ledger and alias agree"
 
 
+@pytest.mark.slow
 def test_runs_leave_it_until_it_is_released_and_predict_by_it(home: Home) -> None:
     home.run(*back(home, "--to", "1")).succeeded()
     home.advance(5)

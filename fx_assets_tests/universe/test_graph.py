@@ -7,6 +7,7 @@ import re
 
 import dagster as dg
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from fx_assets.run_universe import show_universe
@@ -61,6 +62,7 @@ def test_the_skill_is_shown_with_its_family_of_tests_and_a_plot(first_evening: S
     assert said["demonstrated_direction_1"] == "0 of 3; better than the baseline: 0"
 
 
+@pytest.mark.slow
 def test_a_run_that_brings_nothing_new_makes_no_commit_and_changes_no_prediction(
     platform: UniversePlatform,
 ) -> None:

@@ -63,6 +63,7 @@ def everybody() -> pd.DataFrame:
     return membership(prices_of({coin(i): bars for i in range(20)}), SPEC.membership, SPEC.market)
 
 
+@pytest.mark.slow
 def test_without_a_signal_few_worlds_have_any_corrected_claim(everybody: pd.DataFrame) -> None:
     claims = knowing = uncorrected = 0
     for seed in range(20):

@@ -168,6 +168,7 @@ def test_every_missed_bar_is_predicted_from_once_by_who_was_champion_then(
     assert len(lake.read("predictions", SPEC.name)) == len(first) + len(made)
 
 
+@pytest.mark.slow
 def test_a_result_that_is_too_good_is_held_back_until_somebody_vouches_for_it(
     prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -196,6 +197,7 @@ def test_a_result_that_is_too_good_is_held_back_until_somebody_vouches_for_it(
     assert "I looked at it" in made.caveat
 
 
+@pytest.mark.slow
 def test_a_person_takes_a_recipe_out_of_a_member_and_the_rule_leaves_it_out(
     prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
