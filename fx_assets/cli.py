@@ -159,7 +159,7 @@ def _execute(options: argparse.Namespace) -> int:
     if options.command == "dev":
         from fx_assets.dev import serve
 
-        return serve()
+        serve()
     if options.command == "sql":
         from fx_assets.sql_window.server import serve as serve_sql
 

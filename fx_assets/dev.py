@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import NoReturn
 
 from fx_assets.components.declared import declared
 from fx_assets.instance import close_records, open_instance
@@ -17,11 +16,10 @@ from fx_assets.settings import Settings
 
 DAGSTER_PORT = int(os.environ.get("FX_ASSETS_DAGSTER_PORT", "3000"))
 MLFLOW_PORT = int(os.environ.get("FX_ASSETS_MLFLOW_PORT", "5000"))
-PATIENCE_SECONDS = 20
 
 
-def serve() -> int:
-    """Run until interrupted, or until one of them ends; then stop the others.
+def serve() -> NoReturn:
+    """Run until interrupted, or until one of them ends; then stop the others (:mod:`.supervisor`).
 
     Raises
     ------
@@ -60,21 +58,11 @@ def serve() -> int:
         f"forecasts: http://127.0.0.1:{os.environ.get('FX_SERVING_PORT', '8000')}"
     )
     print("Stop with Ctrl-C.")
-    running = {
-        name: subprocess.Popen(command, env=environment) for name, command in servers.items()
-    }
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        while True:
-            for name, process in running.items():
-                if process.poll() is not None:
-                    print(f"{name} ended with exit code {process.returncode}.", file=sys.stderr)
-                    return 1
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        _stop(list(running.values()))
+    sys.stdout.flush()
+    # In this process's place, which holds all of the platform in memory.
+    supervisor = (sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")))
+    command = (*supervisor, json.dumps(servers))
+    os.execve(sys.executable, command, environment)  # noqa: S606
 
 
 def _location() -> list[str]:
@@ -92,14 +80,3 @@ def _prepare(settings: Settings) -> None:
     if settings.mlflow_uri.startswith("sqlite:") and not file.exists():
         unopened_registry().prepare()
     relocate(settings.mlflow_uri, settings.mlflow_artifact_root)
-
-
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    for process in processes:
-        try:
-            process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()

@@ -6,12 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
 
 from fx_assets.testing.processes import free_port
+from fx_assets_tests.families import alive, family
 from fx_assets_tests.homes import Home
 from fx_assets_tests.states.conftest import first_home, home
 
@@ -42,20 +42,7 @@ def assets_of(dagster: str) -> set[str]:
     return {"/".join(node["assetKey"]["path"]) for node in answer["data"]["assetNodes"]}
 
 
-def members(group: int) -> list[str]:
-    """Commands of the processes of a group that are not zombies."""
-    found = []
-    for entry in os.listdir("/proc"):
-        try:
-            stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-        except (OSError, NotADirectoryError):
-            continue
-        if entry.isdecimal() and int(stat[2]) == group and stat[0] != "Z":
-            found.append(entry)
-    return found
-
-
-@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGKILL])
 def test_dev_answers_at_each_address_that_it_prints_and_ends_with_all_its_processes(
     home: Home, ended_by: signal.Signals
 ) -> None:
@@ -63,6 +50,7 @@ def test_dev_answers_at_each_address_that_it_prints_and_ends_with_all_its_proces
     names = ("FX_ASSETS_DAGSTER_PORT", "FX_ASSETS_MLFLOW_PORT", "FX_SERVING_PORT")
     home.environment |= {name: str(port) for name, port in zip(names, ports, strict=True)}
     process = home.start("dev")
+    begun = {process.pid}
     try:
         dagster, mlflow, forecasts = (f"http://127.0.0.1:{port}" for port in ports)
         pages = (
@@ -74,12 +62,13 @@ def test_dev_answers_at_each_address_that_it_prints_and_ends_with_all_its_proces
             until(lambda page=page: answers(page) or process.poll() is not None, page)
             assert process.poll() is None, process.communicate()
         until(lambda: {"eur/prices", "up/predictions"} <= assets_of(dagster), "no assets are shown")
+        begun = family(process.pid)
         process.send_signal(ended_by)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, out + err
+        assert process.returncode == (0 if ended_by is signal.SIGINT else -ended_by), out + err
         for address in (dagster, mlflow, forecasts):
             assert address in out
-        until(lambda: not members(process.pid), "processes are left")
+        until(lambda: not alive(begun), "processes are left")
     finally:
-        if members(process.pid):
-            os.killpg(process.pid, signal.SIGKILL)
+        for pid in alive(begun):
+            os.kill(pid, signal.SIGKILL)

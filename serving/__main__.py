@@ -116,6 +116,7 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
 def _run(uvicorn: object, options: argparse.Namespace, settings: Settings) -> None:
     from serving.http.edge import Protocol
+    from serving.processes.ending import GRACE_SECONDS
 
     uvicorn.run(  # type: ignore[attr-defined]
         "serving.worker:create_app",
@@ -129,7 +130,7 @@ def _run(uvicorn: object, options: argparse.Namespace, settings: Settings) -> No
         http=Protocol,
         ws="none",
         proxy_headers=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from serving.processes import pandas_free
 from serving.processes.child import end_with
+from serving.processes.ending import end_in_time
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,6 +19,7 @@ def create_app() -> FastAPI:
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
         end_with(supervisor.pid or 0, signal.SIGTERM)
+    end_in_time()
     pandas_free.enforce()
     from serving.processes.children import Children
     from serving.settings import load_settings

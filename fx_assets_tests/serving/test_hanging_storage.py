@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.production.relay import relayed
 from fx_assets_tests.production.servers import object_store
+from serving.processes.ending import END_SECONDS
 
 FORECAST = "/v1/forecasts/direction"
 BUCKET = "a-bucket-of-ours"
@@ -63,6 +66,13 @@ def test_storage_that_hangs_is_told_in_time_and_then_found_again(
             relay.mends()
             until(lambda: client.get("/health/ready").json()["status"] == "ready", 60)
             assert client.get(f"{FORECAST}/history").status_code == 200
+
+            relay.breaks("hangs")
+            with socket.create_connection(("127.0.0.1", running.port)) as waiting:
+                waiting.sendall(f"GET {FORECAST}/history HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+                # Unlike SIGTERM it ends the interpreter in order, which waits for its threads.
+                running.process.send_signal(signal.SIGINT)
+                running.process.wait(END_SECONDS + 40)
 
 
 def test_a_discreet_location_names_neither_bucket_nor_endpoint_nor_folder(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,38 +15,10 @@ import httpx
 import pytest
 
 from fx_assets.testing.lakes.server_process import serving, until
+from fx_assets_tests.families import alive, family
+from serving.processes.ending import END_SECONDS
 
 HISTORY = "/v1/forecasts/direction/history"
-
-
-def family(pid: int) -> set[int]:
-    """The processes below one, itself included."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, waiting = set(), [pid]
-    while waiting:
-        found.add(one := waiting.pop())
-        waiting += children.get(one, [])
-    return found
-
-
-def alive(pids: set[int]) -> set[int]:
-    """Those that still run; a process that waits to be reaped does not."""
-    found = set()
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state != "Z":
-            found.add(pid)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -68,6 +42,41 @@ def test_no_process_outlives_the_server(
         os.kill(running.process.pid, how)
         running.process.wait(20)
         until(lambda: not alive(pids))
+
+
+def test_connections_that_say_nothing_more_do_not_hold_up_the_end(
+    lake_root: Path, tmp_path: Path
+) -> None:
+    with serving(lake_root, tmp_path) as running, contextlib.ExitStack() as kept:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
+        head = b"POST /v1/forecasts/direction/predict/features HTTP/1.1\r\nhost: x\r\n"
+        get = b"GET /v1/forecasts/direction/prices HTTP/1.1\r\nhost: x\r\n\r\n"
+        for sent in (b"", head[:9], head, head + b"content-length: 9\r\n\r\n{", get * 500):
+            one = kept.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+            one.sendall(sent)
+        # In a container the signal that uvicorn raises at last ends nobody; then as after this one.
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(END_SECONDS + 40)
+
+
+def test_a_process_that_hangs_at_its_end_says_where_and_is_gone() -> None:
+    script = """
+        import signal, threading
+        from serving.processes import ending
+        ending.END_SECONDS = 0.2
+        signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+        ending.end_in_time()
+        threading.Thread(target=threading.Event().wait, name="for ever").start()
+        print("ready", flush=True)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "asked\n")
+    assert "in wait" in err
 
 
 def test_the_watch_of_the_pipe_alone_ends_a_child(tmp_path: Path) -> None:

@@ -92,6 +92,8 @@ class Child:
         self._process.start()
         other.close()
         self.ready = False
+        if self._closed:  # by another thread, meanwhile
+            self._process.kill()
 
     def call(self, make: str, arguments: Sequence[object], seconds: float) -> Answer:
         """What the function returns.
