@@ -40,6 +40,8 @@ class Stack:
     file: Path
     ports: dict[str, int]
     environment: dict[str, str]
+    began: float = 0.0
+    """When it was told to come up, by the monotonic clock."""
 
     def address(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}"

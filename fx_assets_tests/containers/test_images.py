@@ -6,15 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from fx_assets.testing.lakes import small_lake
-from fx_assets.testing.lakes.server_process import NOW, until
+from fx_assets.testing.lakes.server_process import NOW, serving, until
 from fx_assets.testing.processes import free_port
 from fx_assets_tests.containers.engine import HARDENED, ROOT, Engine
+from fx_assets_tests.families import cpu_seconds, family
 
 pytestmark = [pytest.mark.slow, pytest.mark.containers, pytest.mark.timeout(1800)]
 MEGABYTE = 1_000_000
@@ -100,6 +102,40 @@ def test_the_server_answers_read_only_without_rights_in_200_megabytes(
         until(lambda: docker.inspect(name)["State"]["Health"]["Status"] == "healthy", 60)
         assert not docker.inspect(name)["State"]["OOMKilled"]
         assert api.get("/v1/forecasts/direction/latest").status_code == 200
+
+
+def test_a_cold_start_takes_hardly_more_in_a_container_than_outside(
+    docker: Engine, serving_image: str, tmp_path: Path, say: Callable[[str], None]
+) -> None:
+    """Processor time until champions and tables answer, the least of three starts of each."""
+    small_lake.make(tmp_path / "lake")
+    outside, inside = [], []
+    for number in range(3):
+        with serving(tmp_path / "lake", tmp_path / f"home-{number}") as running:
+            outside.append(seconds_to_answer(running.client, running.process.pid))
+        port = free_port()
+        options = ["-v", f"{tmp_path}/lake:/lake:ro"]
+        variables = {
+            "FX_SERVING_PORT": str(port), "FX_ASSETS_LAKE": "/lake", "FX_ASSETS_NOW": NOW,
+            "FX_SERVING_POLL_SECONDS": "0.1",
+        }  # fmt: skip
+        with (
+            docker.container(serving_image, options=options, environment=variables) as name,
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as api,
+        ):
+            inside.append(seconds_to_answer(api, docker.inspect(name)["State"]["Pid"]))
+    say(f"cold start: {min(outside):.2f} s of CPU outside, {min(inside):.2f} s in a container")
+    assert min(inside) <= 1.5 * min(outside), (inside, outside)
+
+
+def seconds_to_answer(api: httpx.Client, pid: int) -> float:
+    for path in (
+        "/health/ready",
+        "/v1/forecasts/direction/latest",
+        "/v1/forecasts/direction/history",
+    ):
+        until(lambda path=path: answers(api, path), 120)
+    return cpu_seconds(family(pid))
 
 
 def answers(api: httpx.Client, path: str) -> bool:

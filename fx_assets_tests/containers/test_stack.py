@@ -38,11 +38,13 @@ def deployed(
         "FX_ASSETS_ALERTS_WEBHOOK_URL": "http://127.0.0.1:9/nobody",
     }
     with stack(docker, folder, home.folder, PASSWORD, **variables) as made:
+        began = time.monotonic()
         try:
             made.compose("up", "-d")
         except AssertionError as error:
             error.add_note(made.compose("logs", "--tail", "30", check=False))
             raise
+        made.began = began
         yield made
 
 
@@ -69,7 +71,7 @@ def runs(deployed: Stack) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def served(deployed: Stack) -> dict[str, Any]:
+def served(deployed: Stack, say: Callable[[str], None]) -> dict[str, Any]:
     """The forecast that nobody has asked for but sensors."""
 
     def latest() -> dict[str, Any] | None:
@@ -78,6 +80,7 @@ def served(deployed: Stack) -> dict[str, Any]:
         return answer.json() if answer.status_code == 200 else None
 
     found: dict[str, Any] = eventually(latest, deployed)
+    say(f"from `up` to a served forecast: {time.monotonic() - deployed.began:.0f} s")
     return found
 
 

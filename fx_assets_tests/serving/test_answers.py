@@ -211,7 +211,45 @@ def test_errors_of_the_inference_protocol_have_its_one_line(api: httpx.Client) -
     ):
         assert answer.status_code >= 400
         assert answer.json()["error"].startswith(answer.json()["detail"])
+        assert answer.headers["content-type"] == "application/json"
     assert "error" not in api.get("/v1/forecasts/nobody/latest").json()
+
+
+def test_requests_as_mlserver_and_kserve_write_them_are_answered(api: httpx.Client) -> None:
+    """Of MLServer 1.7.1 (NumPy and pandas codecs) and KServe 0.16.0 (bytes of half precision)."""
+    rows = [[0.001, 50.0, 0.005], [0.0, 40.0, 0.004]]
+    whole = {"shape": [2, 3], "datatype": "FP64", "data": np.ravel(rows).tolist()}
+    numpy = {
+        "parameters": {"content_type": "np"},
+        "inputs": [{"name": "input-1", **whole, "parameters": {"content_type": "np"}}],
+    }
+    pandas = {
+        "parameters": {"content_type": "pd"},
+        "inputs": [
+            {"name": name, "shape": [2, 1], "datatype": "FP64", "data": [row[i] for row in rows]}
+            for i, name in enumerate(small_lake.COLUMNS)
+        ],
+    }
+    kserve = (
+        b'{"id":"1","model_name":"direction","inputs":[{"name":"inputs","shape":[2,3],"datatype":'
+        b'"FP16","parameters":{"binary_data_size":12}}],"outputs":[{"name":"prediction",'
+        b'"parameters":{"binary_data":true}}]}'
+    )
+    headers = {
+        "content-type": "application/octet-stream",
+        "inference-header-content-length": str(len(kserve)),
+    }
+    url = "/v2/models/direction/infer"
+    packed = np.array(rows, "<f2").tobytes()
+    answers = [
+        api.post(url, json=numpy),
+        api.post(url, json=pandas),
+        api.post(url, content=kserve + packed, headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 3, answers[-1].text
+    first, *others = [answer.json()["outputs"][0]["data"] for answer in answers]
+    for other in others:
+        assert other == pytest.approx(first, abs=1e-4)
 
 
 def test_nulls_of_other_clients_say_nothing(api: httpx.Client) -> None:

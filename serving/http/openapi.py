@@ -9,11 +9,12 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from serving.http.problems import ProblemDocument
+from serving.http.problems import PROBLEM_JSON, ProblemDocument, inference_protocol
 from serving.schemas import Bar
 
 NAME = r"^[a-z][a-z0-9_]{0,59}$"
 REF = "#/components/schemas/{name}"
+PROBLEM = PROBLEM_JSON.decode()
 REASONS = {
     304: "Not changed since the ETag that was sent.",
     400: "Of many instruments, or targets, none is chosen.",
@@ -75,7 +76,7 @@ def described(
     for status in sorted({*problems, 401, 403, 429}):
         responses[status] = {
             "description": REASONS[status],
-            "content": {"application/problem+json": {"schema": _ref(ProblemDocument)}},
+            "content": {PROBLEM: {"schema": _ref(ProblemDocument)}},
         }
     extra: dict[str, Any] = {}
     if body is not None:
@@ -134,8 +135,13 @@ def _ref(kind: type) -> dict[str, str]:
 
 
 def _fill(document: dict[str, Any], examples: Mapping[str, Any]) -> None:
-    for path in document["paths"].values():
+    for name, path in document["paths"].items():
         for operation in path.values():
+            if inference_protocol(name):
+                for answer in operation["responses"].values():
+                    content = answer.get("content", {})
+                    if PROBLEM in content:
+                        content["application/json"] = content.pop(PROBLEM)
             for parameter in operation.get("parameters", []):
                 if parameter["name"] in examples:
                     parameter["example"] = examples[parameter["name"]]

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from fx_assets.errors import FxAssetsError
-from serving.http.responses import Raw
+from serving.http.responses import JSON, Raw
 
 PROBLEM_JSON = b"application/problem+json"
 SHOWN = 120
@@ -64,8 +64,9 @@ class Problem(Exception):  # noqa: N818
 
     def response(self, request_id: str = "", path: str = "") -> Raw:
         """The problem as a response to a request for a path."""
-        document = self.document
-        if path == "/v2" or path.startswith("/v2/"):
+        document, kind = self.document, PROBLEM_JSON
+        if inference_protocol(path):
+            kind = JSON
             remedy = f" What to do: {document.remedy}" if document.remedy else ""
             document = msgspec.structs.replace(document, error=f"{document.detail}{remedy}")
         if request_id:
@@ -73,9 +74,14 @@ class Problem(Exception):  # noqa: N818
         return Raw(
             msgspec.json.encode(document),
             status=document.status,
-            content_type=PROBLEM_JSON,
+            content_type=kind,
             headers={"cache-control": "no-store"} | self.headers,
         )
+
+
+def inference_protocol(path: str) -> bool:
+    """Whether a path is of the Open Inference Protocol, whose clients read errors in plain JSON."""
+    return path == "/v2" or path.startswith("/v2/")
 
 
 def shortened(value: object) -> str:

@@ -35,7 +35,8 @@ PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 
 
 DTYPES = {
-    "FP64": "<f8", "FP32": "<f4", "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
+    "FP64": "<f8", "FP32": "<f4", "FP16": "<f2",
+    "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
     "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
 }  # fmt: skip
 SIZE = "binary_data_size"
@@ -56,10 +57,16 @@ class Tensor(Struct, kw_only=True):
         Meta(min_length=1, max_length=2),
     ]
     datatype: Literal[
-        "FP64", "FP32", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"
-    ]
+        "FP64", "FP32", "FP16", "INT8", "INT16", "INT32", "INT64",
+        "UINT8", "UINT16", "UINT32", "UINT64",
+    ]  # fmt: skip
     data: list[float | list[float]] | None = None
     parameters: dict[str, Any] | None = None
+
+    @property
+    def sizes(self) -> list[int]:
+        """The shape; clients may write its numbers as 2.0."""
+        return [int(size) for size in self.shape]
 
 
 class RequestedOutput(Struct, kw_only=True):
@@ -326,20 +333,20 @@ def _matrix(champion: Champion, tensors: list[Tensor]) -> np.ndarray:
         tensor = tensors[0]
         values = _values(tensor)
         width = len(champion.names)
-        if len(tensor.shape) != 2 or tensor.shape[1] != width:
+        if len(tensor.sizes) != 2 or tensor.sizes[1] != width:
             raise _refused(
-                tensor, f"has the shape {tensor.shape}, the model reads [n, {width}]", "shape"
+                tensor, f"has the shape {tensor.sizes}, the model reads [n, {width}]", "shape"
             )
         return values.reshape(-1, width)
     by_name = {tensor.name: tensor for tensor in tensors}
     champion.matrix([dict.fromkeys(by_name, 0.0)], WHOLE)
     columns = []
-    rows = tensors[0].shape[0]
+    rows = tensors[0].sizes[0]
     for name in champion.names:
         tensor = by_name[name]
         values = _values(tensor)
-        if tensor.shape not in ([rows], [rows, 1]):
-            raise _refused(tensor, f"has the shape {tensor.shape}, not {rows} rows", "shape")
+        if tensor.sizes not in ([rows], [rows, 1]):
+            raise _refused(tensor, f"has the shape {tensor.sizes}, not {rows} rows", "shape")
         columns.append(values)
     return np.column_stack(columns)
 
@@ -373,7 +380,7 @@ def _with_bytes(tensors: list[Tensor], tail: bytes) -> list[Tensor]:
                 raise _refused(tensor, f"has neither data nor {SIZE}", "data")
             continue
         dtype = np.dtype(DTYPES[tensor.datatype])
-        expected = int(math.prod(tensor.shape)) * dtype.itemsize
+        expected = math.prod(tensor.sizes) * dtype.itemsize
         if tensor.data is not None or size != expected or place + expected > len(tail):
             raise _refused(
                 tensor,
@@ -396,9 +403,9 @@ def _values(tensor: Tensor) -> np.ndarray:
         return tensor.data
     for part in tensor.data or ():
         flat.extend(part) if isinstance(part, list) else flat.append(part)
-    size = int(math.prod(tensor.shape))
+    size = math.prod(tensor.sizes)
     if len(flat) != size:
-        raise _refused(tensor, f"has {len(flat)} values, its shape {tensor.shape} {size}", "data")
+        raise _refused(tensor, f"has {len(flat)} values, its shape {tensor.sizes} {size}", "data")
     return np.array(flat, dtype=np.float64)
 
 
@@ -408,7 +415,7 @@ def _refused(tensor: Tensor, reason: str, part: str) -> Problem:
         "unusable-tensor",
         f"inputs: the tensor {tensor.name[:80]!r} {reason}.",
         field=f"inputs.{tensor.name[:80]}.{part}",
-        value=tensor.shape if part == "shape" else None,
+        value=tensor.sizes if part == "shape" else None,
         remedy="Give one FP64 tensor of shape [n, columns] in the order of the model's metadata, "
         "or one of shape [n] a column.",
     )
