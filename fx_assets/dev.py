@@ -40,7 +40,7 @@ def serve() -> NoReturn:
         ],
         "the forecast server": [sys.executable, "-m", "serving"],
         "MLflow's UI": [
-            *(str(binaries / "mlflow"), "server", "--host", "127.0.0.1"),
+            *(sys.executable, "-m", "fx_assets.registry.ui", "--host", "127.0.0.1"),
             *("--port", str(MLFLOW_PORT), "--workers", "1"),
         ],
     }
