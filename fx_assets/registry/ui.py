@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import NoReturn
 
 from mlflow import cli, server
 
 
-def _become(command: Sequence[str], extra_env: dict[str, str], **_: object) -> NoReturn:
+def _become(command: list[str], extra_env: dict[str, str], **_: object) -> NoReturn:
     os.execvpe(command[0], command, {**os.environ, **extra_env})  # noqa: S606
 
 
