@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
+from fx_assets.assets.declaring import asset_of
+from fx_assets.assets.display import features_key, image, markdown_table
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.tables import BACKTEST, SPLITS
@@ -19,23 +20,20 @@ def build_candidate(
 ) -> dg.AssetsDefinition:
     """The asset that tries one recipe on every fold and prepares it for production."""
 
-    @dg.asset(
-        key=[spec.name, "models", candidate.name],
+    @asset_of(
+        spec,
+        ("models", candidate.name),
+        f"{_described(candidate)}: its predictions of every walk-forward fold, its scores against "
+        "the baseline, and its fit on all labelled rows.",
+        "onnx",
+        "mlflow",
+        table=BACKTEST,
+        feed=feed.name,
+        features=spec.features,
+        pool="retrain",
         ins={"features": dg.AssetIn(key=features_key(feed.name, spec.features))},
         deps=[[spec.name, SPLITS.name], *([spec.name, "models", m] for m in candidate.members)],
-        group_name=spec.name,
-        pool=f"{spec.name}_retrain",
-        description=(
-            f"{_described(candidate)}: its predictions of every walk-forward "
-            "fold, its scores against the baseline, and its fit on all labelled rows."
-        ),
-        owners=spec.owners,
-        kinds={"python", "onnx", "mlflow"},
-        metadata={
-            "recipe": spec.recipe_hash(candidate),
-            "family": candidate.family,
-            **table_metadata(BACKTEST, feed.name, spec.name, features=spec.features),
-        },
+        metadata={"recipe": spec.recipe_hash(candidate), "family": candidate.family},
     )
     def model(
         context: dg.AssetExecutionContext,

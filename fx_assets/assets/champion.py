@@ -7,7 +7,8 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
+from fx_assets.assets.declaring import asset_of, warning
+from fx_assets.assets.display import features_key, image, markdown_table
 from fx_assets.evaluation.decision import Decision
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec, PromotionRule
@@ -27,33 +28,28 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
     """The asset that judges all candidates on identical rows and publishes who predicts."""
     rule = spec.promotion
 
-    @dg.asset(
-        key=[spec.name, "champion"],
+    @asset_of(
+        spec,
+        "champion",
+        "Who predicts, and why. A challenger takes over only with at least "
+        f"{rule.min_rows:,} paired rows, skill of {100 * rule.min_skill:g} % and a Clark-West "
+        f"p-value below {_level(rule)}.",
+        "onnx",
+        "mlflow",
+        table=DECISIONS,
+        feed=feed.name,
+        pool="retrain",
         ins={"features": dg.AssetIn(key=features_key(feed.name, spec.features))},
         deps=[[spec.name, "models", candidate.name] for candidate in spec.all_candidates],
-        group_name=spec.name,
-        pool=f"{spec.name}_retrain",
-        description=(
-            "Who predicts, and why. A challenger takes over only with at least "
-            f"{rule.min_rows:,} paired rows, skill of {100 * rule.min_skill:g} % and a Clark-West "
-            f"p-value below {_level(rule)}."
-        ),
-        owners=spec.owners,
-        kinds={"python", "onnx", "mlflow"},
-        metadata=table_metadata(DECISIONS, feed.name, spec.name),
-        check_specs=[
-            dg.AssetCheckSpec(
-                PLAUSIBLE_CHECK,
-                asset=[spec.name, "champion"],
-                description="No result is too good to be true, or a person has looked and said so.",
+        checks={
+            PLAUSIBLE_CHECK: (
+                "No result is too good to be true, or a person has looked and said so."
             ),
-            dg.AssetCheckSpec(
-                LEAD_CHECK,
-                asset=[spec.name, "champion"],
-                description="A champion that is a model has not lost to the baseline on the newest "
-                f"{rule.demotion_rows:,} rows. For people to look at: it demotes nobody.",
+            LEAD_CHECK: (
+                "A champion that is a model has not lost to the baseline on the newest "
+                f"{rule.demotion_rows:,} rows. For people to look at: it demotes nobody."
             ),
-        ],
+        },
     )
     def champion(
         context: dg.AssetExecutionContext,
@@ -127,22 +123,13 @@ def plausible(decision: Decision) -> dg.AssetCheckResult:
     """Whether a result waits for a person; one that was acknowledged says by whom."""
     word = decision.acknowledgement
     said = f"{decision.champion}: {word.text}" if word else "No result is beyond what is plausible."
-    return dg.AssetCheckResult(
-        check_name=PLAUSIBLE_CHECK,
-        passed=not decision.suspicions,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=decision.sentence if decision.suspicions else said,
-    )
+    held = bool(decision.suspicions)
+    return warning(PLAUSIBLE_CHECK, not held, decision.sentence if held else said)
 
 
 def lead(decision: Decision) -> dg.AssetCheckResult:
     """Whether the champion is a model that has lately lost to the baseline."""
-    return dg.AssetCheckResult(
-        check_name=LEAD_CHECK,
-        passed=not decision.behind,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=_lead_text(decision),
-    )
+    return warning(LEAD_CHECK, not decision.behind, _lead_text(decision))
 
 
 def _lead_text(decision: Decision) -> str:

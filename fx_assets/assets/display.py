@@ -32,6 +32,11 @@ def image(svg: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![plot](data:image/svg+xml;base64,{data})")
 
 
+def link(address: str) -> dg.MetadataValue:
+    """Where a page lies."""
+    return dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address)
+
+
 def bars_metadata(bars: pd.DataFrame, instrument: str) -> dict[str, Any]:
     """Row count, last bar and a price plot."""
     if bars.empty:

@@ -1,13 +1,14 @@
 """Is it still right? The newest rows and outcomes of a forecast, judged after each batch."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
-from fx_assets.assets.display import features_key, markdown_table, table_metadata
+from fx_assets.assets.declaring import asset_of, warning
+from fx_assets.assets.display import features_key, link, markdown_table
 from fx_assets.resources import LakeResource, SeriesOf
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import DRIFT, OUTCOMES, PREDICTIONS
@@ -28,28 +29,22 @@ OURS = {True: "drift", False: "no drift", None: "not asked"}
 
 def build_drift_report(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """The asset that judges drift, faults and live performance, and warns."""
-    key = dg.AssetKey([spec.name, "drift_report"])
 
-    @dg.asset(
-        key=key,
+    @asset_of(
+        spec,
+        "drift_report",
+        "Newest rows against the training reference, features against prices, live predictions "
+        f"against outcomes: at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of drift "
+        "a year. Numbers go to the tables drift and performance.",
+        "evidently",
+        table=DRIFT,
+        feed=feed.name,
+        pool="monitor",
         deps=[
             features_key(feed.name, spec.features),
             *([spec.name, table] for table in ("champion", PREDICTIONS.name, OUTCOMES.name)),
         ],
-        group_name=spec.name,
-        pool=f"{spec.name}_monitor",
-        description=(
-            "Newest rows against the training reference, features against prices, live predictions "
-            f"against outcomes: at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of "
-            "drift a year. Numbers go to the tables drift and performance."
-        ),
-        owners=spec.owners,
-        kinds={"python", "evidently"},
-        metadata=table_metadata(DRIFT, feed.name, spec.name),
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=meaning)
-            for name, meaning in CHECKS.items()
-        ],
+        checks=CHECKS,
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.stages.look import look_at
@@ -65,7 +60,7 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> 
                 "verdict": seen.drift.verdict,
                 "sentence": seen.drift.sentence,
                 "evidently_verdict": OURS[seen.drift.stock_alarm],
-                "report": _link(seen.page) if seen.page else "none was asked for",
+                "report": link(seen.page) if seen.page else "none was asked for",
                 "columns": dg.MetadataValue.md(columns_table(seen.drift)),
                 "performance": seen.performance.sentence,
                 "as_of": seen.drift.as_of.isoformat(),
@@ -84,7 +79,7 @@ def check_results(seen: "Look") -> list[dg.AssetCheckResult]:
     faults = " ".join(fault.sentence for fault in drift.broken)
     worst = max((c.severity for c in drift.columns), default=0.0)
     return [
-        _warning(
+        warning(
             "drift",
             not changed,
             drift.sentence,
@@ -100,13 +95,13 @@ def check_results(seen: "Look") -> list[dg.AssetCheckResult]:
             relation_statistic=drift.relation.statistic if drift.relation else 0.0,
             relation_limit=drift.relation.limit if drift.relation else 0.0,
         ),
-        _warning(
+        warning(
             "broken_features",
             not drift.broken,
             faults or "Every feature is what its prices give.",
             faults=len(drift.broken),
         ),
-        _warning(
+        warning(
             "performance",
             not found.alarm,
             found.sentence,
@@ -132,7 +127,7 @@ def joined_results(seen: Mapping[str, "Look"]) -> list[dg.AssetCheckResult]:
         if others:
             text += f" And {len(others)} others: {', '.join(others)}."
         failed = len(others) + bool(first)
-        joined.append(_warning(name, not failed, text, members=len(each), failed=failed))
+        joined.append(warning(name, not failed, text, members=len(each), failed=failed))
     return joined
 
 
@@ -155,22 +150,8 @@ def columns_table(report: "DriftReport") -> str:
     )
 
 
-def _warning(name: str, passed: bool, sentence: str, **figures: Any) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=passed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=sentence,
-        metadata=figures,
-    )
-
-
 def tell_check(store: "Lake", forecast: str, result: dg.AssetCheckResult, run_id: str) -> None:
     """Tell people of a check that has failed."""
     kind: AlertKind = "performance" if result.check_name == "performance" else "drift"
     key = f"{result.check_name}:{forecast}"
     tell(store, kind, forecast, str(result.description), run_id=run_id, key=key)
-
-
-def _link(address: str) -> dg.MetadataValue:
-    return dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address)

@@ -5,7 +5,8 @@ from datetime import timedelta
 import dagster as dg
 import pandas as pd
 
-from fx_assets.assets.display import Made, content_version, features_key, table_metadata
+from fx_assets.assets.declaring import asset_of
+from fx_assets.assets.display import Made, content_version
 from fx_assets.doors import FEATURE_SETS
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.features import feature_set
@@ -25,14 +26,15 @@ def feature_columns(name: str, bar: timedelta) -> list[Made]:
 def build_features(feed: FeedSpec, name: str) -> dg.AssetsDefinition:
     """The asset of a feed's features of a set, for every forecast that reads them."""
 
-    @dg.asset(
-        key=features_key(feed.name, name),
+    @asset_of(
+        feed,
+        (FEATURES.name, name),
+        f"Feature set {name}: what is known at each bar of {feed.instrument}.",
+        "deltalake",
+        "numpy",
+        table=FEATURES,
+        more=feature_columns(name, feed.market.bar),
         ins={"prices": dg.AssetIn(key=[feed.name, PRICES.name])},
-        group_name=feed.name,
-        description=f"Feature set {name}: what is known at each bar of {feed.instrument}.",
-        owners=feed.owners,
-        kinds={"python", "deltalake", "numpy"},
-        metadata=table_metadata(FEATURES, feed.name, more=feature_columns(name, feed.market.bar)),
     )
     def features(lake: LakeResource, prices: pd.DataFrame) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.features.frame import feature_frame

@@ -22,17 +22,12 @@ if TYPE_CHECKING:
     from fx_assets.monitoring.freshness import Freshness
 
 FRESH_CHECK = "fresh"
-
-
-def fresh_check(key: dg.AssetKey) -> dg.AssetCheckSpec:
-    """The check, declared beside the asset that it is about."""
-    return dg.AssetCheckSpec(
-        FRESH_CHECK,
-        asset=key,
-        description=(
-            "The newest row is the newest that should be known by now, by the market's calendar."
-        ),
+FRESH = {
+    FRESH_CHECK: (
+        "The newest row is the newest that should be known by now, by the market's calendar."
     )
+}
+"""The check and its meaning, declared with the asset that it is about."""
 
 
 def fresh_result(verdict: "Freshness") -> dg.AssetCheckResult:

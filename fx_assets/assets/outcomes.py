@@ -4,28 +4,31 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.candidates import scores_table
-from fx_assets.assets.display import table_metadata
+from fx_assets.assets.declaring import asset_of
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import LIVE_EVIDENCE, OUTCOMES, PREDICTIONS, PRICES
 
+SCORED = (
+    "Each issued prediction beside what happened, its loss and the baseline's. "
+    "Live predictions are scored apart from those issued after the fact."
+)
+
 
 def build_outcomes(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.AssetsDefinition:
     """The asset of scored predictions; a revised truth adds a row."""
 
-    @dg.asset(
-        key=[spec.name, OUTCOMES.name],
+    @asset_of(
+        spec,
+        OUTCOMES.name,
+        SCORED,
+        "deltalake",
+        table=OUTCOMES,
+        feed=feed.name,
+        pool="predict",
         deps=[[spec.name, PREDICTIONS.name], [feed.name, PRICES.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_predict",
-        description=(
-            "Each issued prediction beside what happened, its loss and the baseline's. "
-            "Live predictions are scored apart from those issued after the fact."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake"},
-        metadata={UNIQUE_KEY: list(OUTCOMES.key), **table_metadata(OUTCOMES, feed.name, spec.name)},
+        metadata={UNIQUE_KEY: list(OUTCOMES.key)},
     )
     def outcomes(lake: LakeResource) -> dg.MaterializeResult[pd.DataFrame]:
         from fx_assets.evaluation.outcomes import live_scores

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.display import features_key, image, markdown_table, table_metadata
-from fx_assets.assets.freshness import fresh_check, fresh_result, judge_predictions
+from fx_assets.assets.declaring import asset_of, warning
+from fx_assets.assets.display import features_key, image, markdown_table
+from fx_assets.assets.freshness import FRESH, fresh_result, judge_predictions
 from fx_assets.errors import FxAssetsError
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -57,43 +58,28 @@ def build_predictions(
 
     ``together`` are all horizons of the declared forecast that it is one of.
     """
-    key = dg.AssetKey([spec.name, PREDICTIONS.name])
 
-    @dg.asset(
-        key=key,
+    @asset_of(
+        spec,
+        PREDICTIONS.name,
+        f"{spec.description} Made from what was known at the decision time, by the champion of "
+        "that time. A closed day has no row and says why.",
+        "deltalake",
+        "onnx",
+        table=PREDICTIONS,
+        feed=feed.name,
+        pool="predict",
         deps=[features_key(feed.name, spec.features), [spec.name, "champion"]],
-        group_name=spec.name,
-        pool=f"{spec.name}_predict",
-        description=(
-            f"{spec.description} Made from what was known at the decision time, by the champion of "
-            "that time. A closed day has no row and says why."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake", "onnx"},
-        partitions_def=day_partitions(feed),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        metadata={
-            UNIQUE_KEY: list(PREDICTIONS.key),
-            **table_metadata(PREDICTIONS, feed.name, spec.name),
+        partitions=day_partitions(feed),
+        metadata={UNIQUE_KEY: list(PREDICTIONS.key)},
+        checks={
+            "reproduced": "Rows that were issued before come out the same when made again.",
+            REFUSED_CHECK: "Every day that was asked for could be predicted by its champion.",
+            "stores_agree": (
+                "Bundle, pointer and MLflow's aliases are those of the last decision."
+            ),
+            **FRESH,
         },
-        check_specs=[
-            dg.AssetCheckSpec(
-                "reproduced",
-                asset=key,
-                description="Rows that were issued before come out the same when made again.",
-            ),
-            dg.AssetCheckSpec(
-                REFUSED_CHECK,
-                asset=key,
-                description="Every day that was asked for could be predicted by its champion.",
-            ),
-            dg.AssetCheckSpec(
-                "stores_agree",
-                asset=key,
-                description="Bundle, pointer and MLflow's aliases are those of the last decision.",
-            ),
-            fresh_check(key),
-        ],
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         from fx_assets.presentation.wording import sentence
@@ -120,27 +106,12 @@ def build_predictions(
                 **term_metadata(issued, store, together, feed),
             },
         )
-        yield dg.AssetCheckResult(
-            check_name="reproduced",
-            passed=not issued.differences and not issued.unverified,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=(
-                "; ".join([*issued.differences, *issued.unverified])
-                or f"{issued.verified} row(s) made again, all the same"
-            ),
-        )
-        yield dg.AssetCheckResult(
-            check_name=REFUSED_CHECK,
-            passed=not issued.refused,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=_refusals(issued.refused),
-        )
-        yield dg.AssetCheckResult(
-            check_name="stores_agree",
-            passed=not agreed.left,
-            severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join([*agreed.left, *agreed.mended]) or "as the ledger says",
-        )
+        differ = [*issued.differences, *issued.unverified]
+        same = f"{issued.verified} row(s) made again, all the same"
+        yield warning("reproduced", not differ, "; ".join(differ) or same)
+        yield warning(REFUSED_CHECK, not issued.refused, _refusals(issued.refused))
+        mended = "; ".join([*agreed.left, *agreed.mended])
+        yield warning("stores_agree", not agreed.left, mended or "as the ledger says")
         yield fresh_result(judge_predictions(context.instance, own, clock.now()))
 
     return predictions

@@ -10,19 +10,20 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
+from fx_assets.assets.declaring import asset_of, warning
 from fx_assets.assets.display import (
     bars_metadata,
     content_version,
     markdown_table,
-    table_metadata,
 )
-from fx_assets.assets.freshness import fresh_check, fresh_result, judge_feed
+from fx_assets.assets.freshness import FRESH, fresh_result, judge_feed
 from fx_assets.lake import Lake
 from fx_assets.quality import Finding, GateReport, checks_of
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
 from fx_assets.sources import Provenance
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.arrivals import Arrivals, same_prices
 from fx_assets.stages.asking import Asked, Span, refused_anew
 from fx_assets.stages.readings import pending_change
@@ -31,7 +32,6 @@ from fx_assets.tables import PRICES, RAW_PRICES
 
 FALLBACK_CHECK = "live_source"
 HISTORY_CHECK = "history_stands"
-RAW_KEY = list(RAW_PRICES.key)
 _PARTS = {True: ("%Y", "Y"), False: ("%Y-%m", "M")}
 """How partitions are named, and pandas' period for them: of daily bars, and of intraday ones."""
 
@@ -69,38 +69,26 @@ def partitions_of(spec: FeedSpec, first: pd.Timestamp, last: pd.Timestamp) -> li
 
 def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     """The asset that fetches bars, judges them, and appends what is new."""
-    key = dg.AssetKey([spec.name, RAW_PRICES.name])
 
-    @dg.asset(
-        key=key,
-        group_name=spec.name,
-        pool=f"{spec.name}_ingest",
-        description=(
-            f"{spec.description} Append-only and bitemporal: a revision adds a row, "
-            "it never overwrites one."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake", spec.source.kind},
-        partitions_def=bar_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+    @asset_of(
+        spec,
+        RAW_PRICES.name,
+        bitemporal(spec),
+        "deltalake",
+        spec.source.kind,
+        table=RAW_PRICES,
+        pool="ingest",
+        partitions=bar_partitions(spec),
         metadata={
-            UNIQUE_KEY: RAW_KEY,
+            UNIQUE_KEY: list(RAW_PRICES.key),
             "instrument": spec.instrument,
             "calendar": spec.calendar,
-            **table_metadata(RAW_PRICES, spec.name),
         },
-        check_specs=[
-            *(
-                dg.AssetCheckSpec(name, asset=key, description=meaning, blocking=True)
-                for name, meaning in checks_of(spec).items()
-            ),
-            dg.AssetCheckSpec(
-                FALLBACK_CHECK, asset=key, description="Bars came from the live provider."
-            ),
-            dg.AssetCheckSpec(
-                HISTORY_CHECK, asset=key, description="No older bar was added or corrected."
-            ),
-        ],
+        blocking=checks_of(spec),
+        checks={
+            FALLBACK_CHECK: "Bars came from the live provider.",
+            HISTORY_CHECK: "No older bar was added or corrected.",
+        },
     )
     def raw_prices(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
@@ -142,20 +130,17 @@ def build_raw_prices(spec: FeedSpec) -> dg.AssetsDefinition:
 
 def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
     """The asset of accepted bars as they are known now."""
-    key = dg.AssetKey([spec.name, PRICES.name])
 
-    @dg.asset(
-        key=key,
+    @asset_of(
+        spec,
+        PRICES.name,
+        f"{spec.description} The bars as known now, one row a bar.",
+        "deltalake",
+        table=PRICES,
+        pool="ingest",
         deps=[[spec.name, RAW_PRICES.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_ingest",
-        description=f"{spec.description} The bars as known now, one row a bar.",
-        owners=spec.owners,
-        kinds={"python", "deltalake"},
-        partitions_def=bar_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        metadata=table_metadata(PRICES, spec.name),
-        check_specs=[fresh_check(key)],
+        partitions=bar_partitions(spec),
+        checks=FRESH,
     )
     def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
         store, now = lake.open(), clock.now()
@@ -173,6 +158,14 @@ def build_prices(spec: FeedSpec) -> dg.AssetsDefinition:
         yield fresh_result(judge_feed(context.instance, store, spec, now, known))
 
     return prices
+
+
+def bitemporal(spec: FeedSpec | UniverseSpec) -> str:
+    """What raw bars are."""
+    return (
+        f"{spec.description} Append-only and bitemporal: a revision adds a row, it never "
+        "overwrites one."
+    )
 
 
 def tell_refusal(store: Lake, subject: str, refused: str, run_id: str) -> None:
@@ -233,16 +226,13 @@ def _described(finding: Finding, strict: Finding | None) -> str:
 def fallback_result(provenance: Provenance) -> dg.AssetCheckResult:
     """Whether the live provider answered."""
     live = provenance.fallback_reason is None
-    return dg.AssetCheckResult(
-        check_name=FALLBACK_CHECK,
-        passed=live,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=(
-            f"{provenance.provider}, last date {provenance.last_date}"
-            if live
-            else f"Fell back to {provenance.provider} (last date {provenance.last_date}): "
-            f"{provenance.fallback_reason}"
-        ),
+    return warning(
+        FALLBACK_CHECK,
+        live,
+        f"{provenance.provider}, last date {provenance.last_date}"
+        if live
+        else f"Fell back to {provenance.provider} (last date {provenance.last_date}): "
+        f"{provenance.fallback_reason}",
     )
 
 
@@ -250,12 +240,8 @@ def _history_result(asked: Asked, brought: Arrivals, files: str) -> dg.AssetChec
     told = [brought.sentence]
     if asked.change is not None:
         told = [f"{asked.change.sentence}: the feed was read anew, {brought.read:,} bars."]
-    return dg.AssetCheckResult(
-        check_name=HISTORY_CHECK,
-        passed=asked.change is None and not brought.touches_history,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=" ".join(filter(None, [files, *told])),
-    )
+    stands = asked.change is None and not brought.touches_history
+    return warning(HISTORY_CHECK, stands, " ".join(filter(None, [files, *told])))
 
 
 def _findings_table(report: GateReport) -> str:

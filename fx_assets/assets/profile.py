@@ -6,7 +6,8 @@ from zlib import crc32
 import dagster as dg
 
 from fx_assets import clock
-from fx_assets.assets.display import markdown_table
+from fx_assets.assets.declaring import asset_of
+from fx_assets.assets.display import link, markdown_table
 from fx_assets.assets.runs import AssetJob, asset_job, schedule_status
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec
@@ -21,17 +22,14 @@ FOLDER = "monitoring"
 def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
     """The asset that describes a feed's bars; it is no part of ingestion."""
 
-    @dg.asset(
-        key=dg.AssetKey([spec.name, "profile"]),
+    @asset_of(
+        spec,
+        "profile",
+        f"What the bars of {spec.instrument} are like: span, gaps, revisions, providers, "
+        "distributions, correlations. One page, kept in the lake and in MLflow.",
+        "evidently",
+        pool="profile",
         deps=[[spec.name, RAW_PRICES.name], [spec.name, PRICES.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_profile",
-        description=(
-            f"What the bars of {spec.instrument} are like: span, gaps, revisions, providers, "
-            "distributions, correlations. One page, kept in the lake and in MLflow."
-        ),
-        owners=spec.owners,
-        kinds={"python", "evidently"},
     )
     def profile(
         context: dg.AssetExecutionContext, lake: LakeResource, registry: RegistryResource
@@ -51,7 +49,7 @@ def build_profile(spec: FeedSpec) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 **profile_metadata(found),
-                "report": _link(address),
+                "report": link(address),
                 "mlflow_run": dg.MetadataValue.url(registry.page(run)),
             }
         )
@@ -104,7 +102,3 @@ def profile_schedule(spec: FeedSpec, job: AssetJob) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
 
     return schedule
-
-
-def _link(address: str) -> dg.MetadataValue:
-    return dg.MetadataValue.url(address) if "://" in address else dg.MetadataValue.path(address)

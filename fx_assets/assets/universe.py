@@ -6,9 +6,11 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.display import content_version, image, markdown_table, table_metadata
+from fx_assets.assets.declaring import asset_of, warning
+from fx_assets.assets.display import content_version, image, markdown_table
 from fx_assets.assets.drift_report import CHECKS, joined_results, tell_check
-from fx_assets.assets.freshness import fresh_check, fresh_result, judge_panel_predictions
+from fx_assets.assets.freshness import FRESH, fresh_result, judge_panel_predictions
+from fx_assets.assets.outcomes import SCORED
 from fx_assets.assets.predictions import REFUSED_CHECK
 from fx_assets.assets.universe_prices import (
     build_instruments,
@@ -16,6 +18,7 @@ from fx_assets.assets.universe_prices import (
     build_raw_prices,
     instrument_partitions,
     listed,
+    panel_asset,
 )
 from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
@@ -63,18 +66,13 @@ def build_members(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of memberships, as known at each time."""
     rule = spec.membership
 
-    @dg.asset(
-        key=[spec.name, MEMBERSHIP.name],
-        deps=[[spec.name, PRICES.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=(
-            f"Who was a member, and when: from fixing {rule.min_history} on, until "
-            f"{rule.max_missed} publications in a row were missed. Those that left stay here."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake"},
-        metadata=table_metadata(MEMBERSHIP, spec.name, spec.name),
+    @panel_asset(
+        spec,
+        MEMBERSHIP,
+        f"Who was a member, and when: from fixing {rule.min_history} on, until "
+        f"{rule.max_missed} publications in a row were missed. Those that left stay here.",
+        "deltalake",
+        after=[PRICES],
     )
     def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe_members import members, membership
@@ -102,20 +100,15 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of walk-forward rows: every instrument, target and candidate in one table."""
     candidates = ", ".join(c.name for target in spec.targets for c in target.candidates)
 
-    @dg.asset(
-        key=[spec.name, BACKTEST.name],
-        deps=[[spec.name, PRICES.name], [spec.name, MEMBERSHIP.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=(
-            f"Out-of-sample predictions by {candidates}, a fit every "
-            f"{spec.walk_forward.refit_every} bars; only rows that are not there yet are computed."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake", "scikitlearn"},
-        metadata=table_metadata(UNIVERSE_BACKTEST, spec.name, spec.name),
-        partitions_def=instrument_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+    @panel_asset(
+        spec,
+        UNIVERSE_BACKTEST,
+        f"Out-of-sample predictions by {candidates}, a fit every "
+        f"{spec.walk_forward.refit_every} bars; only rows that are not there yet are computed.",
+        "deltalake",
+        "scikitlearn",
+        after=[PRICES, MEMBERSHIP],
+        partitions=instrument_partitions(spec),
     )
     def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe import CACHE_COLUMNS, walk_universe
@@ -147,20 +140,15 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
 def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of verdicts: skill with p-values corrected for every test in the table."""
 
-    @dg.asset(
-        key=[spec.name, SKILL.name],
-        deps=[[spec.name, BACKTEST.name], [spec.name, MEMBERSHIP.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=(
-            "Skill of every candidate for every instrument and target against the baseline, and "
-            "what may be said of it against the reference as well, on the rows of its membership, "
-            f"where Holm's correction for all tests of the table leaves p below "
-            f"{spec.significance}."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake", "statsmodels"},
-        metadata=table_metadata(SKILL, spec.name, spec.name),
+    @panel_asset(
+        spec,
+        SKILL,
+        "Skill of every candidate for every instrument and target against the baseline, and what "
+        "may be said of it against the reference as well, on the rows of its membership, where "
+        f"Holm's correction for all tests of the table leaves p below {spec.significance}.",
+        "deltalake",
+        "statsmodels",
+        after=[BACKTEST, MEMBERSHIP],
     )
     def skill(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe_skill import (
@@ -207,31 +195,18 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of issued predictions; a row, once issued, never changes."""
-    key = dg.AssetKey([spec.name, PREDICTIONS.name])
 
-    @dg.asset(
-        key=key,
-        deps=[[spec.name, PRICES.name], [spec.name, SKILL.name], [spec.name, MEMBERSHIP.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=(
-            "What is said of the bar to come for every member: by the best candidate where it "
-            "beats the baseline, by the baseline elsewhere. A bar that was missed is made good, "
-            "and its row says so."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake"},
-        metadata=table_metadata(UNIVERSE_PREDICTIONS, spec.name, spec.name),
-        partitions_def=instrument_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[
-            fresh_check(key),
-            dg.AssetCheckSpec(
-                REFUSED_CHECK,
-                asset=key,
-                description="Every bar that has no prediction yet could be predicted from.",
-            ),
-        ],
+    @panel_asset(
+        spec,
+        UNIVERSE_PREDICTIONS,
+        "What is said of the bar to come for every member: by the best candidate where it beats "
+        "the baseline, by the baseline elsewhere. A bar that was missed is made good, and its row "
+        "says so.",
+        "deltalake",
+        after=[PRICES, SKILL, MEMBERSHIP],
+        partitions=instrument_partitions(spec),
+        checks=FRESH
+        | {REFUSED_CHECK: "Every bar that has no prediction yet could be predicted from."},
     )
     def predictions(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.stages.panel_issue import issue_panel
@@ -250,11 +225,10 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
             },
             check_results=[
                 fresh_result(judge_panel_predictions(context.instance, store, spec, now)),
-                dg.AssetCheckResult(
-                    check_name=REFUSED_CHECK,
-                    passed=not issued.refused,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=listed(issued.refused) or "no bar was refused",
+                warning(
+                    REFUSED_CHECK,
+                    not issued.refused,
+                    listed(issued.refused) or "no bar was refused",
                 ),
             ],
         )
@@ -265,20 +239,13 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
 def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of scored predictions; a revised truth adds a row."""
 
-    @dg.asset(
-        key=[spec.name, OUTCOMES.name],
-        deps=[[spec.name, PRICES.name], [spec.name, PREDICTIONS.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=(
-            "Each issued prediction beside what happened, its loss and the baseline's. "
-            "Live predictions are scored apart from those issued after the fact."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake"},
-        metadata=table_metadata(UNIVERSE_OUTCOMES, spec.name, spec.name),
-        partitions_def=instrument_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
+    @panel_asset(
+        spec,
+        UNIVERSE_OUTCOMES,
+        SCORED,
+        "deltalake",
+        after=[PRICES, PREDICTIONS],
+        partitions=instrument_partitions(spec),
     )
     def outcomes(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.stages.panel_issue import score_panel
@@ -297,26 +264,17 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_look(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset that judges drift, faults and live performance of every member, and warns."""
-    key = dg.AssetKey([spec.name, "drift_report"])
 
-    @dg.asset(
-        key=key,
+    @asset_of(
+        spec,
+        "drift_report",
+        "Of every member: newest rows against the training reference, live predictions against "
+        f"outcomes, with at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of drift a "
+        "year each. Numbers go to the tables drift and performance.",
+        table=UNIVERSE_DRIFT,
         deps=[[spec.name, PREDICTIONS.name], [spec.name, OUTCOMES.name]],
-        group_name=spec.name,
-        description=(
-            "Of every member: newest rows against the training reference, live predictions against "
-            f"outcomes, with at most {spec.watching.drift.alarms_a_year:g} false alarm(s) of drift "
-            "a year each. Numbers go to the tables drift and performance."
-        ),
-        owners=spec.owners,
-        kinds={"python"},
-        metadata=table_metadata(UNIVERSE_DRIFT, spec.name, spec.name),
-        partitions_def=instrument_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=meaning)
-            for name, meaning in CHECKS.items()
-        ],
+        partitions=instrument_partitions(spec),
+        checks=CHECKS,
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.stages.panel_issue import look_panel

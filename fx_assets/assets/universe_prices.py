@@ -1,16 +1,19 @@
 """From one download to the prices of every instrument of a universe."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from fx_assets import clock
-from fx_assets.assets.display import content_version, markdown_table, table_metadata
-from fx_assets.assets.freshness import fresh_check, fresh_result, judge_panel
+from fx_assets.assets.declaring import asset_of, warning
+from fx_assets.assets.display import content_version, markdown_table
+from fx_assets.assets.freshness import FRESH, fresh_result, judge_panel
 from fx_assets.assets.prices import (
     FALLBACK_CHECK,
+    bitemporal,
     fallback_result,
     provenance_metadata,
     tell_refusal,
@@ -25,6 +28,7 @@ from fx_assets.tables import (
     UNIVERSE_PRICES,
     UNIVERSE_RAW_PRICES,
     UNIVERSE_SOURCES,
+    Table,
 )
 
 FAILED, NONE_FAILED = "failed_instruments", "none"
@@ -37,27 +41,29 @@ def instrument_partitions(spec: UniverseSpec) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{spec.name}_instruments")
 
 
+def panel_asset(
+    spec: UniverseSpec, table: Table, description: str, *kinds: str, after: list[Table], **more: Any
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset of a universe: one of its tables, made from others of them."""
+    deps = [[spec.name, other.name] for other in after]
+    return asset_of(
+        spec, table.name, description, *kinds, table=table, pool="update", deps=deps, **more
+    )
+
+
 def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset that knows which instruments there are, and keeps the partitions equal to them."""
 
-    @dg.asset(
-        key=[spec.name, INSTRUMENTS.name],
-        group_name=spec.name,
-        pool=f"{spec.name}_discover",
-        description=(
-            f"{spec.description} Every instrument that the source has, or has had; a new one "
-            "becomes a partition of the universe's tables."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake", spec.source.kind},
-        metadata=table_metadata(INSTRUMENTS, spec.name, spec.name),
-        check_specs=[
-            dg.AssetCheckSpec(
-                FALLBACK_CHECK,
-                asset=dg.AssetKey([spec.name, INSTRUMENTS.name]),
-                description="The list came from the live provider.",
-            )
-        ],
+    @asset_of(
+        spec,
+        INSTRUMENTS.name,
+        f"{spec.description} Every instrument that the source has, or has had; a new one becomes a "
+        "partition of the universe's tables.",
+        "deltalake",
+        spec.source.kind,
+        table=INSTRUMENTS,
+        pool="discover",
+        checks={FALLBACK_CHECK: "The list came from the live provider."},
     )
     def instruments(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
@@ -90,9 +96,7 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
             check_results=[
                 fallback_result(origin)
                 if origin
-                else dg.AssetCheckResult(
-                    check_name=FALLBACK_CHECK, passed=True, description="As it is declared."
-                )
+                else warning(FALLBACK_CHECK, True, "As it is declared.")
             ],
         )
 
@@ -101,30 +105,19 @@ def build_instruments(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset that judges each instrument's new bars alone, and appends those that pass."""
-    key = dg.AssetKey([spec.name, RAW_PRICES.name])
 
-    @dg.asset(
-        key=key,
-        deps=[[spec.name, INSTRUMENTS.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=(
-            f"{spec.description} Append-only and bitemporal: a revision adds a row, it never "
-            "overwrites one. An instrument whose batch the gate refuses does not stop the others."
-        ),
-        owners=spec.owners,
-        kinds={"python", "deltalake", spec.source.kind},
-        metadata=table_metadata(UNIVERSE_RAW_PRICES, spec.name),
-        partitions_def=instrument_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[
-            dg.AssetCheckSpec(
-                GATE_CHECK, asset=key, description="No instrument's batch was refused."
-            ),
-            dg.AssetCheckSpec(
-                FALLBACK_CHECK, asset=key, description="Every instrument's provider answered."
-            ),
-        ],
+    @panel_asset(
+        spec,
+        UNIVERSE_RAW_PRICES,
+        f"{bitemporal(spec)} An instrument whose batch the gate refuses does not stop the others.",
+        "deltalake",
+        spec.source.kind,
+        after=[INSTRUMENTS],
+        partitions=instrument_partitions(spec),
+        checks={
+            GATE_CHECK: "No instrument's batch was refused.",
+            FALLBACK_CHECK: "Every instrument's provider answered.",
+        },
     )
     def raw_prices(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
@@ -163,18 +156,10 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "failed_lowered_checks": listed(overridden) or "none",
             },
             check_results=[
-                dg.AssetCheckResult(
-                    check_name=GATE_CHECK,
-                    passed=not made.failed,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=listed(made.failed) or f"All {len(chosen)} passed.",
+                warning(
+                    GATE_CHECK, not made.failed, listed(made.failed) or f"All {len(chosen)} passed."
                 ),
-                dg.AssetCheckResult(
-                    check_name=FALLBACK_CHECK,
-                    passed=not stood_in,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=listed(stood_in) or "As they are declared.",
-                ),
+                warning(FALLBACK_CHECK, not stood_in, listed(stood_in) or "As they are declared."),
             ],
         )
 
@@ -183,20 +168,15 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     """The asset of accepted bars as they are known now."""
-    key = dg.AssetKey([spec.name, PRICES.name])
 
-    @dg.asset(
-        key=key,
-        deps=[[spec.name, RAW_PRICES.name]],
-        group_name=spec.name,
-        pool=f"{spec.name}_update",
-        description=f"{spec.description} The bars as known now, one row a bar.",
-        owners=spec.owners,
-        kinds={"python", "deltalake"},
-        metadata=table_metadata(UNIVERSE_PRICES, spec.name, spec.name),
-        partitions_def=instrument_partitions(spec),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=[fresh_check(key)],
+    @panel_asset(
+        spec,
+        UNIVERSE_PRICES,
+        f"{spec.description} The bars as known now, one row a bar.",
+        "deltalake",
+        after=[RAW_PRICES],
+        partitions=instrument_partitions(spec),
+        checks=FRESH,
     )
     def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.lake.panel import replace_instruments

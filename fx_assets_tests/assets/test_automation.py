@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from fx_assets.assets.automation import RANGE_END, RANGE_START
-from fx_assets.assets.prices import RAW_KEY
 from fx_assets.calendars import calendar
 from fx_assets.series.tables import SeriesTables
 from fx_assets.stages.due import retrain_reason
+from fx_assets.tables import RAW_PRICES
 from fx_assets_tests.assets.conftest import TODAY
 from fx_assets_tests.platform import Platform, evening, failed_checks, failures
 
@@ -201,7 +201,7 @@ def test_compaction_keeps_every_row_and_every_version(
     for day in ("2018-03-29", "2018-04-03", "2018-04-04"):
         platform.arrive(rates, day)
         platform.ingest("2018")
-    rows = [*RAW_KEY, "ingested_at"]
+    rows = [*RAW_PRICES.key, "ingested_at"]
     before = platform.lake.read("raw_prices", "eurusd").sort_values(rows, ignore_index=True)
     old = platform.versions()["raw_prices/eurusd"]
 
