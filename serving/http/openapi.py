@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from serving.http.problems import PROBLEM_JSON, ProblemDocument, inference_protocol
@@ -37,6 +37,7 @@ _types: dict[str, type] = {"ProblemDocument": ProblemDocument, "Bar": Bar}
 
 
 def described(
+    tag: str,
     answer: type | None = None,
     *,
     body: type | None = None,
@@ -51,6 +52,8 @@ def described(
 
     Parameters
     ----------
+    tag
+        What it belongs to.
     answer, body
         msgspec types of the JSON answer and of the JSON body.
     example
@@ -95,7 +98,12 @@ def described(
                 "schema": {"type": "string", "pattern": NAME},
             }
         ]
-    return {"responses": responses, "openapi_extra": extra}
+    return {
+        "tags": [tag],
+        "response_class": Response,
+        "responses": responses,
+        "openapi_extra": extra,
+    }
 
 
 def install(app: FastAPI, examples: Callable[[], Mapping[str, Any]]) -> None:

@@ -11,22 +11,24 @@ from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.metrics import measure, reliability_bins
 from fx_assets.evaluation.rolling_hits import rolling_hits
 from fx_assets.evaluation.rolling_skill import rolling_skill
+from fx_assets.evaluation.stated import DistributionModel
 from fx_assets.lake.reader import Reader
 from fx_assets.tables import OUTCOMES
 from fx_assets.targets import target_definition
 from serving.market import bar_day
-from serving.queries.calibrated import calibration_of
 from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.history import backtest_rows
 from serving.queries.measures import backtest_measures, economics
 from serving.queries.own_rows import newest_rows, own_rows
 from serving.schemas import (
     Bin,
+    Calibration,
     ChampionRef,
     Coverage,
     HitPoint,
     Measure,
     Performance,
+    Quantile,
     SkillPoint,
 )
 
@@ -58,7 +60,7 @@ def performance(
             live_rows=live_rows,
         ),
         hits=hits,
-        calibration=calibration_of(manifest.distribution),
+        calibration=_calibration(manifest.distribution),
         economics=economics(reader, manifest),
     )
 
@@ -164,3 +166,18 @@ def _of_member(reader: Reader, manifest: Manifest) -> list[Measure]:
         numbers(table, name) for name in ("target", "prediction", "baseline")
     )
     return _measures(target, said, reference, manifest.target, manifest.horizon)
+
+
+def _calibration(model: DistributionModel | None) -> Calibration | None:
+    """How well the distributions of the backtest were calibrated."""
+    found = None if model is None else model.measured
+    if model is None or found is None:
+        return None
+    return Calibration(
+        family=model.family,
+        rows=found.n,
+        histogram=list(found.histogram),
+        distance=found.distance,
+        p_value=found.p_value,
+        below=[Quantile(*pair) for pair in found.below],
+    )

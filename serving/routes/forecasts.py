@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from fx_assets.bundles.universes import PanelTarget, UniverseFacts
 from fx_assets.calendars import calendar
@@ -42,7 +41,7 @@ from serving.state.service import Service
 from serving.state.store import Store
 from serving.state.terms import as_shown, factor_of, term_of
 
-TAGS: list[str | Enum] = ["forecasts"]
+TAG = "forecasts"
 
 
 def add(routes: APIRouter, server: Server) -> None:
@@ -51,9 +50,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts",
         summary="Every forecast that is served",
-        tags=TAGS,
-        response_class=Response,
-        **described(ForecastList, problems=(503,), cached=True),
+        **described(TAG, ForecastList, problems=(503,), cached=True),
     )
     async def list_forecasts(request: Request) -> Raw:
         paused = server.store.paused
@@ -110,17 +107,13 @@ def add(routes: APIRouter, server: Server) -> None:
     routes.get(
         "/v1/forecasts/{forecast}/latest",
         summary="The newest forecast, as it was issued",
-        tags=TAGS,
-        response_class=Response,
-        **described(Forecast, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, Forecast, problems=(400, 404, 422, 503), cached=True),
     )(newest)
 
     @routes.get(
         "/v1/forecasts/{forecast}/instruments",
         summary="The instruments of a universe, and what is said of them",
-        tags=TAGS,
-        response_class=Response,
-        **described(Instruments, problems=(404, 422, 503)),
+        **described(TAG, Instruments, problems=(404, 422, 503)),
     )
     async def instruments(forecast: Name) -> Raw:
         facts = server.store.universes.get(forecast)
@@ -152,9 +145,7 @@ def add(routes: APIRouter, server: Server) -> None:
         "/v1/forecasts/{forecast}/issued",
         summary="The forecast that was in force at a date and hour",
         description="The newest forecast with a decision time by then, exactly as it was issued.",
-        tags=TAGS,
-        response_class=Response,
-        **described(Forecast, problems=(404, 422, 503)),
+        **described(TAG, Forecast, problems=(404, 422, 503)),
     )
     async def issued(
         forecast: Name,
@@ -173,9 +164,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts/{forecast}/model",
         summary="Model card",
-        tags=TAGS,
-        response_class=Response,
-        **described(ModelCard, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, ModelCard, problems=(400, 404, 422, 503), cached=True),
     )
     async def model(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.bundled(forecast, choice)
@@ -191,9 +180,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts/{forecast}/status",
         summary="Freshness of the data, and drift",
-        tags=TAGS,
-        response_class=Response,
-        **described(Status, problems=(400, 404, 422, 503)),
+        **described(TAG, Status, problems=(400, 404, 422, 503)),
     )
     async def status(forecast: Name, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.find(forecast, choice)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from serving.http import metrics
 from serving.http.openapi import described
@@ -35,19 +34,13 @@ def readiness(server: Server) -> Ready:
     return Ready(status, rows, _STARTING if store.starting else store.lake_problem)
 
 
-TAGS: list[str | Enum] = ["operations"]
+TAG = "operations"
 
 
 def add(routes: APIRouter, server: Server) -> None:
     """Add ``/health/...`` and ``/metrics``."""
 
-    @routes.get(
-        "/health/live",
-        summary="The process answers",
-        tags=TAGS,
-        response_class=Response,
-        **described(Live),
-    )
+    @routes.get("/health/live", summary="The process answers", **described(TAG, Live))
     async def live() -> Raw:
         return json_answer(Live("alive"), NO_STORE)
 
@@ -57,9 +50,7 @@ def add(routes: APIRouter, server: Server) -> None:
         description="503 while there is none, or the first look at the lake goes on. 'degraded': "
         "the last good champion answers, because the lake is away or a newer bundle was refused; "
         "the reason is given.",
-        tags=TAGS,
-        response_class=Response,
-        **_with_unready(described(Ready)),
+        **_with_unready(described(TAG, Ready)),
     )
     async def ready() -> Raw:
         state = readiness(server)
@@ -68,9 +59,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/metrics",
         summary="Prometheus metrics of all workers",
-        tags=TAGS,
-        response_class=Response,
-        **described(other={"text/plain": {"schema": {"type": "string"}}}),
+        **described(TAG, other={"text/plain": {"schema": {"type": "string"}}}),
     )
     async def scrape() -> Raw:
         body, content_type = metrics.exposition()

@@ -8,11 +8,10 @@ columns, in the order of the metadata, or as one tensor a column by name.
 from __future__ import annotations
 
 import math
-from enum import Enum
 from typing import Annotated, Any, Literal, cast
 
 import numpy as np
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Request
 from msgspec import Meta, Struct, field
 
 from serving.http.bodies import Body, require_batch
@@ -156,39 +155,23 @@ UNSAID = ("", "application/octet-stream")
 OUTPUTS = ("prediction", "lower", "upper", "baseline")
 
 
-TAGS: list[str | Enum] = ["open inference protocol v2"]
+TAG = "open inference protocol v2"
 
 
 def add(routes: APIRouter, server: Server) -> None:
     """Add ``/v2/...``."""
     body = Body(InferenceRequest)
 
-    @routes.get(
-        "/v2",
-        summary="Server metadata",
-        tags=TAGS,
-        response_class=Response,
-        **described(ServerMetadata),
-    )
+    @routes.get("/v2", summary="Server metadata", **described(TAG, ServerMetadata))
     async def metadata(request: Request) -> Raw:
         return json_answer(ServerMetadata("fx-assets", request.app.version, []))
 
-    @routes.get(
-        "/v2/health/live",
-        summary="Server live",
-        tags=TAGS,
-        response_class=Response,
-        **described(ServerLive),
-    )
+    @routes.get("/v2/health/live", summary="Server live", **described(TAG, ServerLive))
     async def live() -> Raw:
         return json_answer(ServerLive(True), NO_STORE)
 
     @routes.get(
-        "/v2/health/ready",
-        summary="Server ready",
-        tags=TAGS,
-        response_class=Response,
-        **described(ServerReady, problems=(503,)),
+        "/v2/health/ready", summary="Server ready", **described(TAG, ServerReady, problems=(503,))
     )
     async def ready() -> Raw:
         if readiness(server).status == "not ready" and not server.store.universes:
@@ -219,66 +202,40 @@ def add(routes: APIRouter, server: Server) -> None:
         return answer(service, headers, content)
 
     documented = {
-        "metadata": described(ModelMetadata, problems=(400, 404, 422, 503)),
-        "ready": described(ModelReady, problems=(400, 404, 422, 503)),
-        "infer": described(InferenceResponse, body=InferenceRequest, problems=PROBLEMS),
+        "metadata": described(TAG, ModelMetadata, problems=(400, 404, 422, 503)),
+        "ready": described(TAG, ModelReady, problems=(400, 404, 422, 503)),
+        "infer": described(TAG, InferenceResponse, body=InferenceRequest, problems=PROBLEMS),
     }
 
-    @routes.get(
-        "/v2/models/{name}",
-        summary="Model metadata",
-        tags=TAGS,
-        response_class=Response,
-        **documented["metadata"],
-    )
+    @routes.get("/v2/models/{name}", summary="Model metadata", **documented["metadata"])
     async def model_metadata(name: Name, choice: Chosen = NO_CHOICE) -> Raw:
         return await describe(name, None, choice)
 
     @routes.get(
         "/v2/models/{name}/versions/{version}",
         summary="Metadata of a version",
-        tags=TAGS,
-        response_class=Response,
         **documented["metadata"],
     )
     async def version_metadata(name: Name, version: Version, choice: Chosen = NO_CHOICE) -> Raw:
         return await describe(name, version, choice)
 
-    @routes.get(
-        "/v2/models/{name}/ready",
-        summary="Model ready",
-        tags=TAGS,
-        response_class=Response,
-        **documented["ready"],
-    )
+    @routes.get("/v2/models/{name}/ready", summary="Model ready", **documented["ready"])
     async def model_ready(name: Name, choice: Chosen = NO_CHOICE) -> Raw:
         return await is_ready(name, None, choice)
 
     @routes.get(
-        "/v2/models/{name}/versions/{version}/ready",
-        summary="Version ready",
-        tags=TAGS,
-        response_class=Response,
-        **documented["ready"],
+        "/v2/models/{name}/versions/{version}/ready", summary="Version ready", **documented["ready"]
     )
     async def version_ready(name: Name, version: Version, choice: Chosen = NO_CHOICE) -> Raw:
         return await is_ready(name, version, choice)
 
-    @routes.post(
-        "/v2/models/{name}/infer",
-        summary="Infer",
-        tags=TAGS,
-        response_class=Response,
-        **documented["infer"],
-    )
+    @routes.post("/v2/models/{name}/infer", summary="Infer", **documented["infer"])
     async def model_infer(name: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
         return await infer(name, None, request, choice)
 
     @routes.post(
         "/v2/models/{name}/versions/{version}/infer",
         summary="Infer with a version",
-        tags=TAGS,
-        response_class=Response,
         **documented["infer"],
     )
     async def version_infer(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from enum import Enum
 from typing import Annotated, Any, cast
 
 import numpy as np
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from msgspec import Meta, Struct
 
 from serving.http.bodies import Body, require_batch
@@ -76,7 +75,7 @@ class Predictions(Struct):
     predictions: list[float]
 
 
-TAGS: list[str | Enum] = ["mlflow scoring"]
+TAG = "mlflow scoring"
 
 
 def add(routes: APIRouter, server: Server) -> None:
@@ -118,9 +117,7 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Score rows with the default forecast",
         description="The forecast that FX_SERVING_DEFAULT_FORECAST names, else the first by name. "
         "Headers name forecast, version and as-of time.",
-        tags=TAGS,
-        response_class=Response,
-        **described(Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
+        **described(TAG, Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
     )
     async def invocations(request: Request) -> Raw:
         name = server.settings.default_forecast or min(server.store.any())
@@ -129,9 +126,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.post(
         "/v1/forecasts/{forecast}/invocations",
         summary="Score rows with a forecast",
-        tags=TAGS,
-        response_class=Response,
-        **described(Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
+        **described(TAG, Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
     )
     async def forecast_invocations(
         forecast: Name, request: Request, choice: Chosen = NO_CHOICE
@@ -141,9 +136,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/ping",
         summary="Whether rows can be scored",
-        tags=TAGS,
-        response_class=Response,
-        **described(other={"application/json": {"schema": {}}}, problems=(503,)),
+        **described(TAG, other={"application/json": {"schema": {}}}, problems=(503,)),
     )
     async def ping() -> Raw:
         server.store.any()

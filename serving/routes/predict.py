@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from enum import Enum
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 
 from serving.http.bodies import Body, require_batch
 from serving.http.openapi import described
@@ -25,7 +24,7 @@ Endpoint = Callable[..., Awaitable[Raw]]
 PROBLEMS = (400, 404, 409, 413, 415, 422, 503)
 
 
-TAGS: list[str | Enum] = ["predict"]
+TAG = "predict"
 
 
 def add(routes: APIRouter, server: Server) -> None:
@@ -102,17 +101,13 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Predict from features",
         description="The champion's inputs by name, in any order: all of them, and no others. "
         "Interval and baseline are those of the newest bar that the server knows.",
-        tags=TAGS,
-        response_class=Response,
-        **described(Forecast, body=Features, problems=PROBLEMS, named=True),
+        **described(TAG, Forecast, body=Features, problems=PROBLEMS, named=True),
     )(small("predict/features", features))
 
     @routes.post(
         "/v1/forecasts/{forecast}/predict/features/batch",
         summary="Predict from many rows of features",
-        tags=TAGS,
-        response_class=Response,
-        **described(Forecasts, body=FeatureRows, problems=PROBLEMS),
+        **described(TAG, Forecasts, body=FeatureRows, problems=PROBLEMS),
     )
     async def predict_feature_rows(
         forecast: Name, request: Request, choice: Chosen = NO_CHOICE
@@ -124,17 +119,13 @@ def add(routes: APIRouter, server: Server) -> None:
         summary="Predict from bars",
         description="The platform computes the features of the newest bar, with the function that "
         "training used. Features, baseline and interval come from these bars alone.",
-        tags=TAGS,
-        response_class=Response,
-        **described(Forecast, body=Bars, problems=PROBLEMS, named=True),
+        **described(TAG, Forecast, body=Bars, problems=PROBLEMS, named=True),
     )(small("predict/bars", bars))
 
     @routes.post(
         "/v1/forecasts/{forecast}/predict/bars/batch",
         summary="Predict from many series of bars",
-        tags=TAGS,
-        response_class=Response,
-        **described(Forecasts, body=BarSeries, problems=PROBLEMS),
+        **described(TAG, Forecasts, body=BarSeries, problems=PROBLEMS),
     )
     async def predict_bar_series(
         forecast: Name, request: Request, choice: Chosen = NO_CHOICE

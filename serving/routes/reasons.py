@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from fx_assets.bundles.universes import folder_of
 from fx_assets.explaining.explanations import explanation_path
@@ -25,7 +24,7 @@ from serving.schemas import Champions, Explanation
 from serving.state.server import Server
 from serving.state.service import Service
 
-TAGS: list[str | Enum] = ["reasons"]
+TAG = "reasons"
 _decode = msgspec.json.Decoder(Explanation).decode
 
 
@@ -36,9 +35,7 @@ def add(routes: APIRouter, server: Server) -> None:
         "/v1/forecasts/{forecast}/latest/explanation",
         summary="Why the newest forecast says what it says",
         description="Shapley values of its inputs, as they were computed when it was issued.",
-        tags=TAGS,
-        response_class=Response,
-        **described(Explanation, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, Explanation, problems=(400, 404, 422, 503), cached=True),
     )
     async def latest_explanation(
         forecast: Name, request: Request, choice: Chosen = NO_CHOICE
@@ -52,9 +49,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts/{forecast}/issued/explanation",
         summary="Why the forecast that was in force at a date and hour said what it said",
-        tags=TAGS,
-        response_class=Response,
-        **described(Explanation, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, Explanation, problems=(400, 404, 422, 503), cached=True),
     )
     async def issued_explanation(
         forecast: Name,
@@ -72,9 +67,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts/{forecast}/champions",
         summary="Who was champion when, why, and on which evidence",
-        tags=TAGS,
-        response_class=Response,
-        **described(Champions, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, Champions, problems=(400, 404, 422, 503), cached=True),
     )
     async def champions(
         forecast: Name, request: Request, series: OfSeries = None, choice: Chosen = NO_CHOICE

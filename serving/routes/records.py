@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from enum import Enum
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from fx_assets.calendars import calendar
 from fx_assets.tables import (
@@ -52,7 +51,7 @@ FILES = {
 }
 
 
-TAGS: list[str | Enum] = ["records"]
+TAG = "records"
 
 
 def add(routes: APIRouter, server: Server) -> None:
@@ -62,9 +61,7 @@ def add(routes: APIRouter, server: Server) -> None:
         "/v1/forecasts/{forecast}/history",
         summary="Predictions with what came of them, newest first",
         description="Issued predictions, or the champion's walk-forward backtest; never both.",
-        tags=TAGS,
-        response_class=Response,
-        **described(History, problems=(400, 404, 409, 422, 503), other=FILES, cached=True),
+        **described(TAG, History, problems=(400, 404, 409, 422, 503), other=FILES, cached=True),
     )
     async def history(
         forecast: Name,
@@ -112,9 +109,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts/{forecast}/performance",
         summary="How good it was: rolling skill, scores, reliability, coverage",
-        tags=TAGS,
-        response_class=Response,
-        **described(Performance, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, Performance, problems=(400, 404, 422, 503), cached=True),
     )
     async def measured(
         forecast: Name,
@@ -142,9 +137,7 @@ def add(routes: APIRouter, server: Server) -> None:
         "/v1/forecasts/{forecast}/live",
         summary="What each candidate would have done live",
         description="Shadow predictions of every candidate on live rows alone; never the forecast.",
-        tags=TAGS,
-        response_class=Response,
-        **described(LiveEvidence, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, LiveEvidence, problems=(400, 404, 422, 503), cached=True),
     )
     async def live(
         forecast: Name,
@@ -171,9 +164,7 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.get(
         "/v1/forecasts/{forecast}/prices",
         summary="Bars, with features, newest first",
-        tags=TAGS,
-        response_class=Response,
-        **described(Prices, problems=(400, 404, 409, 422, 503), other=FILES, cached=True),
+        **described(TAG, Prices, problems=(400, 404, 409, 422, 503), other=FILES, cached=True),
     )
     async def prices(
         forecast: Name,

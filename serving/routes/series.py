@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from fx_assets.bundles.records import Manifest
 from fx_assets.tables import PREDICTIONS
@@ -20,7 +19,7 @@ from serving.schemas import SeriesFacts, SeriesList
 from serving.state.server import Server
 from serving.state.service import Service
 
-TAGS: list[str | Enum] = ["records"]
+TAG = "records"
 OfSeries = Annotated[
     str | None,
     Query(
@@ -40,9 +39,7 @@ def add(routes: APIRouter, server: Server) -> None:
         description="A forecast whose feed, instrument, reading, target or horizon changes is "
         "another series. History, performance and champions of an earlier one are had with "
         "``series=``.",
-        tags=TAGS,
-        response_class=Response,
-        **described(SeriesList, problems=(400, 404, 422, 503), cached=True),
+        **described(TAG, SeriesList, problems=(400, 404, 422, 503), cached=True),
     )
     async def series(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.bundled(forecast, choice)

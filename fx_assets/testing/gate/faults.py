@@ -75,12 +75,7 @@ def _value(column: str, value: float) -> Plant:
 
 
 def _wick(factor: float, *, up: bool) -> Plant:
-    def plant(bars: Bars, _: Kind, rng: np.random.Generator) -> Bars:
-        changed = bars.copy()
-        changed.loc[_some(bars, rng), "high" if up else "low"] *= factor
-        return changed
-
-    return plant
+    return _cell("high" if up else "low", factor)
 
 
 def _scaled(factor: float, rows: Callable[[int, np.random.Generator], slice]) -> Plant:
@@ -151,11 +146,8 @@ def _stale(share: float) -> Plant:
         at = int(rng.integers(1, len(bars) - length))
         rows = np.arange(at, at + length)
         changed.loc[rows, "close"] = bars["close"].to_numpy()[rows - 1]
-        opens = bars["open"].to_numpy()[rows - 1]
-        changed.loc[rows, "open"] = opens
-        top = changed[["open", "close", "high"]].max(axis=1)
-        bottom = changed[["open", "close", "low"]].min(axis=1)
-        return changed.assign(high=top, low=bottom)
+        changed.loc[rows, "open"] = bars["open"].to_numpy()[rows - 1]
+        return _contained(changed)
 
     return plant
 
