@@ -39,20 +39,8 @@ def acknowledge_result(
             found.universes[forecast], store, instrument, candidate, reason=reason, by=who, now=now
         )
         return _told(given, f"{forecast}/{instrument}", f"fx-assets universe {forecast}")
-    forecasts = found.forecasts
-    if forecast not in forecasts:
-        raise SpecError(
-            f"No forecast is called {forecast}.",
-            remedy=f"Declared are: {', '.join(sorted([*forecasts, *found.universes]))}.",
-        )
-    own = SeriesTables(store, forecasts[forecast], found.feed_of(forecast))
-    given = acknowledge(
-        own,
-        candidate,
-        reason=reason,
-        by=who,
-        now=now,
-    )
+    own = SeriesTables(store, found.forecast(forecast), found.feed_of(forecast))
+    given = acknowledge(own, candidate, reason=reason, by=who, now=now)
     return _told(given, forecast, f"fx-assets run {forecast}")
 
 

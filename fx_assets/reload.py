@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 
 import dagster as dg
@@ -14,9 +13,8 @@ from fx_assets.assets.prices import partitions_of
 from fx_assets.assets.universe_prices import instrument_partitions
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import SpecError
-from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
-from fx_assets.runner import WAITING, Runner, terminal
+from fx_assets.runner import Runner, at_work
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.universe import UniverseSpec
@@ -56,76 +54,58 @@ def reload_feed(
     SpecError
         There is no such feed, or no such span of days.
     """
-    started = time.monotonic()
-    panel = _of_universe(name)
-    if panel is not None:
-        return _reload_members(*panel, first, last, accept_revisions=accept_revisions)
-    feed = _feed(name)
-    now = clock.now()
-    days = _days(feed, first, last, feed.market.day_of(now))
-    console, settings = terminal(), Settings()
-    lake = Lake.from_settings(settings)
+    universe, instrument = _of_universe(name)
+    if universe is None:
+        feed = _feed(name)
+    else:
+        feed = universe.feed(instrument) if instrument else universe.example
+    today = feed.market.day_of(clock.now())
+    days = _days(feed, first, last, today)
     tags = {RELOAD_TAG: ALL if days is None else f"{days[0]}_{days[1]}"}
     if accept_revisions:
         tags[ACCEPT_TAG] = "yes"
-    with one_run_at_a_time(settings.home, lambda: console.print(WAITING)):
-        change = pending_change(lake, feed)
+
+    def work(runner: Runner) -> None:
+        if universe is not None:
+            ends = _instruments(runner, universe, instrument)
+            runner.run(f"{universe.name}_update", {**tags, **range_tags(*ends)})
+            return
+        span, change = days or (feed.start, today), pending_change(lake, feed)
         if change is not None:
-            console.print(f"{change.sentence}: the whole feed is read anew.", markup=False)
-            days = None
-        span = days or (feed.start, feed.market.day_of(now))
+            said = f"{change.sentence}: the whole feed is read anew."
+            runner.console.print(said, markup=False)
+            span = feed.start, today
         parts = partitions_of(feed, pd.Timestamp(span[0]), pd.Timestamp(span[1]))
-        runner = Runner(console)
         if runner.run(f"{name}_ingest", {**tags, **range_tags(parts[0], parts[-1])}):
-            console.print(f"{name}: {_found(runner.instance, feed)}", markup=False)
-    console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s")
-    runner.print_failures()
-    return 1 if runner.failures else 0
+            runner.console.print(f"{name}: {_found(runner.instance, feed)}", markup=False)
+
+    lake = Lake.from_settings(Settings())
+    return at_work(work)
 
 
-def _of_universe(name: str) -> tuple[UniverseSpec, str | None] | None:
+def _of_universe(name: str) -> tuple[UniverseSpec | None, str | None]:
     """The universe of that name, or the one that has an instrument whose feed is called so."""
     found = load_declared()
-    if name in found.feeds:
-        return None
-    for spec in found.universes.values():
+    for spec in found.universes.values() if name not in found.feeds else ():
         if name == spec.name:
             return spec, None
         start = f"{spec.name}_"
         instrument = name.removeprefix(start).upper()
         if name.startswith(start) and instrument.isalnum():
             return spec, instrument
-    return None
+    return None, None
 
 
-def _reload_members(
-    spec: UniverseSpec,
-    instrument: str | None,
-    first: str | None,
-    last: str | None,
-    *,
-    accept_revisions: bool,
-) -> int:
-    """Ask again for the bars of a universe, or of one of its instruments, and go on from them."""
-    feed = spec.feed(instrument) if instrument else spec.example
-    days = _days(feed, first, last, feed.market.day_of(clock.now()))
-    console = terminal()
-    tags = {RELOAD_TAG: ALL if days is None else f"{days[0]}_{days[1]}"}
-    if accept_revisions:
-        tags[ACCEPT_TAG] = "yes"
-    with one_run_at_a_time(Settings().home, lambda: console.print(WAITING)):
-        runner = Runner(console)
-        keys = runner.instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
-        if not keys or (instrument and instrument not in keys):
-            raise SpecError(
-                f"{spec.name} has no instrument {instrument or 'yet'}.",
-                remedy=f"Known are: {', '.join(keys) or 'none'}; fx-assets universe {spec.name} "
-                "looks for them.",
-            )
-        ends = (instrument, instrument) if instrument else (keys[0], keys[-1])
-        runner.run(f"{spec.name}_update", {**tags, **range_tags(*ends)})
-    runner.print_failures()
-    return 1 if runner.failures else 0
+def _instruments(runner: Runner, spec: UniverseSpec, instrument: str | None) -> tuple[str, str]:
+    """The first and the last instrument that are asked for again."""
+    keys = runner.instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
+    if not keys or (instrument and instrument not in keys):
+        raise SpecError(
+            f"{spec.name} has no instrument {instrument or 'yet'}.",
+            remedy=f"Known are: {', '.join(keys) or 'none'}; fx-assets universe {spec.name} "
+            "looks for them.",
+        )
+    return (instrument, instrument) if instrument else (keys[0], keys[-1])
 
 
 def _feed(name: str) -> FeedSpec:

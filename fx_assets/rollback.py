@@ -35,12 +35,7 @@ def roll_back_on_terminal(options: Namespace) -> int:
         )
         _tell(made, "The next bar is predicted by it.")
         return 0
-    if name not in found.forecasts:
-        raise SpecError(
-            f"No forecast is called {name}.",
-            remedy=f"Declared are: {', '.join(sorted([*found.forecasts, *found.universes]))}.",
-        )
-    spec = found.forecasts[name]
+    spec = found.forecast(name)
     own = SeriesTables(store, spec, found.feed_of(name))
     made = roll_back(own, version, **said)
     done = reconcile(own, unopened_registry())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,14 +14,13 @@ from fx_assets.assets.automation import range_tags
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import FxAssetsError, SpecError
-from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
 from fx_assets.presentation.live import evidence_text, ranked
 from fx_assets.presentation.term import term_text
 from fx_assets.presentation.wording import LATEST_COLUMNS, as_of_text, latest_row
 from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
-from fx_assets.runner import WAITING, Runner, terminal
+from fx_assets.runner import Runner, at_work, terminal
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
@@ -44,24 +42,15 @@ WIDE = 160
 
 
 def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -> int:
-    """Fetch, judge, retrain, predict and score whatever is stale, then show the forecasts.
-
-    Returns
-    -------
-    int
-        0, or 1 where the end state is not what it should be; the reasons have been printed then.
-    """
-    started = time.monotonic()
-    console = terminal()
-    settings = Settings()
-    declared = _restrict(load_declared(), only)
+    """Fetch, judge, retrain, predict and score whatever is stale, then show the forecasts."""
+    settings, declared = Settings(), _restrict(load_declared(), only)
     lake = Lake.from_settings(settings)
-    with one_run_at_a_time(settings.home, lambda: console.print(WAITING)):
-        runner = Runner(console)
+
+    def work(runner: Runner) -> None:
         with runner.keeping("MLflow"):
             moved = relocate(settings.mlflow_uri, settings.mlflow_artifact_root)
             if moved:
-                console.print(f"mended  {moved}", markup=False)
+                runner.console.print(f"mended  {moved}", markup=False)
         for feed in declared.feeds.values():
             with runner.keeping(f"{feed.name}_ingest"):
                 parts = partitions_to_ingest(lake, feed, clock.now())
@@ -81,16 +70,14 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
                     runner.failures.append(missing)
         with runner.keeping("views"):
             lake.refresh_stale_views()
-        console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s\n")
-        _show(runner, lake, declared)
-    runner.print_failures()
-    if runner.failures:
-        return 1
-    console.print(
-        "\nSee the graph, its checks and every decision: [bold]fx-assets dev[/] "
-        "(in a checkout: make dev), then http://127.0.0.1:3000 (MLflow: http://127.0.0.1:5000)"
-    )
-    return 0
+
+    code = at_work(work, lambda runner: _show(runner, lake, declared))
+    if not code:
+        terminal().print(
+            "\nSee the graph, its checks and every decision: [bold]fx-assets dev[/] "
+            "(in a checkout: make dev), then http://127.0.0.1:3000 (MLflow: http://127.0.0.1:5000)"
+        )
+    return code
 
 
 def show() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,10 +20,9 @@ from fx_assets.components.declared import declared
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
-from fx_assets.instance import one_run_at_a_time
 from fx_assets.lake import Lake
 from fx_assets.presentation.wording import as_of_text
-from fx_assets.runner import WAITING, Runner, terminal
+from fx_assets.runner import Runner, at_work, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import MEMBERSHIP, PREDICTIONS, RAW_PRICES, SKILL
@@ -35,29 +33,20 @@ NOT_TESTED = "-"
 
 
 def bring_universes_up_to_date(only: Sequence[str] = ()) -> int:
-    """Fetch, judge, walk forward, test and predict what is stale, then show every universe.
+    """Fetch, judge, walk forward, test and predict what is stale, then show every universe."""
+    universes, lake = _restrict(declared().universes, only), Lake.from_settings(Settings())
 
-    Returns
-    -------
-    int
-        0, or 1 when any step failed; the reasons have been printed then.
-    """
-    started = time.monotonic()
-    console = terminal()
-    settings = Settings()
-    universes = _restrict(declared().universes, only)
-    lake = Lake.from_settings(settings)
-    with one_run_at_a_time(settings.home, lambda: console.print(WAITING)):
-        runner = Runner(console)
+    def work(runner: Runner) -> None:
         for spec in universes:
             with runner.keeping(spec.name):
                 _update(runner, lake, spec)
-        console.print(f"\n{time.monotonic() - started:.1f} s\n")
+
+    def show(runner: Runner) -> None:
         for spec in universes:
             with runner.keeping(spec.name):
-                show_universe(console, lake, spec)
-    runner.print_failures()
-    return 1 if runner.failures else 0
+                show_universe(runner.console, lake, spec)
+
+    return at_work(work, show, "universe")
 
 
 def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:

@@ -19,7 +19,12 @@ from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.faults import described, fault_of, log_traceback
 from fx_assets.heartbeats import NO_RETRY, end_dead_runs
-from fx_assets.instance import close_records, open_instance, storage_errors
+from fx_assets.instance import (
+    close_records,
+    one_run_at_a_time,
+    open_instance,
+    storage_errors,
+)
 from fx_assets.settings import Settings
 
 WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
@@ -31,11 +36,37 @@ def terminal() -> Console:
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def at_work(
+    work: Callable[[Runner], None],
+    show: Callable[[Runner], None] | None = None,
+    noun: str = "forecast",
+) -> int:
+    """Work, then show what there is, with no other such run in this home; the exit code.
+
+    Returns
+    -------
+    int
+        0, or 1 where the end state is not what it should be; the reasons have been printed then.
+    """
+    started, console = time.monotonic(), terminal()
+    with one_run_at_a_time(Settings().home, lambda: console.print(WAITING)):
+        runner = Runner(console, noun)
+        work(runner)
+        console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s")
+        if show is not None:
+            console.print()
+            show(runner)
+    for failure in runner.failures:
+        console.print("[bold red]FAILED[/]", end=" ")
+        console.print(failure, markup=False)
+    return 1 if runner.failures else 0
+
+
 class Runner:
     """Runs asset jobs one after the other and tells how they get on."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, noun: str = "forecast") -> None:
+        self.console, self.noun = console, noun
         self.failures: list[str] = []
         self.up_to_date: list[str] = []
         self.runs = 0
@@ -51,10 +82,9 @@ class Runner:
     @property
     def summary(self) -> str:
         text = f"{self.runs} run{'' if self.runs == 1 else 's'}"
-        if len(self.up_to_date) == 1:
-            text += ", 1 forecast was up to date"
-        elif self.up_to_date:
-            text += f", {len(self.up_to_date)} forecasts were up to date"
+        known = len(self.up_to_date)
+        if known:
+            text += f", {known} {self.noun}{' was' if known == 1 else 's were'} up to date"
         return text
 
     def run(self, job: str, tags: dict[str, str]) -> bool:
@@ -95,11 +125,6 @@ class Runner:
         """A reason that several parts of a run meet is told once."""
         if not any(told.endswith(f": {reason}") for told in self.failures):
             self.failures.append(f"{what}: {reason}")
-
-    def print_failures(self) -> None:
-        for failure in self.failures:
-            self.console.print("[bold red]FAILED[/]", end=" ")
-            self.console.print(failure, markup=False)
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         try:

@@ -46,6 +46,19 @@ class Declared:
     def feed_of(self, forecast: str) -> FeedSpec:
         return self.feeds[self.forecasts[forecast].feed]
 
+    def forecast(self, name: str) -> ForecastSpec:
+        """The forecast of a name.
+
+        Raises
+        ------
+        SpecError
+            There is none.
+        """
+        if name not in self.forecasts:
+            known = ", ".join(sorted([*self.forecasts, *self.universes]))
+            raise SpecError(f"No forecast is called {name}.", remedy=f"Declared are: {known}.")
+        return self.forecasts[name]
+
 
 @dataclass(frozen=True)
 class Mistake:
