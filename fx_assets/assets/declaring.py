@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import dagster as dg
 
 from fx_assets.assets.display import Made, table_metadata
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import Table
 
-
-class Subject(Protocol):
-    """A declared feed, forecast or universe."""
-
-    name: str
-    owners: list[str]
+Subject: TypeAlias = FeedSpec | ForecastSpec | UniverseSpec
 
 
 def asset_of(

@@ -84,7 +84,7 @@ def judge_predictions(
     from fx_assets.monitoring.freshness import prediction_freshness
 
     return prediction_freshness(
-        own.spec,
+        own.spec.name,
         own.feed.market,
         predictions=own.read(PREDICTIONS),
         feed=judge_feed(instance, own.store, own.feed, now),
@@ -118,14 +118,16 @@ def judge_panel(
 def judge_panel_predictions(
     instance: dg.DagsterInstance, store: "Lake", spec: UniverseSpec, now: datetime
 ) -> "Freshness":
-    """Judge the stored predictions of a universe."""
-    from fx_assets.monitoring.freshness import panel_prediction_freshness
+    """Judge the newest of the stored predictions of a universe."""
+    from fx_assets.monitoring.freshness import prediction_freshness
 
-    return panel_prediction_freshness(
+    said = store.read_or_empty(PREDICTIONS.name, spec.name)
+    return prediction_freshness(
         spec.name,
         spec.market,
-        predictions=store.read_or_empty(PREDICTIONS.name, spec.name),
-        prices=judge_panel(instance, store, spec, now),
+        predictions=said.nlargest(1, "event_time") if len(said) else said,
+        feed=judge_panel(instance, store, spec, now),
+        has_champion=True,
         now=now,
         rule=spec.watching.freshness,
         failed=newest_failure(instance, f"{spec.name}_update"),

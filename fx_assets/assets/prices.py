@@ -26,6 +26,7 @@ from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.arrivals import Arrivals, same_prices
 from fx_assets.stages.asking import Asked, Span, refused_anew
+from fx_assets.stages.ingest import open_since
 from fx_assets.stages.readings import pending_change
 from fx_assets.stages.refusal import require_gate
 from fx_assets.tables import PRICES, RAW_PRICES
@@ -52,13 +53,10 @@ def partitions_to_ingest(lake: Lake, spec: FeedSpec, now: datetime) -> list[str]
 
     All again where the feed has to be read anew.
     """
-    first = pd.Timestamp(spec.start)
-    if lake.exists(RAW_PRICES.name, spec.name) and pending_change(lake, spec) is None:
-        stored = lake.bars_of(spec.name, spec.reading)
-        if len(stored):
-            first = stored["event_time"].max().tz_localize(None)
-    last = pd.Timestamp(now).tz_localize(None)
-    return partitions_of(spec, min(first, last), last)
+    first, last = open_since(lake, spec, now)
+    if lake.exists(RAW_PRICES.name, spec.name) and pending_change(lake, spec) is not None:
+        first = min(pd.Timestamp(spec.start), last)
+    return partitions_of(spec, first, last)
 
 
 def partitions_of(spec: FeedSpec, first: pd.Timestamp, last: pd.Timestamp) -> list[str]:

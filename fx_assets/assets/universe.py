@@ -248,13 +248,13 @@ def build_outcomes(spec: UniverseSpec) -> dg.AssetsDefinition:
         partitions=instrument_partitions(spec),
     )
     def outcomes(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.stages.panel_issue import score_panel
+        from fx_assets.stages.score import score_panel
 
         store, run_id = lake.open(), context.run.run_id
         added = score_panel(spec, store, context.partition_keys, run_id)
         return dg.MaterializeResult(
             metadata={
-                "rows_added": len(added),
+                "rows_added": added,
                 "delta_version": store.version(OUTCOMES.name, spec.name) or 0,
             },
         )
@@ -277,7 +277,7 @@ def build_look(spec: UniverseSpec) -> dg.AssetsDefinition:
         checks=CHECKS,
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.stages.panel_issue import look_panel
+        from fx_assets.stages.look import look_panel
 
         store, run_id = lake.open(), context.run.run_id
         seen = look_panel(spec, store, context.partition_keys, clock.now(), run_id)

@@ -122,7 +122,7 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     def raw_prices(
         context: dg.AssetExecutionContext, lake: LakeResource, settings: SettingsResource
     ) -> dg.MaterializeResult:
-        from fx_assets.stages.panel import ingest_panel
+        from fx_assets.stages.ingest import ingest_panel
 
         store, now, run_id = lake.open(), clock.now(), context.run.run_id
         there = set(store.read(INSTRUMENTS.name, spec.name)["instrument"])
@@ -180,7 +180,7 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     )
     def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.lake.panel import replace_instruments
-        from fx_assets.stages.panel import panel_prices
+        from fx_assets.stages.ingest import panel_prices
 
         store, chosen = lake.open(), set(context.partition_keys)
         table, held = panel_prices(spec, store, sorted(chosen), clock.now())

@@ -93,7 +93,7 @@ class Panel:
         return commits
 
 
-class InstrumentLake(Lake):
+class InstrumentLake(Below, Lake):
     """A lake with the tables of one instrument: what is read and written is the universe's.
 
     Every table is found under any name, for the instrument's feed and forecast have no other. What
@@ -108,9 +108,9 @@ class InstrumentLake(Lake):
         about: Mapping[str, Any],
         since: pd.Timestamp | None = None,
     ) -> None:
+        Below.__init__(self, panel.lake, member_folder(panel.name, instrument, **about))
         vars(self).update(vars(panel.lake))
         self.panel, self.instrument, self.since = panel, instrument, since
-        self.files = Below(panel.lake, member_folder(panel.name, instrument, **about))
         self._about = {INSTRUMENT_COLUMN: instrument, **about}
         self._current: dict[str, pd.DataFrame] = {}
         self.added: dict[str, tuple[list[pd.DataFrame], list[str] | None]] = {}
@@ -191,22 +191,6 @@ class InstrumentLake(Lake):
         """Make the frame the instrument's content."""
         self._current[table] = self.replaced[table] = self._marked(frame)
         return Commit(table, name, self.version(table, name) or 0, len(frame), committed=True)
-
-    def write_blob(self, path: str, data: bytes) -> str:
-        """Write or replace a file of the instrument."""
-        return self.files.write_blob(path, data)
-
-    def read_blob(self, path: str) -> bytes:
-        """The content of a file of the instrument."""
-        return self.files.read_blob(path)
-
-    def blob_exists(self, path: str) -> bool:
-        """Whether the instrument has such a file."""
-        return self.files.blob_exists(path)
-
-    def list_blobs(self, prefix: str) -> list[str]:
-        """The paths of the instrument's files that begin with ``prefix``."""
-        return self.files.list_blobs(prefix)
 
     def _add(self, table: str, frame: pd.DataFrame, keys: list[str] | None) -> Commit:
         rows = self._marked(frame)

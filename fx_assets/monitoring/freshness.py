@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import AwareDatetime
 
 from fx_assets.calendars import DAY, Calendar, Instants, instant_of, moment
-from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs import FeedSpec
 from fx_assets.specs.base import Spec
 from fx_assets.specs.watching import FreshnessRule
 
@@ -106,7 +106,7 @@ def feed_freshness(
 
 
 def prediction_freshness(
-    forecast: ForecastSpec,
+    name: str,
     market: Calendar,
     *,
     predictions: pd.DataFrame,
@@ -117,24 +117,28 @@ def prediction_freshness(
     rule: FreshnessRule | None = None,
     failed: FailedRun | None = None,
 ) -> Freshness:
-    """Judge a forecast's predictions.
+    """Judge the predictions of a forecast; of a universe the newest of them.
 
     Parameters
     ----------
     predictions
-        The forecast's table; may be empty.
+        Those that count; may be empty.
     feed
-        The verdict on its feed: a day without a bar cannot be predicted from.
+        The verdict on its bars: a day without a bar cannot be predicted from.
     has_champion
         Whether the forecast's ledger has a decision.
     live_from
-        First day that is predicted; unset means the declared one, else the feed's newest.
+        First day that is predicted; unset means that of the feed's newest bar.
     failed
         The newest prediction run that failed, if the newest one did.
     """
-    due = _Due(market, now, rule or FreshnessRule())
-    since, have = live_from or forecast.live_from, _closes(predictions)
-    return _judged_predictions(forecast.name, due, have, since, feed, has_champion, failed)
+    due, have = _Due(market, now, rule or FreshnessRule()), _closes(predictions)
+    newest_day = market.bar_day(feed.newest) if feed.newest else market.day_of(now)
+    missing = due.missing(live_from or newest_day, have)
+    newest = instant_of(have.max()) if len(have) else None
+    cause, why = _prediction_cause(missing, market, feed, has_champion, failed)
+    waiting = due.within_grace(have)
+    return _record("predictions", name, "prediction", due, missing, waiting, newest, cause, why)
 
 
 def panel_freshness(
@@ -194,28 +198,6 @@ def panel_freshness(
             ),
         }
     )
-
-
-def panel_prediction_freshness(
-    name: str,
-    market: Calendar,
-    *,
-    predictions: pd.DataFrame,
-    prices: Freshness,
-    now: datetime,
-    rule: FreshnessRule | None = None,
-    failed: FailedRun | None = None,
-) -> Freshness:
-    """Judge a universe's predictions by the newest of them.
-
-    Parameters
-    ----------
-    prices
-        The verdict on its bars: what has no bar cannot be predicted from.
-    """
-    due = _Due(market, now, rule or FreshnessRule())
-    have = np.sort(_closes(predictions))[-1:]
-    return _judged_predictions(name, due, have, None, prices, True, failed)
 
 
 def recovered(before: Freshness | None, after: Freshness) -> str | None:
@@ -286,25 +268,6 @@ class _Due:
             overdue = self.market.publication(at) + self.grace
             if overdue > self.now:
                 return overdue
-
-
-def _judged_predictions(
-    name: str,
-    due: _Due,
-    have: Instants,
-    since: date | None,
-    prices: Freshness,
-    has_champion: bool,
-    failed: FailedRun | None,
-) -> Freshness:
-    """The verdict on predictions; without a first day the newest bar's is asked for."""
-    market = due.market
-    newest_day = market.bar_day(prices.newest) if prices.newest else market.day_of(due.now)
-    missing = due.missing(since or newest_day, have)
-    newest = instant_of(have.max()) if len(have) else None
-    cause, why = _prediction_cause(missing, market, prices, has_champion, failed)
-    waiting = due.within_grace(have)
-    return _record("predictions", name, "prediction", due, missing, waiting, newest, cause, why)
 
 
 def _closes(table: pd.DataFrame) -> Instants:

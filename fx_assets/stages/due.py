@@ -29,14 +29,23 @@ from fx_assets.tables import (
 def days_to_predict(own: SeriesTables, now: datetime) -> list[date]:
     """Days that have a known bar without an issued prediction, oldest first.
 
+    Not those whose champion is lost for good, with none that could stand in: asking again would not
+    help.
+    """
+    times = _answerable(own, own.ledger(), bars_to_predict(own, now))
+    return sorted(own.feed.market.day_index(times).unique().date)
+
+
+def bars_to_predict(own: SeriesTables, now: datetime) -> pd.DatetimeIndex:
+    """Event times of known bars without an issued prediction, oldest first.
+
     Only bars that the first champion could have predicted from: earlier ones would be refused.
-    What counts is when a bar was first known; a revision makes no new bar of it. Nor bars whose
-    champion is lost for good, with none that could stand in: asking again would not help.
+    What counts is when a bar was first known; a revision makes no new bar of it.
     """
     market, ledger = own.feed.market, own.ledger()
     start, since = first_live_day(own.spec, ledger, market), predictable_from(ledger)
     if start is None or since is None or not own.store.exists(PRICES.name, own.feed.name):
-        return []
+        return pd.DatetimeIndex([], tz="UTC")
     bars = own.bars(["event_time"])["event_time"]
     first_known = _first_known(own)
     known = first_known[first_known.index.isin(bars) & (first_known >= since)]
@@ -44,8 +53,7 @@ def days_to_predict(own: SeriesTables, now: datetime) -> list[date]:
     issued = own.read(PREDICTIONS)
     if len(issued):
         times = times[~times.isin(issued["event_time"])]
-    days = market.day_index(_answerable(own, ledger, times)).unique()
-    return sorted(day for day in days.date if day >= start)
+    return times[market.day_index(times) >= pd.Timestamp(start)]
 
 
 def day_to_refresh(own: SeriesTables) -> date | None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fx_assets.errors import GateError, SourceError
+from fx_assets.errors import FxAssetsError, GateError, SourceError
+from fx_assets.lake.panel import Panel
 from fx_assets.quality import Finding, GateReport
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted
 from fx_assets.sources.wanted import feed_start, wanted_bars
 from fx_assets.specs import FeedSpec, GateSpec
 from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.arrivals import Arrivals, arrivals, note_files
 from fx_assets.stages.asking import (
     Asked,
@@ -29,7 +31,13 @@ from fx_assets.stages.asking import (
 from fx_assets.stages.readings import pending_change, put_in_force, record_first
 from fx_assets.stages.references import sibling_references
 from fx_assets.stages.refusal import record_findings, require_gate, resolve_quarantine
-from fx_assets.tables import QUARANTINE, RAW_PRICES, READING_COLUMN, SOURCES
+from fx_assets.tables import (
+    INSTRUMENT_COLUMN,
+    QUARANTINE,
+    RAW_PRICES,
+    READING_COLUMN,
+    SOURCES,
+)
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -163,6 +171,115 @@ def settle(spec: FeedSpec, store: Lake, found: Ingested, now: datetime, run_id: 
     if len(found.accepted):
         resolve_quarantine(store, spec, now, run_id)
     return note_files(store, spec.name, found.batch.files, now, run_id)
+
+
+@dataclass
+class IngestedPanel:
+    """What came of every instrument."""
+
+    found: dict[str, Ingested] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Instruments whose source failed or whose batch was refused, each with the reason."""
+    rows: int = 0
+    quarantined: int = 0
+
+
+def ingest_panel(
+    spec: UniverseSpec,
+    store: Lake,
+    settings: Settings,
+    instruments: Sequence[str],
+    tags: Mapping[str, str],
+    *,
+    now: datetime,
+    run_id: str,
+) -> IngestedPanel:
+    """Ingest every instrument as a feed of its own; one that fails holds no other back.
+
+    Raises
+    ------
+    SourceError
+        The source of every instrument failed.
+    """
+    panel, result = Panel(store, spec.name), IngestedPanel()
+    usual = type(spec).model_fields["gate"].default
+    errors: list[FxAssetsError] = []
+    for instrument in instruments:
+        feed, own = spec.feed(instrument), panel.of(instrument)
+        window = _open_span(own, feed, now)
+        try:
+            found = ingest(
+                feed, own, settings, window, tags,
+                now=now, run_id=run_id, defaults=usual, quiet=True,
+            )  # fmt: skip
+        except FxAssetsError as error:
+            own.discard()
+            errors.append(error)
+            result.failed[instrument] = f"{error.message} {error.remedy or ''}".strip()
+            continue
+        result.found[instrument] = found
+        result.quarantined += len(found.report.quarantined)
+        if found.refused:
+            result.failed[instrument] = found.refused
+            continue
+        keys = list(RAW_PRICES.key)
+        own.insert_new(RAW_PRICES.name, feed.name, found.accepted, keys, run_id=run_id)
+        settle(feed, own, found, now, run_id)
+        result.rows += len(found.accepted)
+    if errors and not result.found:
+        raise errors[0]
+    with store.deferred_views():
+        panel.commit(run_id)
+    return result
+
+
+def panel_prices(
+    spec: UniverseSpec, store: Lake, instruments: Sequence[str], now: datetime
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The bars of these instruments as known now, with a column ``instrument``, sorted.
+
+    Returns
+    -------
+    DataFrame
+        Without those whose newest batch stands refused.
+    dict
+        These, each with the reason.
+    """
+    panel, held = Panel(store, spec.name), {}
+    known = [pd.DataFrame(columns=[INSTRUMENT_COLUMN, *BAR_DTYPES]).astype(BAR_DTYPES)]
+    for instrument in sorted(instruments):
+        feed, own = spec.feed(instrument), panel.of(instrument)
+        if not own.exists(RAW_PRICES.name, feed.name):
+            continue
+        try:
+            require_gate(own, feed)
+        except FxAssetsError as error:
+            held[instrument] = error.message
+            continue
+        bars = own.prices(feed.name, now)[list(BAR_DTYPES)]
+        bars.insert(0, INSTRUMENT_COLUMN, instrument)
+        known.append(bars.sort_values("event_time", ignore_index=True))
+    filled = [bars for bars in known if len(bars)] or known
+    return pd.concat(filled, ignore_index=True), held
+
+
+def open_since(store: Lake, spec: FeedSpec, now: datetime) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Between which moments new bars may lie: from the last stored bar, at first the start, on."""
+    first, last = pd.Timestamp(spec.start), pd.Timestamp(now).tz_localize(None)
+    if store.exists(RAW_PRICES.name, spec.name):
+        stored = store.bars_of(spec.name, spec.reading)
+        if len(stored):
+            first = stored["event_time"].max().tz_localize(None)
+    return min(first, last), last
+
+
+def _open_span(store: Lake, feed: FeedSpec, now: datetime) -> Span:
+    """The years in which new bars may lie; of intraday bars the months."""
+    first, last = (
+        pd.Period(one, "Y" if feed.market.daily else "M") for one in open_since(store, feed, now)
+    )
+    ends = (first.start_time, (last + 1).start_time)
+    return Span(*(moment.tz_localize("UTC").to_pydatetime() for moment in ends))
 
 
 def _fetch(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from fx_assets.bundles.records import pointer_path
 from fx_assets.errors import NoChampionError
-from fx_assets.tables import (
-    BACKTEST,
-    DRIFT,
-    OUTCOMES,
-    PERFORMANCE,
-    PREDICTIONS,
-)
+from fx_assets.evaluation.universe_members import members
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.members import members_at_work, said_by, walked_rows
+from fx_assets.tables import BACKTEST, DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -127,6 +126,31 @@ def look_at(
     row = performance_row(performance, report)
     own.insert(PERFORMANCE, row, run_id)
     return Look(report, performance, page)
+
+
+def look_panel(
+    spec: UniverseSpec, store: Lake, instruments: Sequence[str], now: datetime, run_id: str = ""
+) -> dict[str, Look]:
+    """Judge drift and live performance of every present member; by instrument and target.
+
+    A member is looked at as soon as there is a bar that its champion was not decided on with.
+    """
+    seen = {}
+    with members_at_work(spec, store, sorted(instruments), run_id) as (known, each):
+        present = set(members(known, now)) & set(instruments)
+        walked = walked_rows(spec, store, present)
+        for member in each:
+            ledger, own = member.ledger, member.own
+            if member.instrument not in present or not ledger:
+                continue
+            if not member.store.blob_exists(pointer_path(spec.name)):
+                continue
+            if member.frame["available_at"].max() <= ledger[-1].data_as_of:
+                continue
+            past = said_by(walked.get(own.series.id), member.forecast, ledger[-1].champion)
+            name = f"{member.instrument} {member.target.kind} {member.target.horizon}"
+            seen[name] = look_at(own, now, run_id, past=past, frame=member.frame)
+    return seen
 
 
 def performance_row(found: Performance, drift: DriftReport) -> pd.DataFrame:

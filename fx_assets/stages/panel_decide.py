@@ -2,139 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from fx_assets.bundles.bundle import champion_ref, point_to, published_versions, store_bundle
 from fx_assets.bundles.copies import keep_copies, restored
-from fx_assets.bundles.records import Blobs, ScoredMetric
+from fx_assets.bundles.records import ScoredMetric
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, RegistryError
 from fx_assets.evaluation.decision import Decision, ledger_table
 from fx_assets.evaluation.family import decide_family
 from fx_assets.evaluation.metrics import score
 from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Acknowledgement
-from fx_assets.evaluation.universe import adopted, current_rows, one_thread
-from fx_assets.evaluation.universe_members import histories, members
+from fx_assets.evaluation.universe import one_thread
+from fx_assets.evaluation.universe_members import members
 from fx_assets.explaining.explain import background_path
-from fx_assets.features import add_labels, build_features
-from fx_assets.lake.below import Below
-from fx_assets.lake.panel import InstrumentLake, Panel
-from fx_assets.series.tables import SeriesTables
-from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
-from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.lake.panel import Panel
+from fx_assets.specs import CandidateSpec, ForecastSpec
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
 from fx_assets.stages.candidate import fit
 from fx_assets.stages.champion import bundle_of, explained, with_overrides
+from fx_assets.stages.members import Member, each_member, members_of, said_by, walked_rows
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.stages.reconcile import keep_background
-from fx_assets.tables import BACKTEST, DECISIONS, MEMBERSHIP, PRICES, SERIES_COLUMN
+from fx_assets.tables import DECISIONS, MEMBERSHIP, SERIES_COLUMN
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
-
-WALKED = [
-    *(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "recipe", "event_time"),
-    *("prediction", "target", "baseline", "label_available_at", "batch"),
-]
-"""What has to be read of the walk-forward rows to learn intervals from them."""
-
-
-class History:
-    """The bars of an instrument as known now, with the features that all its targets share."""
-
-    def __init__(self, spec: UniverseSpec, store: InstrumentLake, feed: FeedSpec) -> None:
-        self._spec, self._store, self._feed = spec, store, feed
-
-    @cached_property
-    def features(self) -> pd.DataFrame:
-        """Sorted by event time."""
-        bars = self._store.read(PRICES.name, self._feed.name)
-        bars = bars.sort_values("event_time", ignore_index=True)
-        return build_features(bars, self._spec.features, self._feed.market)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One instrument and target of a universe, as its own feed and forecast."""
-
-    instrument: str
-    target: UniverseTarget
-    feed: FeedSpec
-    forecast: ForecastSpec
-    store: InstrumentLake
-    own: SeriesTables
-    history: History
-
-    @property
-    def ledger(self) -> list[Decision]:
-        """Its decisions, oldest first."""
-        return self.own.ledger()
-
-    @property
-    def challenger(self) -> Blobs:
-        """Where the best candidate is published while the baseline predicts."""
-        return Below(self.store, "challenger/")
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """The labelled frame of its bars as known now."""
-        return add_labels(self.history.features, self.forecast.target, self.feed.market)
-
-
-def each_member(
-    spec: UniverseSpec, panel: Panel, instruments: Iterable[str], known: pd.DataFrame
-) -> Iterator[Member]:
-    """Every target of these instruments, each with the bars of its present history.
-
-    Parameters
-    ----------
-    known
-        The table of memberships.
-    """
-    for instrument in instruments:
-        feed = spec.feed(instrument)
-        spans = histories(known, instrument)
-        since = spans[-1][0] if spans else None
-        history = History(spec, panel.of(instrument, since=since), feed)
-        for target in spec.targets:
-            about = {"kind": target.kind, "horizon": target.horizon}
-            store = panel.of(instrument, since=since, **about)
-            forecast = spec.forecast(instrument, target)
-            own = SeriesTables(store, forecast, feed)
-            yield Member(instrument, target, feed, forecast, store, own, history)
-
-
-def walked_rows(
-    spec: UniverseSpec, store: Lake, instruments: Iterable[str]
-) -> Mapping[str, pd.DataFrame]:
-    """Walk-forward rows of all candidates by series, sorted by event time."""
-    rows = store.read_known(BACKTEST.name, spec.name, WALKED)
-    if rows.empty:
-        return {}
-    rows = current_rows(adopted(spec, rows[rows["instrument"].isin(list(instruments))]))
-    rows = rows.sort_values("event_time", kind="stable")
-    return {str(series): part for series, part in rows.groupby(SERIES_COLUMN)}
-
-
-def said_by(walked: pd.DataFrame | None, forecast: ForecastSpec, candidate: str) -> pd.DataFrame:
-    """The walk-forward rows of a candidate, or of the baseline, which stands beside each."""
-    if walked is None:
-        return pd.DataFrame(columns=WALKED)
-    if candidate != forecast.baseline.name:
-        return walked[walked["candidate"] == candidate]
-    first = walked[walked["candidate"] == forecast.candidates[0].name]
-    return first.assign(
-        prediction=first["baseline"],
-        candidate=candidate,
-        recipe=forecast.recipe_hash(forecast.baseline),
-    )
 
 
 def decide_panel(
@@ -316,35 +215,12 @@ def settle_member(member: Member, decision: Decision) -> None:
         point_to(store, name, version, decision.put_back)
 
 
-def members_of(spec: UniverseSpec, panel: Panel, instrument: str | None) -> list[Member]:
-    """Every target of an instrument that a person names.
-
-    Raises
-    ------
-    RegistryError
-        The universe has no such instrument.
-    """
-    table = panel.lake.read(MEMBERSHIP.name, spec.name)
-    known = sorted(table["instrument"].unique())
-    if instrument is None or instrument not in known:
-        raise RegistryError(
-            f"{spec.name} has no instrument {instrument!r}."
-            if instrument
-            else f"{spec.name} is of many instruments: say which.",
-            remedy=f"Give --instrument, one of {', '.join(known)}.",
-        )
-    return list(each_member(spec, panel, [instrument], table))
-
-
 def acknowledge_member(
     spec: UniverseSpec,
     store: Lake,
     instrument: str | None,
     candidate: str,
-    *,
-    reason: str,
-    by: str,
-    now: datetime,
+    **said: Any,
 ) -> Acknowledgement:
     """As :func:`fx_assets.stages.acknowledgements.acknowledge`, of an instrument of a universe.
 
@@ -359,6 +235,6 @@ def acknowledge_member(
         m for m in asked if any(s.candidate == candidate for d in m.ledger for s in d.suspicions)
     ]
     member = (held or asked)[0]
-    given = acknowledge(member.own, candidate, reason=reason, by=by, now=now)
+    given = acknowledge(member.own, candidate, **said)
     panel.commit()
     return given

@@ -19,25 +19,16 @@ from fx_assets.bundles.universes import (
     UniverseFacts,
     universe_path,
 )
-from fx_assets.calendars import moment
 from fx_assets.errors import FxAssetsError, NoChampionError
-from fx_assets.evaluation.live import predictable_from
-from fx_assets.evaluation.outcomes import join_outcomes
-from fx_assets.evaluation.universe import one_thread
 from fx_assets.evaluation.universe_members import members, while_member
 from fx_assets.evaluation.universe_skill import best_candidates
-from fx_assets.lake.panel import Panel
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.due import bars_to_predict
 from fx_assets.stages.issue import Issued, explain_newest, issue_days
-from fx_assets.stages.look import Look, look_at
-from fx_assets.stages.panel import held_back
-from fx_assets.stages.panel_decide import Member, each_member, said_by, walked_rows
+from fx_assets.stages.members import Member, members_at_work
 from fx_assets.tables import (
-    MEMBERSHIP,
-    OUTCOMES,
     PREDICTIONS,
     SKILL,
-    UNIVERSE_OUTCOMES,
     UNIVERSE_PREDICTIONS,
 )
 
@@ -66,15 +57,11 @@ def issue_panel(
     are left out. ``candidate`` is the best of each instrument and target, and
     ``candidate_prediction`` what it says of the newest bar.
     """
-    panel, known = Panel(store, spec.name), store.read(MEMBERSHIP.name, spec.name)
-    held = held_back(spec, panel, sorted(set(instruments)))
     best = best_candidates(store.read(SKILL.name, spec.name)).set_index("series")
     made: list[pd.DataFrame] = []
     result = IssuedPanel(pd.DataFrame())
-    with one_thread():
-        for member in each_member(
-            spec, panel, [name for name in instruments if name not in held], known
-        ):
+    with members_at_work(spec, store, instruments, run_id) as (known, each):
+        for member in each:
             issued = _issue(member, known, now, result)
             if issued is None or issued.new_rows.empty:
                 continue
@@ -85,7 +72,6 @@ def issue_panel(
                 explain_newest(issued, member.store)
             except FxAssetsError as error:  # a prediction stands, explained or not
                 result.unexplained[member.instrument] = error.message
-    panel.commit(run_id)
     publish_facts(spec, store, known, now)
     none = pd.DataFrame(columns=list(UNIVERSE_PREDICTIONS.names))
     result.new_rows = pd.concat(made or [none], ignore_index=True).astype(
@@ -100,17 +86,9 @@ def _issue(
     market, own = member.feed.market, member.own
     if not own.store.blob_exists(pointer_path(own.forecast)):
         return None
-    raw = own.store.bars_of(member.feed.name, member.feed.reading)
-    closed = raw.loc[raw["available_at"] <= pd.Timestamp(now), "event_time"].drop_duplicates()
-    told = own.read(PREDICTIONS)
-    waiting = closed[~closed.isin(told["event_time"])] if len(told) else closed
+    waiting = bars_to_predict(own, now).to_series()
     names = pd.Series(member.instrument, index=waiting.index)
     waiting = waiting[while_member(names, waiting, known, market)]
-    first = predictable_from(member.ledger)
-    times = pd.DatetimeIndex(waiting).tz_localize(None).to_numpy("datetime64[us]")
-    if first is None or not len(times):
-        return None
-    waiting = waiting[market.published(times) >= moment(first)]
     days = sorted({market.bar_day(one.to_pydatetime()) for one in waiting})
     if not days:
         return None
@@ -182,63 +160,3 @@ def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: dat
     path, content = universe_path(spec.name), facts.model_dump_json().encode()
     if not store.blob_exists(path) or store.read_blob(path) != content:
         store.write_blob(path, content)
-
-
-def score_panel(
-    spec: UniverseSpec, store: Lake, instruments: Sequence[str], run_id: str = ""
-) -> pd.DataFrame:
-    """Put every issued prediction whose outcome is known beside it, once; a revised truth again.
-
-    Returns
-    -------
-    DataFrame
-        The new rows of the ``outcomes`` table.
-    """
-    panel = Panel(store, spec.name)
-    held = held_back(spec, panel, instruments)
-    known = store.read(MEMBERSHIP.name, spec.name)
-    added = []
-    chosen = [name for name in instruments if name not in held]
-    for member in each_member(spec, panel, chosen, known):
-        issued = member.own.read(PREDICTIONS)
-        if issued.empty:
-            continue
-        bars = member.own.bars().sort_values("event_time", ignore_index=True)
-        issued = issued.reindex(columns=[*dict.fromkeys([*issued, "lower", "upper"])])
-        truth = join_outcomes(issued, bars, member.forecast, member.feed.market)
-        fresh = member.own.unknown(OUTCOMES, truth)
-        member.own.insert(OUTCOMES, fresh, run_id)
-        added.append(fresh)
-    panel.commit(run_id)
-    if not store.exists(OUTCOMES.name, spec.name):
-        none = pd.DataFrame(columns=list(UNIVERSE_OUTCOMES.names))
-        none = none.astype(UNIVERSE_OUTCOMES.dtypes)
-        store.append(OUTCOMES.name, spec.name, none, run_id=run_id)
-    filled = [rows for rows in added if len(rows)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-
-
-def look_panel(
-    spec: UniverseSpec, store: Lake, instruments: Sequence[str], now: datetime, run_id: str = ""
-) -> dict[str, Look]:
-    """Judge drift and live performance of every present member; by instrument and target.
-
-    A member is looked at as soon as there is a bar that its champion was not decided on with.
-    """
-    panel, known = Panel(store, spec.name), store.read(MEMBERSHIP.name, spec.name)
-    held = held_back(spec, panel, sorted(instruments))
-    chosen = sorted(set(members(known, now)) & set(instruments) - set(held))
-    walked, seen = walked_rows(spec, store, chosen), {}
-    with one_thread():
-        for member in each_member(spec, panel, chosen, known):
-            ledger = member.ledger
-            if not ledger or not member.store.blob_exists(pointer_path(spec.name)):
-                continue
-            if member.frame["available_at"].max() <= ledger[-1].data_as_of:
-                continue
-            rows = walked.get(member.own.series.id)
-            past = said_by(rows, member.forecast, ledger[-1].champion)
-            name = f"{member.instrument} {member.target.kind} {member.target.horizon}"
-            seen[name] = look_at(member.own, now, run_id, past=past, frame=member.frame)
-    panel.commit(run_id)
-    return seen

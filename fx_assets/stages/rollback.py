@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.copies import restored
 from fx_assets.bundles.records import folder
 from fx_assets.errors import RegistryError
-from fx_assets.evaluation.decision import Decision, ledger_table
+from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.rollback import release, step_back, versions_of
 from fx_assets.evaluation.universe_skill import may_predict
 from fx_assets.lake.panel import Panel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.champion import record
-from fx_assets.stages.panel_decide import Member, members_of, settle_member
-from fx_assets.tables import DECISIONS, SKILL
+from fx_assets.stages.members import Member, members_of
+from fx_assets.stages.panel_decide import settle_member
+from fx_assets.tables import SKILL
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
 
 
 def roll_back(
-    own: SeriesTables, version: int | None, *, by: str, reason: str, now: datetime
+    own: SeriesTables,
+    version: int | None,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    name: str = "",
+    allow: Callable[[Decision], None] | None = None,
 ) -> Decision:
     """Record that a version predicts from now on; ``None`` releases the one that does.
 
     Pointer and aliases follow by :func:`fx_assets.stages.reconcile.reconcile`.
+
+    Parameters
+    ----------
+    name
+        What a person calls it; the forecast's unless it is given.
+    allow
+        Raises where the version may not predict.
 
     Raises
     ------
@@ -36,13 +52,15 @@ def roll_back(
         It cannot be: see :func:`fx_assets.evaluation.rollback.step_back`; its bundle is gone, or
         somebody has decided meanwhile.
     """
-    name = own.forecast
-    with own.store.lock(f"decisions-{name}"):
+    name = name or own.forecast
+    with own.store.lock(f"decisions-{own.forecast}"):
         ledger = own.ledger()
         if version is None:
             made = release(ledger, by=by, reason=reason, now=now, name=name)
         else:
             made = step_back(ledger, version, by=by, reason=reason, now=now, name=name)
+            if allow is not None:
+                allow(made)
             _require_bundle(own, version, sorted(versions_of(ledger)))
         record(own, [made])
     return made
@@ -54,10 +72,7 @@ def roll_back_member(
     instrument: str | None,
     target: str | None,
     version: int | None,
-    *,
-    by: str,
-    reason: str,
-    now: datetime,
+    **said: Any,
 ) -> Decision:
     """As :func:`roll_back`, of one instrument and target of a universe.
 
@@ -71,14 +86,11 @@ def roll_back_member(
     panel = Panel(store, spec.name)
     member = _member(spec, panel, instrument, target)
     name = f"{spec.name} --instrument {member.instrument} --target {_target(member)}"
-    ledger = member.ledger
-    if version is None:
-        made = release(ledger, by=by, reason=reason, now=now, name=name)
-    else:
-        made = step_back(ledger, version, by=by, reason=reason, now=now, name=name)
+
+    def skilled(made: Decision) -> None:
         _require_skill(spec, store, member, made)
-        _require_bundle(member.own, version, sorted(versions_of(ledger)))
-    member.own.insert(DECISIONS, ledger_table([made]))
+
+    made = roll_back(member.own, version, name=name, allow=skilled, **said)
     panel.commit()
     settle_member(member, made)
     return made

@@ -226,8 +226,9 @@ def test_a_missing_prediction_has_a_cause(
     cause: str, bars_to: str, champion: bool, failed: FailedRun | None
 ) -> None:
     found = prediction_freshness(
-        FORECAST,
+        FORECAST.name,
         TARGET,
+        live_from=FORECAST.live_from,
         predictions=predictions("2024-04-09"),
         feed=feed("2024-04-10 18:00", bars_to),
         has_champion=champion,
@@ -240,8 +241,9 @@ def test_a_missing_prediction_has_a_cause(
 
 def test_predictions_are_due_from_the_first_live_day_only() -> None:
     found = prediction_freshness(
-        FORECAST,
+        FORECAST.name,
         TARGET,
+        live_from=FORECAST.live_from,
         predictions=predictions("2024-04-10"),
         feed=feed("2024-04-10 18:00", "2024-04-10"),
         has_champion=True,
@@ -254,7 +256,7 @@ def test_predictions_are_due_from_the_first_live_day_only() -> None:
 def test_without_a_declared_first_day_the_newest_bar_lacks_its_prediction() -> None:
     now = "2024-04-11 18:00"
     verdict = prediction_freshness(
-        FORECAST.model_copy(update={"live_from": None}),
+        FORECAST.name,
         TARGET,
         predictions=EMPTY,
         feed=feed(now, "2024-04-11", quality("2024-04-11 15:00")),

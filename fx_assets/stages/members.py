@@ -1,0 +1,169 @@
+"""The members of a universe: each instrument and target as its own feed and forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fx_assets.bundles.records import Blobs
+from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.evaluation.decision import Decision
+from fx_assets.evaluation.universe import adopted, current_rows, one_thread
+from fx_assets.evaluation.universe_members import histories
+from fx_assets.features import add_labels, build_features
+from fx_assets.lake.below import Below
+from fx_assets.lake.panel import InstrumentLake, Panel
+from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.stages.refusal import require_bars
+from fx_assets.tables import BACKTEST, MEMBERSHIP, PRICES, SERIES_COLUMN
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
+
+WALKED = [
+    *(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "recipe", "event_time"),
+    *("prediction", "target", "baseline", "label_available_at", "batch"),
+]
+"""What has to be read of the walk-forward rows to learn intervals from them."""
+
+
+class History:
+    """The bars of an instrument as known now, with the features that all its targets share."""
+
+    def __init__(self, spec: UniverseSpec, store: InstrumentLake, feed: FeedSpec) -> None:
+        self._spec, self._store, self._feed = spec, store, feed
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Sorted by event time."""
+        bars = self._store.read(PRICES.name, self._feed.name)
+        bars = bars.sort_values("event_time", ignore_index=True)
+        return build_features(bars, self._spec.features, self._feed.market)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One instrument and target of a universe, as its own feed and forecast."""
+
+    instrument: str
+    target: UniverseTarget
+    feed: FeedSpec
+    forecast: ForecastSpec
+    store: InstrumentLake
+    own: SeriesTables
+    history: History
+
+    @property
+    def ledger(self) -> list[Decision]:
+        """Its decisions, oldest first."""
+        return self.own.ledger()
+
+    @property
+    def challenger(self) -> Blobs:
+        """Where the best candidate is published while the baseline predicts."""
+        return Below(self.store, "challenger/")
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The labelled frame of its bars as known now."""
+        return add_labels(self.history.features, self.forecast.target, self.feed.market)
+
+
+def each_member(
+    spec: UniverseSpec, panel: Panel, instruments: Iterable[str], known: pd.DataFrame
+) -> Iterator[Member]:
+    """Every target of these instruments, each with the bars of its present history.
+
+    Parameters
+    ----------
+    known
+        The table of memberships.
+    """
+    for instrument in instruments:
+        feed = spec.feed(instrument)
+        spans = histories(known, instrument)
+        since = spans[-1][0] if spans else None
+        history = History(spec, panel.of(instrument, since=since), feed)
+        for target in spec.targets:
+            about = {"kind": target.kind, "horizon": target.horizon}
+            store = panel.of(instrument, since=since, **about)
+            forecast = spec.forecast(instrument, target)
+            own = SeriesTables(store, forecast, feed)
+            yield Member(instrument, target, feed, forecast, store, own, history)
+
+
+@contextmanager
+def members_at_work(
+    spec: UniverseSpec, store: Lake, instruments: Iterable[str], run_id: str = ""
+) -> Iterator[tuple[pd.DataFrame, Iterator[Member]]]:
+    """The table of memberships, and the members of these instruments, for one stage.
+
+    What is written to them is committed in the end, each table at once. Instruments from whose bars
+    nothing may be made are left out.
+    """
+    panel, known = Panel(store, spec.name), store.read(MEMBERSHIP.name, spec.name)
+    able = [name for name in instruments if _has_bars(panel.of(name), spec.feed(name))]
+    with one_thread():
+        yield known, each_member(spec, panel, able, known)
+    panel.commit(run_id)
+
+
+def _has_bars(store: InstrumentLake, feed: FeedSpec) -> bool:
+    try:
+        require_bars(store, feed)
+    except FxAssetsError:
+        return False
+    return True
+
+
+def walked_rows(
+    spec: UniverseSpec, store: Lake, instruments: Iterable[str]
+) -> Mapping[str, pd.DataFrame]:
+    """Walk-forward rows of all candidates by series, sorted by event time."""
+    rows = store.read_known(BACKTEST.name, spec.name, WALKED)
+    if rows.empty:
+        return {}
+    rows = current_rows(adopted(spec, rows[rows["instrument"].isin(list(instruments))]))
+    rows = rows.sort_values("event_time", kind="stable")
+    return {str(series): part for series, part in rows.groupby(SERIES_COLUMN)}
+
+
+def said_by(walked: pd.DataFrame | None, forecast: ForecastSpec, candidate: str) -> pd.DataFrame:
+    """The walk-forward rows of a candidate, or of the baseline, which stands beside each."""
+    if walked is None:
+        return pd.DataFrame(columns=WALKED)
+    if candidate != forecast.baseline.name:
+        return walked[walked["candidate"] == candidate]
+    first = walked[walked["candidate"] == forecast.candidates[0].name]
+    return first.assign(
+        prediction=first["baseline"],
+        candidate=candidate,
+        recipe=forecast.recipe_hash(forecast.baseline),
+    )
+
+
+def members_of(spec: UniverseSpec, panel: Panel, instrument: str | None) -> list[Member]:
+    """Every target of an instrument that a person names.
+
+    Raises
+    ------
+    RegistryError
+        The universe has no such instrument.
+    """
+    table = panel.lake.read(MEMBERSHIP.name, spec.name)
+    known = sorted(table["instrument"].unique())
+    if instrument is None or instrument not in known:
+        raise RegistryError(
+            f"{spec.name} has no instrument {instrument!r}."
+            if instrument
+            else f"{spec.name} is of many instruments: say which.",
+            remedy=f"Give --instrument, one of {', '.join(known)}.",
+        )
+    return list(each_member(spec, panel, [instrument], table))
