@@ -86,7 +86,7 @@ LOOKS_LIKE = $(addprefix --disable-plugin ,KeywordDetector HexHighEntropyString 
 security: $(VENV)/installed-dev  ## Secrets in files, weaknesses of the workflows (of the code: lint)
 	@$(BIN)/zizmor --offline --quiet .github
 	@git ls-files -z -- ':!fx_assets_tests' ':!requirements*.txt' ':!deploy/requirements*.txt' \
-	  | xargs -0 $(BIN)/detect-secrets-hook --exclude-lines 'user:password@'
+	  | xargs -0 $(BIN)/detect-secrets-hook --exclude-lines 'user:password@|(SecretName|secretName|auth-secret): '
 	@git ls-files -z -- fx_assets_tests | xargs -0 $(BIN)/detect-secrets-hook $(LOOKS_LIKE)
 
 BASE ?= origin/main
@@ -123,7 +123,7 @@ lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group dev -c requirements.txt -o requirements-dev.txt
 
-	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra production pyproject.toml -c requirements.txt -o deploy/requirements-platform.txt
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra production --extra celery --extra kubernetes pyproject.toml -c requirements.txt -o deploy/requirements-platform.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group serving -c requirements.txt -o deploy/requirements-serving.txt
 
 # What is built says from which version and commit.

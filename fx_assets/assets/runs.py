@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,9 +48,12 @@ class Size:
     @property
     def tags(self) -> dict[str, str]:
         """As the launchers read it from a run."""
+        room = {"cpu": f"{round(1000 * self.cpus)}m", "memory": f"{self.gigabytes}Gi"}
+        pod = {"container_config": {"resources": {"requests": room, "limits": room}}}
         return {
             "ecs/cpu": str(round(1024 * self.cpus)),
             "ecs/memory": str(1024 * self.gigabytes),
+            "dagster-k8s/config": json.dumps(pod),
         }
 
 

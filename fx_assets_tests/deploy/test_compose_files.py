@@ -44,11 +44,10 @@ def test_requests_to_mlflow_are_repeated_a_bounded_number_of_times() -> None:
     assert 1 < int(COMPOSE["x-environment"]["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) < 10
 
 
-def test_dagsters_file_and_the_launchers_are_one_file_in_the_image() -> None:
-    joined = (DEPLOY / "dagster.yaml").read_text() + (DEPLOY / "docker.yaml").read_text()
-    parts = [
-        yaml.safe_load((DEPLOY / name).read_text()) for name in ("dagster.yaml", "docker.yaml")
-    ]
+@pytest.mark.parametrize("launcher", ["docker.yaml", "celery.yaml"])
+def test_dagsters_file_and_the_launchers_are_one_file_in_the_image(launcher: str) -> None:
+    joined = (DEPLOY / "dagster.yaml").read_text() + (DEPLOY / launcher).read_text()
+    parts = [yaml.safe_load((DEPLOY / name).read_text()) for name in ("dagster.yaml", launcher)]
     assert not set(parts[0]) & set(parts[1])
     assert yaml.safe_load(joined) == parts[0] | parts[1]
 

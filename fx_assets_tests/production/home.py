@@ -7,7 +7,8 @@ from pathlib import Path
 from fx_assets_tests.homes import Home
 from fx_assets_tests.production.servers import Postgres
 
-PROFILE = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PROFILE = DEPLOY / "dagster.yaml"
 BUCKET = "fx-lake"
 VANISHES = (
     "connect_timeout=10&keepalives_idle=10&keepalives_interval=5&keepalives_count=3"

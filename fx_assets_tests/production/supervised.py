@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,10 @@ from pathlib import Path
 from fx_assets.testing.processes import free_port
 from fx_assets_tests.homes import Home
 
-WORKSPACE = "load_from: [{{grpc_server: {{host: 127.0.0.1, port: {port}, location_name: fx}}}}]\n"
+LOCATION = "fx"
+WORKSPACE = (
+    "load_from: [{{grpc_server: {{host: 127.0.0.1, port: {port}, location_name: {name}}}}}]\n"
+)
 BINARIES = Path(sys.executable).parent
 LOOK_SECONDS = 0.5
 
@@ -26,6 +29,8 @@ class Supervised:
 
     home: Home
     commands: dict[str, list[str]]
+    port: int
+    """Of the code server."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -66,17 +71,19 @@ class Supervised:
 
 
 @contextmanager
-def supervised(home: Home) -> Iterator[Supervised]:
-    """Both processes of a home, ended with the block."""
+def supervised(home: Home, others: Mapping[str, list[str]] | None = None) -> Iterator[Supervised]:
+    """Both processes of a home, and others that it needs, ended with the block."""
     port = free_port()
-    (home.folder / "workspace.yaml").write_text(WORKSPACE.format(port=port))
+    (home.folder / "workspace.yaml").write_text(WORKSPACE.format(port=port, name=LOCATION))
     serve = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-m", "fx_assets.definitions"]
     made = Supervised(
         home,
         {
-            "code": [str(BINARIES / "dagster"), *serve, "--location-name", "fx"],
+            "code": [str(BINARIES / "dagster"), *serve, "--location-name", LOCATION],
             "daemon": [str(BINARIES / "dagster-daemon"), "run", "-w", "workspace.yaml"],
+            **(others or {}),
         },
+        port,
     )
     for name in made.commands:
         made.start(name)

@@ -1,0 +1,6 @@
+#!/bin/sh
+# A worker that takes runs from Celery's queue, one at a time, each in a process of its own. Needs the
+# variables of deploy/celery.yaml and those of the platform.
+#   worker.sh --hostname worker-1@%h
+exec celery -A dagster_celery.app worker --queues dagster --concurrency 1 \
+  --max-tasks-per-child 1 --disable-prefetch --without-gossip --without-mingle --loglevel INFO "$@"
