@@ -26,6 +26,8 @@ SILENCE = timedelta(minutes=3)
 """After which a run of ours is dead."""
 WRITES = "fx_assets/writes"
 """Tag of every job of ours: what it writes. Runs of equal value are never at work together."""
+SHARD = "fx_assets/shard"
+"""Tag of runs over a part of a universe: its first instrument."""
 NO_RETRY = {"dagster/max_retries": "0"}
 """For runs on a terminal: the person sees that they ended, and no daemon can repeat them."""
 

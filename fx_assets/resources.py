@@ -16,7 +16,7 @@ from pydantic import PrivateAttr
 
 from fx_assets import clock
 from fx_assets.errors import LakeError
-from fx_assets.heartbeats import heartbeat
+from fx_assets.heartbeats import SHARD, WRITES, heartbeat
 from fx_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -228,12 +228,13 @@ class DeltaIOManager(dg.ConfigurableIOManager):
 
 
 def pools_of(run: dg.DagsterRun) -> set[str]:
-    """The pools of a run's steps, whoever began it; of each, one run is at work at a time.
+    """The pools of a run's steps, and its shard, whoever began it; one run of each is at work.
 
     Dagster's queue sees to that where it is set up to; runs that did not come from it wait here.
     """
     known = run.run_op_concurrency
-    return set(known.all_pools or ()) if known else set()
+    pools = set(known.all_pools or ()) if known else set()
+    return pools | ({run.tags[WRITES]} if SHARD in run.tags else set())
 
 
 def _tell(log: Any, pool: str) -> Callable[[str], None]:

@@ -11,12 +11,13 @@ import re
 import tomllib
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    Json,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -137,6 +138,15 @@ class Settings(BaseModel):
     plugins: Path | None = Field(
         default=None,
         description="Folder of a project's own plug-ins. Its modules are run: it is trusted code.",
+    )
+    executor: Literal["in_process", "multiprocess", "docker", "k8s", "celery"] = Field(
+        default="in_process",
+        description="Where the steps of a retrain execute: one after the other in the run's "
+        "process, or each in a process, container, pod or Celery task of its own.",
+    )
+    executor_config: Json[dict[str, Any]] | dict[str, Any] = Field(
+        default={},
+        description='Its configuration for Dagster as JSON, such as {"max_concurrent": 2}.',
     )
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."

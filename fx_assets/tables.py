@@ -850,6 +850,17 @@ UNIVERSE_BACKTEST = Table(
     about=(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time"),
     newest=("batch",),
 )
+WALKS = Table(
+    name="walks",
+    owner="universe",
+    row="an instrument that was walked forward",
+    columns=(
+        _INSTRUMENT,
+        Column("inputs", TEXT, "hash of the bars, histories, recipes and code that it was with"),
+    ),
+    key=("instrument",),
+    written="replaced",
+)
 SKILL = Table(
     name="skill",
     owner="universe",
@@ -969,6 +980,7 @@ CATALOGUE: tuple[Table, ...] = (
     UNIVERSE_QUALITY,
     UNIVERSE_SOURCES,
     UNIVERSE_BACKTEST,
+    WALKS,
     SKILL,
     UNIVERSE_DECISIONS,
     UNIVERSE_ACKNOWLEDGEMENTS,

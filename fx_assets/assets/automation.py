@@ -20,6 +20,7 @@ from fx_assets.assets.runs import (
     schedule_status,
     sensor_status,
 )
+from fx_assets.executors import retrain_executor
 from fx_assets.heartbeats import WRITES
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, unopened_registry
 from fx_assets.series.tables import SeriesTables
@@ -86,6 +87,7 @@ def retrain_job(spec: ForecastSpec) -> AssetJob:
         selection=everything - live,
         description="Judge every candidate on the same rows and decide about the champion.",
         size=LARGE,
+        executor=retrain_executor(),
     )
 
 

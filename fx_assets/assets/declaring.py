@@ -28,6 +28,7 @@ def asset_of(
     checks: Mapping[str, str] | None = None,
     blocking: Mapping[str, str] | None = None,
     partitions: dg.PartitionsDefinition[Any] | None = None,
+    most: int | None = None,
     metadata: Mapping[str, Any] | None = None,
     **others: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
@@ -46,8 +47,8 @@ def asset_of(
         The work of the subject's that it belongs to; of each, one run is at work at a time.
     checks, blocking
         Asset checks with their meanings; what comes after waits for the latter.
-    partitions
-        A run covers all of those that it is asked for.
+    partitions, most
+        A run covers all of those that it is asked for; of a backfill not more than this.
     """
     key = dg.AssetKey([spec.name, *([name] if isinstance(name, str) else name)])
     shown = table_metadata(table, feed or spec.name, spec.name, more, features) if table else {}
@@ -56,6 +57,7 @@ def asset_of(
         for blocks, told in ((True, blocking), (False, checks))
         for check, meaning in (told or {}).items()
     ]
+    whole = dg.BackfillPolicy.single_run() if partitions else None
     return dg.asset(
         key=key,
         group_name=spec.name,
@@ -66,7 +68,7 @@ def asset_of(
         metadata={**shown, **(metadata or {})},
         check_specs=specs,
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+        backfill_policy=dg.BackfillPolicy.multi_run(most) if partitions and most else whole,
         **others,
     )
 

@@ -11,15 +11,16 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.runs import newest_failure
+from fx_assets.assets.universe_steps import STEPS
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.due import live_from
-from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, QUALITY, SOURCES
+from fx_assets.tables import DECISIONS, INSTRUMENT_COLUMN, PREDICTIONS, PRICES, QUALITY, SOURCES
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
-    from fx_assets.monitoring.freshness import Freshness
+    from fx_assets.monitoring.freshness import FailedRun, Freshness
 
 FRESH_CHECK = "fresh"
 FRESH = {
@@ -96,13 +97,21 @@ def judge_predictions(
     )
 
 
+def _newest_failure(instance: dg.DagsterInstance, spec: UniverseSpec) -> "FailedRun | None":
+    """The newest run of each job of a universe that failed, if any."""
+    steps = () if spec.shard_size is None else STEPS
+    jobs = [f"{spec.name}_update", *(step.job(spec.name) for step in steps)]
+    found = (newest_failure(instance, job) for job in jobs)
+    return max(filter(None, found), key=lambda run: run.at, default=None)
+
+
 def judge_panel(
     instance: dg.DagsterInstance, store: "Lake", spec: UniverseSpec, now: datetime
 ) -> "Freshness":
     """Judge the stored prices of a universe: its newest bar, and who of its members lacks it."""
     from fx_assets.monitoring.freshness import panel_freshness
 
-    prices = store.read_or_empty(PRICES.name, spec.name)
+    prices = store.read_known(PRICES.name, spec.name, [INSTRUMENT_COLUMN, "event_time"])
     return panel_freshness(
         spec.example.model_copy(update={"name": spec.name}),
         spec.market,
@@ -111,7 +120,7 @@ def judge_panel(
         sources=store.read_or_empty(SOURCES.name, spec.name),
         now=now,
         most_missed=spec.membership.max_missed,
-        failed=newest_failure(instance, f"{spec.name}_update"),
+        failed=_newest_failure(instance, spec),
     )
 
 
@@ -130,5 +139,5 @@ def judge_panel_predictions(
         has_champion=True,
         now=now,
         rule=spec.watching.freshness,
-        failed=newest_failure(instance, f"{spec.name}_update"),
+        failed=_newest_failure(instance, spec),
     )

@@ -59,16 +59,26 @@ class Size:
 
 SMALL = Size(cpus=0.5, gigabytes=2)
 """For new bars and what follows from them."""
+MEDIUM = Size(cpus=1, gigabytes=4)
+"""For a shard of a universe, which is walked forward in one process."""
 LARGE = Size(cpus=2, gigabytes=8)
 """For fitting and judging."""
 
 
 def asset_job(
-    name: str, selection: dg.AssetSelection, description: str, size: Size = SMALL
+    name: str,
+    selection: dg.AssetSelection,
+    description: str,
+    size: Size = SMALL,
+    executor: dg.ExecutorDefinition | None = None,
 ) -> AssetJob:
     """A job of ours, of which one run is at work at a time."""
     return dg.define_asset_job(
-        name, selection=selection, description=description, tags={WRITES: name} | size.tags
+        name,
+        selection=selection,
+        description=description,
+        tags={WRITES: name} | size.tags,
+        executor_def=executor,
     )
 
 

@@ -111,26 +111,21 @@ def build_backtest(spec: UniverseSpec) -> dg.AssetsDefinition:
         partitions=instrument_partitions(spec),
     )
     def backtest(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.evaluation.universe import CACHE_COLUMNS, walk_universe
-
-        store, chosen = lake.open(), list(context.partition_keys)
-        prices = _of(store.read(PRICES.name, spec.name), chosen)
-        stored = pd.DataFrame()
-        if store.exists(BACKTEST.name, spec.name):
-            stored = store.read_known(BACKTEST.name, spec.name, CACHE_COLUMNS)
+        from fx_assets.stages.panel_judge import walk_panel
 
         def progress(done: int, total: int) -> None:
             context.log.info(f"instrument {done} of {total}")
 
-        rows = walk_universe(
-            spec, prices, store.read(MEMBERSHIP.name, spec.name), _of(stored, chosen), progress
-        )
-        commit = store.append(BACKTEST.name, spec.name, rows, run_id=context.run.run_id)
+        store, chosen = lake.open(), list(context.partition_keys)
+        commits = [
+            walk_panel(spec, store, shard, context.run.run_id, progress)
+            for shard in spec.shards(chosen)
+        ]
         return dg.MaterializeResult(
             metadata={
                 "instruments": len(chosen),
-                "rows_added": commit.rows,
-                "delta_version": commit.version,
+                "rows_added": sum(commit.rows for commit in commits),
+                "delta_version": commits[-1].version,
             },
         )
 
@@ -151,27 +146,18 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
         after=[BACKTEST, MEMBERSHIP],
     )
     def skill(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
-        from fx_assets.evaluation.universe_skill import (
-            SKILL_COLUMNS,
-            best_candidates,
-            judgeable_rows,
-            skill_of,
-        )
+        from fx_assets.evaluation.universe_skill import best_candidates
         from fx_assets.presentation.universe_figure import skill_figure
-        from fx_assets.stages.panel_decide import decide_panel
+        from fx_assets.stages.panel_judge import judge_panel
 
-        store, run_id = lake.open(), context.run.run_id
-        rows = store.read_known(BACKTEST.name, spec.name, SKILL_COLUMNS)
-        judged = judgeable_rows(spec, rows, store.read(MEMBERSHIP.name, spec.name), spec.market)
-        table = skill_of(spec, judged)
-        commit = store.replace(SKILL.name, spec.name, table, run_id=run_id)
-        decisions = decide_panel(spec, store, table, judged, clock.now(), run_id)
+        judged = judge_panel(spec, lake.open(), clock.now(), context.run.run_id)
+        table, decisions = judged.skill, judged.decisions
         tests = int(table["tests"].max()) if len(table) else 0
         return dg.MaterializeResult(
             data_version=content_version(table),
             metadata={
                 "dagster/row_count": len(table),
-                "delta_version": commit.version,
+                "delta_version": judged.commit.version,
                 "family_of_tests": (
                     f"{tests} tests: every instrument, target and candidate with at least "
                     f"{spec.min_rows} rows of membership, past members included"
@@ -274,6 +260,7 @@ def build_look(spec: UniverseSpec) -> dg.AssetsDefinition:
         table=UNIVERSE_DRIFT,
         deps=[[spec.name, PREDICTIONS.name], [spec.name, OUTCOMES.name]],
         partitions=instrument_partitions(spec),
+        most=spec.shard_size,
         checks=CHECKS,
     )
     def drift_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
@@ -337,7 +324,3 @@ def _days_table(table: pd.DataFrame) -> str:
     for name in shown.select_dtypes("datetimetz"):
         shown[name] = shown[name].dt.strftime("%Y-%m-%d").fillna("")
     return markdown_table(list(shown.columns), shown.to_numpy().tolist())
-
-
-def _of(table: pd.DataFrame, instruments: list[str]) -> pd.DataFrame:
-    return table[table["instrument"].isin(instruments)] if len(table) else table

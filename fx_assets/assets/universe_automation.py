@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import dagster as dg
@@ -9,7 +10,9 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.runs import (
+    IN_PROGRESS,
     LARGE,
+    MOST_ATTEMPTS,
     AssetJob,
     asked_again,
     asset_job,
@@ -18,7 +21,9 @@ from fx_assets.assets.runs import (
     sensor_status,
 )
 from fx_assets.assets.universe_prices import instrument_partitions
+from fx_assets.assets.universe_steps import ROUND, STEPS
 from fx_assets.calendars import instant_of, moment
+from fx_assets.heartbeats import SHARD, WRITES
 from fx_assets.lake import Lake
 from fx_assets.resources import LakeResource
 from fx_assets.settings import Settings
@@ -44,6 +49,22 @@ def update_job(spec: UniverseSpec) -> AssetJob:
         description="Fetch, judge, walk forward, test and predict every instrument in one run.",
         size=LARGE,
     )
+
+
+def step_jobs(spec: UniverseSpec) -> list[AssetJob]:
+    """A job for each step of a universe whose instruments are spread over runs; else none."""
+    if spec.shard_size is None:
+        return []
+    return [
+        asset_job(
+            step.job(spec.name),
+            selection=dg.AssetSelection.assets(*([spec.name, name] for name in step.assets)),
+            description=f"{', '.join(step.assets)} of "
+            + (f"{spec.shard_size} instruments a run." if step.sharded else "all instruments."),
+            size=step.size,
+        )
+        for step in STEPS
+    ]
 
 
 def discover_schedule(spec: UniverseSpec, job: AssetJob) -> dg.ScheduleDefinition:
@@ -81,13 +102,98 @@ def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDe
             return dg.SkipReason("Every known fixing has its predictions.")
         if in_progress(context.instance, job.name):
             return dg.SkipReason("The universe is being brought up to date already.")
-        run_key = f"instruments version {version}"
-        if spec.source.kind != "ecb":
-            # The list does not tell of new bars, so a late provider is asked once an hour.
-            run_key += f", {now:%Y-%m-%d %H} h"
+        run_key = _round(spec, version, now)
         return asked_again(context.instance, job.name, run_key, range_tags(keys[0], keys[-1]))
 
     return sensor
+
+
+def shards_sensor(spec: UniverseSpec, jobs: Sequence[AssetJob]) -> dg.SensorDefinition:
+    """Runs over shards of the instruments, step by step, whenever the source had something new."""
+
+    @dg.sensor(
+        name=f"{spec.name}_follows_instruments",
+        jobs=list(jobs),
+        minimum_interval_seconds=Settings().sensor_seconds,
+        default_status=sensor_status(on=spec.automatic),
+        description=(
+            "Brings the universe up to date when the source has new fixings, "
+            f"{spec.shard_size} instruments a run."
+        ),
+    )
+    def sensor(
+        context: dg.SensorEvaluationContext, lake: LakeResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        store, instance = lake.open(), context.instance
+        keys = instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
+        begun = context.cursor or None
+        if begun is None:
+            version = store.version(INSTRUMENTS.name, spec.name)
+            if version is None or not keys:
+                return dg.SkipReason("The source has not been looked at yet.")
+            now = clock.now()
+            if not is_behind(store, spec, now):
+                return dg.SkipReason("Every known fixing has its predictions.")
+            if in_progress(instance, f"{spec.name}_update"):
+                return dg.SkipReason("The universe is being brought up to date already.")
+            begun = _round(spec, version, now)
+        found = next_runs(instance, spec, begun, keys)
+        context.update_cursor(begun if found else "")
+        if not found:
+            return dg.SkipReason(f"Everything of {begun} is done, or was tried often enough.")
+        asked = [each for each in found if isinstance(each, dg.RunRequest)]
+        waiting = [each for each in found if isinstance(each, dg.SkipReason)]
+        return asked or dg.SkipReason(" ".join(dict.fromkeys(str(w.skip_message) for w in waiting)))
+
+    return sensor
+
+
+def next_runs(
+    instance: dg.DagsterInstance, spec: UniverseSpec, begun: str, instruments: Sequence[str]
+) -> list[dg.RunRequest | dg.SkipReason]:
+    """Which runs are asked for next, or waited for, until all instruments are up to date.
+
+    Parameters
+    ----------
+    begun
+        Names what brings them up to date; the same until it is over.
+    instruments
+        In the order of their partitions.
+
+    Returns
+    -------
+    list
+        Empty when every step is done, or one cannot go on.
+    """
+    for step in STEPS:
+        job = step.job(spec.name)
+        mine = dg.RunsFilter(job_name=job, tags={ROUND: begun})
+        runs = [record.dagster_run for record in instance.get_run_records(mine)]
+        found: list[dg.RunRequest | dg.SkipReason] = []
+        for shard in spec.shards(instruments) if step.sharded else [list(instruments)]:
+            states = [run.status for run in runs if run.tags.get(SHARD) == shard[0]]
+            if dg.DagsterRunStatus.SUCCESS in states:
+                continue
+            if set(states) & set(IN_PROGRESS):
+                found.append(dg.SkipReason(f"{job} is at work."))
+            elif len(states) < MOST_ATTEMPTS and dg.DagsterRunStatus.CANCELED not in states:
+                tags = {ROUND: begun, SHARD: shard[0]}
+                if step.sharded:
+                    tags |= {WRITES: f"{job}_{shard[0]}", **range_tags(shard[0], shard[-1])}
+                key = f"{begun}, {step.name} from {shard[0]}"
+                found.append(asked_again(instance, job, key, tags))
+            elif step.must:
+                return []
+        if found:
+            return found
+    return []
+
+
+def _round(spec: UniverseSpec, version: int, now: datetime) -> str:
+    """What names a look at the source."""
+    # Other lists than the ECB's do not tell of new bars: a late provider is asked once an hour.
+    hour = "" if spec.source.kind == "ecb" else f", {now:%Y-%m-%d %H} h"
+    return f"instruments version {version}{hour}"
 
 
 def is_behind(store: Lake, spec: UniverseSpec, now: datetime) -> bool:

@@ -44,10 +44,22 @@ def instrument_partitions(spec: UniverseSpec) -> dg.DynamicPartitionsDefinition:
 def panel_asset(
     spec: UniverseSpec, table: Table, description: str, *kinds: str, after: list[Table], **more: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """An asset of a universe: one of its tables, made from others of them."""
+    """An asset of a universe: one of its tables, made from others of them.
+
+    Of what a shard of the instruments has a run of its own for, several are at work together.
+    """
     deps = [[spec.name, other.name] for other in after]
+    spread = "partitions" in more and spec.shard_size is not None
     return asset_of(
-        spec, table.name, description, *kinds, table=table, pool="update", deps=deps, **more
+        spec,
+        table.name,
+        description,
+        *kinds,
+        table=table,
+        pool="" if spread else "update",
+        most=spec.shard_size,
+        deps=deps,
+        **more,
     )
 
 
@@ -182,18 +194,23 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         from fx_assets.lake.panel import replace_instruments
         from fx_assets.stages.ingest import panel_prices
 
-        store, chosen = lake.open(), set(context.partition_keys)
-        table, held = panel_prices(spec, store, sorted(chosen), clock.now())
-        commits = replace_instruments(
-            store, "prices", spec.name, table, chosen - set(held), run_id=context.run.run_id
-        )
+        store, run_id = lake.open(), context.run.run_id
+        rows, commits, held, last = 0, 0, dict[str, str](), pd.NaT
+        for shard in spec.shards(list(context.partition_keys)):
+            table, refused = panel_prices(spec, store, shard, clock.now())
+            ours = set(shard) - set(refused)
+            commits += replace_instruments(
+                store, PRICES.name, spec.name, table, ours, run_id=run_id
+            )
+            rows, held = rows + len(table), held | refused
+            last = max(filter(pd.notna, [last, table["event_time"].max()]), default=pd.NaT)
         return dg.MaterializeResult(
             metadata={
-                "rows": len(table),
+                "rows": rows,
                 "commits": commits,
                 "delta_version": store.version(PRICES.name, spec.name) or 0,
                 "held_back": listed(held) or "none",
-                "last_bar": f"{table['event_time'].max():%Y-%m-%d %H:%M} UTC",
+                "last_bar": "none" if pd.isna(last) else f"{last:%Y-%m-%d %H:%M} UTC",
             },
             check_results=[fresh_result(judge_panel(context.instance, store, spec, clock.now()))],
         )

@@ -14,6 +14,8 @@ from fx_assets.assets.universe_automation import (
     discover_job,
     discover_schedule,
     follows_instruments_sensor,
+    shards_sensor,
+    step_jobs,
     update_job,
 )
 from fx_assets.specs.universe import UniverseSpec
@@ -39,10 +41,11 @@ class Universe(dg.Component):
 
 def universe_definitions(spec: UniverseSpec) -> dg.Definitions:
     """A universe's assets, checks, jobs, schedule and sensor."""
-    discover, update = discover_job(spec), update_job(spec)
+    discover, update, steps = discover_job(spec), update_job(spec), step_jobs(spec)
+    follows = shards_sensor(spec, steps) if steps else follows_instruments_sensor(spec, update)
     return dg.Definitions(
         assets=build_universe(spec),
-        jobs=[discover, update],
+        jobs=[discover, update, *steps],
         schedules=[discover_schedule(spec, discover)],
-        sensors=[follows_instruments_sensor(spec, update), panel_freshness_sensor(spec)],
+        sensors=[follows, panel_freshness_sensor(spec)],
     )

@@ -11,7 +11,6 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from fx_assets.errors import NotEnoughDataError
@@ -19,8 +18,11 @@ from fx_assets.evaluation.compare import with_reference
 from fx_assets.evaluation.study import PREDICTION_COLUMNS, Study
 from fx_assets.evaluation.universe_members import histories
 from fx_assets.features import add_labels, build_features
+from fx_assets.models import candidate_code
+from fx_assets.specs.bars import PRICE_COLUMNS
+from fx_assets.specs.base import digest
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.tables import SERIES_COLUMN
+from fx_assets.tables import SERIES_COLUMN, WALKS
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,6 +34,8 @@ ROW_OF = [SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_ti
 KEYS = ["fold_key", "row_key"]
 CACHE_COLUMNS = [*ROW_OF, *KEYS, "recipe", "prediction", "batch"]
 """What has to be read of the ``backtest`` table to go on from it."""
+INPUT_COLUMNS = ("event_time", "available_at", *PRICE_COLUMNS)
+"""What is read of a bar."""
 FEWEST_FOR_PROCESSES = 4
 """Starting processes takes longer than walking a few instruments forward."""
 
@@ -80,7 +84,8 @@ def walk_universe(
     -------
     DataFrame
         The rows to append to the table: those that it lacks, or whose fit, inputs or truth have
-        changed. ``batch`` counts appends; of rows about the same, the one of the last batch counts.
+        changed. ``batch`` counts the appends of an instrument's rows; of rows about the same, the
+        one of the last batch counts.
     """
     known = current_rows(adopted(spec, stored))
     parts = {str(name): rows for name, rows in known.groupby("instrument")} if len(known) else {}
@@ -90,15 +95,13 @@ def walk_universe(
         if spans:
             cached = parts.get(str(name), pd.DataFrame(columns=CACHE_COLUMNS))
             walks.append(Walk(str(name), bars, spans, cached))
-    batch = 0 if stored.empty else int(stored["batch"].max()) + 1
     found = []
-    for done, rows in enumerate(spread(partial(walk, spec), walks, spec.workers), start=1):
+    for done, rows in enumerate(spread(partial(walk, spec), walks, spec.processes), start=1):
         found.append(rows)
         if progress is not None:
             progress(done, len(walks))
     filled = [rows for rows in found if len(rows)]
-    table = pd.concat(filled, ignore_index=True) if filled else _no_rows()
-    return table.assign(batch=np.full(len(table), batch, dtype=np.int64))
+    return pd.concat(filled, ignore_index=True) if filled else _no_rows()
 
 
 def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
@@ -120,7 +123,48 @@ def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
                 study = Study(forecast, frame, stored=stored, workers=1)
                 tables += _rows(study, task.instrument, series)
     table = pd.concat(tables, ignore_index=True) if tables else _no_rows()
-    return _changed(table, task.cached)
+    batch = 0 if task.cached.empty else int(task.cached["batch"].max()) + 1
+    return _changed(table, task.cached).assign(batch=batch)
+
+
+def walked_with(spec: UniverseSpec, prices: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """What the walk-forward rows of these instruments are made from.
+
+    Parameters
+    ----------
+    prices
+        Their bars, as known now, with a column ``instrument``; in any order.
+    members
+        All memberships.
+
+    Returns
+    -------
+    DataFrame
+        Columns of :data:`fx_assets.tables.WALKS`; instruments that were never members have no row.
+    """
+    columns = [name for name in INPUT_COLUMNS if name in prices]
+    hashed = pd.util.hash_pandas_object(prices[columns], index=False)
+    bars = hashed.groupby(prices["instrument"].to_numpy()).agg(["sum", "size"])
+    codes = [
+        candidate_code(forecast, candidate)
+        for target in spec.targets
+        for forecast in [spec.forecast("any", target)]
+        for candidate in with_reference(forecast)
+    ]
+    found = []
+    for name, total, size in bars.itertuples(name=None):
+        spans = histories(members, str(name))
+        if not spans:
+            continue
+        recipes = [
+            forecast.recipe_hash(candidate)
+            for target in spec.targets
+            for forecast in [spec.forecast(str(name), target)]
+            for candidate in with_reference(forecast)
+        ]
+        series = [spec.series(str(name), target).id for target in spec.targets]
+        found.append((str(name), digest([int(total), size, spans, recipes, series, codes])))
+    return pd.DataFrame(found, columns=list(WALKS.names)).astype(WALKS.dtypes)
 
 
 def between(bars: pd.DataFrame, span: tuple[pd.Timestamp, pd.Timestamp]) -> pd.DataFrame:
@@ -208,6 +252,6 @@ def _no_rows() -> pd.DataFrame:
         ("event_time", "target_time", "label_available_at"), "datetime64[us, UTC]"
     )
     numbers = dict.fromkeys(("prediction", "target", "baseline"), "float64")
-    return pd.DataFrame(columns=list(ROW_COLUMNS)).astype(
-        {**times, **numbers, "horizon": "int64", "fold": "int64"}
+    return pd.DataFrame(columns=[*ROW_COLUMNS, "batch"]).astype(
+        {**times, **numbers, **dict.fromkeys(("horizon", "fold", "batch"), "int64")}
     )

@@ -18,7 +18,7 @@ below what Holm's correction for all of the table leaves.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,10 +104,32 @@ def skill_table(
 
 def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
     """As :func:`skill_table`, of the rows that are judged, sorted by event time."""
+    return family_table(spec, compare_rows(spec, judgeable))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found about one candidate of an instrument, before it is one of a family."""
+
+    row: dict[str, Any]
+    found: Compared
+    claimable: bool
+    """Whether the reference has been walked forward."""
+
+
+def compare_rows(spec: UniverseSpec, judgeable: pd.DataFrame) -> list[Judged]:
+    """Each candidate of these rows beside what it is compared with; other rows change nothing."""
     tests = sorted(_tests(spec, judgeable), key=lambda test: len(test.item.predictions))
     found = [test.compared(spec.min_rows) for test in tests]  # by length: draws are used again
-    rows = [_row(spec, test, each) for test, each in zip(tests, found, strict=True)]
-    table = pd.DataFrame(rows, columns=list(SKILL_DTYPES))
+    return [
+        Judged(_row(spec, test, each), each, test.reference is not None)
+        for test, each in zip(tests, found, strict=True)
+    ]
+
+
+def family_table(spec: UniverseSpec, judged: Sequence[Judged]) -> pd.DataFrame:
+    """The table of :func:`skill_table`, of every candidate of the whole family."""
+    table = pd.DataFrame([each.row for each in judged], columns=list(SKILL_DTYPES))
     tested = table["p_value"].notna().to_numpy(dtype=bool)
     table["tests"] = int(tested.sum())
     for column, of, method in CORRECTIONS:
@@ -117,10 +139,9 @@ def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
     table["may_predict"] = (table["p_holm"] < spec.significance) & (
         table["skill"] >= spec.min_skill
     )
-    needed = holm_threshold([each.p_value for each in found], spec.significance)
+    needed = holm_threshold([each.found.p_value for each in judged], spec.significance)
     claims = [
-        each.claim(needed, int(tested.sum())) if test.reference else None
-        for test, each in zip(tests, found, strict=True)
+        each.found.claim(needed, int(tested.sum())) if each.claimable else None for each in judged
     ]
     table["verdict"] = [claim.word if claim else "" for claim in claims]
     table["claim"] = [claim.model_dump_json() if claim else "" for claim in claims]

@@ -182,6 +182,19 @@ class DeltaStore:
             self._frames.put(what, stamp, frame, data.nbytes)
         return frame
 
+    def read_values(
+        self, table: str, name: str, column: str, values: list[str], columns: list[str] | None
+    ) -> pd.DataFrame:
+        """The rows of the newest version that have one of these values; no others are loaded."""
+        source = self.require(table, name)
+        inside = ds.field(column).isin(pa.array(values, pa.string()))
+        try:
+            data = dataset_of(source).to_table(columns=columns, filter=inside)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise self._error(table, name, "could not be read", error) from None
+        frame: pd.DataFrame = data.to_pandas()
+        return frame
+
     def commit(
         self,
         table: str,

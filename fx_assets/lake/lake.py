@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -66,7 +66,7 @@ class Lake:
         duckdb_file: Path | None = None,
         storage_options: dict[str, str] | None = None,
     ) -> None:
-        self._location = Location(root, storage_options)
+        self._location, self._given = Location(root, storage_options), storage_options
         self._store = DeltaStore(self._location)
         self._blobs = BlobStore(self._location)
         self.duckdb_file = None if self.is_remote else duckdb_file
@@ -74,6 +74,10 @@ class Lake:
         self._deferring = 0
         self._stale: set[str] = set()
         self._stamped = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens it anew."""
+        return Lake, (self.root, self.duckdb_file, self._given)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Lake:
@@ -135,6 +139,27 @@ class Lake:
             return pd.DataFrame()
         there = set(schema_of(self._store.require(table, name)).names)
         return self.read(table, name, columns=[c for c in columns if c in there])
+
+    def read_values(
+        self,
+        table: str,
+        name: str,
+        column: str,
+        values: Collection[str],
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """The rows that have one of these texts in a column; others take no memory.
+
+        Of ``columns`` those that the table has. A frame without rows where it lacks ``column``, one
+        without columns where there is no table.
+        """
+        if not self.exists(table, name):
+            return pd.DataFrame()
+        there = schema_of(self._store.require(table, name)).names
+        wanted = None if columns is None else [c for c in columns if c in there]
+        if column not in there:
+            return pd.DataFrame(columns=wanted or there)
+        return self._store.read_values(table, name, column, sorted(values), wanted)
 
     def append(
         self,
@@ -202,6 +227,20 @@ class Lake:
         """
         plan = writes.replacing_range(frame, column, start, end, f"{table}/{name}")
         return self._commit(table, name, plan, run_id, metadata)
+
+    def replace_values(
+        self,
+        table: str,
+        name: str,
+        frame: pd.DataFrame,
+        *,
+        column: str,
+        values: Collection[str],
+        run_id: str = "",
+    ) -> Commit:
+        """Make the frame the content of the rows with these texts in a column, as replace_where."""
+        plan = writes.replacing_values(frame, column, values, f"{table}/{name}")
+        return self._commit(table, name, plan, run_id, None)
 
     def history(self, table: str, name: str, limit: int | None = None) -> list[CommitInfo]:
         """The table's commits, newest first."""

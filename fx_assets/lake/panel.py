@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -28,10 +27,13 @@ class Panel:
         Where they lie.
     name
         The universe's name.
+    instruments
+        Those that are asked for; the rows of others are not read.
     """
 
-    def __init__(self, lake: Lake, name: str) -> None:
+    def __init__(self, lake: Lake, name: str, instruments: Iterable[str] | None = None) -> None:
         self.lake, self.name = lake, name
+        self._chosen = None if instruments is None else set(instruments)
         self._groups: dict[str, dict[str, pd.DataFrame]] = {}
         self._columns: dict[str, list[str]] = {}
         self._slices: list[InstrumentLake] = []
@@ -53,7 +55,10 @@ class Panel:
         if table not in self._groups:
             if not self.lake.exists(table, self.name):
                 return None
-            whole = self.lake.read(table, self.name)
+            if self._chosen is None:
+                whole = self.lake.read(table, self.name)
+            else:
+                whole = self.lake.read_values(table, self.name, INSTRUMENT_COLUMN, self._chosen)
             self._columns[table] = list(whole.columns)
             # Rows of before the column existed are of no instrument.
             parts = whole.groupby(INSTRUMENT_COLUMN) if INSTRUMENT_COLUMN in whole else ()
@@ -231,33 +236,19 @@ def replace_instruments(
 ) -> int:
     """Make the frame the content of these instruments' rows; other instruments stay as they are.
 
-    Each range of names without another instrument in between is one commit: all instruments are
-    one, and so is a single one.
-
     Returns
     -------
     int
         Commits; none where the rows were there already.
     """
     chosen = set(instruments)
-    present: set[str] = set()
-    if store.exists(table, name):
-        present = set(store.read(table, name, columns=[INSTRUMENT_COLUMN])[INSTRUMENT_COLUMN])
-    commits = 0
-    for ours, group in groupby(sorted(present | chosen), key=chosen.__contains__):
-        if not ours:
-            continue
-        names = list(group)
-        commits += store.replace_where(
-            table,
-            name,
-            frame[frame[INSTRUMENT_COLUMN].isin(names)],
-            column=INSTRUMENT_COLUMN,
-            start=names[0],
-            end=f"{names[-1]} ",
-            run_id=run_id,
+    if not chosen:
+        return 0
+    return int(
+        store.replace_values(
+            table, name, frame, column=INSTRUMENT_COLUMN, values=chosen, run_id=run_id
         ).committed
-    return commits
+    )
 
 
 def numbered(quality: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ files of the spans that changed and not all of history.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -121,25 +121,50 @@ def replacing_range(frame: pd.DataFrame, column: str, start: Any, end: Any, wher
             remedy="Write only rows of the range that is replaced.",
         )
 
+    inside = (ds.field(column) >= pa.scalar(start)) & (ds.field(column) < pa.scalar(end))
+    quoted = _quoted(column)
+    predicate = f"{quoted} >= {_literal(start)} AND {quoted} < {_literal(end)}"
+    return _replacing_part(frame, column, inside, predicate, where)
+
+
+def replacing_values(frame: pd.DataFrame, column: str, values: Collection[str], where: str) -> Plan:
+    """Make the frame the content of the rows with these values, unless it is that already."""
+    ours = sorted(values)
+    if not set(frame[column]) <= set(ours):
+        raise LakeError(
+            f"{where}: the frame has rows of other {column}s than those that are replaced.",
+            remedy="Write only rows of what is replaced.",
+        )
+    inside = ds.field(column).isin(ours)
+    predicate = f"{_quoted(column)} IN ({', '.join(map(_literal, ours))})"
+    return _replacing_part(frame, column, inside, predicate, where)
+
+
+def _replacing_part(
+    frame: pd.DataFrame, column: str, inside: ds.Expression, predicate: str, where: str
+) -> Plan:
+    """Make the frame the content of what lies inside, unless it is that already."""
+    size = SPAN_BYTES if column == TIME else None
+
     def plan(source: DeltaTable | None) -> Write | None:
-        size = SPAN_BYTES if column == TIME else None
         if source is None:
             return Write(to_arrow(frame, where=where), "append", file_bytes=size)
         stored = schema_of(source)
         data = to_arrow(frame, where=where, stored=stored)
         if column not in stored.names:
             return Write(data, "append")
-        inside = (ds.field(column) >= pa.scalar(start)) & (ds.field(column) < pa.scalar(end))
         present = dataset_of(source).to_table(filter=inside)
         if set(data.column_names) <= set(stored.names) and conform(data, present.schema).equals(
             present
         ):
             return None
-        quoted = '"' + column.replace('"', '""') + '"'
-        predicate = f"{quoted} >= {_literal(start)} AND {quoted} < {_literal(end)}"
         return Write(data, "overwrite", predicate=predicate, file_bytes=size)
 
     return plan
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _in_order_of_time(frame: pd.DataFrame) -> bool:

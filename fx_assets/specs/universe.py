@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Any
@@ -205,7 +205,10 @@ class UniverseSpec(Spec):
     automatic: bool = True
     """Whether its schedule and sensor start switched on."""
     workers: PositiveInt | None = None
-    """Processes that walk forward; every core by default. The result does not depend on it."""
+    """Processes that walk forward; by default every core, and one where ``shard_size`` is set. The
+    result does not depend on it."""
+    shard_size: PositiveInt | None = None
+    """Most instruments of one run; unset means all of them. The result does not depend on it."""
     owners: list[str] = Field(default=["team:research"])
 
     @field_validator("features")
@@ -312,6 +315,16 @@ class UniverseSpec(Spec):
     def example(self) -> FeedSpec:
         """The feed of one of the instruments."""
         return self.feed(next(iter(self.instruments), self.instrument("XXX")))
+
+    @property
+    def processes(self) -> int | None:
+        """Processes of one run; every core where it is ``None``."""
+        return self.workers or (None if self.shard_size is None else 1)
+
+    def shards(self, instruments: Sequence[str]) -> list[list[str]]:
+        """The instruments in groups of ``shard_size``, in their order; more make further groups."""
+        size = self.shard_size or max(len(instruments), 1)
+        return [list(instruments[at : at + size]) for at in range(0, len(instruments), size)]
 
     def instrument(self, currency: str) -> str:
         """What a currency's price is called: ``EURUSD``."""

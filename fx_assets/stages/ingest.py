@@ -201,7 +201,7 @@ def ingest_panel(
     SourceError
         The source of every instrument failed.
     """
-    panel, result = Panel(store, spec.name), IngestedPanel()
+    panel, result = Panel(store, spec.name, instruments), IngestedPanel()
     usual = type(spec).model_fields["gate"].default
     errors: list[FxAssetsError] = []
     for instrument in instruments:
@@ -245,7 +245,7 @@ def panel_prices(
     dict
         These, each with the reason.
     """
-    panel, held = Panel(store, spec.name), {}
+    panel, held = Panel(store, spec.name, instruments), {}
     known = [pd.DataFrame(columns=[INSTRUMENT_COLUMN, *BAR_DTYPES]).astype(BAR_DTYPES)]
     for instrument in sorted(instruments):
         feed, own = spec.feed(instrument), panel.of(instrument)

@@ -22,7 +22,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import BACKTEST, MEMBERSHIP, PRICES, SERIES_COLUMN
+from fx_assets.tables import BACKTEST, INSTRUMENT_COLUMN, MEMBERSHIP, PRICES, SERIES_COLUMN
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -108,8 +108,9 @@ def members_at_work(
     What is written to them is committed in the end, each table at once. Instruments from whose bars
     nothing may be made are left out.
     """
-    panel, known = Panel(store, spec.name), store.read(MEMBERSHIP.name, spec.name)
-    able = [name for name in instruments if _has_bars(panel.of(name), spec.feed(name))]
+    chosen, known = list(instruments), store.read(MEMBERSHIP.name, spec.name)
+    panel = Panel(store, spec.name, chosen)
+    able = [name for name in chosen if _has_bars(panel.of(name), spec.feed(name))]
     with one_thread():
         yield known, each_member(spec, panel, able, known)
     panel.commit(run_id)
@@ -127,10 +128,10 @@ def walked_rows(
     spec: UniverseSpec, store: Lake, instruments: Iterable[str]
 ) -> Mapping[str, pd.DataFrame]:
     """Walk-forward rows of all candidates by series, sorted by event time."""
-    rows = store.read_known(BACKTEST.name, spec.name, WALKED)
+    rows = store.read_values(BACKTEST.name, spec.name, INSTRUMENT_COLUMN, set(instruments), WALKED)
     if rows.empty:
         return {}
-    rows = current_rows(adopted(spec, rows[rows["instrument"].isin(list(instruments))]))
+    rows = current_rows(adopted(spec, rows))
     rows = rows.sort_values("event_time", kind="stable")
     return {str(series): part for series, part in rows.groupby(SERIES_COLUMN)}
 

@@ -43,6 +43,7 @@ def decide_panel(
     judged: pd.DataFrame,
     now: datetime,
     run_id: str = "",
+    instruments: Sequence[str] | None = None,
 ) -> list[Decision]:
     """Record who predicts, where that or what is held back has changed, and publish who does.
 
@@ -54,9 +55,12 @@ def decide_panel(
     ----------
     skill, judged
         The table of verdicts, and the rows that it is of.
+    instruments
+        Those that are decided about; all of them where it is unset.
     """
-    with store.lock(f"decisions-{spec.name}"), one_thread():
-        return _decide_panel(spec, store, skill, judged, now, run_id)
+    part = "" if instruments is None else f"-{min(instruments)}"
+    with store.lock(f"decisions-{spec.name}{part}"), one_thread():
+        return _decide_panel(spec, store, skill, judged, now, run_id, instruments)
 
 
 def _decide_panel(
@@ -66,10 +70,12 @@ def _decide_panel(
     judged: pd.DataFrame,
     now: datetime,
     run_id: str,
+    instruments: Sequence[str] | None,
 ) -> list[Decision]:
-    panel, known = Panel(store, spec.name), store.read(MEMBERSHIP.name, spec.name)
+    known = store.read(MEMBERSHIP.name, spec.name)
     present = set(members(known, now))
-    named = sorted({*skill["instrument"], *present})
+    named = sorted({*skill["instrument"], *present} & {*(instruments or known["instrument"])})
+    panel = Panel(store, spec.name, named)
     found = {m.own.series.id: m for m in each_member(spec, panel, named, known)}
     ledgers = {series: member.ledger for series, member in found.items()}
     served = {series for series, member in found.items() if member.instrument in present}

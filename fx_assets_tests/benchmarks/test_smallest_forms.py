@@ -50,6 +50,10 @@ SLOW = {
     "benchmarks.intraday": ("--minutes 0 --hours 2500", "| its prediction | 2 predictions |"),
     "benchmarks.pipeline": ("", "| one new bar |"),
     "benchmarks.year": ("--hours 26 --years 1", "GB to the lake"),
+    "benchmarks.scale_out": (
+        "--instruments 4 --hours 1100 --shard-size 2 --workers 2",
+        "| 2 | 8 |",
+    ),
     "benchmarks.serving": ("--rounds 1 --seconds 1 --soak 3", "0 errors, 0 wrong"),
 }
 """What starts many processes of its own."""

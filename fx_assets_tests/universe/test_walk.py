@@ -13,7 +13,12 @@ import pytest
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision, read_ledger
 from fx_assets.evaluation.intervals import fit_intervals
-from fx_assets.evaluation.universe import CACHE_COLUMNS, current_rows, walk_universe
+from fx_assets.evaluation.universe import (
+    CACHE_COLUMNS,
+    current_rows,
+    walk_universe,
+    walked_with,
+)
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
@@ -84,6 +89,33 @@ def test_the_rows_do_not_depend_on_how_many_processes_computed_them() -> None:
     spread = walk_universe(spec, prices, table, pd.DataFrame())
     alone = walk_universe(spec.model_copy(update={"workers": 1}), prices, table, pd.DataFrame())
     pd.testing.assert_frame_equal(spread, alone)
+
+
+def test_batches_are_numbered_instrument_by_instrument_whoever_is_walked_beside_it(
+    prices: pd.DataFrame,
+) -> None:
+    last = prices["event_time"].max()
+    first = prices[prices["instrument"].eq("EURAAA") & prices["event_time"].lt(last)]
+    table = membership(prices, SPEC.membership, SPEC.market)
+    before = walk_universe(SPEC, first, table, pd.DataFrame())
+    after = walk_universe(SPEC, prices, table, before)
+    assert after.groupby("instrument")["batch"].max().to_dict() == {"EURAAA": 1, "EURBBB": 0}
+
+
+def test_what_rows_were_made_with_changes_with_a_bar_and_not_with_their_order_or_company(
+    prices: pd.DataFrame,
+) -> None:
+    table = membership(prices, SPEC.membership, SPEC.market)
+    both = walked_with(SPEC, prices, table)
+    assert both["instrument"].tolist() == ["EURAAA", "EURBBB"]
+    mixed = prices.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(walked_with(SPEC, mixed, table), both)
+    alone = walked_with(SPEC, prices[prices["instrument"] == "EURBBB"], table)
+    assert alone["inputs"].tolist() == both["inputs"].tolist()[1:]
+    revised = prices.copy()
+    revised.loc[revised.index[-1], "close"] *= 1 + 1e-15
+    told = walked_with(SPEC, revised, table)["inputs"] != both["inputs"]
+    assert told.tolist() == [False, True]
 
 
 def test_instruments_that_were_never_members_are_not_walked_forward(prices: pd.DataFrame) -> None:
