@@ -36,7 +36,7 @@ def command() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the process's exit code: 130 where a person stopped it."""
-    gc.set_threshold(OBJECTS_UNTIL_COLLECTED)
+    gc.set_threshold(max(OBJECTS_UNTIL_COLLECTED, gc.get_threshold()[0]))
     parser = argparse.ArgumentParser(
         prog="fx-assets", description="Honest exchange-rate forecasts as a Dagster asset graph."
     )

@@ -91,10 +91,14 @@ class ByFile(LoadFileScheduling):
         return folder if folder in TOGETHER else str(super()._split_scope(nodeid))
 
 
+def pytest_unconfigure() -> None:
+    """Let pytest's own collections at its end find nothing, and Python's find everything."""
+    gc.freeze()
+    atexit.register(gc.unfreeze)
+
+
 def pytest_configure() -> None:
     gc.disable()
-    # After pytest's own collections at its end, which have no use for imports.
-    atexit.register(gc.unfreeze)
     read_migrations_once()
     # Certificates are read for each client, of servers that have none.
     ssl.create_default_context = cache(ssl.create_default_context)

@@ -58,6 +58,7 @@ def test_a_project_from_the_wheel_is_whole_and_well_declared(project: Path, run:
     assert "1 feed and 1 forecast are well declared." in run("fx-assets", "check")
 
 
+@pytest.mark.slow
 def test_the_environment_and_env_file_go_before_the_projects_own_settings(
     project: Path, run: Run
 ) -> None:

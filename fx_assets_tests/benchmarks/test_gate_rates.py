@@ -13,13 +13,12 @@ from fx_assets.testing.gate.faults import FAULTS
 from fx_assets.testing.gate.kinds import KINDS, Kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds",
     [
         pytest.param(KINDS[1:2], id="daily"),
-        pytest.param(
-            (KINDS[4], replace(KINDS[5], last="2023-06-30")), id="coin", marks=pytest.mark.slow
-        ),
+        pytest.param((KINDS[4], replace(KINDS[5], last="2023-06-30")), id="coin"),
     ],
 )
 def test_planted_faults_are_found_and_honest_extremes_are_let_through(

@@ -42,7 +42,13 @@ QUICK = {
     "benchmarks.universe": ("--sizes 2 --bars 900", "| 2 |"),
 }
 """What takes seconds: arguments, and what is printed."""
-SECONDS = {"benchmarks.universe", "benchmarks.monitoring", "benchmarks.drift_delays"}
+SECONDS = {
+    "benchmarks.universe",
+    "benchmarks.monitoring",
+    "benchmarks.drift_delays",
+    "benchmarks.gate",
+    "benchmarks.fuzz_serving",
+}
 """Those of them whose stages other tests drive."""
 SLOW = {
     "benchmarks.drill": ("--days 2 --no-faults --processes 1", "nothing lost"),

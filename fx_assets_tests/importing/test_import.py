@@ -51,7 +51,9 @@ def read_back(name: str) -> tuple[Declared, Batch]:
     return found, batch
 
 
-@pytest.mark.parametrize("dirty", [False, True], ids=["clean", "dirty"])
+@pytest.mark.parametrize(
+    "dirty", [pytest.param(False, marks=pytest.mark.slow), True], ids=["clean", "dirty"]
+)
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
 def test_each_vendors_files_become_a_feed_with_the_right_bars_and_a_forecast(
     export: Export, dirty: bool, home: Path, capsys: pytest.CaptureFixture[str]

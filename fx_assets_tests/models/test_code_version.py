@@ -162,7 +162,13 @@ def _changed(families: Iterable[str], name: str, monkeypatch: pytest.MonkeyPatch
     return changed
 
 
-@pytest.mark.parametrize("module", sorted(m for m in MODULES if ".models." in m))
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(module, marks=pytest.mark.slow if place % 3 else ())
+        for place, module in enumerate(sorted(m for m in MODULES if ".models." in m))
+    ],
+)
 def test_a_changed_function_changes_the_families_that_run_it_and_none_that_cannot_reach_it(
     module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_lake_of_a_newer_release_is_refused_by_readers_writers_and_the_server(
         assert "schema version 99" in answered.text
 
 
+@pytest.mark.slow
 def test_an_mlflow_database_of_a_newer_release_is_refused_with_both_revisions(
     tmp_path: Path,
 ) -> None:

@@ -121,6 +121,7 @@ def test_no_answer_names_the_folder_of_a_lake(tmp_path: Path, how: str) -> None:
         assert "canary folder" in running.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_no_condition(lake_root: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     cache = str(tmp_path / "file" / "cache")

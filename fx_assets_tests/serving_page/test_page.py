@@ -214,7 +214,10 @@ def test_a_phone_never_scrolls_sideways(visit: Tabs, site: Site, name: str) -> N
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.parametrize(("name", "scheme"), [("direction", "dark"), ("volatility", "light")])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("direction", "dark"), pytest.param("volatility", "light", marks=pytest.mark.slow)],
+)
 def test_axe_finds_nothing_serious(visit: Tabs, site: Site, name: str, scheme: str) -> None:
     page = visit(site, color_scheme=scheme, bypass_csp=True).open(name)
     unfold(page)
