@@ -373,6 +373,7 @@ BACKTEST = Table(
         _SERIES,
         *_WALKED,
         Column("made_at", INSTANT, "when it was computed"),
+        Column("uncalibrated", NUMBER, "what the model said, where it is calibrated"),
     ),
     key=(SERIES_COLUMN, "recipe", "fold_key", "row_key"),
     about=(SERIES_COLUMN, "recipe", "event_time"),

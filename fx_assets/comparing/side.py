@@ -127,7 +127,8 @@ def _code(spec: ForecastSpec, candidate: CandidateSpec) -> str:
 
 
 def _made_of(spec: ForecastSpec, candidate: CandidateSpec) -> list[CandidateSpec]:
-    return spec.made_of(candidate) if hasattr(spec, "made_of") else [candidate]
+    ways = [getattr(spec, name) for name in ("fitted_of", "made_of") if hasattr(spec, name)]
+    return ways[0](candidate) if ways else [candidate]
 
 
 def _known_early(spec: ForecastSpec, feed: FeedSpec, bars: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from fx_assets.errors import FxAssetsError
+from fx_assets.evaluation.study import KEYS, UNCALIBRATED
 from fx_assets.lake import Lake
 from fx_assets.lake.panel import Panel
 from fx_assets.series.tables import SeriesTables
@@ -77,7 +78,8 @@ def take_known(declared: Declared, settings: Settings, folder: Path) -> None:
         if home.exists(BACKTEST.name, name):
             rows = SeriesTables(home, spec, declared.feeds[spec.feed]).read(BACKTEST)
             if len(rows):
-                rows[["fold_key", "row_key", "prediction"]].to_parquet(folder / f"{name}.parquet")
+                known = {*KEYS, "prediction", UNCALIBRATED}.intersection(rows)
+                rows[sorted(known)].to_parquet(folder / f"{name}.parquet")
 
 
 def members_of(universe: UniverseSpec, settings: Settings) -> list[str]:

@@ -1,17 +1,18 @@
-"""How much each member of a pool counts, found from labels that are known."""
+"""How much each member of a pool counts, or a model beside the base rate, from known labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from fx_assets.evaluation.losses import Floats
-from fx_assets.models.pool import pooled
+from fx_assets.models.pool import pooled, to_pool
 from fx_assets.specs import TargetSpec
 
 TRAILING_ROWS = 500
 MIN_ROWS = 250
 """Fewer labels known than these give equal weights."""
 SMALLEST_LOSS = 1e-12
+TOLERANCE = 1e-7
 
 
 def pool_weights(
@@ -59,3 +60,33 @@ def pool_weights(
     best = np.round(best / best.sum(), 6)
     best[np.argmax(best)] += 1 - best.sum()
     return best if mean_loss(best) <= mean_loss(equal) else equal
+
+
+def shrinkage(said: Floats, base: Floats, came: Floats) -> float:
+    """The share, 0 to 1, of a model's log-odds beside the baseline's: a slope of Platt's (1999).
+
+    It has the least log loss on rows whose outcomes are known, and is 0 while there are fewer than
+    250 of them: a model says the base rate until it has shown that it knows more.
+
+    Parameters
+    ----------
+    said, base, came
+        (n,) out-of-sample probabilities, the baseline's, and outcomes.
+    """
+    if len(came) < MIN_ROWS:
+        return 0.0
+    start = to_pool(base, "binary")
+    away = to_pool(said, "binary") - start
+
+    def slope(share: float) -> float:
+        return float(((1 / (1 + np.exp(-start - share * away)) - came) * away).sum())
+
+    if slope(0.0) >= 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    if slope(high) <= 0:
+        return 1.0
+    while high - low > TOLERANCE:
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return round((low + high) / 2, 6)

@@ -63,9 +63,7 @@ def likely_causes(
     market
         The feed's calendar.
     """
-    if candidate.pools:
-        candidate = study.spec.made_of(candidate)[0]
-    prober = _Prober(study, candidate, bars, market)
+    prober = _Prober(study, study.spec.fitted_of(candidate)[0], bars, market)
     if prober.skill <= 0:
         return ()
     found = [*prober.without_groups(), *prober.newest_value_of_a_column(), *prober.later_source()]

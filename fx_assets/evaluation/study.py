@@ -23,19 +23,21 @@ from numpy.typing import NDArray
 
 from fx_assets.errors import FxAssetsError, NotEnoughDataError
 from fx_assets.evaluation.losses import Floats
-from fx_assets.evaluation.pooling import pool_weights
+from fx_assets.evaluation.pooling import pool_weights, shrinkage
 from fx_assets.evaluation.recipe import PREDICTION_COLUMNS, Recipe, no_trials
 from fx_assets.evaluation.study_frame import StudyFrame
 from fx_assets.evaluation.tuning import Tuning
 from fx_assets.models import candidate_code
 from fx_assets.models.base import Model
-from fx_assets.models.pool import Pool, pooled
+from fx_assets.models.pool import Calibrated, Pool, pooled
 from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets.specs.base import digest
 
 __all__ = ["PREDICTION_COLUMNS", "Backtest", "FittedCandidate", "Study"]
 
 KEYS = ["fold_key", "row_key"]
+UNCALIBRATED = "uncalibrated"
+"""What a calibrated row's model said; its ``fold_key`` begins with that of the fit."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of fits and tunings done and to do."""
@@ -110,8 +112,7 @@ class Study(StudyFrame):
         self._trials = no_trials() if trials is None or trials.empty else trials
         self._known = None
         if stored is not None and len(stored):
-            known = stored[[*KEYS, "prediction"]]
-            self._known = known.drop_duplicates(KEYS, keep="last")
+            self._known = _known(stored).drop_duplicates(KEYS, keep="first")
         self._workers = workers or os.cpu_count()
         self._walked: dict[tuple[str, str], Backtest] = {}
         self._fitted: dict[tuple[str, str], FittedCandidate] = {}
@@ -129,9 +130,9 @@ class Study(StudyFrame):
         """
         key = candidate.name, self.spec.recipe_hash(candidate)
         if key not in self._walked:
-            walk = self._pool if candidate.pools else self._walk
+            walk = self._pool if self._made(candidate) else self._walk
             found = self._walked[key] = walk(candidate, progress)
-            if len(found.new_trials):
+            if len(found.new_trials) and not self._made(candidate):
                 known = [self._trials] if len(self._trials) else []
                 self._trials = pd.concat([*known, found.new_trials], ignore_index=True)
         return self._walked[key]
@@ -148,7 +149,7 @@ class Study(StudyFrame):
         DataFrame
             ``event_time`` and ``prediction``; fewer rows where there is no fold before.
         """
-        if candidate.pools:
+        if self._made(candidate):
             return self._pool_previous(candidate)
         recipe, left = self._recipe(candidate), self.spec.promotion.refresh_rows
         tests: list[NDArray[np.intp]] = []
@@ -188,7 +189,7 @@ class Study(StudyFrame):
                 f"fewer than walk_forward.min_train = {rule.min_train}.",
                 remedy="Load more bars, or lower walk_forward.min_train.",
             )
-        if candidate.pools:
+        if self._made(candidate):
             return self._pool_final(candidate)
         recipe = self._recipe(candidate)
         seed = recipe.seed("final")
@@ -206,12 +207,22 @@ class Study(StudyFrame):
             tuning=found,
         )
 
+    def _made(self, candidate: CandidateSpec) -> bool:
+        """Whether it is made of others: a pool, or a candidate that is calibrated."""
+        return candidate.pools or self.spec.calibrates(candidate)
+
     def _pool(self, pool: CandidateSpec, progress: Progress | None) -> Backtest:
-        """A pool's rows from those of its members, which are walked forward but once."""
-        walked = [self.walk_forward(m, progress).predictions for m in self.spec.made_of(pool)]
+        """A pool's rows from those of its members, which are walked forward but once; or a
+        calibrated candidate's from its own and the baseline's."""
+        base = self.spec.baseline
+        backtests = [
+            self.walk_forward(m, None if m == base else progress) for m in self.spec.made_of(pool)
+        ]
+        walked = [each.predictions for each in backtests]
         rows = walked[0].assign(
             recipe=self.spec.recipe_hash(pool), family=pool.family, candidate=pool.name
         )
+        rows = rows.drop(columns=UNCALIBRATED, errors="ignore")
         code, said = candidate_code(self.spec, pool), _said(walked)
         keys = [[*each] for each in zip(*(w["fold_key"] for w in walked), strict=True)]
         predicted, fold_keys = np.empty(len(rows)), np.empty(len(rows), dtype=object)
@@ -219,19 +230,28 @@ class Study(StudyFrame):
             now = np.flatnonzero(rows["fold"] == fold)
             weights = self._weights(pool, rows, said, rows["event_time"].iloc[now[0]])
             predicted[now] = pooled(said[now], weights, self.spec.target)
-            fold_keys[now] = digest(
-                [rows["recipe"].iloc[0], code, *keys[now[0]], *weights.tolist()]
-            )
-        parts = zip(*(w["row_key"] for w in walked), strict=True)
+            key = digest([rows["recipe"].iloc[0], code, *keys[now[0]], *weights.tolist()])
+            fold_keys[now] = key if pool.pools else f"{keys[now[0]][0]}:{key}"
         rows["prediction"], rows["fold_key"] = predicted, fold_keys.tolist()
-        rows["row_key"] = [
-            hashlib.blake2b("".join(part).encode(), digest_size=12).hexdigest() for part in parts
-        ]
-        missing = np.isnan(self._stored(rows))
-        new_rows = rows[missing].reset_index(drop=True)
-        return Backtest(
-            predictions=rows, new_rows=new_rows, fits=0, new_trials=no_trials(), trials=1
+        if pool.pools:
+            parts = zip(*(w["row_key"] for w in walked), strict=True)
+            rows["row_key"] = [
+                hashlib.blake2b("".join(part).encode(), digest_size=12).hexdigest()
+                for part in parts
+            ]
+        else:
+            rows[UNCALIBRATED] = said[:, 0]
+        made = Backtest(
+            predictions=rows,
+            new_rows=self._new(rows),
+            fits=0,
+            new_trials=no_trials(),
+            trials=1,
         )
+        if pool.pools:
+            return made
+        own = backtests[0]
+        return replace(made, fits=own.fits, new_trials=own.new_trials, trials=own.trials)
 
     def _weights(
         self, pool: CandidateSpec, rows: pd.DataFrame, said: Floats, when: pd.Timestamp | None
@@ -242,6 +262,9 @@ class Study(StudyFrame):
             known &= rows["label_available_at"] <= when
         at = np.flatnonzero(known)
         came = rows["target"].to_numpy(dtype=np.float64)[at]
+        if not pool.pools:
+            share = shrinkage(said[at, 0], said[at, 1], came)
+            return np.array([share, 1 - share])
         names, base = pool.members, self.spec.baseline.name
         baseline = names.index(base) if base in names else None
         return pool_weights(pool.weights, said[at], came, self.spec.target, baseline)
@@ -258,30 +281,45 @@ class Study(StudyFrame):
         return rows.assign(prediction=pooled(said, weights, self.spec.target))
 
     def _pool_final(self, pool: CandidateSpec) -> FittedCandidate:
-        """Its members fitted on every labelled row, with the weights that all labels give."""
-        members = self.spec.made_of(pool)
-        fitted = [self._finals(member) for member in members]
-        weights = np.full(len(members), 1 / len(members))
-        if pool.weights != "equal":
-            walked = [self.walk_forward(m).predictions for m in members]
-            weights = self._weights(pool, walked[0], _said(walked), None)
-        model = Pool(
+        """What it is made of, fitted on every labelled row, with the weights that all labels give.
+
+        Log-odds of calibrated members are weighted means themselves, so that one mean is enough.
+        """
+        shares = self._shares(pool)
+        fitted = [self._finals(member) for member in self.spec.fitted_of(pool)]
+        made = Pool if pool.pools else Calibrated
+        model = made(
             target=self.spec.target,
             members={f.candidate.name: _single(f.model) for f in fitted},
             reads=self.reads(pool),
-            weights=weights,
+            weights=np.array([shares[one.candidate.name] for one in fitted]),
             how=pool.weights,
         )
-        newest = max(fitted, key=lambda one: one.label_end)
+        newest = max(fitted, key=lambda one: one.label_end) if pool.pools else fitted[0]
         return replace(
             newest,
             model=model,
             candidate=pool,
             recipe=self.spec.recipe_hash(pool),
-            seed=0,
+            seed=0 if pool.pools else newest.seed,
             train_row_hash=digest([one.train_row_hash for one in fitted]),
-            tuning=None,
+            tuning=None if pool.pools else newest.tuning,
         )
+
+    def _shares(self, candidate: CandidateSpec) -> dict[str, float]:
+        """How much each candidate that is fitted for one counts, from all labels."""
+        if not self._made(candidate):
+            return {candidate.name: 1.0}
+        members = self.spec.made_of(candidate)
+        weights = np.full(len(members), 1 / len(members))
+        if candidate.weights != "equal" or not candidate.pools:
+            walked = [self.walk_forward(m).predictions for m in members]
+            weights = self._weights(candidate, walked[0], _said(walked), None)
+        found: dict[str, float] = {}
+        for member, weight in zip(members, weights.tolist(), strict=True):
+            for name, share in self._shares(member).items():
+                found[name] = found.get(name, 0.0) + weight * share
+        return found
 
     def _finals(self, candidate: CandidateSpec) -> FittedCandidate:
         """A candidate fitted on every labelled row, which is done but once."""
@@ -289,7 +327,9 @@ class Study(StudyFrame):
         if key in self._fitted:
             return self._fitted[key]
         made = self._final(candidate)
-        if any(candidate.name in other.members for other in self.spec.candidates):
+        if candidate == self.spec.baseline or any(
+            candidate.name in other.members for other in self.spec.candidates
+        ):
             self._fitted[key] = made
         return made
 
@@ -327,7 +367,7 @@ class Study(StudyFrame):
         rows["prediction"] = predicted
         return Backtest(
             predictions=rows,
-            new_rows=rows[missing].reset_index(drop=True),
+            new_rows=self._new(rows),
             fits=len(stale),
             new_trials=recipe.new_trials,
             trials=recipe.trials,
@@ -338,6 +378,25 @@ class Study(StudyFrame):
             return np.full(len(rows), np.nan)
         found = rows[KEYS].merge(self._known, on=KEYS, how="left")
         return found["prediction"].to_numpy(dtype=np.float64, copy=True)
+
+    def _new(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows that no stored row says itself."""
+        if self._known is None:
+            return rows.copy()
+        told = self._known.loc[self._known["told"], KEYS]
+        there = rows[KEYS].merge(told, on=KEYS, how="left", indicator="there")["there"]
+        return rows[(there == "left_only").to_numpy()].reset_index(drop=True)
+
+
+def _known(stored: pd.DataFrame) -> pd.DataFrame:
+    """Predictions by their keys; of calibrated ones those that they were made of as well."""
+    found = stored[[*KEYS, "prediction"]].iloc[::-1].assign(told=True)
+    if UNCALIBRATED not in stored:
+        return found
+    made = stored[stored[UNCALIBRATED].notna()]
+    plain = made["fold_key"].str.partition(":")[0]
+    raw = made.assign(fold_key=plain, prediction=made[UNCALIBRATED], told=False)[found.columns]
+    return pd.concat([found, raw], ignore_index=True) if len(raw) else found
 
 
 def _said(tables: Sequence[pd.DataFrame]) -> Floats:

@@ -62,13 +62,17 @@ class StudyFrame:
         return baseline_forecast(self.spec.target, self.frame["baseline_mean"])
 
     def inputs(self, candidate: CandidateSpec) -> Inputs:
-        """What a candidate reads of each row; candidates that read the same share it."""
+        """What a candidate reads of each row; candidates that read the same share it.
+
+        The newest three are kept: what a model reads, its baseline, and both of them.
+        """
         reads = Reads.of(self.reads(candidate))
         if reads not in self._inputs:
-            self._inputs = {reads: Inputs(reads, reads.matrix(self.frame))}
+            kept = list(self._inputs.items())[-2:]
+            self._inputs = {**dict(kept), reads: Inputs(reads, reads.matrix(self.frame))}
         return self._inputs[reads]
 
     def reads(self, candidate: CandidateSpec) -> list[InputSpec]:
-        """What a candidate's model reads, or each of those that it pools."""
-        families = [models.model_class(each.family) for each in self.spec.made_of(candidate)]
+        """What a candidate's model reads, or each of those that it is made of."""
+        families = [models.model_class(each.family) for each in self.spec.fitted_of(candidate)]
         return [family.input_columns(self.columns) for family in families]

@@ -105,14 +105,15 @@ def code_version(family: str, kind: str = "") -> str:
 
 
 def candidate_code(spec: ForecastSpec, candidate: CandidateSpec) -> str:
-    """:func:`code_version` of a candidate of a forecast; of a pool, of what it pools as well."""
-    kind = spec.target.kind
-    if not candidate.pools:
-        return code_version(candidate.family, kind)
+    """:func:`code_version` of a candidate of a forecast; of one that is made of others, such as a
+    pool, of those as well."""
+    if spec.made_of(candidate) == [candidate]:
+        return code_version(candidate.family, spec.target.kind)
+    found = "pool_weights" if candidate.pools else "shrinkage"
     own = code_identity(
-        (f"{__name__}.pool", "pooled"), ("fx_assets.evaluation.pooling", "pool_weights"), methods=()
+        (f"{__name__}.pool", "pooled"), ("fx_assets.evaluation.pooling", found), methods=()
     )
-    members = [code_version(member.family, kind) for member in spec.made_of(candidate)]
+    members = [candidate_code(spec, member) for member in spec.made_of(candidate)]
     return digest([own.digest, *members])
 
 

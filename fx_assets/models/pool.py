@@ -133,3 +133,31 @@ class Pool:
     @property
     def _places(self) -> list[tuple[int, int]]:
         return Reads.of(self.reads).places(self.reads)
+
+
+@dataclass(frozen=True)
+class Calibrated(Pool):
+    """A model of probabilities, the first member, with the baseline beside it.
+
+    Their log-odds are averaged, by the share that the model has shown to know: a probability is
+    the baseline's where that is 0, and the model's own where it is 1.
+    """
+
+    @property
+    def model(self) -> Model[Any]:
+        """What is calibrated."""
+        return next(iter(self.members.values()))
+
+    @property
+    def family(self) -> str:
+        """The model's."""
+        return self.model.family
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The model's, and its ``calibration``: the share of its log-odds, 0 to 1."""
+        return {**self.model.params, "calibration": float(self.weights[0])}
+
+    def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:
+        """The model's."""
+        return self.model.feature_importance(names)

@@ -111,6 +111,9 @@ class CandidateSpec(Spec):
     weights: Literal["equal", "trailing", "stacked"] = "equal"
     """Of a pool: equal; in inverse proportion to the mean loss of the newest 500 labels known; or
     those that would have had the least loss on all labels known."""
+    calibrate: bool | None = None
+    """Of a direction: whether its probability is shrunk to the base rate; unset means that the
+    forecast says so."""
 
     @field_validator("family")
     @classmethod
@@ -158,8 +161,8 @@ class CandidateSpec(Spec):
             return self
         if len(set(self.members)) < 2 or len(set(self.members)) < len(self.members):
             raise ValueError("a pool has two members or more, each once: name them in members")
-        if self.params or self.tune:
-            raise ValueError("a pool has neither params nor tune; its members have")
+        if self.params or self.tune or self.calibrate:
+            raise ValueError("a pool has neither params nor tune nor calibrate; its members have")
         return self
 
 
@@ -247,6 +250,9 @@ class ForecastSpec(Spec):
     walk_forward: WalkForwardSpec = WalkForwardSpec()
     promotion: PromotionRule = PromotionRule()
     suspicion: SuspicionRule = SuspicionRule()
+    calibrate: bool = True
+    """Of a direction: candidates' probabilities are shrunk to the base rate, as far as earlier ones
+    were overconfident."""
     strategy: StrategySpec = StrategySpec()
     """What is done with it, at what costs; shown beside the verdict, never judged by."""
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
@@ -287,6 +293,11 @@ class ForecastSpec(Spec):
         if target is None:
             return value
         for candidate in value:
+            if candidate.calibrate and target.definition.outcome != "binary":
+                raise ValueError(
+                    f"{candidate.name} is to calibrate a {target.kind}, which is no probability; "
+                    "leave out calibrate"
+                )
             if candidate.pools:
                 continue
             if not target.is_among(FAMILIES[candidate.family].targets):
@@ -356,18 +367,38 @@ class ForecastSpec(Spec):
         names = {candidate.name for candidate in tried}
         return [candidate for candidate in tried if names.issuperset(candidate.members)]
 
+    def calibrates(self, candidate: CandidateSpec) -> bool:
+        """Whether what a candidate says is shrunk to what the baseline says."""
+        asked = self.calibrate if candidate.calibrate is None else candidate.calibrate
+        plain = not candidate.pools and candidate.family != self.target.baseline
+        return asked and plain and self.target.definition.outcome == "binary"
+
+    def fitted_of(self, candidate: CandidateSpec) -> list[CandidateSpec]:
+        """The candidates that are fitted for one, each once; none of them is made of others."""
+        parts = self.made_of(candidate)
+        if parts == [candidate]:
+            return parts
+        found = {leaf.name: leaf for part in parts for leaf in self.fitted_of(part)}
+        return list(found.values())
+
     def made_of(self, candidate: CandidateSpec) -> list[CandidateSpec]:
-        """The candidates that a pool pools; of another candidate itself."""
+        """The candidates that a pool pools; of a calibrated one itself as it is without, and the
+        baseline; of another itself."""
+        if self.calibrates(candidate):
+            return [candidate.model_copy(update={"calibrate": False}), self.baseline]
         if not candidate.pools:
             return [candidate]
         known = {candidate.name: candidate for candidate in [*self.candidates, self.baseline]}
         return [known[name] for name in candidate.members]
 
     def recipe_hash(self, candidate: CandidateSpec) -> str:
-        """Identifies family, hyper-parameters, tuning, feature set, target and refit cadence."""
+        """Identifies family, hyper-parameters, tuning, feature set, target, refit cadence and
+        calibration."""
         if candidate.pools:
             pooled = [self.recipe_hash(member) for member in self.made_of(candidate)]
             return digest({"pool": pooled, "weights": candidate.weights})
+        if self.calibrates(candidate):
+            return digest({"calibrated": [self.recipe_hash(c) for c in self.made_of(candidate)]})
         tuning = {} if candidate.tune is None else {"tune": candidate.tune.model_dump(mode="json")}
         return digest(
             {

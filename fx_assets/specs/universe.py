@@ -370,6 +370,7 @@ class UniverseSpec(Spec):
             walk_forward=self.walk_forward,
             suspicion=self.suspicion,
             coverage=self.coverage,
+            calibrate=False,
             watching=self.watching,
         )
 

@@ -419,8 +419,12 @@ def _facts(
     seen = inputs.matrix[study.labelled]
     ranges = zip(np.nanmin(seen, axis=0).tolist(), np.nanmax(seen, axis=0).tolist(), strict=True)
     features = {f.name: f for f in feature_set(spec.features, feed.market.bar).features}
+    declared = _declared(own, candidate)
+    if spec.calibrates(candidate):
+        share = round(float(fitted.model.params["calibration"]), 6)
+        declared["params"] = {**candidate.params, "calibration": share}
     return FittedFacts(
-        **_declared(own, candidate),
+        **declared,
         series=own.series.id,
         recipe=fitted.recipe,
         seed=fitted.seed,

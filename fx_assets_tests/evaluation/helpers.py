@@ -13,7 +13,7 @@ from fx_assets.specs import ForecastSpec
 
 
 def forecast(kind: str = "direction", horizon: int = 1, **settings: Any) -> ForecastSpec:
-    """A forecast whose first test row is wherever ``min_train`` allows."""
+    """A forecast whose first test row is wherever ``min_train`` allows, not calibrated."""
     family = {"direction": "logistic_regression", "return": "ridge", "volatility": "ewma"}[kind]
     cut = {"first_test": "1990-01-01", "min_train": 60, "refit_every": 40}
     return ForecastSpec.model_validate(
@@ -23,6 +23,7 @@ def forecast(kind: str = "direction", horizon: int = 1, **settings: Any) -> Fore
             "target": {"kind": kind, "horizon": horizon},
             "candidates": settings.pop("candidates", [family]),
             "walk_forward": {**cut, **settings.pop("walk_forward", {})},
+            "calibrate": False,
             **settings,
         }
     )
