@@ -9,6 +9,8 @@ from fx_assets.models.pool import pooled, to_pool
 from fx_assets.specs import TargetSpec
 
 TRAILING_ROWS = 500
+ROUND = 250
+"""Rows whose losses count together in hedged weights."""
 MIN_ROWS = 250
 """Fewer labels known than these give equal weights."""
 SMALLEST_LOSS = 1e-12
@@ -23,8 +25,8 @@ def pool_weights(
     Parameters
     ----------
     how
-        ``equal``, ``trailing`` (Bates & Granger 1969: inverse mean loss of the newest 500 rows) or
-        ``stacked`` (least mean loss of the pool on all rows).
+        ``equal``, ``trailing`` (Bates & Granger 1969: inverse mean loss of the newest 500 rows),
+        ``stacked`` (least mean loss of the pool on all rows) or ``hedged`` (:func:`hedge`).
     said, came
         (n, m) out-of-sample predictions of rows whose (n,) outcomes are known, oldest first.
     baseline
@@ -38,6 +40,9 @@ def pool_weights(
     if how == "equal" or len(came) < MIN_ROWS:
         return equal
     loss = target.definition.loss
+    if how == "hedged":
+        lost = np.column_stack([loss(came, said[:, k]) for k in range(members)])
+        return hedge(np.add.reduceat(lost, np.arange(0, len(lost), ROUND)))
     if how == "trailing":
         newest = slice(-TRAILING_ROWS, None)
         losses = [loss(came[newest], said[newest, k]).mean() for k in range(members)]
@@ -60,6 +65,36 @@ def pool_weights(
     best = np.round(best / best.sum(), 6)
     best[np.argmax(best)] += 1 - best.sum()
     return best if mean_loss(best) <= mean_loss(equal) else equal
+
+
+def hedge(lost: Floats) -> Floats:
+    """(m,) weights after (rounds, m) losses: AdaHedge (de Rooij, van Erven, Grünwald and Koolen
+    2014), exponential weights that find their own rate.
+
+    Whatever the losses, who weighs anew before each of T rounds loses at most
+    ``S * (sqrt(T * log(m)) + 4 / 3 * log(m) + 2)`` more than the best member, where S is the
+    largest difference of two members' losses in a round.
+    """
+    total, gap, members = np.zeros(lost.shape[1]), 0.0, lost.shape[1]
+
+    def weights() -> Floats:
+        behind = total - total.min()
+        if gap <= 0:
+            at = (behind == 0).astype(np.float64)
+        else:
+            at = np.exp(-np.log(members) / gap * behind)
+        return np.asarray(at / at.sum(), dtype=np.float64)
+
+    for row in lost:
+        now = weights()
+        if gap <= 0:
+            mixed = float(row[now > 0].min())
+        else:
+            rate = np.log(members) / gap
+            mixed = row.min() - float(np.log(now @ np.exp(-rate * (row - row.min())))) / rate
+        gap += max(0.0, float(now @ row) - mixed)
+        total += row
+    return weights()
 
 
 def shrinkage(said: Floats, base: Floats, came: Floats) -> float:

@@ -108,9 +108,10 @@ class CandidateSpec(Spec):
     """Searches hyper-parameters inside each training window; those in ``params`` stay fixed."""
     members: list[Name] = Field(default=[])
     """Of a pool: names of the forecast's candidates whose predictions are pooled."""
-    weights: Literal["equal", "trailing", "stacked"] = "equal"
-    """Of a pool: equal; in inverse proportion to the mean loss of the newest 500 labels known; or
-    those that would have had the least loss on all labels known."""
+    weights: Literal["equal", "trailing", "stacked", "hedged"] = "equal"
+    """Of a pool: equal; in inverse proportion to the mean loss of the newest 500 labels known;
+    those that would have had the least loss on all labels known; or exponential in the losses of
+    all labels known, with a bounded regret."""
     calibrate: bool | None = None
     """Of a direction: whether its probability is shrunk to the base rate; unset means that the
     forecast says so."""

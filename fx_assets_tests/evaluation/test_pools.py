@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fx_assets.evaluation.pooling import pool_weights
+from fx_assets.evaluation.pooling import ROUND, hedge, pool_weights
 from fx_assets.evaluation.recipe import Recipe
 from fx_assets.evaluation.study import Study
 from fx_assets.models.base import Model
@@ -36,7 +36,7 @@ def variance_frame(n: int = 400) -> pd.DataFrame:
     return frame.assign(target=np.append(np.square(moves[1:]), np.nan), baseline_mean=4e-5)
 
 
-@pytest.mark.parametrize("weights", ["equal", "trailing", "stacked"])
+@pytest.mark.parametrize("weights", ["equal", "trailing", "stacked", "hedged"])
 def test_a_pool_costs_no_fit_beyond_its_members(
     weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,3 +210,63 @@ def test_a_pool_of_another_weighting_or_of_members_with_other_settings_is_anothe
 
     made = {recipe(*each) for each in (("equal", 0.94), ("equal", 0.97), ("stacked", 0.94))}
     assert len(made) == 3
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    lost=st.integers(2, 4).flatmap(
+        lambda members: st.lists(
+            st.lists(st.floats(-5, 5, width=32), min_size=members, max_size=members),
+            min_size=1,
+            max_size=60,
+        )
+    ),
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+    adversary=st.booleans(),
+)
+def test_hedged_weights_keep_their_bound_of_regret_whatever_comes(
+    lost: list[list[float]], scale: float, adversary: bool
+) -> None:
+    """Against an adversary, too, who gives the most to lose to who weighs most."""
+    table, mine = np.array(lost) * scale, 0.0
+    rounds, members = table.shape
+    for k in range(rounds):
+        weights = hedge(table[:k])
+        assert weights.sum() == pytest.approx(1)
+        assert (weights >= 0).all()
+        if adversary:
+            table[k] = np.sort(table[k])[np.argsort(np.argsort(weights))]
+        mine += float(weights @ table[k])
+    spread = float(np.ptp(table, axis=1).max())
+    bound = spread * (np.sqrt(rounds * np.log(members)) + 4 / 3 * np.log(members) + 2)
+    assert mine - table.sum(axis=0).min() <= bound + 1e-6 * scale
+
+
+@pytest.mark.parametrize("kind", ["volatility", "return"])
+@pytest.mark.parametrize("turns", [False, True])
+def test_a_hedged_pool_with_the_baseline_loses_no_more_than_its_bound(
+    kind: str, turns: bool
+) -> None:
+    """Rows of a member that is right until it is wrong, in rounds as long as the weights'."""
+    target, rng, n = TargetSpec(kind=kind), np.random.default_rng(1), 20 * ROUND
+    if kind == "volatility":
+        truth = 1e-4 * np.exp(rng.standard_normal(n))
+        came, base = truth * rng.chisquare(1, n), np.full(n, 1e-4)
+        wrong = base**2 / truth
+    else:
+        truth = 1e-3 * rng.standard_normal(n)
+        came, base = truth + 5e-3 * rng.standard_normal(n), np.zeros(n)
+        wrong = -truth
+    skilled = np.where(np.arange(n) < (n // 2 if turns else n), truth, wrong)
+    said, loss = np.column_stack([base, skilled]), target.definition.loss
+    each = np.column_stack([loss(came, said[:, k]) for k in range(2)])
+    mine = np.empty(n)
+    for first in range(0, n, ROUND):
+        now = slice(first, first + ROUND)
+        weights = pool_weights("hedged", said[:first], came[:first], target, 0)
+        mine[now] = loss(came[now], pooled(said[now], weights, target))
+    spread = float(np.ptp(each.reshape(20, ROUND, 2).sum(axis=1), axis=1).max())
+    bound = spread * (np.sqrt(20 * np.log(2)) + 4 / 3 * np.log(2) + 2)
+    assert mine.sum() - each.sum(axis=0).min() <= bound
+    if not turns:
+        assert mine.sum() < 0.9 * each[:, 0].sum() + 0.1 * each[:, 1].sum()

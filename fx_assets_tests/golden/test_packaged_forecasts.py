@@ -13,6 +13,7 @@ import pytest
 
 from fx_assets.lake import Lake
 from fx_assets_tests.golden.numbers import summary
+from fx_assets_tests.golden.readme import README, sentences, table
 
 PINNED = Path(__file__).with_name("packaged.json")
 NOW = "2026-11-02T12:00:00+00:00"
@@ -32,6 +33,22 @@ def test_the_packaged_forecasts_and_universe_come_out_as_they_were_pinned(tmp_pa
         Lake(str(tmp_path / "data/lake")), [n for n in pinned if n != UNIVERSE], UNIVERSE
     )
     assert _differences(pinned, json.loads(json.dumps(found))) == []
+
+
+def test_the_readme_says_what_the_pinned_run_found() -> None:
+    pinned, text = json.loads(PINNED.read_text()), README.read_text()
+    assert table(pinned) in text, "python -m fx_assets_tests.golden.readme writes it anew"
+    one_line = " ".join(text.split())
+    for sentence in sentences(pinned):
+        assert sentence in one_line
+    (row,) = pinned["eurusd_volatility"]["predictions"][-1:]
+    skill = "{:+.2f} % ({:+.2f} to {:+.2f}".format(
+        *(100 * row[name] for name in ("skill", "skill_lower", "skill_upper"))
+    )
+    assert f"qlike {row['score']:.4f} against {row['baseline_score']:.4f}, skill {skill}" in text
+    assert f"prediction: variance {row['prediction']:.6f}" in text
+    assert f"interval: {row['lower']:.3g} " in text
+    assert f" to {row['upper']:.6f} " in text
 
 
 def _run(home: Path, command: str) -> None:
