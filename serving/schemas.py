@@ -472,6 +472,10 @@ class HistoryRow(Struct, kw_only=True):
     caveat: Annotated[
         str | None, Meta(description="Said with the skill when it was issued; null for a backtest.")
     ] = None
+    quantiles: Annotated[
+        list[Quantile] | None,
+        Meta(description="As it was stated, or walked forward; null where none is. JSON in CSV."),
+    ] = None
 
 
 class History(Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from mlflow import MlflowClient
 from pydantic import ValidationError
 
+from fx_assets import clock
 from fx_assets.components.declared import candidate_mistakes, declared
+from fx_assets.registry.runs import ModelRegistry
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.due import retrain_reason
-from fx_assets.stages.economics import earned_text
-from fx_assets.tables import ECONOMICS, STRATEGY_ROWS
+from fx_assets.stages.economics import earned_text, weigh_economics
+from fx_assets.tables import BACKTEST, ECONOMICS, OUTCOMES, PREDICTIONS, STRATEGY_ROWS
 from fx_assets.testing import worlds
 from fx_assets_tests.platform import (
     TARGET,
@@ -59,6 +62,25 @@ def platform(new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) ->
     return made
 
 
+def issue_live(own: SeriesTables, n: int) -> None:
+    """Predictions as if the newest walk-forward rows had been issued in time, with outcomes."""
+    said = own.read(BACKTEST)
+    said = said[said["candidate"] == "logistic_regression"].sort_values("event_time").tail(n)
+    own.insert(PREDICTIONS, said[["event_time", "prediction"]].assign(mode="live"))
+    known = said[["event_time", "target"]].assign(known_at=said["label_available_at"])
+    own.insert(OUTCOMES, known)
+
+
+def weigh_live(own: SeriesTables) -> pd.DataFrame:
+    """The figures of what was issued live, weighed anew."""
+    settings = Settings()
+    registry = ModelRegistry(settings.mlflow_uri, settings.mlflow_artifact_root)
+    study, now = own.study(own.frame()), clock.now() + timedelta(minutes=1)
+    found = weigh_economics(study, own, own.ledger(), registry=registry, run_id="", now=now)
+    assert found is not None
+    return found.figures[found.figures["evidence"] == "live"]
+
+
 def test_what_it_would_have_earned_stands_beside_the_verdict(platform: Platform) -> None:
     result = platform.retrain()
     assert result.success, failures(result)
@@ -88,6 +110,19 @@ def test_what_it_would_have_earned_stands_beside_the_verdict(platform: Platform)
     run = platform.lake.read("scores", "direction").set_index("candidate")["mlflow_run_id"]
     logged = MlflowClient(Settings().mlflow_uri).get_run(run["logistic_regression"].iloc[0])
     assert logged.data.metrics["economics_sharpe"] == pytest.approx(values["sharpe"])
+
+    assert set(figures["evidence"]) == {"backtest"}
+    issue_live(own, 40)
+    live = weigh_live(own)
+    assert set(live["candidate"]) == {"issued"}
+    assert not {"deflated_sharpe", "backtest_overfitting"} & set(live["figure"])
+    assert live["sentence"].iloc[0].split("pips), ")[1].startswith("what was issued live would")
+    rows = own.read(STRATEGY_ROWS)
+    lived = rows[rows["evidence"] == "live"]
+    net = (lived["gross"] - lived["cost"] + lived["swap"]).mean()
+    assert 30 < len(lived) <= 40
+    year = live.set_index("figure")["value"]
+    assert year["net_return"] == pytest.approx(net * TARGET.bars_a_year)
 
     assert retrain_reason(own) is None
     dearer = SeriesTables(platform.lake, forecast(spread=2.0), platform.feeds[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fx_assets.verify import verify_on_terminal
 from fx_assets_tests.lake.conftest import s3, s3_endpoint
 from fx_assets_tests.platform import Platform, failures, forecast_spec
 
@@ -19,6 +20,7 @@ def test_the_whole_graph_runs_on_s3(
     monkeypatch: pytest.MonkeyPatch,
     rates: pd.DataFrame,
     s3: tuple[str, dict[str, str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     root, options = s3
     platform = Platform(
@@ -41,3 +43,13 @@ def test_the_whole_graph_runs_on_s3(
     assert list(platform.predictions().index) == ["2018-03-28", "2018-03-29"]
     assert len(platform.lake.read("outcomes", "direction")) == 1
     assert not (platform.folder / "data" / "lake").exists()
+
+    assert verify_on_terminal(None, None) == 0
+    said = platform.lake.read("predictions", "direction").sort_values("event_time")
+    rows = said.reset_index(drop=True)
+    rows.loc[0, "prediction"] += 1e-9
+    platform.lake.replace("predictions", "direction", rows)
+    capsys.readouterr()
+    assert verify_on_terminal("direction", None) == 1
+    assert "2018-03-28" in (told := capsys.readouterr().out)
+    assert "was changed" in told

@@ -66,7 +66,7 @@ def sentences(pinned: dict[str, Any]) -> list[str]:
     )
     return [
         f"Accuracy of direction lies between {lowest:.3f} and {highest:.3f} (each ± {wide:.3f})",
-        f"the best candidate has a skill of {percent(best[0], 2)} ({between(*best[1:3], 2)})",
+        f"the best candidate has a skill of {percent(best[0], 2)} ({between(best[1], best[2], 2)})",
     ]
 
 

@@ -246,6 +246,25 @@ def test_a_stated_distribution_is_served_with_its_probabilities(
     assert titles["crps"]["title"] == "CRPS"
 
 
+def test_history_has_the_quantiles_of_each_row_in_every_form(api: httpx.Client, kind: str) -> None:
+    rows = get(api, kind, "history")["rows"]
+    assert rows[0]["quantiles"] == get(api, kind, "latest")["quantiles"]
+    assert all([q["level"] for q in row["quantiles"]] == [*hourly_lake.LEVELS] for row in rows)
+    address = f"/v1/forecasts/hourly_{kind}/history"
+    text = api.get(address, params={"format": "csv"}).text
+    (first, *_) = csv.DictReader(io.StringIO(text))
+    assert json.loads(first["quantiles"]) == rows[0]["quantiles"]
+    content = api.get(address, params={"format": "parquet"}).content
+    assert pq.read_table(io.BytesIO(content))["quantiles"].to_pylist()[0] == rows[0]["quantiles"]
+    walked = get(api, kind, "history", mode="backtest", limit=200)["rows"]
+    known = [row["quantiles"] for row in walked if row["quantiles"]]
+    assert len(known) == 100
+    assert walked[0]["quantiles"] == [
+        {"level": level, "value": pytest.approx(walked[0]["prediction"] + level - 0.5)}
+        for level in hourly_lake.LEVELS
+    ]
+
+
 def test_bars_and_features_of_the_caller_get_the_quantiles_that_were_issued(
     api: httpx.Client, kind: str
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from fx_assets_tests.serving_page.conftest import ROOT, Site, plain_environment
 from fx_assets_tests.serving_page.lake import BARS, ISSUED, SILENT, TARGET
 from serving.client import __main__ as client
+from serving.client import tables
 
 Run = subprocess.CompletedProcess[str]
 
@@ -71,6 +72,29 @@ def test_a_terminal_gets_a_table(site: Site) -> None:
     assert f"{skill:+.2%}" in text
     assert re.search(r"base_rate v1 .*demonstrated", text)
     assert not text.startswith(("[", "{"))
+
+
+def test_performance_shows_scores_and_what_it_would_have_earned(
+    site: Site, call, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = call("performance", "volatility")
+    answer = json.loads(out)
+    assert (code, answer["champion"]) == (
+        0,
+        site.json("/v1/forecasts/volatility/latest")["champion"],
+    )
+    assert answer["backtest"]
+    sharpe = {"title": "Sharpe ratio", "value": 0.31, "lower": -0.1, "upper": 0.7}
+    lived = {**sharpe, "value": 0.25, "lower": None, "upper": None}
+    earned = {"sentence": "It would have earned.", "backtest": [sharpe], "live": [lived]}
+    monkeypatch.setenv("COLUMNS", "200")
+    tables.show("performance", answer | {"economics": earned})
+    said = capsys.readouterr().out
+    assert re.search(r"Sharpe ratio +0\.31 \(-0\.1 to 0\.7\) +0\.25", said)
+    assert "It would have earned." in said
+    assert answer["backtest"][0]["metric"] in said
+    tables.show("performance", answer | {"economics": None})
+    assert "earned" not in capsys.readouterr().out
 
 
 def test_history_comes_from_as_many_pages_as_it_takes(site: Site, call, monkeypatch) -> None:

@@ -98,6 +98,10 @@ def _member(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
+def _performance(api: Api, options: argparse.Namespace) -> Any:
+    return api.get(f"/v1/forecasts/{options.forecast}/performance", _member(options))
+
+
 def _why(api: Api, options: argparse.Namespace) -> Any:
     return api.explanation(options.forecast, options.date, member=_member(options))
 
@@ -151,6 +155,14 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("--to", type=date.fromisoformat, metavar="DATE")
     history.add_argument("--limit", type=_positive, default=20, help="rows (default %(default)s)")
     history.set_defaults(ask=_history)
+
+    performance = commands.add_parser(
+        "performance",
+        parents=[shared, member],
+        help="how good the champion was, and what it would have earned",
+    )
+    performance.add_argument("forecast")
+    performance.set_defaults(ask=_performance)
 
     why = commands.add_parser("why", parents=[shared, member], help="what moved a forecast")
     why.add_argument("forecast")

@@ -22,6 +22,9 @@ def show(command: str, answer: Any) -> None:
     if command == "instruments":
         console.print(_instruments(answer))
         return
+    if command == "performance":
+        _performance(console, answer)
+        return
     if command == "why":
         console.print(_contributions(answer))
         console.print(answer["sentence"], style="yellow", markup=False)
@@ -172,6 +175,33 @@ def _history(answer: dict[str, Any]) -> Table:
             _number(row["loss"]),
         )
     return table
+
+
+def _performance(console: Console, answer: dict[str, Any]) -> None:
+    earned = answer["economics"]
+    parts = [(answer, "metric", "metric")]
+    if earned:
+        parts.append((earned, "what it would have earned", "title"))
+    for found, title, name in parts:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column(title)
+        for evidence in ("backtest", "live"):
+            table.add_column(evidence, justify="right")
+        live = {row[name]: row for row in found["live"]}
+        for row in found["backtest"]:
+            table.add_row(row[name], _measured(row), _measured(live.get(row[name])))
+        console.print(table)
+    if earned:
+        console.print(earned["sentence"], style="yellow", markup=False)
+
+
+def _measured(row: dict[str, Any] | None) -> str:
+    """A figure with its interval, where it has one."""
+    if row is None or row["value"] is None:
+        return ""
+    if row["lower"] is None or row["lower"] == row["upper"]:
+        return _number(row["value"])
+    return f"{_number(row['value'])} ({_number(row['lower'])} to {_number(row['upper'])})"
 
 
 def _contributions(answer: dict[str, Any]) -> Table:

@@ -56,4 +56,6 @@ def _cell(value: Any) -> Any:
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return msgspec.json.encode(value).decode()
     return value

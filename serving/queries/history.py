@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any, cast
 
 import msgspec
@@ -13,14 +14,14 @@ from fx_assets.calendars import calendar
 from fx_assets.evaluation.losses import loss_for
 from fx_assets.features.base import feature_set
 from fx_assets.lake.reader import Reader
-from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES
+from fx_assets.tables import BACKTEST, FEATURES, OUTCOMES, PREDICTIONS, PRICES, QUANTILES
 from serving.market import bar_day
 from serving.queries.columns import finite, instant, instants, numbers, texts
 from serving.queries.exports import paged
 from serving.queries.formats import Form, Page
 from serving.queries.own_rows import newest_rows, own_rows
 from serving.queries.windows import Window
-from serving.schemas import HistoryRow, Mode
+from serving.schemas import HistoryRow, Mode, Quantile
 
 
 def history_page(reader: Reader, manifest: Manifest, mode: str, window: Window, form: Form) -> Page:
@@ -30,7 +31,8 @@ def history_page(reader: Reader, manifest: Manifest, mode: str, window: Window, 
     else:
         rows, further = _issued(reader, manifest, mode, window)
     columns = HistoryRow.__struct_fields__
-    return paged([msgspec.structs.asdict(row) for row in rows], columns, further, form)
+    told = [msgspec.to_builtins(row, builtin_types=(date, datetime)) for row in rows]
+    return paged(told, columns, further, form)
 
 
 def _issued(
@@ -45,7 +47,10 @@ def _issued(
     rows, further = window.select(times, chosen)
     outcomes = _newest_outcomes(own_rows(reader, manifest, OUTCOMES))
     names, versions = texts(table, "champion"), texts(table, "champion_version")
-    told = texts(table, "caveat") if "caveat" in table.column_names else [""] * len(names)
+    told, stated = (
+        texts(table, name) if name in table.column_names else [""] * len(names)
+        for name in ("caveat", "distribution")
+    )
     value, lower, upper, baseline = (
         numbers(table, name) for name in ("prediction", "lower", "upper", "baseline")
     )
@@ -63,6 +68,7 @@ def _issued(
             upper=finite(upper[i]),
             baseline=finite(baseline[i]),
             caveat=told[i] or None,
+            quantiles=_quantiles(stated[i]),
             **outcomes.get(int(times[i]), _UNKNOWN),
         )
         for i in rows.tolist()
@@ -75,6 +81,32 @@ _UNKNOWN: dict[str, Any] = {
     "baseline_loss": None,
     "inside_interval": None,
 }
+
+
+def _quantiles(stated: str | None) -> list[Quantile] | None:
+    """Those of an issued distribution."""
+    if not stated:
+        return None
+    told = msgspec.json.decode(stated)
+    return [Quantile(*pair) for pair in zip(told["levels"], told["values"], strict=True)]
+
+
+def _walked_quantiles(
+    reader: Reader, manifest: Manifest, wanted: set[int]
+) -> dict[int, list[Quantile]]:
+    """Those of walk-forward rows of the champion's recipe, by event time, ascending."""
+    if manifest.distribution is None:
+        return {}
+    table = own_rows(reader, manifest, QUANTILES)
+    if table is None:
+        return {}
+    recipes, times = texts(table, "recipe"), instants(table, "event_time")
+    levels, values = numbers(table, "level"), numbers(table, "value")
+    found: dict[int, list[Quantile]] = {}
+    for i in newest_rows(QUANTILES, table).tolist():
+        if recipes[i] == manifest.recipe and int(times[i]) in wanted:
+            found.setdefault(int(times[i]), []).append(Quantile(float(levels[i]), float(values[i])))
+    return {at: sorted(each, key=lambda one: one.level) for at, each in found.items()}
 
 
 def _newest_outcomes(table: pa.Table | None) -> dict[int, dict[str, Any]]:
@@ -120,6 +152,7 @@ def _backtest(reader: Reader, manifest: Manifest, window: Window) -> tuple[list[
     loss = loss_for(manifest.target)
     losses, reference = loss(target, value), loss(target, baseline)
     name = manifest.candidate
+    walked = _walked_quantiles(reader, manifest, {int(times[i]) for i in rows.tolist()})
     return [
         HistoryRow(
             event_time=instant(times[i]),
@@ -137,6 +170,7 @@ def _backtest(reader: Reader, manifest: Manifest, window: Window) -> tuple[list[
             loss=finite(losses[i]),
             baseline_loss=finite(reference[i]),
             inside_interval=None,
+            quantiles=walked.get(int(times[i])),
         )
         for i in rows.tolist()
     ], further

@@ -33,6 +33,7 @@ from fx_assets.tables import (
     OUTCOMES,
     PREDICTIONS,
     PRICES,
+    QUANTILES,
     RAW_PRICES,
 )
 from fx_assets.testing.lakes import small_lake
@@ -208,7 +209,16 @@ def _fill(
     for known in (first, now):
         own.insert(OUTCOMES, join_outcomes(issued, known, forecast, FEED.market))
     own.insert(BACKTEST, _backtest(frame, -1.0, "2026-10-01"))
-    own.insert(BACKTEST, _backtest(frame, 1.0, "2026-10-28").iloc[200:])
+    newer = _backtest(frame, 1.0, "2026-10-28").iloc[200:]
+    own.insert(BACKTEST, newer)
+    own.insert(QUANTILES, _quantiles(newer))
+
+
+def _quantiles(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of the newest hundred walk-forward rows: each level of what was said."""
+    told = rows[["recipe", "candidate", "event_time", "prediction", "made_at"]].iloc[-100:]
+    parts = [told.assign(level=level, value=told["prediction"] + level - 0.5) for level in LEVELS]
+    return pd.concat(parts, ignore_index=True).drop(columns="prediction")
 
 
 def _backtest(frame: pd.DataFrame, sign: float, made_at: str) -> pd.DataFrame:
