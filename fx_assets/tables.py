@@ -105,6 +105,7 @@ _SERIES = Column(
 _EVENT = Column("event_time", INSTANT, "close of the bar that it is made from")
 _TARGET_TIME = Column("target_time", INSTANT, "close of the bar that it is about")
 INSTRUMENT_COLUMN = "instrument"
+UNCALIBRATED = "uncalibrated"
 _INSTRUMENT = Column(INSTRUMENT_COLUMN, TEXT, "what is priced")
 _KIND = Column("kind", TEXT, "direction, return or volatility")
 _HORIZON = Column("horizon", COUNT, "how far ahead", "bars")
@@ -373,7 +374,7 @@ BACKTEST = Table(
         _SERIES,
         *_WALKED,
         Column("made_at", INSTANT, "when it was computed"),
-        Column("uncalibrated", NUMBER, "what the model said, where it is calibrated"),
+        Column(UNCALIBRATED, NUMBER, "what the model said, where it is calibrated"),
     ),
     key=(SERIES_COLUMN, "recipe", "fold_key", "row_key"),
     about=(SERIES_COLUMN, "recipe", "event_time"),

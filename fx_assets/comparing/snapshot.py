@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from fx_assets.errors import FxAssetsError
-from fx_assets.evaluation.study import KEYS, UNCALIBRATED
+from fx_assets.evaluation.study import KEYS
 from fx_assets.lake import Lake
 from fx_assets.lake.panel import Panel
 from fx_assets.series.tables import SeriesTables
@@ -20,7 +20,7 @@ from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.asking import Span
 from fx_assets.stages.ingest import ingest
 from fx_assets.stages.refusal import require_gate
-from fx_assets.tables import BACKTEST, INSTRUMENT_COLUMN, RAW_PRICES
+from fx_assets.tables import BACKTEST, INSTRUMENT_COLUMN, RAW_PRICES, UNCALIBRATED
 
 MEMBERS = 6
 """Instruments that stand for a universe."""

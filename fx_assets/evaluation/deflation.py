@@ -85,7 +85,9 @@ def overfitting(returns: NDArray[np.float64]) -> float:
     chosen = second[np.arange(len(best)), best][:, None]
     rank = (second < chosen).sum(axis=1) + 0.5 * ((second == chosen).sum(axis=1) - 1) + 1
     share = rank / (recipes + 1)
-    return float(np.mean(share <= 0.5))
+    # Of recipes that earn the same none is better than another: as with a coin, one half.
+    alike = (second == chosen).all(axis=1)
+    return float(np.mean(np.where(alike, 0.5, share <= 0.5)))
 
 
 def _ratios(n: Floats, total: Floats, squares: Floats) -> Floats:

@@ -32,12 +32,11 @@ from fx_assets.models.base import Model
 from fx_assets.models.pool import Calibrated, Pool, pooled
 from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets.specs.base import digest
+from fx_assets.tables import UNCALIBRATED
 
 __all__ = ["PREDICTION_COLUMNS", "Backtest", "FittedCandidate", "Study"]
 
 KEYS = ["fold_key", "row_key"]
-UNCALIBRATED = "uncalibrated"
-"""What a calibrated row's model said; its ``fold_key`` begins with that of the fit."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of fits and tunings done and to do."""
@@ -229,7 +228,10 @@ class Study(StudyFrame):
         for fold in np.unique(rows["fold"]):
             now = np.flatnonzero(rows["fold"] == fold)
             weights = self._weights(pool, rows, said, rows["event_time"].iloc[now[0]])
-            predicted[now] = pooled(said[now], weights, self.spec.target)
+            alone = np.flatnonzero(weights == 1)
+            predicted[now] = (
+                said[now, alone[0]] if len(alone) else pooled(said[now], weights, self.spec.target)
+            )
             key = digest([rows["recipe"].iloc[0], code, *keys[now[0]], *weights.tolist()])
             fold_keys[now] = key if pool.pools else f"{keys[now[0]][0]}:{key}"
         rows["prediction"], rows["fold_key"] = predicted, fold_keys.tolist()
@@ -389,7 +391,10 @@ class Study(StudyFrame):
 
 
 def _known(stored: pd.DataFrame) -> pd.DataFrame:
-    """Predictions by their keys; of calibrated ones those that they were made of as well."""
+    """Predictions by their keys; of calibrated ones those that they were made of as well.
+
+    The ``fold_key`` of a calibrated row begins with that of the fit.
+    """
     found = stored[[*KEYS, "prediction"]].iloc[::-1].assign(told=True)
     if UNCALIBRATED not in stored:
         return found

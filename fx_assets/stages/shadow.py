@@ -30,6 +30,7 @@ from fx_assets.tables import (
     PREDICTIONS,
     SERIES_COLUMN,
     SHADOW_PREDICTIONS,
+    UNCALIBRATED,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 MODE = "shadow"
 CONFIDENCE = 0.95
 """Of the confidence sequences that are shown."""
-_WALKED = [SERIES_COLUMN, "recipe", "event_time", "target", "prediction", "baseline"]
+_WALKED = [SERIES_COLUMN, "recipe", "event_time", "target", "prediction", "baseline", UNCALIBRATED]
 
 
 @dataclass(frozen=True)
@@ -230,8 +231,14 @@ def _scale(own: SeriesTables, recipe: str, since: pd.Timestamp) -> float:
     mine = (rows[SERIES_COLUMN] == own.series.id) & (rows["recipe"] == recipe)
     rows = rows[mine & (rows["event_time"] < since)]
     loss = own.spec.target.definition.loss
-    ours, theirs = (loss(rows["target"], rows[said]) for said in ("prediction", "baseline"))
-    return scale_of(theirs - ours)
+    theirs = loss(rows["target"], rows["baseline"])
+    for said in (name for name in ("prediction", UNCALIBRATED) if name in rows):
+        differ = pd.Series(theirs - loss(rows["target"], rows[said])).dropna()
+        # Calibrated rows that say what the baseline says do not tell how far others may be off.
+        scale = scale_of(differ[differ != 0])
+        if scale > 0:
+            return scale
+    return np.nan
 
 
 def _evidence(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -174,3 +174,8 @@ def test_figures_follow_from_the_rows() -> None:
     assert figures["turnover"] == pytest.approx(turned)
     parts = figures["gross_return"] - figures["trading_cost"] + figures["swap"]
     assert figures["net_return"] == pytest.approx(parts)
+
+
+def test_recipes_that_earn_the_same_are_overfitted_as_often_as_a_coin_falls() -> None:
+    earned = np.random.default_rng(0).standard_normal((400, 1)) / 100
+    assert overfitting(np.hstack([earned, earned, earned])) == 0.5

@@ -59,3 +59,23 @@ def test_a_level_of_zero_turns_it_off(tmp_path: Path) -> None:
     rule = own.spec.promotion.model_copy(update={"live_level": 0.0})
     own.spec = own.spec.model_copy(update={"promotion": rule})
     assert live_contradiction(own, RECIPE) == ""
+
+
+def test_live_rows_are_cut_by_what_the_model_said_where_calibration_said_the_baseline(
+    tmp_path: Path,
+) -> None:
+    own = small_lake.own(small_lake.make(tmp_path / "lake"))
+    rng = np.random.default_rng(1)
+    times = pd.date_range("2020-01-01 13:15", periods=400, freq="D", tz="UTC").as_unit("us")
+    came = (rng.random(400) < 0.5).astype(float)
+    raw = np.where(rng.random(400) < 0.5, 0.4, 0.6)
+    said = pd.DataFrame({"recipe": RECIPE, "event_time": times, "target": came, "baseline": 0.5})
+    walked = said.assign(prediction=0.5, uncalibrated=raw, fold_key="f", row_key=times.astype(str))
+    own.insert(BACKTEST, walked)
+    live = said.tail(20).assign(event_time=times[-20:] + pd.Timedelta(30, "D"), prediction=0.51)
+    shadows = live.drop(columns="target").assign(candidate=CANDIDATE.name, mode="shadow")
+    own.insert(SHADOW_PREDICTIONS, shadows)
+    outcomes = live[["event_time", "target"]].assign(known_at=live["event_time"], loss=0.25)
+    (row,) = weigh_candidates(own, outcomes).to_dict("records")
+    assert row["scale"] == pytest.approx(0.11)
+    assert row["skill_lower"] <= row["skill"] <= row["skill_upper"]
