@@ -185,7 +185,7 @@ def _performance(console: Console, answer: dict[str, Any]) -> None:
     for found, title, name in parts:
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column(title)
-        for evidence in ("backtest", "live"):
+        for evidence in ("walking forward", "live"):
             table.add_column(evidence, justify="right")
         live = {row[name]: row for row in found["live"]}
         for row in found["backtest"]:
