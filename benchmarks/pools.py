@@ -1,7 +1,7 @@
-"""What pools gain on their best member, and how often intervals held, on EUR/USD.
+"""What pools gain on their best member, and how often intervals held, of the five ECB forecasts.
 
 Run ``python -m benchmarks.pools`` (about a minute of CPU); ``--quick`` takes the newest years and
-one pool of each kind. Prints two Markdown tables.
+one pool of each kind. Prints two Markdown tables. Members of directions are calibrated.
 """
 
 from __future__ import annotations
@@ -21,25 +21,34 @@ from fx_assets.features import labelled_frame
 from fx_assets.specs import ForecastSpec
 from fx_assets.testing import worlds
 
-WEIGHTS = ("equal", "trailing", "stacked")
+WEIGHTS = ("equal", "trailing", "stacked", "hedged")
 POOLS = (
-    ("volatility", 20, ("garch", "xgboost")),
-    ("volatility", 1, ("garch", "xgboost")),
-    ("return", 1, ("zero", "ridge")),
-    ("direction", 1, ("base_rate", "logistic_regression")),
+    ("EURUSD", "volatility", 20, ("garch", "xgboost")),
+    ("EURUSD", "volatility", 1, ("garch", "xgboost")),
+    ("EURUSD", "return", 1, ("zero", "historical_mean", "ridge")),
+    ("EURUSD", "direction", 1, ("base_rate", "logistic_regression", "xgboost")),
+    ("GBPUSD", "direction", 1, ("base_rate", "logistic_regression", "xgboost")),
 )
-QUICK_POOLS = (("volatility", 20, ("garch", "ewma")), ("direction", 1, POOLS[-1][2]))
+QUICK_POOLS = (
+    ("EURUSD", "volatility", 20, ("garch", "ewma")),
+    ("GBPUSD", "direction", 1, ("base_rate", "logistic_regression")),
+)
 QUICK_BARS = 2600
 
 
-def study_of(bars: pd.DataFrame, kind: str, horizon: int, members: Sequence[str]) -> Study:
+def study_of(
+    pair: str, kind: str, horizon: int, members: Sequence[str], newest: int | None = None
+) -> Study:
     """A study of these members and of a pool of them for each way to weigh."""
+    bars = worlds.ecb_bars(pair[:3], pair[3:])
+    if newest is not None:
+        bars = bars.iloc[-newest:].reset_index(drop=True)
     pools = [
         {"family": "pool", "name": how, "members": [*members], "weights": how} for how in WEIGHTS
     ]
     spec = ForecastSpec.model_validate(
         {
-            "name": "pools",
+            "name": pair.lower(),
             "feed": "ecb_eurusd",
             "target": {"kind": kind, "horizon": horizon},
             "candidates": [*members, *pools],
@@ -61,7 +70,7 @@ def gains(study: Study) -> Iterator[str]:
             for other in (lost[best], lost[study.spec.baseline.name])
         )
         yield (
-            f"| {target.kind}, {target.horizon} | {', '.join(members)} | {how} | {best} | "
+            f"| {_title(study)} | {', '.join(members)} | {how} | {best} | "
             f"{on_best} | {on_baseline} | {len(lost[how]):,} |"
         )
 
@@ -84,11 +93,16 @@ def coverages(study: Study) -> Iterator[str]:
         ]
         whole, price = told["coverage"], told["interval_score"]
         yield (
-            f"| {spec.target.kind}, {spec.target.horizon} | {candidate.name} | "
+            f"| {_title(study)} | {candidate.name} | "
             f"{'split' if learned.model.levels is None else 'adaptive'} | {whole['value']:.1%} "
             f"({whole['lower']:.1%} to {whole['upper']:.1%}) | {' | '.join(shares)} | "
             f"{price['value'] / price['baseline_value'] - 1:+.1%} | {whole['n']:,} |"
         )
+
+
+def _title(study: Study) -> str:
+    spec = study.spec
+    return f"{spec.name.upper()} {spec.target.kind}, {spec.target.horizon}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -96,12 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two pools of the newest years")
     quick = parser.parse_args(arguments).quick
-    bars = worlds.ecb_bars()
-    if quick:
-        bars = bars.iloc[-QUICK_BARS:].reset_index(drop=True)
-    studies = [study_of(bars, *pool) for pool in (QUICK_POOLS if quick else POOLS)]
+    newest = QUICK_BARS if quick else None
+    studies = [study_of(*pool, newest) for pool in (QUICK_POOLS if quick else POOLS)]
     print(
-        "| EUR/USD, bars ahead | members | weights | best member | gain on it | skill | rows |\n"
+        "| forecast, bars ahead | members | weights | best member | gain on it | skill | rows |\n"
         "|---|---|---|---|---|---|---|"
     )
     for study in studies:
