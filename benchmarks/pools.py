@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="two pools of the newest years")
     quick = parser.parse_args(arguments).quick
     newest = QUICK_BARS if quick else None
-    studies = [study_of(*pool, newest) for pool in (QUICK_POOLS if quick else POOLS)]
+    studies = [study_of(*pool, newest=newest) for pool in (QUICK_POOLS if quick else POOLS)]
     print(
         "| forecast, bars ahead | members | weights | best member | gain on it | skill | rows |\n"
         "|---|---|---|---|---|---|---|"

@@ -292,6 +292,8 @@ class UniverseSpec(Spec):
                 raise ValueError("a universe does not tune: fix the hyper-parameters in params")
             if any(candidate.weights != "equal" for candidate in target.candidates):
                 raise ValueError("a universe pools with equal weights only")
+            if any(candidate.calibrate for candidate in target.candidates):
+                raise ValueError("a universe does not calibrate: leave out calibrate")
             if any(candidate.family == target.baseline for candidate in target.candidates):
                 raise ValueError(f"{target.baseline} is what the candidates are compared with")
             try:

@@ -16,6 +16,7 @@ from fx_assets.evaluation.study import Study
 from fx_assets.models import candidate_code
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.specs import ForecastSpec
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 
 POOL = {"family": "pool", "members": ["persistence", "logistic_regression"]}
@@ -160,3 +161,20 @@ def test_calibration_is_part_of_a_recipe_and_of_directions_only() -> None:
         forecast("volatility", candidates=[{"family": "ewma", "calibrate": True}])
     with pytest.raises(ValidationError, match="neither params nor tune nor calibrate"):
         spec(candidates=["persistence", "logistic_regression", {**POOL, "calibrate": True}])
+
+
+def test_a_universe_does_not_calibrate() -> None:
+    def declared(**settings: Any) -> UniverseSpec:
+        target = {
+            "kind": "direction",
+            "candidates": [{"family": "logistic_regression", **settings}],
+        }
+        return UniverseSpec.model_validate(
+            {"name": "u", "source": {"kind": "ecb"}, "targets": [target]}
+        )
+
+    made = declared()
+    told = made.forecast("EURUSD", made.targets[0])
+    assert not told.calibrates(told.candidates[0])
+    with pytest.raises(ValidationError, match="a universe does not calibrate"):
+        declared(calibrate=True)
