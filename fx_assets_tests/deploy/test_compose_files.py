@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,16 @@ def test_dagsters_file_and_the_launchers_are_one_file_in_the_image(launcher: str
     parts = [yaml.safe_load((DEPLOY / name).read_text()) for name in ("dagster.yaml", launcher)]
     assert not set(parts[0]) & set(parts[1])
     assert yaml.safe_load(joined) == parts[0] | parts[1]
+
+
+def test_what_an_image_copies_is_let_through_to_its_build() -> None:
+    let_through = set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.M))
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.M)
+    files = {file for line in copied for file in line.split()}
+    assert "deploy/worker.sh" in files
+    for file in files:
+        assert (ROOT / file).exists()
+        assert any(fnmatch(file, pattern) for pattern in let_through), file
 
 
 def test_the_example_of_settings_has_every_setting_and_no_secret() -> None:

@@ -32,6 +32,7 @@ from dagster._core.origin import (
 
 from fx_assets.alerting.channels import AlertSettings
 from fx_assets.assets.runs import LARGE, SMALL
+from fx_assets.build import IMAGE
 from fx_assets.definitions import defs
 from fx_assets.settings import Settings
 from fx_assets_tests.deploy.chart import instance_config
@@ -186,6 +187,8 @@ def test_images_are_those_that_are_pushed() -> None:
     (code,) = VALUES["dagster-user-deployments"]["deployments"]
     for where in (VALUES["dagsterWebserver"], VALUES["dagsterDaemon"], code):
         assert where["image"]["repository"] == platform
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    assert launcher["envVars"] == [f"{IMAGE}={platform}:{code['image']['tag']}"]
 
 
 @pytest.mark.parametrize("part", ["bootstrap", "mlflow", "watcher"])
@@ -444,6 +447,7 @@ def test_a_run_is_a_valid_job_without_rights_and_of_its_own_size(
     assert pod["metadata"]["labels"]["fx-assets/part"] == "run"
     (only,) = pod["spec"]["containers"]
     assert only["image"] == repository.container_image
+    assert {"name": IMAGE, "value": repository.container_image} in only["env"]
     sources = [next(iter(source.values()))["name"] for source in only["envFrom"]]
     assert sources == ["fx-assets", "fx-assets"]
     size = LARGE if job.endswith("_retrain") else SMALL
