@@ -34,6 +34,7 @@ from fx_assets.alerting.channels import AlertSettings
 from fx_assets.assets.runs import LARGE, SMALL
 from fx_assets.build import IMAGE
 from fx_assets.definitions import defs
+from fx_assets.executors import EXECUTORS
 from fx_assets.settings import Settings
 from fx_assets_tests.deploy.chart import instance_config
 from serving.settings import Settings as ServingSettings
@@ -71,13 +72,15 @@ def manifests(folder: str) -> list[Manifest]:
     """Every manifest that a kustomization names, in the files of its own folder."""
     listed = yaml.safe_load((HERE / folder / "kustomization.yaml").read_text())["resources"]
     files = [HERE / folder / name for name in listed if name.endswith(".yaml")]
-    beside = {file.name for file in (HERE / folder).glob("*.yaml")} - {"kustomization.yaml"}
+    beside = {file.name for file in (HERE / folder).glob("*.yaml")}
+    beside -= {"kustomization.yaml", "values.yaml"}
     assert beside == {file.name for file in files}, "a file that nothing names is not deployed"
     return [document for file in files for document in yaml.safe_load_all(file.read_text())]
 
 
 BASE = manifests("base")
 ALL = BASE + manifests("example")
+STEPS = manifests("steps")
 
 
 def named(manifest: Manifest) -> str:
@@ -135,7 +138,7 @@ def valid() -> Iterator[Valid]:
 def test_every_manifest_is_valid_for_the_oldest_and_the_newest_api(
     version: str, valid: Valid
 ) -> None:
-    for manifest in ALL:
+    for manifest in ALL + STEPS:
         valid(manifest, version)
 
 
@@ -360,6 +363,26 @@ def test_every_part_of_the_chart_has_the_label_that_lets_it_out() -> None:
     assert code["codeServerArgs"] == COMPOSE["services"]["code"]["command"][-2:]
 
 
+def test_runs_that_make_jobs_of_steps_have_an_account_for_it_and_reach_the_cluster() -> None:
+    given = yaml.safe_load((HERE / "steps" / "values.yaml").read_text())["runLauncher"]["config"]
+    pod = given["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    assert set(pod) <= set(
+        VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    )
+    (account,) = of_kind("ServiceAccount", STEPS)
+    assert pod == {"serviceAccountName": account, "automountServiceAccountToken": True}
+    (binding,) = of_kind("RoleBinding", STEPS).values()
+    assert [subject["name"] for subject in binding["subjects"]] == [account]
+    assert binding["roleRef"]["name"] in of_kind("Role")
+    (policy,) = of_kind("NetworkPolicy", STEPS).values()
+    assert policy["spec"]["podSelector"] == {"matchLabels": {"fx-assets/part": "run"}}
+    (rule,) = policy["spec"]["egress"]
+    assert rule == of_kind("NetworkPolicy")["asks-code"]["spec"]["egress"][1]
+    said = (HERE / "steps" / "kustomization.yaml").read_text()
+    assert "k8s" in EXECUTORS
+    assert "/data/FX_ASSETS_EXECUTOR, value: k8s" in said
+
+
 def test_an_ingress_has_tls_and_asks_who_comes_where_nobody_else_does() -> None:
     for name, ingress in of_kind("Ingress").items():
         spec = ingress["spec"]
@@ -369,14 +392,21 @@ def test_an_ingress_has_tls_and_asks_who_comes_where_nobody_else_does() -> None:
         assert asked == (name == "pages")
 
 
-def test_the_example_builds_to_valid_manifests_of_images_that_are_pinned(valid: Valid) -> None:
+def test_the_example_builds_to_valid_manifests_of_images_that_are_pinned(
+    valid: Valid, tmp_path: Path
+) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
+    shutil.copytree(HERE, tmp_path / "copy")
+    with (tmp_path / "copy" / "example" / "kustomization.yaml").open("a") as overlay:
+        overlay.write("components: [../steps]\n")
     said = subprocess.run(
-        ["kubectl", "kustomize", HERE / "example"], capture_output=True, text=True, check=True
-    )
+        ["kubectl", "kustomize", tmp_path / "copy" / "example"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     built = list(yaml.safe_load_all(said.stdout))
-    assert {named(m) for m in built} == {named(m) for m in ALL}
+    assert {named(m) for m in built} == {named(m) for m in ALL + STEPS}
+    assert of_kind("ConfigMap", built)["fx-assets"]["data"]["FX_ASSETS_EXECUTOR"] == "k8s"
     for manifest in built:
         valid(manifest, VERSIONS[-1])
     images = set(re.findall(r"image: (\S+)", said.stdout))
