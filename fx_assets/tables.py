@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 
@@ -1012,62 +1012,6 @@ def tables_of(owner: Owner) -> Iterator[Table]:
     return (table for table in CATALOGUE if table.owner == owner)
 
 
-_TYPES = {
-    TEXT: "text",
-    NUMBER: "number",
-    COUNT: "whole number",
-    "Int64": "whole number",
-    YES: "yes or no",
-    "boolean": "yes or no",
-    INSTANT: "instant",
-}
-
-
-def as_markdown() -> str:
-    """The catalogue for people: a table of tables for each kind of owner, and all columns."""
-    lines: list[str] = []
-    for owner in get_args(Owner):
-        lines += [
-            f"### Of a {owner}" if owner != "platform" else "### Of the platform",
-            "",
-            "| table | a row is | unique by | written |",
-            "|---|---|---|---|",
-        ]
-        lines += [
-            f"| `{t.name}` | {t.row} | {_code(t.key)} | {t.written} |" for t in tables_of(owner)
-        ]
-        lines.append("")
-        for table in tables_of(owner):
-            lines += _columns(table)
-    return "\n".join(lines)
-
-
-def _columns(table: Table) -> list[str]:
-    rows = [f"| {_code((c.name,))} | {_TYPES[c.dtype]} | {described(c)} |" for c in table.columns]
-    newest = (
-        f" Of several rows with equal {_code(table.subject)} the last by {_code(table.newest)} "
-        "counts."
-        if table.newest
-        else ""
-    )
-    more = f" Besides: {table.more}." if table.more else ""
-    return [
-        f"<details><summary>Columns of <code>{table.name}</code></summary>",
-        "",
-        *(["".join((newest, more)).strip(), ""] if newest or more else []),
-        "| column | type | what |",
-        "|---|---|---|",
-        *rows,
-        "",
-        "</details>",
-        "",
-    ]
-
-
 def described(column: Column) -> str:
     """What a column means, with its unit."""
     return f"{column.meaning} ({column.unit})" if column.unit else column.meaning
-
-
-def _code(names: tuple[str, ...]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -154,9 +155,68 @@ def _folder(path: str) -> Iterator[str]:
         yield name
 
 
+TYPES = {
+    tables.TEXT: "text",
+    tables.NUMBER: "number",
+    tables.COUNT: "whole number",
+    "Int64": "whole number",
+    tables.YES: "yes or no",
+    "boolean": "yes or no",
+    tables.INSTANT: "instant",
+}
+
+
+def catalogue() -> str:
+    """The catalogue for people: a table of tables for each kind of owner, and all columns."""
+    lines: list[str] = []
+    for owner in get_args(tables.Owner):
+        lines += [
+            f"### Of a {owner}" if owner != "platform" else "### Of the platform",
+            "",
+            "| table | a row is | unique by | written |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| `{t.name}` | {t.row} | {_code(t.key)} | {t.written} |"
+            for t in tables.tables_of(owner)
+        ]
+        lines.append("")
+        for table in tables.tables_of(owner):
+            lines += _columns(table)
+    return "\n".join(lines)
+
+
+def _columns(table: Table) -> list[str]:
+    rows = [
+        f"| {_code((c.name,))} | {TYPES[c.dtype]} | {tables.described(c)} |" for c in table.columns
+    ]
+    newest = (
+        f" Of several rows with equal {_code(table.subject)} the last by {_code(table.newest)} "
+        "counts."
+        if table.newest
+        else ""
+    )
+    more = f" Besides: {table.more}." if table.more else ""
+    return [
+        f"<details><summary>Columns of <code>{table.name}</code></summary>",
+        "",
+        *(["".join((newest, more)).strip(), ""] if newest or more else []),
+        "| column | type | what |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "</details>",
+        "",
+    ]
+
+
+def _code(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def _page(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
-    return before + BEGIN + tables.as_markdown() + END + rest.partition(END)[2]
+    return before + BEGIN + catalogue() + END + rest.partition(END)[2]
 
 
 if __name__ == "__main__":

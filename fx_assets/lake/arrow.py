@@ -77,17 +77,6 @@ class _Digest(io.RawIOBase):
         return len(data)
 
 
-def conform(data: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly the columns of ``schema``; absent ones are null."""
-    arrays = [
-        data[field.name].cast(field.type)
-        if field.name in data.column_names
-        else pa.nulls(data.num_rows, field.type)
-        for field in schema
-    ]
-    return pa.table(arrays, schema=pa.schema([(field.name, field.type) for field in schema]))
-
-
 def _column(series: pd.Series, name: str, stored: pa.DataType | None, where: str) -> pa.Array:
     try:
         array = pa.Array.from_pandas(series)

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +35,9 @@ _NAMING = (
     *("event_time", "target_time"),
 )
 """Columns by which a row is named to people, as far as its table has them."""
+
+
+_Told = TypeVar("_Told", bound=Record)
 
 
 class Blobs(Protocol):
@@ -87,18 +90,17 @@ def early_path(table: str, name: str) -> str:
 
 def read_head(blobs: Blobs, table: str, name: str) -> Head | None:
     """The published head; ``None`` where there is none, or no readable one."""
-    path = head_path(table, name)
-    try:
-        return Head.model_validate_json(blobs.read(path)) if blobs.exists(path) else None
-    except ValidationError:
-        return None
+    return _record(blobs, head_path(table, name), Head)
 
 
 def read_early(blobs: Blobs, table: str, name: str) -> Early | None:
     """The rows of before the chain; ``None`` where there is no readable list of them."""
-    path = early_path(table, name)
+    return _record(blobs, early_path(table, name), Early)
+
+
+def _record(blobs: Blobs, path: str, kind: type[_Told]) -> _Told | None:
     try:
-        return Early.model_validate_json(blobs.read(path)) if blobs.exists(path) else None
+        return kind.model_validate_json(blobs.read(path)) if blobs.exists(path) else None
     except ValidationError:
         return None
 

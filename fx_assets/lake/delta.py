@@ -36,6 +36,7 @@ from fx_assets.lake.commits import COMMIT_ID, ROWS, Commit, CommitInfo, labels, 
 from fx_assets.lake.damage import damaged_file, remedy
 from fx_assets.lake.frames import FrameCache
 from fx_assets.lake.location import Location
+from fx_assets.lake.reader import birth_of
 from fx_assets.lake.schema import require_readable
 
 ATTEMPTS = 60
@@ -105,7 +106,7 @@ class DeltaStore:
             self._readable = True
         uri = self.location.table_uri(table, name)
         kept = self._kept()
-        birth = None if self.location.is_remote else _birth(uri)
+        birth = None if self.location.is_remote else birth_of(uri)
         try:
             if uri in kept and self._local.births[uri] == birth:
                 if self.location.is_remote or _has_grown(kept[uri], uri):
@@ -328,7 +329,7 @@ class DeltaStore:
         self, source: DeltaTable, columns: list[str] | None
     ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         uri = source.table_uri.rstrip("/")
-        birth = None if self.location.is_remote else _birth(unquote(uri.removeprefix("file://")))
+        birth = None if self.location.is_remote else birth_of(unquote(uri.removeprefix("file://")))
         stamp = (birth, str(source.metadata().id), source.version())
         return (uri, None if columns is None else tuple(columns)), stamp
 
@@ -371,15 +372,6 @@ class DeltaStore:
 
 class _ConflictError(Exception):
     """The commit did not happen as planned and may be tried again."""
-
-
-def _birth(uri: str) -> tuple[int, int] | None:
-    """What tells a local table from another one that took its place; None if there is none."""
-    try:
-        first = os.stat(f"{uri}/_delta_log/{0:020}.json")
-    except FileNotFoundError:
-        return None
-    return first.st_ino, first.st_mtime_ns
 
 
 def _has_grown(source: DeltaTable, uri: str) -> bool:

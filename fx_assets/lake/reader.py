@@ -51,19 +51,19 @@ class Reader:
         if opened is None:
             return None
         birth, log = opened
-        wanted = [f for f in log.schema if columns is None or f.name in columns]
-        key = self.location.table_uri(table, name), tuple(f.name for f in wanted)
+        schema = pa.schema([f for f in log.schema if columns is None or f.name in columns])
+        key = self.location.table_uri(table, name), tuple(schema.names)
         state = birth, log.version
         before = self._rows.pop(key, None)
         if before is not None and before[0] == state:
             self._rows[key] = before
             return before[1]
         try:
-            parts = [_conform(self._file(path), wanted) for path in log.files]
+            parts = [_part(self._file(path), schema) for path in log.files]
         except (LakeError, OSError, pa.ArrowException) as error:
             self._kept.clear()
             raise self._error(table, name, error) from None
-        rows = pa.concat_tables(parts) if parts else _empty(wanted)
+        rows = pa.concat_tables(parts) if parts else schema.empty_table()
         self._rows[key] = state, rows
         while self._rows and sum(kept.nbytes for _, kept in self._rows.values()) > KEPT_BYTES:
             self._rows.pop(next(iter(self._rows)))
@@ -71,7 +71,7 @@ class Reader:
 
     def _open(self, table: str, name: str) -> tuple[object, Log] | None:
         uri = self.location.table_uri(table, name)
-        birth = "" if self.location.is_remote else _birth(uri)
+        birth = "" if self.location.is_remote else birth_of(uri)
         if birth is None:
             self._kept.pop(uri, None)
             return None
@@ -98,7 +98,7 @@ class Reader:
         )
 
 
-def _birth(uri: str) -> tuple[int, int] | None:
+def birth_of(uri: str) -> tuple[int, int] | None:
     """What tells a local table from another that took its place; None if there is none."""
     try:
         first = os.stat(f"{uri}/_delta_log/{0:020}.json")
@@ -107,17 +107,17 @@ def _birth(uri: str) -> tuple[int, int] | None:
     return first.st_ino, first.st_mtime_ns
 
 
-def _conform(file: pq.ParquetFile, wanted: Sequence[pa.Field]) -> pa.Table:
-    present = set(file.schema_arrow.names)
-    data = file.read([f.name for f in wanted if f.name in present], use_threads=False)
-    return pa.table(
-        [
-            data[f.name].cast(f.type) if f.name in present else pa.nulls(data.num_rows, f.type)
-            for f in wanted
-        ],
-        schema=pa.schema(wanted),
-    )
+def conform(data: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly the columns of ``schema``; absent ones are null."""
+    arrays = [
+        data[field.name].cast(field.type)
+        if field.name in data.column_names
+        else pa.nulls(data.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(arrays, schema=pa.schema([(field.name, field.type) for field in schema]))
 
 
-def _empty(wanted: Sequence[pa.Field]) -> pa.Table:
-    return pa.table([pa.nulls(0, f.type) for f in wanted], schema=pa.schema(wanted))
+def _part(file: pq.ParquetFile, schema: pa.Schema) -> pa.Table:
+    present = [name for name in schema.names if name in set(file.schema_arrow.names)]
+    return conform(file.read(present, use_threads=False), schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from fx_assets.lake.blobs import BlobStore
+from fx_assets.lake.reader import birth_of
 
 Stamp = tuple[object, str]
 
@@ -25,10 +26,10 @@ def table_stamp(blobs: BlobStore, table: str, name: str) -> Stamp | None:
         entries = blobs.paths(f"{table}/{name}/_delta_log/")
         newest = max((e for e in entries if e.endswith(".json")), default=None)
         return None if newest is None else ("", newest)
-    folder = f"{location.table_uri(table, name)}/_delta_log"
+    uri = location.table_uri(table, name)
     try:
-        newest = max((e for e in os.listdir(folder) if e.endswith(".json")), default=None)
-        first = os.stat(f"{folder}/{0:020}.json")
+        logs = os.listdir(f"{uri}/_delta_log")
     except FileNotFoundError:
         return None
-    return None if newest is None else ((first.st_ino, first.st_mtime_ns), newest)
+    newest, first = max((e for e in logs if e.endswith(".json")), default=None), birth_of(uri)
+    return None if newest is None or first is None else (first, newest)

@@ -17,9 +17,10 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from fx_assets.errors import LakeError
-from fx_assets.lake.arrow import conform, content_hash, to_arrow
+from fx_assets.lake.arrow import content_hash, to_arrow
 from fx_assets.lake.commits import CONTENT_HASH
 from fx_assets.lake.delta import Plan, Write, dataset_of, schema_of
+from fx_assets.lake.reader import conform
 
 AtHand = Callable[[DeltaTable, list[str]], pd.DataFrame | None]
 

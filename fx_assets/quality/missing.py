@@ -35,7 +35,7 @@ def _days(evidence: Evidence) -> Outcome:
     newest_year = days[-1] - YEAR
     recent, due_recently = (int((some > newest_year).sum()) for some in (absent, due))
     bearable = max(evidence.limit("missing_days"), FEW, SHARE * due_recently)
-    begins, lengths = _gaps(np.isin(due, absent, assume_unique=True))
+    begins, lengths = unbroken(np.isin(due, absent, assume_unique=True))
     texts = [
         f"{due[i]}" if n == 1 else f"{due[i]} to {due[i + n - 1]} ({n} days)"
         for i, n in zip(
@@ -71,7 +71,7 @@ def _bars(evidence: Evidence) -> Outcome:
     span = " to ".join(evidence.labels(due[[0, -1]])) if len(due) else "nowhere"
     if not count:
         return Outcome(0.0, f"Every one of {len(due)} bars due from {span} UTC is there.")
-    begins, lengths = _gaps(absent)
+    begins, lengths = unbroken(absent)
     order = np.argsort(-lengths, kind="stable")[:50]
     names = evidence.labels(due[begins[order]])
     texts = [f"{name} ({length} bars)" for name, length in zip(names, lengths[order], strict=True)]
@@ -84,8 +84,8 @@ def _bars(evidence: Evidence) -> Outcome:
     )
 
 
-def _gaps(absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each unbroken run of absent bars begins, and how long it is."""
-    edges = np.diff(np.concatenate([[0], absent.astype(np.int8), [0]]))
+def unbroken(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each unbroken run of true flags begins, and how long it is."""
+    edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
     begins = np.flatnonzero(edges == 1)
     return begins, np.flatnonzero(edges == -1) - begins

@@ -10,6 +10,7 @@ import pandas as pd
 from fx_assets.calendars import DAY
 from fx_assets.quality.confirmed import how_to_confirm
 from fx_assets.quality.evidence import KEPT_EXAMPLES, Evidence, Outcome, listed
+from fx_assets.quality.missing import unbroken
 from fx_assets.quality.path import Path
 
 PEG_SIGMA = 8e-3
@@ -79,10 +80,9 @@ def stuck_prices(evidence: Evidence) -> Outcome:
 
 def runs_of(mask: np.ndarray, least: int) -> list[tuple[int, int]]:
     """Where unbroken runs of at least ``least`` begin, and end before."""
-    edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
-    begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    long = ends - begins >= least
-    return list(zip(begins[long].tolist(), ends[long].tolist(), strict=True))
+    begins, lengths = unbroken(mask)
+    long = lengths >= least
+    return list(zip(begins[long].tolist(), (begins + lengths)[long].tolist(), strict=True))
 
 
 def by_chance(mask: np.ndarray, runs: list[tuple[int, int]], times: float = BY_CHANCE) -> float:

@@ -21,7 +21,7 @@ from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
 from fx_assets.sources.exchange import Candle, ExchangeClient
-from fx_assets.sources.vendor_batch import refuse_day_close
+from fx_assets.sources.vendor_batch import merged, refuse_day_close
 from fx_assets.specs import CcxtSource, FeedSpec
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def fetch(
             "exchange.",
         )
     pages = _Pages(client, timeframe, bar // _MILLISECOND)
-    for after, until in _merged(spans, client.page * bar):
+    for after, until in merged(spans, client.page * bar):
         pages.read(after, until)
     provider = f"{SOURCE}-{source.exchange}"
     bars, _ = price_bars(
@@ -140,13 +140,13 @@ class _Pages:
 
 def _reachable(
     source: CcxtSource, wanted: Wanted, bar: timedelta, now: datetime
-) -> tuple[list[tuple[datetime, datetime]], str]:
+) -> tuple[tuple[tuple[datetime, datetime], ...], str]:
     """The spans that the exchange can still answer, and a sentence about the others."""
     kept = CANDLES_KEPT.get(source.exchange)
     if kept is None:
-        return list(wanted.spans), ""
+        return wanted.spans, ""
     oldest = now - kept * bar
-    spans = [(max(after, oldest), until) for after, until in wanted.spans if until > oldest]
+    spans = tuple((max(after, oldest), until) for after, until in wanted.spans if until > oldest)
     if wanted.first >= oldest:
         return spans, ""
     said = (
@@ -160,19 +160,6 @@ def _reachable(
             "an exchange that keeps them, such as binance or coinbase.",
         )
     return spans, said
-
-
-def _merged(
-    spans: list[tuple[datetime, datetime]], reach: timedelta
-) -> list[tuple[datetime, datetime]]:
-    """The spans, put together where one page reaches from one to the next."""
-    merged: list[tuple[datetime, datetime]] = []
-    for after, until in sorted(spans):
-        if merged and until - merged[-1][0] <= reach:
-            merged[-1] = (merged[-1][0], max(until, merged[-1][1]))
-        else:
-            merged.append((after, until))
-    return merged
 
 
 def _prices(pages: _Pages, bar: timedelta) -> pd.DataFrame:

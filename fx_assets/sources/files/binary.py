@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pyarrow as pa
 
 from fx_assets.errors import SourceError
@@ -45,11 +48,7 @@ def from_parquet(file: FileBytes) -> Table | None:
     """
     import pyarrow.parquet as pq
 
-    try:
-        cells = pq.read_table(pa.BufferReader(file.content))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(file, "Parquet", error) from error
-    return _typed(file, cells)
+    return _read(file, "Parquet", pq.read_table)
 
 
 def from_feather(file: FileBytes) -> Table | None:
@@ -62,19 +61,18 @@ def from_feather(file: FileBytes) -> Table | None:
     """
     import pyarrow.feather
 
+    return _read(file, "Feather", partial(pyarrow.feather.read_table, memory_map=False))
+
+
+def _read(file: FileBytes, kind: str, read: Callable[[pa.BufferReader], pa.Table]) -> Table | None:
     try:
-        cells = pyarrow.feather.read_table(pa.BufferReader(file.content), memory_map=False)
+        return _typed(file, read(pa.BufferReader(file.content)))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(file, "Feather", error) from error
-    return _typed(file, cells)
-
-
-def _damaged(file: FileBytes, kind: str, error: Exception) -> SourceError:
-    said = " ".join(str(error).split())[:200]
-    return SourceError(
-        f"{file.name} is not a readable {kind} file ({len(file.content):,} bytes): {said}",
-        remedy="Copy or write it again; it is damaged or cut off.",
-    )
+        said = " ".join(str(error).split())[:200]
+        raise SourceError(
+            f"{file.name} is not a readable {kind} file ({len(file.content):,} bytes): {said}",
+            remedy="Copy or write it again; it is damaged or cut off.",
+        ) from error
 
 
 def _typed(file: FileBytes, cells: pa.Table) -> Table | None:
