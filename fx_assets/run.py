@@ -13,14 +13,14 @@ from fx_assets import clock
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
-from fx_assets.errors import FxAssetsError, SpecError
+from fx_assets.errors import SpecError
 from fx_assets.lake import Lake
 from fx_assets.presentation.live import evidence_text, ranked
 from fx_assets.presentation.term import term_text
 from fx_assets.presentation.wording import LATEST_COLUMNS, as_of_text, latest_row
 from fx_assets.registry.relocation import relocate
 from fx_assets.resources import unopened_registry
-from fx_assets.runner import Runner, at_work, terminal
+from fx_assets.runner import Failures, Runner, at_work, terminal
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
@@ -82,22 +82,9 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
 
 def show() -> int:
     """Print the latest forecasts without computing anything."""
-    console, declared = terminal(), load_declared()
-    lake = Lake.from_settings(Settings())
-    failures: list[str] = []
-    rows, live = [], []
-    for spec in _in_order(declared):
-        own = SeriesTables(lake, spec, declared.feeds[spec.feed])
-        try:
-            rows.append(_row(own))
-            live += _live(own)
-        except FxAssetsError as error:
-            failures.append(f"{spec.name}: {error}")
-    _print_rows(console, rows, live)
-    print_terms(console, lake, declared)
-    for failure in failures:
-        console.print(f"FAILED {failure}", markup=False)
-    return 1 if failures else 0
+    kept = Failures(terminal())
+    _show(kept, Lake.from_settings(Settings()), load_declared())
+    return kept.told()
 
 
 def _reconcile(runner: Runner, own: SeriesTables) -> list[str]:
@@ -146,16 +133,16 @@ def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
     return replace(declared, feeds=feeds, forecasts=forecasts)
 
 
-def _show(runner: Runner, lake: Lake, declared: Declared) -> None:
+def _show(kept: Failures, lake: Lake, declared: Declared) -> None:
     rows, live = [], []
     for spec in _in_order(declared):
-        with runner.keeping(spec.name):
+        with kept.keeping(spec.name):
             own = SeriesTables(lake, spec, declared.feeds[spec.feed])
             rows.append(_row(own))
             live += _live(own)
-    _print_rows(runner.console, rows, live)
-    with runner.keeping("horizons"):
-        print_terms(runner.console, lake, declared)
+    _print_rows(kept.console, rows, live)
+    with kept.keeping("horizons"):
+        print_terms(kept.console, lake, declared)
 
 
 def print_terms(console: Console, lake: Lake, declared: Declared) -> None:

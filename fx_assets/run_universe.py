@@ -17,12 +17,12 @@ from fx_assets.assets.automation import range_tags
 from fx_assets.assets.universe_automation import is_behind
 from fx_assets.assets.universe_prices import FAILED, NONE_FAILED, instrument_partitions
 from fx_assets.components.declared import declared
-from fx_assets.errors import FxAssetsError, SpecError
+from fx_assets.errors import SpecError
 from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.lake import Lake
 from fx_assets.presentation.wording import as_of_text
-from fx_assets.runner import Runner, at_work, terminal
+from fx_assets.runner import Failures, Runner, at_work, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import MEMBERSHIP, PREDICTIONS, RAW_PRICES, SKILL
@@ -76,16 +76,12 @@ def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
 
 def show_universes() -> int:
     """Print what the universes that have been run say; 1 where one of them cannot be read."""
-    console, lake, code = terminal(), Lake.from_settings(Settings()), 0
+    kept, lake = Failures(terminal()), Lake.from_settings(Settings())
     for spec in declared().universes.values():
-        if not lake.exists(PREDICTIONS.name, spec.name):
-            continue
-        try:
-            show_universe(console, lake, spec)
-        except FxAssetsError as error:
-            console.print(f"FAILED {spec.name}: {error}", markup=False)
-            code = 1
-    return code
+        if lake.exists(PREDICTIONS.name, spec.name):
+            with kept.keeping(spec.name):
+                show_universe(kept.console, lake, spec)
+    return kept.told()
 
 
 def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:

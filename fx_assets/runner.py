@@ -56,18 +56,47 @@ def at_work(
         if show is not None:
             console.print()
             show(runner)
-    for failure in runner.failures:
-        console.print("[bold red]FAILED[/]", end=" ")
-        console.print(failure, markup=False)
-    return 1 if runner.failures else 0
+    return runner.told()
 
 
-class Runner:
+class Failures:
+    """What goes wrong in the parts of a command, kept for its end."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.failures: list[str] = []
+
+    @contextmanager
+    def keeping(self, what: str) -> Iterator[None]:
+        """Keep what goes wrong inside for the end, and go on; a wrong setting ends everything."""
+        try:
+            yield
+        except SpecError:
+            raise
+        except FxAssetsError as error:
+            self._keep(what, str(error))
+        except Exception as error:
+            self._keep(what, explained(error))
+
+    def _keep(self, what: str, reason: str) -> None:
+        """A reason that several parts of a run meet is told once."""
+        if not any(told.endswith(f": {reason}") for told in self.failures):
+            self.failures.append(f"{what}: {reason}")
+
+    def told(self) -> int:
+        """Print what was kept; the exit code."""
+        for failure in self.failures:
+            self.console.print("[bold red]FAILED[/]", end=" ")
+            self.console.print(failure, markup=False)
+        return 1 if self.failures else 0
+
+
+class Runner(Failures):
     """Runs asset jobs one after the other and tells how they get on."""
 
     def __init__(self, console: Console, noun: str = "forecast") -> None:
-        self.console, self.noun = console, noun
-        self.failures: list[str] = []
+        super().__init__(console)
+        self.noun = noun
         self.up_to_date: list[str] = []
         self.runs = 0
         self._home = Settings().home.resolve()
@@ -108,23 +137,6 @@ class Runner:
         why = f"  ({tags['reason']})" if "reason" in tags else ""
         self.console.print(f"{verdict:>6}  {job:<32} {seconds:5.1f} s{why}")
         return done
-
-    @contextmanager
-    def keeping(self, what: str) -> Iterator[None]:
-        """Keep what goes wrong inside for the end, and go on; a wrong setting ends everything."""
-        try:
-            yield
-        except SpecError:
-            raise
-        except FxAssetsError as error:
-            self._keep(what, str(error))
-        except Exception as error:
-            self._keep(what, explained(error))
-
-    def _keep(self, what: str, reason: str) -> None:
-        """A reason that several parts of a run meet is told once."""
-        if not any(told.endswith(f": {reason}") for told in self.failures):
-            self.failures.append(f"{what}: {reason}")
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         try:

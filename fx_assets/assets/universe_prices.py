@@ -159,9 +159,9 @@ def build_raw_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "instruments": len(chosen),
-                "rows_added": made.rows,
+                "rows_added": sum(len(f.accepted) for f in made.found.values()),
                 "bars_revised": sum(f.brought.revised for f in made.found.values()),
-                "rows_quarantined": made.quarantined,
+                "rows_quarantined": sum(len(f.report.quarantined) for f in made.found.values()),
                 "delta_version": store.version(RAW_PRICES.name, spec.name) or 0,
                 "providers": ", ".join(f"{name} {n}" for name, n in sorted(providers.items())),
                 FAILED: listed(made.failed) or NONE_FAILED,

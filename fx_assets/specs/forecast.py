@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     Field,
     GetJsonSchemaHandler,
     NonNegativeFloat,
@@ -236,6 +237,15 @@ class PromotionRule(Spec):
         return value
 
 
+def _known_feature_set(value: str) -> str:
+    if value not in FEATURE_SETS:
+        raise ValueError(f"no feature set {value!r}; choose one of {', '.join(FEATURE_SETS)}")
+    return value
+
+
+FeatureSetName = Annotated[Name, AfterValidator(_known_feature_set)]
+
+
 class ForecastSpec(Spec):
     """A declared forecast."""
 
@@ -245,7 +255,7 @@ class ForecastSpec(Spec):
     description: str = ""
     feed: Name
     target: TargetSpec
-    features: Name = "fx_close"
+    features: FeatureSetName = "fx_close"
     """Name of a feature set."""
     candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
     walk_forward: WalkForwardSpec = WalkForwardSpec()
@@ -277,13 +287,6 @@ class ForecastSpec(Spec):
     @classmethod
     def _may_be_off(cls, value: Any) -> Any:
         return 0.0 if value in ("off", False) else value
-
-    @field_validator("features")
-    @classmethod
-    def _known_feature_set(cls, value: str) -> str:
-        if value not in FEATURE_SETS:
-            raise ValueError(f"no feature set {value!r}; choose one of {', '.join(FEATURE_SETS)}")
-        return value
 
     @field_validator("candidates")
     @classmethod

@@ -19,12 +19,12 @@ from pydantic import (
 )
 
 from fx_assets.calendars import Calendar, Frequency
-from fx_assets.doors import FEATURE_SETS
 from fx_assets.specs.base import Name, Spec
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.feed import CalendarName, CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.forecast import (
     CandidateSpec,
+    FeatureSetName,
     ForecastSpec,
     TargetSpec,
     WalkForwardSpec,
@@ -175,7 +175,7 @@ class UniverseSpec(Spec):
     start: date = FIRST_FIXING
     """First day that is kept."""
     targets: list[UniverseTarget] = Field(min_length=1)
-    features: Name = "fx_close"
+    features: FeatureSetName = "fx_close"
     """Name of a feature set."""
     membership: MembershipRule = MembershipRule()
     walk_forward: WalkForwardSpec = WalkForwardSpec(
@@ -210,13 +210,6 @@ class UniverseSpec(Spec):
     shard_size: PositiveInt | None = None
     """Most instruments of one run; unset means all of them. The result does not depend on it."""
     owners: list[str] = Field(default=["team:research"])
-
-    @field_validator("features")
-    @classmethod
-    def _known_feature_set(cls, value: str) -> str:
-        if value not in FEATURE_SETS:
-            raise ValueError(f"no feature set {value!r}; choose one of {', '.join(FEATURE_SETS)}")
-        return value
 
     @model_validator(mode="before")
     @classmethod

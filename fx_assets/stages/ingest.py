@@ -180,8 +180,6 @@ class IngestedPanel:
     found: dict[str, Ingested] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     """Instruments whose source failed or whose batch was refused, each with the reason."""
-    rows: int = 0
-    quarantined: int = 0
 
 
 def ingest_panel(
@@ -218,14 +216,11 @@ def ingest_panel(
             result.failed[instrument] = f"{error.message} {error.remedy or ''}".strip()
             continue
         result.found[instrument] = found
-        result.quarantined += len(found.report.quarantined)
         if found.refused:
             result.failed[instrument] = found.refused
-            continue
         keys = list(RAW_PRICES.key)
         own.insert_new(RAW_PRICES.name, feed.name, found.accepted, keys, run_id=run_id)
         settle(feed, own, found, now, run_id)
-        result.rows += len(found.accepted)
     if errors and not result.found:
         raise errors[0]
     with store.deferred_views():
