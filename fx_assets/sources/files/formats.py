@@ -156,6 +156,15 @@ def _positions(table: Table, *fields: FileColumn) -> dict[FileColumn, str]:
 
 
 _OHLCV: tuple[FileColumn, ...] = ("open", "high", "low", "close", "volume")
+
+
+def _columns(table: Table, source: FilesSource, asked: Asked) -> dict[FileColumn, str]:
+    """By name, or without a header in the usual order."""
+    if table.header:
+        return columns_by_name(table, source, asked)
+    return _positions(table, "time", *_OHLCV)
+
+
 _SERVER = (
     "The time zone of the broker's server is not in the file. Many brokers use "
     "America/New_York+7 (midnight is the New York close), others Europe/Athens or UTC; "
@@ -194,11 +203,7 @@ def _metatrader5(table: Table, source: FilesSource, asked: Asked) -> Layout:
 
 
 def _histdata(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = (
-        columns_by_name(table, source, asked)
-        if table.header
-        else _positions(table, "time", *_OHLCV)
-    )
+    columns = _columns(table, source, asked)
     if _ROWS["metatrader4"].match(table.first_line):
         columns = _positions(table, "date", "time", *_OHLCV)
     layout = Layout("histdata", columns, zone="Etc/GMT+5", stamp="open", day_first=False)
@@ -233,11 +238,7 @@ def _without_volume(table: Table, columns: dict[FileColumn, str]) -> bool:
 
 
 def _dukascopy(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = (
-        columns_by_name(table, source, asked)
-        if table.header
-        else _positions(table, "time", *_OHLCV)
-    )
+    columns = _columns(table, source, asked)
     name = folded(columns.get("time", ""))
     said = "UTC" if name in IN_UTC else _JFOREX.get(name)
     asked_for = source.format == "dukascopy" and name != "localtime"
@@ -254,12 +255,7 @@ def _dukascopy(table: Table, source: FilesSource, asked: Asked) -> Layout:
 
 
 def _binance(table: Table, source: FilesSource, asked: Asked) -> Layout:
-    columns = (
-        columns_by_name(table, source, asked)
-        if table.header
-        else _positions(table, "time", *_OHLCV)
-    )
-    return Layout("binance", columns, zone="UTC", stamp="open")
+    return Layout("binance", _columns(table, source, asked), zone="UTC", stamp="open")
 
 
 def _coingecko(table: Table, source: FilesSource, asked: Asked) -> Layout:
