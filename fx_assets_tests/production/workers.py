@@ -39,7 +39,8 @@ T = TypeVar("T")
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """Address of a new Redis, gone with the block; skips the test where there is none."""
-    pytest.importorskip("dagster_celery", reason="pip install 'fx-assets[celery]'")
+    for module in ("dagster_celery", "redis"):
+        pytest.importorskip(module, reason="pip install 'fx-assets[celery]'")
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("Redis is not installed: apt-get install redis-server")
@@ -138,6 +139,7 @@ def on_celery(home: Home, workers: int = 2) -> Iterator[Deployment]:
     """
     profile = yaml.safe_load(PROFILE.read_text()) | yaml.safe_load(LAUNCHER.read_text())
     del profile["compute_logs"]
+    profile["run_monitoring"]["start_timeout_seconds"] = PATIENCE_SECONDS
     (home.folder / "dagster.yaml").write_text(yaml.safe_dump(profile))
     with ExitStack() as stack:
         broker = stack.enter_context(redis(home.folder))
