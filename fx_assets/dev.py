@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn
+
+import yaml
 
 from fx_assets.components.declared import declared
 from fx_assets.instance import close_records, open_instance
@@ -29,20 +32,21 @@ def serve() -> NoReturn:
     declared()
     settings = Settings()
     _prepare(settings)
-    binaries = Path(sys.executable).parent
+    code, location, socket = _location()
     servers = {
-        "Dagster's UI": [
-            *(str(binaries / "dagster-webserver"), *_location()),
-            *("--host", "127.0.0.1", "--port", str(DAGSTER_PORT)),
-        ],
-        "Dagster's daemon": [
-            *(str(binaries / "dagster-daemon"), "run", *_location()),
-        ],
+        **code,
         "the forecast server": [sys.executable, "-m", "serving"],
         "MLflow's UI": [
             *(sys.executable, "-m", "fx_assets.registry.ui", "--host", "127.0.0.1"),
             *("--port", str(MLFLOW_PORT), "--workers", "1"),
         ],
+    }
+    dagster = {
+        "Dagster's UI": [
+            *(_binary("dagster-webserver"), *location),
+            *("--host", "127.0.0.1", "--port", str(DAGSTER_PORT)),
+        ],
+        "Dagster's daemon": [_binary("dagster-daemon"), "run", *location],
     }
     environment = {
         "FX_ASSETS_DAGSTER_UI": f"http://127.0.0.1:{DAGSTER_PORT}",
@@ -61,15 +65,40 @@ def serve() -> NoReturn:
     sys.stdout.flush()
     # In this process's place, which holds all of the platform in memory.
     supervisor = (sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")))
-    command = (*supervisor, json.dumps(servers))
+    plan = [servers, socket, dagster] if code else [servers | dagster]
+    command = (*supervisor, json.dumps(plan))
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 
-def _location() -> list[str]:
-    """The home's workspace file, or the platform's definitions where it has none."""
-    if Path("workspace.yaml").is_file():
-        return ["--workspace", "workspace.yaml"]
-    return ["--module-name", "fx_assets.definitions"]
+def _location() -> tuple[dict[str, list[str]], list[str], str]:
+    """The code server that UI and daemon share, arguments by which they find it, and its socket.
+
+    By themselves they would start one each, the daemon a new one every minute. A workspace file
+    that names more than one module is left to them.
+    """
+    file = Path("workspace.yaml")
+    module = name = "fx_assets.definitions"
+    if file.is_file():
+        try:
+            (location,) = yaml.safe_load(file.read_text())["load_from"]
+            given = dict(location["python_module"])
+            module = given.pop("module_name")
+            name = given.pop("location_name", module)
+        except (yaml.YAMLError, KeyError, TypeError, ValueError):
+            given = {"": "something else"}
+        if given:
+            return {}, ["--workspace", "workspace.yaml"], ""
+    place = Path(tempfile.mkdtemp(prefix="fx-dev-"))
+    socket = str(place / "code")
+    shared = {"load_from": [{"grpc_server": {"socket": socket, "location_name": name}}]}
+    (place / "workspace.yaml").write_text(yaml.safe_dump(shared))
+    server = [_binary("dagster"), "code-server", "start", "-s", socket, "-m", module]
+    code = {"the declared graph": [*server, "--location-name", name]}
+    return code, ["--workspace", str(place / "workspace.yaml")], socket
+
+
+def _binary(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
 
 
 def _prepare(settings: Settings) -> None:

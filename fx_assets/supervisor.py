@@ -10,20 +10,28 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+Servers = Mapping[str, Sequence[str]]
+"""Commands by the names of what they start."""
 PATIENCE_SECONDS = 20.0
 """How long servers may take to end by themselves."""
 LOOK_SECONDS = 0.5
 
 
-def supervise(servers: Mapping[str, Sequence[str]]) -> int:
-    """Run commands until a signal, or until one of them ends; returns 0 after a signal, else 1."""
+def supervise(servers: Servers, answering: str = "", then: Servers | None = None) -> int:
+    """Run commands until a signal, or until one of them ends; returns 0 after a signal, else 1.
+
+    Commands of ``then`` begin when something listens on the Unix socket ``answering``, whose folder
+    is removed at the end.
+    """
     ours, pipe = os.pipe()
     asked: list[bool] = []
 
@@ -40,27 +48,33 @@ def supervise(servers: Mapping[str, Sequence[str]]) -> int:
     if not guard:
         with suppress(OSError):
             os.close(pipe)
-        _guard(servers, ours)
+        _guard(servers, answering, then or {}, ours)
     os.waitpid(guard, 0)
     with suppress(ProcessLookupError):
         os.killpg(guard, signal.SIGKILL)
     return 0 if asked else 1
 
 
-def _guard(servers: Mapping[str, Sequence[str]], pipe: int) -> None:
+def _guard(servers: Servers, answering: str, then: Servers, pipe: int) -> None:
     os.setpgid(0, 0)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Not SIG_IGN, which the servers would inherit.
         signal.signal(ignored, lambda *_: None)
     running: dict[str, subprocess.Popen[bytes]] = {}
+    waiting = {**then}
     try:
-        for name, command in servers.items():
-            running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-        while not select.select([pipe], [], [], LOOK_SECONDS)[0]:
+        begin = {**servers}
+        while True:
+            for name, command in begin.items():
+                running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+            if select.select([pipe], [], [], LOOK_SECONDS)[0]:
+                return
             for name, process in running.items():
                 if process.poll() is not None:
                     print(f"{name} ended with exit code {process.returncode}.", file=sys.stderr)
                     return
+            begin = waiting if waiting and _listens(answering) else {}
+            waiting = {} if begin else waiting
     except OSError as error:
         print(error, file=sys.stderr)
     finally:
@@ -70,8 +84,15 @@ def _guard(servers: Mapping[str, Sequence[str]], pipe: int) -> None:
         for process in running.values():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, last - time.monotonic()))
+        if answering:
+            shutil.rmtree(os.path.dirname(answering), ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
 
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(path) == 0
+
+
 if __name__ == "__main__":
-    sys.exit(supervise(json.loads(sys.argv[1])))
+    sys.exit(supervise(*json.loads(sys.argv[1])))

@@ -27,7 +27,7 @@ SHORT = """
 import json, sys
 from fx_assets import supervisor
 supervisor.PATIENCE_SECONDS = 0.2
-sys.exit(supervisor.supervise(json.loads(sys.argv[1])))
+sys.exit(supervisor.supervise(*json.loads(sys.argv[1])))
 """
 
 
@@ -35,9 +35,11 @@ def server(kind: str) -> list[str]:
     return [sys.executable, "-S", "-c", PARENT, kind]
 
 
-def started(servers: dict[str, list[str]], *command: str) -> subprocess.Popen[str]:
+def started(
+    servers: dict[str, list[str]], *command: str, more: tuple[object, ...] = ()
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, *command, json.dumps(servers)],
+        [sys.executable, *command, json.dumps([servers, *more])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -88,3 +90,25 @@ def test_a_server_that_cannot_be_started_is_told() -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "/nowhere/server" in said
+
+
+def test_servers_that_need_another_begin_when_it_listens(tmp_path: Path) -> None:
+    folder = tmp_path / "of the sockets"
+    folder.mkdir()
+    listening = f"""
+import socket, time
+time.sleep(0.5)
+print("listens", flush=True)
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind({str(folder / "it")!r})
+    server.listen()
+    time.sleep(600)
+"""
+    one = {"one": [sys.executable, "-S", "-c", listening]}
+    more = str(folder / "it"), {"two": server("plain")}
+    process = started(one, str(Path(supervisor.__file__)), more=more)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["listens\n", "begun\n"]
+    process.terminate()
+    assert process.wait(60) == 0
+    until(lambda: not folder.exists())

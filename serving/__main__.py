@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fx_assets import clock
 from fx_assets.errors import FxAssetsError, SpecError
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ def _new_key(name: str, scopes: str) -> int:
 
 
 def _port(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else -1
     if not 0 <= value <= LAST_PORT:
         raise argparse.ArgumentTypeError(f"{text} is not a port, 0 to {LAST_PORT}")
     return value
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return value
@@ -84,6 +85,7 @@ def _check(options: argparse.Namespace, settings: Settings) -> None:
     from serving.http.proxies import Proxies
     from serving.http.security import Limiter, load_keys
 
+    clock.now()
     load_keys(settings.keys, settings.keys_file)
     Proxies(settings.trusted_proxies, settings.root_path)
     if settings.rate_limit:

@@ -23,7 +23,8 @@ from fx_assets.testing import hostile_clients as fuzz
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import Running, serving, until
 from serving.__main__ import main
-from serving.http.security import new_key
+from serving.http.problems import Problem
+from serving.http.security import Limiter, new_key
 
 FORECAST = "/v1/forecasts/direction"
 ORIGIN = "https://desk.example"
@@ -288,6 +289,8 @@ def test_the_description_needs_nothing_from_elsewhere(api: httpx.Client) -> None
     ("variables", "arguments", "expected"),
     [
         ({}, ["--port", "99999"], "65535"),
+        ({}, ["--port", "http"], "http is not a port"),
+        ({"FX_ASSETS_NOW": "yesterday"}, [], "FX_ASSETS_NOW"),
         ({"FX_SERVING_PORT": "99999"}, [], "FX_SERVING_PORT"),
         ({"FX_SERVING_WORKERS": "0"}, [], "FX_SERVING_WORKERS"),
         ({"FX_SERVING_CORS_ORIGINS": "https://x"}, [], "FX_SERVING_CORS_ORIGINS"),
@@ -337,3 +340,17 @@ def test_a_bad_setting_ends_two_workers_with_one_sentence(tmp_path: Path) -> Non
     assert "FX_SERVING_RATE_LIMIT" in found.stderr
     assert "Traceback" not in found.stderr
     assert len(found.stderr.strip().splitlines()) <= 4
+
+
+@pytest.mark.parametrize("away", ["refuses", "hangs"])
+def test_requests_are_counted_here_while_the_storage_of_limits_is_away(away: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if away == "hangs":
+            listener.listen()
+        limiter = Limiter("2/hour", f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        limiter.check("one")
+        limiter.check("one")
+        with pytest.raises(Problem, match="More than 2 per 1 hour"):
+            limiter.check("one")
+        limiter.check("another")

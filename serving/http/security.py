@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
 from limits import RateLimitItem, parse
-from limits.storage import storage_from_string
+from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from fx_assets.errors import SpecError
 from serving.http.problems import Problem
 
+_log = logging.getLogger("serving")
+STORAGE_SECONDS = 0.2
+"""How long a shared storage of rate limits may take to answer."""
+AWAY_SECONDS = 5.0
+"""How long it is left alone after it did not."""
 SCOPES = ("read", "predict")
 OPEN = ("/health/", "/v2/health/", "/static/")
 OPEN_PATHS = frozenset({"/", "/docs", "/ping", "/favicon.ico"})
@@ -142,12 +150,16 @@ def authorise(keys: Keys, method: str, path: str, headers: dict[bytes, bytes]) -
 
 
 class Limiter:
-    """At most so many requests a time by one key or address."""
+    """At most so many requests a time by one key or address.
+
+    Where a shared storage does not answer at once, this process counts for itself for a while.
+    """
 
     def __init__(self, rate: str, storage: str) -> None:
         try:
             self._item: RateLimitItem = parse(rate)
-            self._strategy = FixedWindowRateLimiter(storage_from_string(storage))
+            options = _prompt() if storage.startswith("redis") else {}
+            self._shared = FixedWindowRateLimiter(storage_from_string(storage, **options))
         except Exception as error:
             raise SpecError(
                 f"FX_SERVING_RATE_LIMIT={rate!r} with FX_SERVING_RATE_LIMIT_STORAGE={storage!r}: "
@@ -155,6 +167,8 @@ class Limiter:
                 remedy="Write a rate such as 100/second or 6000/minute; for redis:// install "
                 "fx-assets[redis].",
             ) from error
+        self._own = FixedWindowRateLimiter(MemoryStorage())
+        self._away_until = float("-inf")
         self._period = str(self._item.get_expiry())
 
     def check(self, who: str) -> None:
@@ -165,7 +179,7 @@ class Limiter:
         Problem
             429: there were too many.
         """
-        if self._strategy.hit(self._item, who):
+        if self._counted(who):
             return
         raise Problem(
             429,
@@ -176,6 +190,28 @@ class Limiter:
             remedy="Wait as long as Retry-After says, or ask for a higher limit.",
             headers={"retry-after": self._period},
         )
+
+    def _counted(self, who: str) -> bool:
+        now = monotonic()
+        if now >= self._away_until:
+            try:
+                return self._shared.hit(self._item, who)
+            except Exception as error:
+                self._away_until = now + AWAY_SECONDS
+                _log.warning(
+                    "The storage of rate limits does not answer (%s); this process counts for "
+                    "itself for %g s.", type(error).__name__, AWAY_SECONDS,
+                )  # fmt: skip
+        return self._own.hit(self._item, who)
+
+
+def _prompt() -> dict[str, Any]:
+    """Options of Redis: one attempt, for which all other requests of the process wait."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    within = {"socket_timeout": STORAGE_SECONDS, "socket_connect_timeout": STORAGE_SECONDS}
+    return {**within, "retry": Retry(NoBackoff(), 0)}
 
 
 def _parse(entry: str, where: str) -> Key:
