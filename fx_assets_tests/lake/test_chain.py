@@ -28,7 +28,7 @@ from fx_assets.tables import (
     UNIVERSE_PREDICTIONS,
     Table,
 )
-from fx_assets_tests.examples import examples
+from fx_assets_tests.examples import PROFILE, examples
 
 ROWS = 12
 KINDS = {
@@ -116,12 +116,14 @@ def test_a_ledger_that_nobody_touched_is_as_it_was_written(ledger: Ledger) -> No
     assert sorted(ledger.stored()[CHAIN_POSITION]) == list(range(ROWS))
 
 
-@pytest.mark.parametrize("row", [0, 6, ROWS - 1])
-def test_one_changed_cell_of_any_age_and_type_is_found_and_named(ledger: Ledger, row: int) -> None:
+@pytest.mark.parametrize(("place", "row"), [(0, 0), (1, 6), (2, ROWS - 1)])
+def test_one_changed_cell_of_any_age_and_type_is_found_and_named(
+    ledger: Ledger, place: int, row: int
+) -> None:
+    """CI changes each column in each of the rows, other runs each column in one of them."""
     stored = ledger.stored()
-    for column in ledger.table.columns:
-        if column.name in CHAIN_COLUMNS:
-            continue
+    columns = [each for each in ledger.table.columns if each.name not in CHAIN_COLUMNS]
+    for column in columns[place::3] if PROFILE == "suite" else columns:
         frame = stored.copy()
         present = frame.at[row, column.name]
         frame.at[row, column.name] = _other(present, column.dtype)
