@@ -23,8 +23,9 @@ def build_candidate(
     @asset_of(
         spec,
         ("models", candidate.name),
-        f"{_described(candidate)}: its predictions of every walk-forward fold, its scores against "
-        "the baseline, and its fit on all labelled rows.",
+        f"{_described(candidate)}{', calibrated' if spec.calibrates(candidate) else ''}: its "
+        "predictions of every walk-forward fold, its scores against the baseline, and its fit on "
+        "all labelled rows.",
         "onnx",
         "mlflow",
         table=BACKTEST,
