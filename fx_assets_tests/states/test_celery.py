@@ -1,6 +1,7 @@
 """Runs that Celery's workers execute: killed ones are run again, and nothing is there twice.
 
-``FX_TESTS_KILLS=50`` kills as often; on a quiet machine a kill takes some 40 s.
+``FX_TESTS_KILLS=50`` kills as often; each takes two or three runs, and the half minute until
+somebody looks for dead ones.
 """
 
 from __future__ import annotations
