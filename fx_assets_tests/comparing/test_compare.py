@@ -182,7 +182,7 @@ def test_what_a_person_accepts_passes_and_says_so(
     [
         (["nowhere"], "nowhere"),
         (["HEAD", "no_forecast"], "no_forecast"),
-        (["HEAD", "--accept", "spread"], "spread"),
+        pytest.param(["HEAD", "--accept", "spread"], "spread", marks=pytest.mark.slow),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_what_can(
