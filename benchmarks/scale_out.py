@@ -69,6 +69,13 @@ run_coordinator:
   class: QueuedRunCoordinator
   config: {{dequeue_interval_seconds: 1}}
 """
+LAUNCHER = """\
+run_launcher:
+  module: dagster_celery.launcher
+  class: CeleryRunLauncher
+  config: {{broker: "{broker}", backend: "{broker}"}}
+"""
+WORKER = Path(__file__).parents[1] / "deploy" / "worker.sh"
 WORKSPACE = "load_from: [{{grpc_server: {{host: 127.0.0.1, port: {port}, location_name: fx}}}}]\n"
 DISCOVER = """
 from fx_assets.runner import Runner, terminal
@@ -167,8 +174,13 @@ def in_one_process(folder: Path, environment: dict[str, str]) -> Measured:
     return Measured(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, 1)
 
 
-def through_the_queue(folder: Path, environment: dict[str, str], shards: int) -> Measured:
-    """What the universe's sensor asks for, launched by Dagster's daemon, a process each."""
+def through_the_queue(
+    folder: Path, environment: dict[str, str], shards: int, celery: int = 0
+) -> Measured:
+    """What the universe's sensor asks for, launched by Dagster's daemon, a process each.
+
+    With ``celery`` workers of Celery execute them, which stand for as many machines.
+    """
     subprocess.run(
         [sys.executable, "-c", DISCOVER], env=environment, cwd=folder, check=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -178,11 +190,11 @@ def through_the_queue(folder: Path, environment: dict[str, str], shards: int) ->
     memory = 0.0
     until = time.monotonic() + PATIENCE.total_seconds()
     with (
-        deployment(folder, environment) as code,
+        deployment(folder, environment, celery) as groups,
         dg.DagsterInstance.from_config(str(folder)) as instance,
     ):
         while True:
-            for process in _spawned(code):
+            for process in _spawned(groups):
                 with suppress(OSError):
                     used[process] = max(used.get(process, 0.0), _cpu(process))
                     memory = max(memory, _peak_mb(process))
@@ -200,25 +212,33 @@ def through_the_queue(folder: Path, environment: dict[str, str], shards: int) ->
 
 
 @contextmanager
-def deployment(folder: Path, environment: dict[str, str]) -> Iterator[int]:
-    """A code server and a daemon; gives the code server's process, which launches runs."""
-    port = free_port()
+def deployment(folder: Path, environment: dict[str, str], celery: int) -> Iterator[list[int]]:
+    """A code server and a daemon; gives the processes whose children are runs."""
+    port, commands = free_port(), []
     (folder / "workspace.yaml").write_text(WORKSPACE.format(port=port))
+    if celery:
+        broker = free_port()
+        with (folder / "dagster.yaml").open("a") as settings:
+            settings.write(LAUNCHER.format(broker=f"redis://127.0.0.1:{broker}/0"))
+        commands.append(
+            ["redis-server", "--port", str(broker), "--save", "", "--bind", "127.0.0.1"]
+        )
     serve = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-m", "fx_assets.definitions"]
-    commands = [
-        [str(BINARIES / "dagster"), *serve, "--location-name", "fx"],
-        [str(BINARIES / "dagster-daemon"), "run", "-w", "workspace.yaml"],
-    ]
-    with (folder / "deployment.log").open("ab") as output:
-        begun = [
-            subprocess.Popen(
-                command, env=environment, cwd=folder, stdout=output, stderr=output,
-                start_new_session=True,
-            )
-            for command in commands
-        ]  # fmt: skip
+    commands.append([str(BINARIES / "dagster"), *serve, "--location-name", "fx"])
+    commands += [[str(WORKER), "--hostname", f"worker-{n}@%h"] for n in range(celery)]
+    commands.append([str(BINARIES / "dagster-daemon"), "run", "-w", "workspace.yaml"])
+    found = {**environment, "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
+    begun: list[subprocess.Popen[bytes]] = []
     try:
-        yield begun[0].pid
+        with (folder / "deployment.log").open("ab") as output:
+            begun.extend(
+                subprocess.Popen(
+                    command, env=found, cwd=folder, stdout=output, stderr=output,
+                    start_new_session=True,
+                )
+                for command in commands
+            )  # fmt: skip
+        yield [process.pid for process in begun[:-1]]
     finally:
         for process in reversed(begun):
             with suppress(ProcessLookupError):
@@ -257,12 +277,12 @@ def _by_step(
     return found
 
 
-def _spawned(parent: int) -> list[int]:
-    """The processes that a process has started, of its group."""
+def _spawned(groups: Sequence[int]) -> list[int]:
+    """The processes of these groups without the first of each."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError, ProcessLookupError, ValueError):
-            if os.getpgid(int(entry.name)) == parent and int(entry.name) != parent:
+            if os.getpgid(int(entry.name)) in groups and int(entry.name) not in groups:
                 found.append(int(entry.name))
     return found
 
@@ -290,6 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shard-size", type=int, default=25)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--quick", action="store_true", help="12 instruments in 4 shards")
+    parser.add_argument("--celery", action="store_true", help="workers of Celery, over Redis")
     parser.add_argument("--keep", type=Path, help="folder to leave the homes in")
     options = parser.parse_args(arguments)
     if options.quick:
@@ -322,7 +343,8 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         home = folder / f"workers-{workers}"
         spread = f"shard_size: {options.shard_size}"
         environment = make_home(home, folder / "bars", now, spread, workers)
-        it = found[workers] = through_the_queue(home, environment, shards)
+        celery = workers if options.celery else 0
+        it = found[workers] = through_the_queue(home, environment, shards, celery)
         wrong = differing(one, home)
         different += wrong
         print(

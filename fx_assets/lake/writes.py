@@ -129,7 +129,10 @@ def replacing_range(frame: pd.DataFrame, column: str, start: Any, end: Any, wher
 
 
 def replacing_values(frame: pd.DataFrame, column: str, values: Collection[str], where: str) -> Plan:
-    """Make the frame the content of the rows with these values, unless it is that already."""
+    """Make the frame the content of the rows with these values, unless it is that already.
+
+    Where rows only came to those that are there, these are not written again.
+    """
     ours = sorted(values)
     if not set(frame[column]) <= set(ours):
         raise LakeError(
@@ -138,7 +141,34 @@ def replacing_values(frame: pd.DataFrame, column: str, values: Collection[str], 
         )
     inside = ds.field(column).isin(ours)
     predicate = f"{_quoted(column)} IN ({', '.join(map(_literal, ours))})"
-    return _replacing_part(frame, column, inside, predicate, where)
+    whole = _replacing_part(frame, column, inside, predicate, where)
+
+    def plan(source: DeltaTable | None) -> Write | None:
+        write = whole(source)
+        if source is None or write is None or write.mode == "append":
+            return write
+        added = _added(dataset_of(source).to_table(filter=inside), write.data, [column, TIME])
+        if added is None:
+            return write
+        return Write(added, "append") if added.num_rows else None
+
+    return plan
+
+
+def _added(present: pa.Table, data: pa.Table, keys: list[str]) -> pa.Table | None:
+    """What follows the rows that are there, where none of these has changed; else ``None``."""
+    names = set(present.column_names)
+    if not set(keys) <= names or names != set(data.column_names) or not present.num_rows:
+        return None
+    known, given = present.select(keys).to_pandas(), data.select(keys).to_pandas()
+    if known.duplicated().any() or given.duplicated().any():
+        return None
+    there = given.merge(known, on=keys, how="left", indicator="_there")["_there"] == "both"
+    kept = conform(data.filter(pa.array(there.to_numpy())), present.schema)
+    order = [(key, "ascending") for key in keys]
+    if not kept.sort_by(order).equals(present.sort_by(order)):
+        return None
+    return data.filter(pa.array(~there.to_numpy()))
 
 
 def _replacing_part(

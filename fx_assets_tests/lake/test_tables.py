@@ -59,6 +59,44 @@ def test_what_is_appended_is_read_back(batches: list[pd.DataFrame]) -> None:
         same(lake.read("t", "x"), pd.concat(kept, ignore_index=True) if kept else batches[0])
 
 
+def of_instruments(rows: list[tuple[int, str, float]]) -> pd.DataFrame:
+    frame = frame_of([(day, close, None) for day, _, close in rows])
+    return frame.assign(instrument=[name for _, name, _ in rows]).drop_duplicates(
+        ["instrument", "event_time"], ignore_index=True
+    )
+
+
+def test_rows_of_some_instruments_are_replaced_and_those_of_others_stay(tmp_path: Path) -> None:
+    lake, random = Lake(str(tmp_path)), np.random.default_rng(5)
+    state = of_instruments([(day, name, 1.0) for name in "ABC" for day in range(4)])
+    lake.replace("t", "x", state)
+    for ours in ({"A", "C"}, {"B"}, {"A"}, {"A", "B", "C"}):
+        chosen = [(int(day), name, 2.0) for name in sorted(ours) for day in random.permutation(6)]
+        mine = of_instruments(chosen[: random.integers(1, len(chosen))])
+        lake.replace_values("t", "x", mine, column="instrument", values=ours)
+        state = pd.concat([state[~state["instrument"].isin(ours)], mine], ignore_index=True)
+        same(lake.read("t", "x"), state)
+        same(lake.read_values("t", "x", "instrument", ours), mine)
+        version = lake.version("t", "x")
+        again = mine.sample(frac=1, random_state=1)
+        lake.replace_values("t", "x", again, column="instrument", values=ours)
+        assert lake.version("t", "x") == version, "the same rows in another order are the same"
+    with pytest.raises(LakeError, match="rows of other instruments"):
+        lake.replace_values("t", "x", state, column="instrument", values={"Z"})
+
+
+def test_bars_that_come_to_others_of_their_instrument_are_written_alone(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    before = of_instruments([(day, name, 1.0 + day) for name in "AB" for day in range(5)])
+    lake.replace_values("t", "x", before, column="instrument", values={"A", "B"})
+    more = of_instruments([(day, name, 1.0 + day) for name in "AB" for day in range(6)])
+    assert lake.replace_values("t", "x", more, column="instrument", values={"A", "B"}).rows == 2
+    revised = more.assign(close=more["close"].where(more["n"] != 2, 9.0))
+    both = lake.replace_values("t", "x", revised, column="instrument", values={"A", "B"})
+    assert both.rows == 12
+    same(lake.read("t", "x"), revised)
+
+
 @a_few
 @given(frames, frames)
 def test_inserting_adds_each_key_once_and_twice_changes_nothing(
