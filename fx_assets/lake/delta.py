@@ -36,8 +36,8 @@ from fx_assets.lake.commits import COMMIT_ID, ROWS, Commit, CommitInfo, labels, 
 from fx_assets.lake.damage import damaged_file, remedy
 from fx_assets.lake.frames import FrameCache
 from fx_assets.lake.location import Location
-from fx_assets.lake.reader import birth_of
 from fx_assets.lake.schema import require_readable
+from fx_assets.lake.stamps import birth_of
 
 ATTEMPTS = 60
 DEADLINE_SECONDS = 120

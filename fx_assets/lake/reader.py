@@ -5,7 +5,6 @@ A :class:`Reader` belongs to one thread at a time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from fx_assets.lake.blobs import BlobStore
 from fx_assets.lake.location import Location
 from fx_assets.lake.log import Log
 from fx_assets.lake.schema import require_readable
+from fx_assets.lake.stamps import birth_of
 
 KEPT_BYTES = 200_000_000
 
@@ -96,15 +96,6 @@ class Reader:
             f"{table}/{name} at {self.location.label}: {self.location.redact(error)}",
             remedy="Check that the storage can be reached and that its credentials allow this.",
         )
-
-
-def birth_of(uri: str) -> tuple[int, int] | None:
-    """What tells a local table from another that took its place; None if there is none."""
-    try:
-        first = os.stat(f"{uri}/_delta_log/{0:020}.json")
-    except FileNotFoundError:
-        return None
-    return first.st_ino, first.st_mtime_ns
 
 
 def conform(data: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from fx_assets.lake.blobs import BlobStore
-from fx_assets.lake.reader import birth_of
 
 Stamp = tuple[object, str]
 
@@ -33,3 +32,12 @@ def table_stamp(blobs: BlobStore, table: str, name: str) -> Stamp | None:
         return None
     newest, first = max((e for e in logs if e.endswith(".json")), default=None), birth_of(uri)
     return None if newest is None or first is None else (first, newest)
+
+
+def birth_of(uri: str) -> tuple[int, int] | None:
+    """What tells a local table from another that took its place; None if there is none."""
+    try:
+        first = os.stat(f"{uri}/_delta_log/{0:020}.json")
+    except FileNotFoundError:
+        return None
+    return first.st_ino, first.st_mtime_ns
