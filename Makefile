@@ -17,7 +17,7 @@ QUICK := $(addprefix fx_assets_tests/,specs features evaluation models quality b
   sources/test_http.py sources/test_ecb_bars.py lake/test_tables.py lake/test_bitemporal.py \
   test_calendars.py test_tables.py)
 
-.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint security compare format bench bench-gate drill bench-serving bench-intraday bench-images lock images up down smoke clean
+.PHONY: help run universe dev serve test quick coverage snapshot docs test-slow lint security compare format bench bench-gate drill bench-serving bench-intraday bench-images lock aws images up down smoke clean
 
 help:  ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -125,6 +125,22 @@ lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra production --extra celery --extra kubernetes pyproject.toml -c requirements.txt -o deploy/requirements-platform.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group serving -c requirements.txt -o deploy/requirements-serving.txt
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --python-version 3.11 deploy/aws/requirements.in -o deploy/aws/requirements.txt
+
+# checkov pins what the platform has newer: it lives in an environment of its own.
+CLOUD := .venv-aws
+$(CLOUD)/installed: $(VENV)/installed deploy/aws/requirements.txt
+	@test -x $(CLOUD)/bin/python || $(PYTHON) -m venv $(CLOUD)
+	@echo "Installing what makes and checks the stacks of AWS into $(CLOUD) ..."
+	@VIRTUAL_ENV=$(CLOUD) $(BIN)/uv pip install -q --no-deps -r deploy/aws/requirements.txt 2>/dev/null \
+	  || $(CLOUD)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r deploy/aws/requirements.txt
+	@touch $@
+
+aws: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
+aws: $(CLOUD)/installed  ## The stacks of AWS as templates in deploy/aws/cdk.out, looked at by cfn-lint and checkov; takes Node
+	@cd deploy/aws && $(CURDIR)/$(CLOUD)/bin/python app.py
+	@cd deploy/aws && $(CURDIR)/$(CLOUD)/bin/cfn-lint
+	@cd deploy/aws && $(CURDIR)/$(CLOUD)/bin/checkov --config-file .checkov.yaml
 
 # What is built says from which version and commit.
 LABELS = --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
