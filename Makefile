@@ -138,7 +138,7 @@ $(CLOUD)/installed: $(VENV)/installed deploy/aws/requirements.txt
 
 aws: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 1
 aws: $(CLOUD)/installed  ## The stacks of AWS as templates in deploy/aws/cdk.out, looked at by cfn-lint and checkov; takes Node
-	@cd deploy/aws && $(CURDIR)/$(CLOUD)/bin/python app.py
+	@$(CLOUD)/bin/python deploy/aws/app.py
 	@cd deploy/aws && $(CURDIR)/$(CLOUD)/bin/cfn-lint
 	@cd deploy/aws && $(CURDIR)/$(CLOUD)/bin/checkov --config-file .checkov.yaml
 

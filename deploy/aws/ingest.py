@@ -46,7 +46,7 @@ def runs_of(schedule, where, now):
     ticks = ask(DUE, of=of, now=now - PATIENCE)["scheduleOrError"]["potentialTickTimestamps"]
     at = int(ticks[0])
     due = datetime.fromtimestamp(at, UTC).isoformat()
-    tags = {"dagster/schedule_name": schedule["name"], "dagster/scheduled_execution_time": due}
+    tags = {"dagster/schedule_name": schedule["name"], ".dagster/scheduled_execution_time": due}
     known = [{"key": key, "value": value} for key, value in tags.items()]
     states = [run["status"] for run in ask(RUNS, tags=known)["runsOrError"]["results"]]
     if not states:

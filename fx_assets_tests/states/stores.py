@@ -30,7 +30,7 @@ def lake_of(home: Home) -> Lake:
 def stores(home: Home) -> dict[str, Any]:
     """Tables, views, bundle, pointer, copies and aliases, and that they agree."""
     lake = lake_of(home)
-    tables = {key: _rows(lake.read(*key.split("/"))) for key in TABLES}
+    tables = {key: rows(lake.read(*key.split("/"))) for key in TABLES}
     newest = lake.read("decisions", FORECAST).sort_values("sequence").iloc[-1]
     pointer = champion_ref(lake, FORECAST)
     bundle = load(lake, FORECAST)
@@ -72,7 +72,8 @@ def aliases(home: Home, champion_run: str) -> dict[str, str]:
     return {alias: candidate for alias, (_, candidate) in found.items()}
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows in an order of their own, without what tells of the run."""
     plain = table.drop(columns=["table_versions", "ingested_at"], errors="ignore")
-    rows = json.loads(plain.to_json(orient="records", date_format="iso", double_precision=15))
-    return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
+    found = json.loads(plain.to_json(orient="records", date_format="iso", double_precision=15))
+    return sorted(found, key=lambda row: json.dumps(row, sort_keys=True))
