@@ -21,6 +21,7 @@ from fx_assets.bundles.records import FileFacts, sha256
 from fx_assets.errors import FxAssetsError, LakeError
 from fx_assets.faults import release
 from fx_assets.instance import one_run_at_a_time
+from fx_assets.keys import renew
 from fx_assets.lake import Lake
 from fx_assets.lake.chain import FOLDER
 from fx_assets.lake.schema import FILE, Written, require_known
@@ -142,11 +143,14 @@ def restore(where: str, at: str | None = None, *, force: bool = False) -> int:
             else:
                 place.write(file, data)
         Lake.from_settings(settings).refresh_views()
+        renewed = renew(Lake.from_settings(settings))
     console.print(
         f"The deployment of {note.made_at:%Y-%m-%d %H:%M:%S} UTC ({note.name}) is in place; "
         "fx-assets run goes on.",
         markup=False,
     )
+    if renewed:
+        console.print(f"{renewed} signed pointers are signed anew, so that servers follow them.")
     return 0
 
 

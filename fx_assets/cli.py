@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verify = commands.add_parser("verify", help="whether the ledgers are what was once said")
     verify.add_argument("forecast", nargs="?", metavar="FORECAST", help="only its ledgers")
     verify.add_argument("--head", metavar="HASH", help="a published head, or a file that holds one")
+    keys = commands.add_parser("keys", help="sign bundles and pointers, and change the key")
+    _add_keys(keys.add_subparsers(dest="what", required=True))
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
     prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
     again = commands.add_parser("reload", help="read a feed again, and take what has changed")
@@ -191,6 +193,10 @@ def _execute(options: argparse.Namespace) -> int:
         from fx_assets.verify import verify_on_terminal
 
         return verify_on_terminal(options.forecast, options.head)
+    if options.command == "keys":
+        from fx_assets.keys import keys_on_terminal
+
+        return keys_on_terminal(options)
     if options.command == "rollback":
         from fx_assets.rollback import roll_back_on_terminal
 
@@ -245,6 +251,17 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     from fx_assets.importing.flags import add_arguments
 
     add_arguments(parser)
+
+
+def _add_keys(what: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    new = what.add_parser("new", help="make a private key in a new file, and say its public key")
+    new.add_argument("file", metavar="FILE")
+    what.add_parser("rotate", help="add a key to the file of keys, and sign by all of them")
+    sign = what.add_parser("sign", help="sign anew what one of the keys has signed")
+    sign.add_argument(
+        "--adopt", action="store_true", help="what is not signed, too: you vouch for it"
+    )
+    what.add_parser("show", help="the public keys, and what is not signed by them")
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

@@ -45,3 +45,7 @@ class LostChampionError(NoChampionError):
 
 class RegistryError(FxAssetsError):
     """A model could not be logged, registered, published or loaded."""
+
+
+class SignatureError(RegistryError):
+    """What should be signed is not, or is not what was signed."""

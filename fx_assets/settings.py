@@ -148,6 +148,14 @@ class Settings(BaseModel):
         default={},
         description='Its configuration for Dagster as JSON, such as {"max_concurrent": 2}.',
     )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="Private keys that sign bundles and pointers, from fx-assets keys new; several "
+        "are parted by blanks. Nothing is signed without one.",
+    )
+    signing_key_file: Path | None = Field(
+        default=None, description="File of such keys, one a line; '#' starts a comment."
+    )
     automation: bool = Field(
         default=True, description="Whether schedules and sensors start switched on."
     )
@@ -212,6 +220,11 @@ class Settings(BaseModel):
     def plugins_folder(self) -> Path | None:
         """The folder of plug-ins as an absolute path, if there is one."""
         return self._absolute(self.plugins) if self.plugins else None
+
+    @cached_property
+    def signing_key_path(self) -> Path | None:
+        """The file of private keys as an absolute path, if there is one."""
+        return self._absolute(self.signing_key_file) if self.signing_key_file else None
 
     @cached_property
     def mlflow_uri(self) -> str:

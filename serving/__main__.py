@@ -84,9 +84,11 @@ def _check(options: argparse.Namespace, settings: Settings) -> None:
     from serving.blobs import served
     from serving.http.proxies import Proxies
     from serving.http.security import Limiter, load_keys
+    from serving.state.trust import load_public_keys
 
     clock.now()
     load_keys(settings.keys, settings.keys_file)
+    load_public_keys(settings)
     Proxies(settings.trusted_proxies, settings.root_path)
     if settings.rate_limit:
         Limiter(settings.rate_limit, settings.rate_limit_storage)

@@ -827,6 +827,9 @@ class ForecastHealth(Struct):
     version: int | None
     stale: str | None
     refused: str | None
+    signed_by: Annotated[
+        list[str], Meta(description="Public keys that its pointer was checked with; none unset.")
+    ] = []
 
 
 class Ready(Struct):

@@ -52,6 +52,15 @@ class Settings(BaseSettings):
     keys_file: Path | None = Field(
         default=None, description="File of such entries, one a line; '#' starts a comment."
     )
+    public_keys: str = Field(
+        default="",
+        description="Public keys of which one has to have signed what is served, parted by blanks; "
+        "'KEY@2027-03-01' counts until that day. Unset means that nothing is checked.",
+    )
+    public_keys_file: Path | None = Field(
+        default=None,
+        description="File of such keys, one a line; '#' starts a comment. It is read at each look.",
+    )
     rate_limit: str = Field(
         default="", description="Such as '100/second' or '6000/minute', per key or address."
     )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from fx_assets import clock
 from fx_assets.bundles import copies as bundle_copies
+from fx_assets.bundles import signing
 from fx_assets.bundles.records import (
     FORMAT,
     GOLDEN_FILE,
@@ -93,14 +94,15 @@ def store_bundle(blobs: Blobs, bundle: Bundle, *, overwrite: bool = False) -> No
     where = folder(facts.forecast, facts.version)
     _evaluate(manifest, bundle.onnx, bundle.golden, where)
     path = f"{where}/{MANIFEST_FILE}"
-    there = blobs.blob_exists(path)
+    there, raw = blobs.blob_exists(path), to_json(manifest)
     if there and not overwrite:
-        stored = _parse(Manifest, _read(blobs, path, "manifest"), path, "manifest")
-        _refuse_other_content(stored, manifest, where)
+        raw = _read(blobs, path, "manifest")
+        _refuse_other_content(_parse(Manifest, raw, path, "manifest"), manifest, where)
     blobs.write_blob(f"{where}/{MODEL_FILE}", bundle.onnx)
     blobs.write_blob(f"{where}/{GOLDEN_FILE}", golden)
     if overwrite or not there:
-        blobs.write_blob(path, to_json(manifest))
+        blobs.write_blob(path, raw)
+    signing.seal(blobs, facts.forecast, facts.version, sha256(raw))
 
 
 def point_to(blobs: Blobs, forecast: str, version: int, put_back: str = "") -> BundleRef:
@@ -111,24 +113,27 @@ def point_to(blobs: Blobs, forecast: str, version: int, put_back: str = "") -> B
     Raises
     ------
     RegistryError
-        There is no such version, or it does not pass the checks of :func:`load`.
+        There is no such version, it does not pass the checks of :func:`load`, or this deployment
+        signs and has not signed it.
     """
-    stored = load(blobs, forecast, version).ref
+    stored, path = load(blobs, forecast, version).ref, pointer_path(forecast)
+    signing.require_sealed(blobs, forecast, version, stored.manifest_sha256)
     try:
         present = champion_ref(blobs, forecast)
     except FxAssetsError:
         present = None
     wanted = replace(stored, put_back=put_back)
-    if present and replace(present, published_at=stored.published_at) == wanted:
+    same = present and replace(present, published_at=stored.published_at) == wanted
+    if present and same and signing.signed_by_all(blobs, path) is None:
         return present
     pointer = Pointer(
         forecast=forecast,
         version=version,
         manifest_sha256=stored.manifest_sha256,
-        published_at=clock.now(),
+        published_at=present.published_at if present and same else clock.now(),
         put_back=put_back,
     )
-    blobs.write_blob(pointer_path(forecast), to_json(pointer))
+    blobs.write_blob(path, signing.signed(blobs, path, to_json(pointer)))
     return replace(wanted, published_at=pointer.published_at)
 
 

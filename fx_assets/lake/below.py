@@ -23,6 +23,11 @@ class Below:
     def __init__(self, files: _Files, folder: str) -> None:
         self.files, self.folder = files, folder
 
+    @property
+    def within(self) -> str:
+        """The folder, from the root of the lake."""
+        return f"{getattr(self.files, 'within', '')}{self.folder}"
+
     def write_blob(self, path: str, data: bytes) -> str:
         """Write or replace a file."""
         return self.files.write_blob(f"{self.folder}{path}", data)

@@ -11,7 +11,8 @@ import pandas as pd
 
 from fx_assets.bundles.bundle import champion_ref, point_to, published_versions, store_bundle
 from fx_assets.bundles.copies import keep_copies, restored
-from fx_assets.bundles.records import ScoredMetric
+from fx_assets.bundles.records import ScoredMetric, pointer_path
+from fx_assets.bundles.signing import signed_by_all
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, RegistryError
 from fx_assets.evaluation.decision import Decision, ledger_table
 from fx_assets.evaluation.family import decide_family
@@ -210,7 +211,8 @@ def settle_member(member: Member, decision: Decision) -> None:
     store, name, version = member.store, member.forecast.name, int(decision.version or 0)
     try:
         present = champion_ref(store, name)
-        if (present.version, present.put_back) == (version, decision.put_back):
+        same = (present.version, present.put_back) == (version, decision.put_back)
+        if same and signed_by_all(store, pointer_path(name)) is None:
             return
     except FxAssetsError:
         pass

@@ -13,6 +13,7 @@ import pandas as pd
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import pointer_path
+from fx_assets.bundles.signing import write_signed
 from fx_assets.bundles.universes import (
     PanelInstrument,
     PanelTarget,
@@ -157,6 +158,4 @@ def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: dat
         ),
         instruments=tuple(instruments),
     )
-    path, content = universe_path(spec.name), facts.model_dump_json().encode()
-    if not store.blob_exists(path) or store.read_blob(path) != content:
-        store.write_blob(path, content)
+    write_signed(store, universe_path(spec.name), facts.model_dump_json().encode())

@@ -26,9 +26,11 @@ from fx_assets.bundles.records import (
     MANIFEST_FILE,
     Manifest,
     folder,
+    pointer_path,
     sha256,
 )
-from fx_assets.errors import FxAssetsError, RegistryError
+from fx_assets.bundles.signing import signed_by_all
+from fx_assets.errors import FxAssetsError, RegistryError, SignatureError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.folds import feature_columns, labelled_rows
 from fx_assets.explaining.explain import (
@@ -154,7 +156,11 @@ def _make_whole(store: Lake, forecast: str, version: int, done: Reconciled) -> N
 def _move_pointer(store: Lake, latest: Decision, done: Reconciled) -> None:
     wrong = _pointer(store, latest)
     if wrong:
-        point_to(store, latest.forecast, int(latest.version or 0), latest.put_back)
+        try:
+            point_to(store, latest.forecast, int(latest.version or 0), latest.put_back)
+        except SignatureError as error:
+            done.left.append(str(error))
+            return
         done.mended.append(f"{wrong}; it points at v{latest.version} again")
 
 
@@ -171,7 +177,7 @@ def _pointer(store: Lake, latest: Decision) -> str | None:
         return "the pointer to the champion named another manifest"
     if present.put_back != latest.put_back:
         return "the pointer to the champion did not say whether it was put back"
-    return None
+    return signed_by_all(store, pointer_path(forecast))
 
 
 def _keep_background(own: SeriesTables, version: int, done: Reconciled) -> None:

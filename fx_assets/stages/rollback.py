@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.copies import restored
 from fx_assets.bundles.records import folder
+from fx_assets.bundles.signing import require_sealed
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.rollback import release, step_back, versions_of
@@ -104,7 +105,7 @@ def _require_bundle(own: SeriesTables, version: int, versions: list[int]) -> Non
             f"The bundle {folder(name, version)} is gone or damaged, and no copy of it is left.",
             remedy=f"Put it back from a backup, or choose one that is whole: {', '.join(whole)}.",
         )
-    load(store, name, version)
+    require_sealed(store, name, version, load(store, name, version).ref.manifest_sha256)
 
 
 def _require_skill(spec: UniverseSpec, store: Lake, member: Member, made: Decision) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 
 from fx_assets.bundles.bundle import load
+from fx_assets.bundles.signing import signing_keys
+from fx_assets.cli import main as command
 from fx_assets.lake.below import Below, member_folder
 from fx_assets.specs.universe import UniverseSource, UniverseSpec
 from fx_assets.testing import worlds
@@ -187,6 +190,50 @@ def test_where_one_provider_fails_its_failover_serves_and_rows_say_who(
     assert said.startswith("CCCUSD: simulated, for ")
     assert "cccusd.csv" in said
     assert "AAAUSD" not in said
+
+
+def test_a_pointer_of_one_member_does_not_pass_for_another_where_they_are_signed(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, key = tmp_path / "lake", tmp_path / "key"
+    shutil.copytree(desk.lake.root, root)
+    monkeypatch.setenv("FX_ASSETS_LAKE", str(root))
+    monkeypatch.setenv("FX_ASSETS_HOME", str(tmp_path))
+    assert command(["keys", "new", str(key)]) == 0
+    monkeypatch.setenv("FX_ASSETS_SIGNING_KEY_FILE", str(key))
+    (own,) = signing_keys()
+    assert command(["keys", "show"]) == 1
+    assert command(["keys", "sign", "--adopt"]) == 0
+    assert command(["keys", "show"]) == 0
+    now = (START + timedelta(hours=HOURS + 1, minutes=5)).isoformat()
+    folders = [root / member_folder("desk", name, "volatility", 1) for name in NAMES]
+    pointers = [folder / "bundles/desk/champion.json" for folder in folders]
+    keys = own.public.text
+    with serving(root, tmp_path / "served", now=now, public_keys=keys) as running:
+        api = running.client
+        until(lambda: bool(api.get("/v1/forecasts").json().get("universes")))
+
+        def card(name: str) -> httpx.Response:
+            return api.get("/v1/forecasts/desk/model", params={"instrument": name})
+
+        assert card("AAAUSD").status_code == 200
+        before = pointers[1].read_bytes()
+        pointers[1].write_bytes(pointers[0].read_bytes())
+        facts = root / "universes/desk.json"
+        facts.write_text(facts.read_text().replace("CCCUSD", "AAAUSD"))
+        answer = card("BBBUSD")
+        assert answer.status_code == 503
+        assert "of elsewhere" in answer.json()["detail"]
+
+        def refused() -> str:
+            return str([x["refused"] for x in api.get("/health/ready").json()["forecasts"]])
+
+        until(lambda: "universes/desk.json" in refused() and "members/desk/BBBUSD" in refused())
+        assert api.get("/v1/forecasts").json()["universes"][0]["instruments"] == list(NAMES)
+        pointers[1].write_bytes(before)
+        facts.write_text(facts.read_text().replace('"AAAUSD"', '"CCCUSD"', 1))
+        until(lambda: "members/desk/BBBUSD" not in refused())
+        assert card("BBBUSD").status_code == 200
 
 
 def test_it_is_served_by_instrument_with_intervals_and_outcomes(desk: Desk) -> None:

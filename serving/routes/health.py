@@ -6,6 +6,7 @@ from typing import Literal
 
 from fastapi import APIRouter
 
+from fx_assets.bundles.records import pointer_path
 from serving.http import metrics
 from serving.http.openapi import described
 from serving.http.responses import Raw, json_answer
@@ -20,11 +21,22 @@ def readiness(server: Server) -> Ready:
     """The state of every forecast."""
     store = server.store
     services, refused = store.services, store.refused
+    signed, distrusted = store.trust.by, store.trust.by_name()
     rows = [
-        ForecastHealth(name, service.champion.version, service.stale, service.refused)
+        ForecastHealth(
+            name,
+            service.champion.version,
+            service.stale,
+            service.refused,
+            list(signed.get(pointer_path(name), ())),
+        )
         for name, service in services.items()
     ]
-    absent = {**refused, **store.foreign}
+    absent = {
+        **{name: why for name, why in distrusted.items() if name not in services},
+        **refused,
+        **store.foreign,
+    }
     rows += [ForecastHealth(name, None, None, reason) for name, reason in absent.items()]
     troubled = any(row.stale or row.refused for row in rows)
     status: Literal["ready", "degraded", "not ready"]

@@ -28,6 +28,7 @@ from serving.http.problems import Problem, shortened
 from serving.queries.reader import Tables, sources
 from serving.state.champions import Champion, ref_of
 from serving.state.service import Service
+from serving.state.trust import Trust
 
 _log = logging.getLogger("serving")
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,14 +68,19 @@ class MemberChampion:
 
 
 def read_universes(
-    files: Files, present: Mapping[str, UniverseFacts]
+    files: Files, present: Mapping[str, UniverseFacts], trust: Trust
 ) -> Mapping[str, UniverseFacts]:
-    """Every universe that the lake publishes; what was read last of one that cannot be read."""
+    """Every universe that the lake publishes; what was read last of one that cannot be followed."""
     found = {}
     for path in files.list_blobs(f"{FOLDER}/"):
-        name = path.rpartition("/")[2].removesuffix(".json")
+        name, raw = path.rpartition("/")[2].removesuffix(".json"), files.read_blob(path)
+        if trust.reason(raw, path) is not None:
+            if name in present:
+                found[name] = present[name]
+            continue
         try:
-            found[name] = UniverseFacts.model_validate_json(files.read_blob(path))
+            found[name] = UniverseFacts.model_validate_json(raw)
+            trust.accept(raw, path)
         except ValidationError as error:
             _log.warning("%s cannot be read: %s values are wrong", path, error.error_count())
             if name in present:

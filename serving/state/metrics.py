@@ -84,6 +84,11 @@ PERFORMANCE_ALARM = _gauge(
 PAUSED = _gauge("fx_paused", "1 if nothing starts its updates by itself.", ["forecast"])
 STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
 REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
+DISTRUSTED = _gauge(
+    "fx_signature_refused",
+    "1 while a pointer is refused that no public key vouches for, or that was put back.",
+    ["forecast"],
+)
 DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.", ["forecast"])
 DRIFTED_COLUMNS = _gauge(
     "fx_drifted_columns", "Columns beyond their threshold in the newest drift report.", ["forecast"]
@@ -195,6 +200,9 @@ def observe(store: Store, now: datetime, members: int) -> None:
             DRIFTED_COLUMNS.labels(name).set(service.drift.columns)
         if service.live is not None:
             _observe_live(name, service.live)
+    distrusted = store.trust.by_name()
+    for name in {*store.services, *store.universes, *distrusted}:
+        DISTRUSTED.labels(name).set(name in distrusted)
     for name in store.refused:
         REFUSED.labels(name).set(1)
     for name in store.foreign:

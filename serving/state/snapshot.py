@@ -26,6 +26,7 @@ from serving.blobs import Files
 from serving.queries.context import Context
 from serving.state.champions import Champion
 from serving.state.service import Service
+from serving.state.trust import Trust
 
 _log = logging.getLogger("serving")
 NEWEST = "newest.json"
@@ -45,8 +46,8 @@ class _Newest(Struct):
 class Snapshot:
     """A copy of one lake's champions, which are checked again before they are trusted."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, trust: Trust) -> None:
+        self.folder, self._trust = folder, trust
         self._files = Files(Location(str(self.folder)))
         self._saved: dict[str, tuple[object, ...]] = {}
 
@@ -56,6 +57,7 @@ class Snapshot:
         for name in self._files.folders("bundles"):
             try:
                 pointer = self._files.read_blob(pointer_path(name))
+                self._trust.require(pointer, pointer_path(name))
                 champion = Champion(load(self._files, name))
                 newest = self._newest(name, champion.manifest.series)
             except (FxAssetsError, msgspec.MsgspecError, OSError, KeyError) as error:

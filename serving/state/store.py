@@ -29,6 +29,7 @@ from serving.state.members import read_universes
 from serving.state.service import Service
 from serving.state.snapshot import Snapshot
 from serving.state.trials import Copy, Trial, TrialError
+from serving.state.trust import Trust
 
 _log = logging.getLogger("serving")
 RETRY_REFUSED = 10
@@ -73,7 +74,8 @@ class Store:
         self._declarations = Declarations(PlatformSettings().declared_folder)
         self._tables = tables
         self._location, self._files = location, Files(location)
-        self._snapshot = Snapshot(settings.copies_folder)
+        self.trust = Trust(settings)
+        self._snapshot = Snapshot(settings.copies_folder, self.trust)
         self._trial = Trial(settings.trial_seconds, trial)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lake")
         self._listeners: list[Listener] = []
@@ -239,14 +241,19 @@ class Store:
     def _member(self, member: Member) -> Champion | None:
         name, where = member.forecast, folder_of(member)
         files, present = Below(self._files, where), self._members.get(where)
+        path = f"{where}{pointer_path(name)}"
         try:
             pointer = files.read_blob(pointer_path(name))
+            self.trust.require(pointer, path)
             if present is None or present[0] != pointer:
                 copy = Copy(files, name)
+                pointer = copy.read_blob(pointer_path(name))
+                self.trust.require(pointer, path)
                 self._trial.check(copy)
                 bundle = load(copy, name)
                 manifest = of_member(bundle.manifest)
                 present = pointer, Champion(replace(bundle, manifest=manifest))
+                self.trust.accept(pointer, path)
         except FxAssetsError:
             if present is None and files.blob_exists(pointer_path(name)):
                 raise
@@ -330,7 +337,8 @@ class Store:
         try:
             require_readable(self._files, self._location.label)
             names = set(self._files.folders("bundles"))
-            self.universes = read_universes(self._files, self.universes)
+            self.trust.look(self._files)
+            self.universes = read_universes(self._files, self.universes, self.trust)
             self._readable, self.lake_problem = True, None
             if not (names or self.universes):
                 where = self._location.label
@@ -361,13 +369,14 @@ class Store:
         except (FxAssetsError, OSError) as error:
             return present and replace(present, stale=self._text(error))
         if present is not None and present.pointer == pointer:
-            return replace(present, stale=None, refused=None)
+            distrusted = self.trust.reason(pointer, pointer_path(name))
+            return replace(present, stale=None, refused=distrusted)
         tried, reason, rest = self._tried.get(name, (b"", "", 0))
         if tried == pointer and rest > 0:
             self._tried[name] = (tried, reason, rest - 1)
         else:
             try:
-                return self._load(name, pointer, present)
+                return self._load(name, present)
             except Exception as error:
                 reason = self._text(error)
                 if tried != pointer:
@@ -383,11 +392,13 @@ class Store:
             return None
         return replace(present, stale=None, refused=reason)
 
-    def _load(self, name: str, pointer: bytes, present: Service | None) -> Service:
-        copy = Copy(self._files, name)
+    def _load(self, name: str, present: Service | None) -> Service:
+        copy, path = Copy(self._files, name), pointer_path(name)
+        pointer = copy.read_blob(path)
+        self.trust.require(pointer, path)
         self._trial.check(copy)
         champion = Champion(load(copy, name))
-        pointer = copy.read_blob(pointer_path(name))
+        self.trust.accept(pointer, path)
         same = present is not None and (
             present.champion.manifest.series == champion.manifest.series
         )

@@ -15,6 +15,8 @@ import httpx
 
 from fx_assets.testing.processes import free_port
 
+PATIENCE = 120
+"""Seconds that a busy machine may take for what takes one."""
 NOW = "2026-10-30T18:00:00+00:00"
 
 
@@ -61,7 +63,7 @@ def serving(
             process.kill()
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for what comes about soon, on a machine that may be busy."""
     end = time.monotonic() + seconds
     while not holds():
@@ -70,7 +72,7 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def _wait(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()
         try:
