@@ -12,7 +12,7 @@ import dagster as dg
 from rich.console import Console
 from rich.status import Status
 
-from fx_assets.assets import progress
+from fx_assets.assets import lineage, progress
 from fx_assets.assets.records import thin_out
 from fx_assets.assets.runs import Failure, failures_in
 from fx_assets.definitions import defs as load_definitions
@@ -56,6 +56,7 @@ def at_work(
         if show is not None:
             console.print()
             show(runner)
+        runner.tell_lineage()
     return runner.told()
 
 
@@ -137,6 +138,13 @@ class Runner(Failures):
         why = f"  ({tags['reason']})" if "reason" in tags else ""
         self.console.print(f"{verdict:>6}  {job:<32} {seconds:5.1f} s{why}")
         return done
+
+    def tell_lineage(self) -> None:
+        """Tell OpenLineage's receiver of the runs, where there is one."""
+        if lineage.wanted():
+            with self.console.status("telling OpenLineage"):
+                said = lineage.tell_lineage(self.instance, self._definitions.get_repository_def())
+            self.console.print(said, markup=False)
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         try:

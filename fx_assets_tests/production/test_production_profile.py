@@ -11,11 +11,13 @@ from pathlib import Path
 import boto3
 import pytest
 
+from fx_assets.bundles.signing import SigningKey
 from fx_assets_tests.homes import Home
 from fx_assets_tests.production.home import BUCKET, in_production
 from fx_assets_tests.production.servers import ANY, Postgres, postgres, s3
 
 CANARY = "canary0f5ecrets"
+KEY = SigningKey.new()
 SNAPSHOT = """
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster import serialize_value
@@ -41,7 +43,9 @@ def storage() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory, database: Postgres, storage: str) -> Home:
     """A home of which nothing but declarations and input is on local disk."""
-    return in_production(Home.new(tmp_path_factory.mktemp("production")), database, storage)
+    home = in_production(Home.new(tmp_path_factory.mktemp("production")), database, storage)
+    home.environment["FX_ASSETS_SIGNING_KEY"] = KEY.secret
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +111,10 @@ def test_a_password_is_nowhere_but_in_the_environment(
         if path.is_file():
             places[str(path)] = path.read_bytes().decode("latin-1")
     assert len(places) > 50
-    assert [place for place, text in places.items() if CANARY in text] == []
+    secrets = CANARY, KEY.secret
+    assert [place for place, text in places.items() if any(s in text for s in secrets)] == []
+    (pointer,) = [text for place, text in places.items() if place.endswith("lake/bundles/up/champion.json")]
+    assert KEY.public.id in pointer
 
 
 @pytest.mark.slow
