@@ -113,7 +113,9 @@ def test_a_password_is_nowhere_but_in_the_environment(
     assert len(places) > 50
     secrets = CANARY, KEY.secret
     assert [place for place, text in places.items() if any(s in text for s in secrets)] == []
-    (pointer,) = [text for place, text in places.items() if place.endswith("lake/bundles/up/champion.json")]
+    (pointer,) = [
+        text for place, text in places.items() if place.endswith("lake/bundles/up/champion.json")
+    ]
     assert KEY.public.id in pointer
 
 
