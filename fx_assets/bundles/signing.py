@@ -177,7 +177,7 @@ def signed(blobs: Blobs, path: str, content: bytes) -> bytes:
     keys = signing_keys()
     if not keys:
         return content
-    value = json.loads(content) | {_AT: _later(blobs, path).isoformat()}
+    value = unsigned(content) | {_AT: _later(blobs, path).isoformat()}
     message = _message(value, within(blobs) + path)
     value[_SIGNATURES] = [{"key": one.public.id, "value": one.sign(message)} for one in keys]
     return json.dumps(value, indent=1, sort_keys=True).encode()

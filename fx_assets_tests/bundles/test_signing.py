@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fx_assets.bundles.bundle import champion_ref, load, point_to, publish, store_bundle
-from fx_assets.bundles.signing import SigningKey, check, seal_path, signed_by_all
+from fx_assets.bundles.signing import SigningKey, check, seal_path, signed, signed_by_all
 from fx_assets.errors import SignatureError
 from fx_assets.lake.below import Below
 from fx_assets.testing.lakes.samples import Folder, champion
@@ -128,6 +128,13 @@ def test_several_keys_sign_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None
     for one in (OURS, NEXT):
         assert check(raw, PATH, keys(one)).by == (one.public.id,)
     assert check(raw, PATH, keys(NEXT, OURS)).by == (OURS.public.id, NEXT.public.id)
+
+
+def test_what_is_signed_can_be_signed_again() -> None:
+    blobs = published()
+    blobs.files[PATH] = signed(blobs, PATH, blobs.files[PATH])
+    assert signed_by_all(blobs, PATH) is None
+    assert load(blobs, FORECAST).manifest.version == 1
 
 
 def test_a_private_key_shows_its_public_half_only() -> None:
