@@ -6,6 +6,7 @@ catalogue, under the version that the change asks for.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -221,6 +222,12 @@ def _unit(column: Mapping[str, Any]) -> str:
     return str(told.get("unit", ""))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write the contract."""
+    argparse.ArgumentParser(prog=COMMAND, description="Write docs/data-contract.yaml.").parse_args()
     present = read() if FILE.exists() else None
     FILE.write_text(as_yaml(next_contract(present)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ from fx_assets.specs.base import Record
 from fx_assets.tables import CATALOGUE
 
 if TYPE_CHECKING:
+    from openlineage.client import OpenLineageClient
     from openlineage.client.event_v2 import InputDataset, OutputDataset, RunEvent
 
 BOUND_SECONDS = 10.0
@@ -115,9 +116,7 @@ class _Work:
 
     def do(self) -> None:
         try:
-            from openlineage.client import OpenLineageClient
-
-            client = OpenLineageClient()
+            client = _client()
             for events, told in _new(self.instance, self.repository):
                 for event in events:
                     if self.stopped.is_set():
@@ -127,8 +126,21 @@ class _Work:
                     {_CURSOR: told.model_dump_json()}
                 )
                 self.runs += bool(events)
+            client.close(BOUND_SECONDS)
         except Exception as error:  # whatever a receiver or its client does, no run suffers
             self.problem = f"{type(error).__name__} of the receiver or its client"
+
+
+def _client() -> OpenLineageClient:
+    """A client by the environment, which it would add to."""
+    from openlineage.client import OpenLineageClient
+
+    before = dict(os.environ)
+    try:
+        return OpenLineageClient()
+    finally:
+        for name in [n for n in os.environ if n.startswith("OPENLINEAGE__") and n not in before]:
+            del os.environ[name]
 
 
 def _new(
