@@ -154,10 +154,9 @@ def test_events_of_a_real_run_are_valid_and_say_which_columns_are_made_of_which(
         home.environment["OPENLINEAGE_URL"] = url
         said = home.run("run").succeeded().out
         assert "OpenLineage was told of" in said
-        count = len(received)
-        again = home.run("run").succeeded().out
-        assert "OpenLineage was told of 0 runs." in again
-        assert len(received) == count
+        home.run("run").succeeded()
+        told = [(e["run"]["runId"], e["eventType"], e["eventTime"]) for e in received]
+        assert len(told) == len(set(told)), "nothing is told twice"
         (home.folder / "in" / "eur.csv").write_text("no,table\nat,all\n")
         home.run("run")
     checked = jsonschema.Draft202012Validator(
@@ -167,14 +166,14 @@ def test_events_of_a_real_run_are_valid_and_say_which_columns_are_made_of_which(
     kinds = Counter(event["eventType"] for event in received)
     assert kinds["START"] == kinds["COMPLETE"] + kinds["FAIL"]
     jobs = {event["job"]["name"] for event in received}
-    assert {"eur_ingest", "up_update"} <= jobs or "eur_ingest" in jobs
+    assert {"eur_ingest", "eur/prices", "up_predict", "up/predictions"} <= jobs
     written = {
         (one["namespace"], one["name"]): one for event in received for one in event["outputs"]
     }
     prices, raw = (named(home, table) for table in ("prices/eur", "raw_prices/eur"))
     assert {prices, raw, named(home, "predictions/up")} <= set(written)
     made_of = written[prices]["facets"]["columnLineage"]["fields"]["close"]["inputFields"]
-    assert made_of == [{"namespace": raw[0], "name": raw[1], "field": "close"}]
+    assert [(one["namespace"], one["name"], one["field"]) for one in made_of] == [(*raw, "close")]
     columns = {one["name"]: one for one in written[prices]["facets"]["schema"]["fields"]}
     assert columns["close"]["type"] == "float64"
     assert "last price" in columns["close"]["description"]
