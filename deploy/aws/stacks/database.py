@@ -92,7 +92,6 @@ class Database(cdk.Stack):
                 "rds.force_ssl": "1",
                 "log_statement": "ddl",
                 "log_min_duration_statement": "1000",
-                "password_encryption": "scram-sha-256",
             },
         )
         self.server.node.add_dependency(printed)
