@@ -216,18 +216,18 @@ def deployment(folder: Path, environment: dict[str, str], celery: int) -> Iterat
     """A code server and a daemon; gives the processes whose children are runs."""
     port, commands = free_port(), []
     (folder / "workspace.yaml").write_text(WORKSPACE.format(port=port))
+    found = {**environment, "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
     if celery:
-        broker = free_port()
+        redis = free_port()
+        broker = f"redis://127.0.0.1:{redis}/0"
+        found |= {"CELERY_BROKER_URL": broker, "CELERY_RESULT_BACKEND": broker}
         with (folder / "dagster.yaml").open("a") as settings:
-            settings.write(LAUNCHER.format(broker=f"redis://127.0.0.1:{broker}/0"))
-        commands.append(
-            ["redis-server", "--port", str(broker), "--save", "", "--bind", "127.0.0.1"]
-        )
+            settings.write(LAUNCHER.format(broker=broker))
+        commands.append(["redis-server", "--port", str(redis), "--save", "", "--bind", "127.0.0.1"])
     serve = ["api", "grpc", "-h", "127.0.0.1", "-p", str(port), "-m", "fx_assets.definitions"]
     commands.append([str(BINARIES / "dagster"), *serve, "--location-name", "fx"])
     commands += [[str(WORKER), "--hostname", f"worker-{n}@%h"] for n in range(celery)]
     commands.append([str(BINARIES / "dagster-daemon"), "run", "-w", "workspace.yaml"])
-    found = {**environment, "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
     begun: list[subprocess.Popen[bytes]] = []
     try:
         with (folder / "deployment.log").open("ab") as output:
