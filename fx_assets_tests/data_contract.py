@@ -113,7 +113,7 @@ def history_of(contract: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
 
 def fingerprint(part: Sequence[Mapping[str, Any]]) -> str:
     """A short hash of the tables of a contract."""
-    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def read() -> dict[str, Any]:
