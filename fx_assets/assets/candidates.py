@@ -6,7 +6,8 @@ import dagster as dg
 import pandas as pd
 
 from fx_assets.assets.declaring import asset_of
-from fx_assets.assets.display import features_key, image, markdown_table
+from fx_assets.assets.display import features_key, image
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.tables import BACKTEST, SPLITS

@@ -8,8 +8,9 @@ import pandas as pd
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.declaring import asset_of, warning
-from fx_assets.assets.display import features_key, image, markdown_table
+from fx_assets.assets.display import features_key, image
 from fx_assets.evaluation.decision import Decision
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec, PromotionRule
 from fx_assets.tables import DECISIONS

@@ -16,16 +16,6 @@ Made: TypeAlias = tuple[Column, Sequence[str]]
 """A column, and those that it is made of, such as ``prices.close``."""
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A GitHub-flavoured Markdown table; line breaks and bars inside cells are made harmless."""
-    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
-    lines += [
-        "| " + " | ".join(str(cell).replace("|", "/").replace("\n", " ") for cell in row) + " |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
 def image(svg: str) -> dg.MarkdownMetadataValue:
     """A picture, embedded so that it needs no server."""
     data = base64.b64encode(svg.encode()).decode()

@@ -8,7 +8,8 @@ import dagster as dg
 from fx_assets import clock
 from fx_assets.assets.alerting import tell
 from fx_assets.assets.declaring import asset_of, warning
-from fx_assets.assets.display import features_key, link, markdown_table
+from fx_assets.assets.display import features_key, link
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource, SeriesOf
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import DRIFT, OUTCOMES, PREDICTIONS

@@ -8,9 +8,11 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.declaring import asset_of, warning
-from fx_assets.assets.display import features_key, image, markdown_table
+from fx_assets.assets.display import features_key, image
 from fx_assets.assets.freshness import FRESH, fresh_result, judge_predictions
 from fx_assets.errors import FxAssetsError
+from fx_assets.presentation.effects import effects_table
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf, unopened_registry
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.refusal import require_bars
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from fx_assets.stages.issue import Issued
 
 REFUSED_CHECK = "no_day_refused"
-MOST_INPUTS = 10
-"""Inputs that an explanation shows; the others are summed."""
 
 
 def day_partitions(feed: FeedSpec) -> dg.TimeWindowPartitionsDefinition:
@@ -170,18 +170,4 @@ def _explanation(issued: "Issued", store: "Lake") -> dict[str, Any]:
         return {"why": error.message}
     if said is None:
         return {}
-    shown, others = said.contributions[:MOST_INPUTS], said.contributions[MOST_INPUTS:]
-    rows = [
-        [c.name, _number(c.value), _number(c.usual), f"{c.effect:+.4g} ± {c.standard_error:.1g}"]
-        for c in shown
-    ]
-    if others:
-        rest = sum(c.effect for c in others)
-        rows.append([f"{len(others)} other inputs", "", "", f"{rest:+.4g}"])
-    rows += [["usually", "", "", f"{said.base:.4g}"], [said.scale, "", "", f"{said.total:.4g}"]]
-    table = markdown_table(["input", "value", "usual", "effect"], rows)
-    return {"why": said.sentence, "explanation": dg.MetadataValue.md(table)}
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return {"why": said.sentence, "explanation": dg.MetadataValue.md(effects_table(said))}

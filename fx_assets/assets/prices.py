@@ -14,10 +14,10 @@ from fx_assets.assets.declaring import asset_of, warning
 from fx_assets.assets.display import (
     bars_metadata,
     content_version,
-    markdown_table,
 )
 from fx_assets.assets.freshness import FRESH, fresh_result, judge_feed
 from fx_assets.lake import Lake
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.quality import Finding, GateReport, checks_of
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SettingsResource
 from fx_assets.sources import Provenance

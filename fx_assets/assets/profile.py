@@ -7,8 +7,9 @@ import dagster as dg
 
 from fx_assets import clock
 from fx_assets.assets.declaring import asset_of
-from fx_assets.assets.display import link, markdown_table
+from fx_assets.assets.display import link
 from fx_assets.assets.runs import AssetJob, asset_job, schedule_status
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource, RegistryResource
 from fx_assets.specs import FeedSpec
 from fx_assets.tables import PRICES, RAW_PRICES

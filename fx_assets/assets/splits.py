@@ -10,10 +10,10 @@ from fx_assets.assets.display import (
     Made,
     content_version,
     features_key,
-    markdown_table,
     table_metadata,
 )
 from fx_assets.assets.features import feature_columns
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource, SeriesOf, StudiesResource
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.tables import FEATURES, SPLITS, TEST_SET, TRAIN_SET, Table

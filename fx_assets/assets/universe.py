@@ -7,7 +7,7 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.declaring import asset_of, warning
-from fx_assets.assets.display import content_version, image, markdown_table
+from fx_assets.assets.display import content_version, image
 from fx_assets.assets.drift_report import CHECKS, joined_results, tell_check
 from fx_assets.assets.freshness import FRESH, fresh_result, judge_panel_predictions
 from fx_assets.assets.outcomes import SCORED
@@ -20,6 +20,7 @@ from fx_assets.assets.universe_prices import (
     listed,
     panel_asset,
 )
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import (

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fx_assets import clock
 from fx_assets.assets.declaring import asset_of, warning
-from fx_assets.assets.display import content_version, markdown_table
+from fx_assets.assets.display import content_version
 from fx_assets.assets.freshness import FRESH, fresh_result, judge_panel
 from fx_assets.assets.prices import (
     FALLBACK_CHECK,
@@ -18,6 +18,7 @@ from fx_assets.assets.prices import (
     provenance_metadata,
     tell_refusal,
 )
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import LakeResource, SettingsResource
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import (

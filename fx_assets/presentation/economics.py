@@ -9,6 +9,7 @@ import pandas as pd
 
 from fx_assets.evaluation.economic_figures import A_YEAR, FIGURES, PROBABILITY, SHARE
 from fx_assets.evaluation.economics import Figure, best_utility
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.specs.strategy import StrategySpec
 
 _KINDS = {
@@ -83,10 +84,10 @@ def figures_markdown(figures: pd.DataFrame) -> str:
     """Every candidate's figures beside each other, as a table."""
     backtest = figures[(figures["evidence"] == "backtest") & figures["figure"].isin(list(FIGURES))]
     candidates = list(dict.fromkeys(backtest["candidate"]))
-    lines = [f"| | {' | '.join(candidates)} |", "|---" * (1 + len(candidates)) + "|"]
+    lines = []
     for name, told in FIGURES.items():
         rows = backtest[backtest["figure"] == name].set_index("candidate")["value"]
         if len(rows):
             cells = (figure_text(name, rows[c]) if c in rows else "" for c in candidates)
-            lines.append(f"| {told.title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            lines.append([told.title, *cells])
+    return markdown_table(["", *candidates], lines)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fx_assets.evaluation.decision import Decision, Verdict
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.specs.base import Spec
 
 if TYPE_CHECKING:
@@ -107,12 +108,8 @@ def ledger_markdown(decisions: Sequence[Decision], most: int = 20) -> str:
     told = reign_records(decisions)
     if not told:
         return "No decision has been made yet."
-    lines = [
-        "| champion | from | until | how | evidence | refreshes | looks | why |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for reign in reversed(told[-most:]):
-        cells = [
+    rows = [
+        [
             reign.champion,
             f"{reign.since:%Y-%m-%d}",
             f"{reign.until:%Y-%m-%d}" if reign.until else "now",
@@ -122,10 +119,12 @@ def ledger_markdown(decisions: Sequence[Decision], most: int = 20) -> str:
             reign.looks,
             reign.why + (f" Ended: {reign.ended}" if reign.ended else ""),
         ]
-        lines.append(f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |")
+        for reign in reversed(told[-most:])
+    ]
     newest = max(decisions, key=lambda decision: decision.sequence)
-    lines.append(f"\nNewest decision, {newest.decided_at:%Y-%m-%d %H:%M} UTC: {newest.sentence}")
-    return "\n".join(lines)
+    said = f"Newest decision, {newest.decided_at:%Y-%m-%d %H:%M} UTC: {newest.sentence}"
+    header = ["champion", "from", "until", "how", "evidence", "refreshes", "looks", "why"]
+    return f"{markdown_table(header, rows)}\n\n{said}"
 
 
 def _reign(group: Sequence[Decision], successor: Decision | None) -> Reign:

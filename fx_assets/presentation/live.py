@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fx_assets.presentation.markdown import markdown_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,15 +26,15 @@ def evidence_text(row: Mapping[str, Any]) -> str:
 def evidence_table(rows: pd.DataFrame) -> str:
     """Markdown, the best first."""
     names = ["candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse"]
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    told = []
     for row in ranked(rows):
         bounds = f"{_percent(row['skill_lower'])} to {_percent(row['skill_upper'])}"
         cells = (
             *(str(row["candidate"]), f"{row['since']:%Y-%m-%d}", str(int(row["rows"]))),
             *(_percent(row["skill"]), bounds, f"{row['e_better']:.3g}", f"{row['e_worse']:.3g}"),
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        told.append(cells)
+    return markdown_table(names, told)
 
 
 def ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:

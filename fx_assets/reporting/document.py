@@ -18,6 +18,7 @@ from typing import TypeAlias
 from markdown_it import MarkdownIt
 
 from fx_assets.errors import FxAssetsError
+from fx_assets.presentation.markdown import markdown_table
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 """Programs that print a page as PDF; the first that is found does."""
@@ -58,15 +59,9 @@ class Section:
     level: int = 2
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown; line breaks and bars inside cells are made harmless."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
 def facts(pairs: Iterable[tuple[str, object]]) -> str:
     """Pairs of a name and a text, without those whose text is empty."""
-    return table(["", ""], [pair for pair in pairs if str(pair[1])])
+    return markdown_table(["", ""], [pair for pair in pairs if str(pair[1])])
 
 
 def page(title: str, sections: Sequence[Section], made_at: datetime) -> str:
@@ -138,7 +133,3 @@ def _part(part: Part) -> str:
     return made.replace("<table>", '<div class="wide"><table>').replace(
         "</table>", "</table></div>"
     )
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "/").replace("\n", " ")

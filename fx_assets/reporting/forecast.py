@@ -17,13 +17,15 @@ from fx_assets.explaining.explanations import KeptExplanation
 from fx_assets.features import feature_set
 from fx_assets.presentation import figures
 from fx_assets.presentation.economics import figures_markdown
+from fx_assets.presentation.effects import effects_table
 from fx_assets.presentation.ledger import ledger_markdown
 from fx_assets.presentation.live import evidence_table
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.presentation.price_plot import price_svg
 from fx_assets.presentation.wording import sentence, skill_text
 from fx_assets.profiling.page import summary
 from fx_assets.profiling.profile import READ_COLUMNS, profile
-from fx_assets.reporting.document import Part, Picture, Section, facts, table
+from fx_assets.reporting.document import Part, Picture, Section, facts
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec
 from fx_assets.stages.economics import earned_text
@@ -44,7 +46,6 @@ from fx_assets.tables import (
 )
 
 _YEARS = "coverage_"
-_MOST_INPUTS = 10
 _FOUND = "%Y-%m-%d %H:%M"
 
 
@@ -65,7 +66,7 @@ def forecast_sections(
     newest = None if issued.empty else _record(issued.sort_values("event_time"))
     sections = [
         Section("In short", _in_short(own, ledger, newest, now)),
-        *([Section("Why it says so", [why.sentence, _effects(why)])] if why else []),
+        *([Section("Why it says so", [why.sentence, effects_table(why)])] if why else []),
         Section("What is forecast", [_declared(own)]),
         Section("Data", _data(own, now)),
         Section("Features", _features(own)),
@@ -92,22 +93,6 @@ def _in_short(
             f"Newest decision, {ledger[-1].decided_at:{_FOUND}} UTC: {ledger[-1].sentence}"
         )
     return ["\n\n".join([*lines, *filter(None, [earned_text(own)])])]
-
-
-def _effects(why: KeptExplanation) -> str:
-    shown, others = why.contributions[:_MOST_INPUTS], why.contributions[_MOST_INPUTS:]
-    rows = [
-        [
-            *(f"`{each.name}`", _known(each.value), _known(each.usual)),
-            f"{each.effect:+.4g} ± {each.standard_error:.1g}",
-        ]
-        for each in shown
-    ]
-    if others:
-        rest = sum(each.effect for each in others)
-        rows.append([f"{len(others)} other inputs", "", "", f"{rest:+.4g}"])
-    rows += [["usually", "", "", f"{why.base:.4g}"], [why.scale, "", "", f"{why.total:.4g}"]]
-    return table(["input", "value", "usual", "effect"], rows)
 
 
 def _declared(own: SeriesTables) -> str:
@@ -166,7 +151,7 @@ def _data(own: SeriesTables, now: datetime) -> list[Part]:
         if len(rows):
             shown = rows.head(5)
             cells = [[_value(each) for each in row] for row in shown.itertuples(index=False)]
-            parts += [f"### {title}", table(list(map(str, shown.columns)), cells)]
+            parts += [f"### {title}", markdown_table(list(map(str, shown.columns)), cells)]
     return [*parts, "### The gate", *_gate(own)]
 
 
@@ -182,7 +167,7 @@ def _gate(own: SeriesTables) -> list[Part]:
         f"{len(newest) - len(failed)} passed. {kept_out:,} rows were kept out of all of them."
     )
     rows = [[row.check, row.severity, row.message] for row in failed.itertuples()]
-    return [said, *([table(["check", "severity", "finding"], rows)] if rows else [])]
+    return [said, *([markdown_table(["check", "severity", "finding"], rows)] if rows else [])]
 
 
 def _features(own: SeriesTables) -> list[Part]:
@@ -191,7 +176,7 @@ def _features(own: SeriesTables) -> list[Part]:
     return [
         f"Each is computed from bars that were known when the prediction is made; the set is "
         f"`{found.name}`, and its first value needs {found.warm_up:,} bars.",
-        table(["feature", "what", "unit"], rows),
+        markdown_table(["feature", "what", "unit"], rows),
     ]
 
 
@@ -240,7 +225,7 @@ def _candidates(decision: Decision, scores: pd.DataFrame) -> str:
         for each in decision.statistics
     ]
     header = ["candidate", "loss", "skill on the baseline (95 %)", "skill on the reference (95 %)"]
-    return table([*header, "Clark–West p", "Diebold–Mariano p"], rows)
+    return markdown_table([*header, "Clark–West p", "Diebold–Mariano p"], rows)
 
 
 def _pictures(own: SeriesTables, rows: pd.DataFrame, decision: Decision) -> list[Part]:
@@ -273,7 +258,7 @@ def _coverage(scores: pd.DataFrame, champion: str) -> str:
         ]
         for row in own.to_dict("records")
     ]
-    return table(["rows", "inside", "95 %", "n"], rows) if rows else ""
+    return markdown_table(["rows", "inside", "95 %", "n"], rows) if rows else ""
 
 
 def _live(own: SeriesTables) -> list[Part]:
@@ -346,10 +331,6 @@ def _checks(own: SeriesTables, ledger: Sequence[Decision], newest: dict[str, Any
 
 def _record(issued: pd.DataFrame) -> dict[str, Any]:
     return {str(name): value for name, value in issued.iloc[-1].items()}
-
-
-def _known(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
 
 
 def _value(value: object) -> str:

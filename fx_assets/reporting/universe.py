@@ -12,9 +12,10 @@ from fx_assets import build
 from fx_assets.evaluation.universe_members import members
 from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.lake import Lake
+from fx_assets.presentation.markdown import markdown_table
 from fx_assets.presentation.universe_figure import skill_figure
 from fx_assets.presentation.wording import as_of_text, claim_of_row, interval_text, prediction_text
-from fx_assets.reporting.document import Part, Picture, Section, facts, table
+from fx_assets.reporting.document import Part, Picture, Section, facts
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.tables import (
     MEMBERSHIP,
@@ -108,7 +109,9 @@ def _data(store: Lake, spec: UniverseSpec, told: pd.DataFrame, present: set[str]
         ]
         for row in newest.sort_values("instrument").itertuples()
     ]
-    parts: list[Part] = [table(["instrument", "state", "first bar", "last bar", "bars"], rows)]
+    parts: list[Part] = [
+        markdown_table(["instrument", "state", "first bar", "last bar", "bars"], rows)
+    ]
     checks = store.read_or_empty(QUALITY.name, spec.name)
     if len(checks):
         ordered = checks.sort_values("checked_at", kind="stable")
@@ -121,7 +124,9 @@ def _data(store: Lake, spec: UniverseSpec, told: pd.DataFrame, present: set[str]
         )
         if len(failed):
             found = [[r.instrument, r.check, r.severity, r.message] for r in failed.itertuples()]
-            parts.append(table(["instrument", "check", "severity", "finding"], found[:_MOST]))
+            parts.append(
+                markdown_table(["instrument", "check", "severity", "finding"], found[:_MOST])
+            )
     return parts
 
 
@@ -143,7 +148,7 @@ def _judged(best: pd.DataFrame) -> list[Part]:
     return [
         "Each candidate predicted rows that it had not seen. The best of each instrument:",
         drawn,
-        table([*header, "skill on the reference", "p (Holm)", "rows"], rows),
+        markdown_table([*header, "skill on the reference", "p (Holm)", "rows"], rows),
     ]
 
 
@@ -166,7 +171,7 @@ def _says(spec: UniverseSpec, issued: pd.DataFrame) -> list[Part]:
         aimed = targets.get((row["kind"], row["horizon"]))
         if aimed is not None:
             rows.append(_said(spec, aimed, {str(k): v for k, v in row.items()}))
-    return [table(["instrument", "target", "as of", "says", "interval", "by"], rows)]
+    return [markdown_table(["instrument", "target", "as of", "says", "interval", "by"], rows)]
 
 
 def _said(spec: UniverseSpec, aimed: UniverseTarget, row: dict[str, Any]) -> list[str]:
@@ -194,7 +199,10 @@ def _decisions(store: Lake, spec: UniverseSpec) -> list[Part]:
         for r in changes.itertuples()
     ]
     said = f"{len(made):,} decisions: {_counts(made)}."
-    return [said, *([table(["decided", "instrument", "target", "what"], rows)] if rows else [])]
+    return [
+        said,
+        *([markdown_table(["decided", "instrument", "target", "what"], rows)] if rows else []),
+    ]
 
 
 def _live(store: Lake, spec: UniverseSpec) -> list[Part]:
@@ -219,7 +227,7 @@ def _live(store: Lake, spec: UniverseSpec) -> list[Part]:
             "skill on the baseline",
             "inside the interval",
         ]
-        parts.append(table(header, rows))
+        parts.append(markdown_table(header, rows))
     else:
         parts.append("No outcome of a prediction that was issued in time is known yet.")
     for one, usual in ((UNIVERSE_DRIFT, "none"), (UNIVERSE_PERFORMANCE, "undecided")):
@@ -233,7 +241,7 @@ def _live(store: Lake, spec: UniverseSpec) -> list[Part]:
             odd = last[~last["verdict"].isin([usual, "baseline", "too_few", "better"])]
             cells = [[r.instrument, f"{r.kind} {r.horizon}", r.sentence] for r in odd.itertuples()]
             if cells:
-                parts.append(table(["instrument", "target", one.name], cells[:_MOST]))
+                parts.append(markdown_table(["instrument", "target", one.name], cells[:_MOST]))
     return parts
 
 

@@ -11,7 +11,8 @@ import pytest
 from fx_assets.cli import main
 from fx_assets.lake import Lake
 from fx_assets.presentation.chart import Chart
-from fx_assets.reporting.document import Picture, Section, page, table
+from fx_assets.presentation.markdown import markdown_table
+from fx_assets.reporting.document import Picture, Section, page
 from fx_assets.reporting.forecast import forecast_sections
 from fx_assets.series.tables import SeriesTables
 from fx_assets.testing.lakes import hourly_lake
@@ -25,7 +26,7 @@ def hourly(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def test_a_page_needs_no_network_and_takes_no_markup_from_what_it_tells() -> None:
-    told = table(["na|me", "value"], [["<script>alert(1)</script>", "a\nb"]])
+    told = markdown_table(["na|me", "value"], [["<script>alert(1)</script>", "a\nb"]])
     drawn = Picture(Chart("title", (0, 1), (0, 1)).svg(), 'so "quoted"')
     made = page("<b>", [Section("A & B", [told, drawn, "[link](javascript:alert(1))"])], NOW)
     assert "<script" not in made
