@@ -40,8 +40,9 @@ def supervise(servers: Servers, answering: str = "", then: Servers | None = None
             asked.append(True)
             os.close(pipe)
 
-    for ended_by in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Whoever started this with `nohup` wants it to outlive the terminal.
+    signal.signal(signal.SIGTERM, end)
+    for ended_by in (signal.SIGINT, signal.SIGHUP):
+        # Whoever started this in the background wants it to outlive the terminal.
         if signal.getsignal(ended_by) is not signal.SIG_IGN:
             signal.signal(ended_by, end)
     guard = os.fork()

@@ -24,11 +24,14 @@ print("begun", flush=True)
 time.sleep(600)
 """
 SHORT = """
-import json, sys
+import json, signal, sys
 from fx_assets import supervisor
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 supervisor.PATIENCE_SECONDS = 0.2
 sys.exit(supervisor.supervise(*json.loads(sys.argv[1])))
 """
+"""Tests that run in the background are born with SIGINT and SIGHUP ignored."""
 
 
 def server(kind: str) -> list[str]:

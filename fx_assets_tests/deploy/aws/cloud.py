@@ -290,10 +290,11 @@ def as_declared(folder: Path) -> None:
 
 @contextmanager
 def workers(home: Home) -> Iterator[Workers]:
+    found = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     with (home.folder / "runs.log").open("ab") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "fx_assets_tests.deploy.aws.workers"],
-            env={**os.environ, **home.variables},
+            env={**os.environ, **home.variables, "PYTHONPATH": os.pathsep.join(found)},
             cwd=home.folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
