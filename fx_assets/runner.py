@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -147,6 +148,7 @@ class Runner(Failures):
             self.console.print(said, markup=False)
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+        before = signal.getsignal(signal.SIGTERM)
         try:
             with storage_errors(self._home):
                 return self._definitions.resolve_job_def(job).execute_in_process(
@@ -157,6 +159,9 @@ class Runner(Failures):
                 )
         finally:
             close_records()
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+                # Dagster lets it do what SIGINT does: nothing, in the background of a script.
+                signal.signal(signal.SIGTERM, before)
 
     def _report_failures(self, job: str, result: dg.ExecuteInProcessResult) -> None:
         failures = failures_in(result.all_events)

@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import ssl
 from collections.abc import Callable
 from functools import cache
@@ -32,6 +33,10 @@ for profile in ("suite", "ci"):
 settings.register_profile("explore", max_examples=examples(200), deadline=None)
 settings.load_profile(PROFILE)
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Tests in the background of a script: what is ignored here is ignored by all that they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OBJECTS_UNTIL_COLLECTED = 400_000
 

@@ -130,6 +130,18 @@ def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(new_home: Home
     new_home.run("run").succeeded()
 
 
+def test_a_run_in_the_background_of_a_script_can_still_be_ended(home: Home) -> None:
+    # Scripts start what they put into the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.getsignal(signal.SIGTERM)
+    try:
+        home.advance(1)
+        assert home.run("run").succeeded().out.count("done") >= 2
+        assert signal.getsignal(signal.SIGTERM) is before[1]
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
 @pytest.mark.slow
 def test_two_first_runs_at_once_both_end_well(new_home: Home) -> None:
     (new_home.folder / "data" / "mlflow.db").unlink()
