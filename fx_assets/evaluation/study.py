@@ -399,7 +399,7 @@ def _known(stored: pd.DataFrame) -> pd.DataFrame:
     if UNCALIBRATED not in stored:
         return found
     made = stored[stored[UNCALIBRATED].notna()]
-    plain = made["fold_key"].str.partition(":")[0]
+    plain = made["fold_key"].str.split(":").str[0]
     raw = made.assign(fold_key=plain, prediction=made[UNCALIBRATED], told=False)[found.columns]
     return pd.concat([found, raw], ignore_index=True) if len(raw) else found
 
