@@ -17,16 +17,23 @@ done
 rm -rf onnxruntime/capi/libonnxruntime.so* onnxruntime/tools onnxruntime/transformers \
   onnxruntime/quantization
 
-# AWS's services other than storage and the credentials for it.
+# AWS's services other than storage, the credentials for it, and what launches runs on ECS.
 find botocore/data -mindepth 1 -maxdepth 1 -type d \
-  ! -name s3 ! -name sts ! -name sso ! -name sso-oidc -exec rm -rf {} +
+  ! -name s3 ! -name sts ! -name sso ! -name sso-oidc \
+  ! -name ecs ! -name ec2 ! -name secretsmanager ! -name logs -exec rm -rf {} +
+[ ! -d botocore/data/ec2 ] || find botocore/data/ec2 -mindepth 1 -maxdepth 1 ! -name 2016-11-15 -exec rm -rf {} +
+
+# Kubernetes' client a second time, for asyncio; made-up names in other languages; examples of data.
+rm -rf kubernetes/aio
+[ ! -d faker ] || find faker/providers -mindepth 2 -maxdepth 2 -type d ! -name 'en*' ! -name __pycache__ -exec rm -rf {} +
+[ ! -d statsmodels ] || find statsmodels/datasets -name '*.csv' -delete
 
 # Exchanges are asked one after the other; notebooks are elsewhere.
 rm -rf ccxt/async_support ccxt/pro jupyterlab_plotly numpy/distutils
 
 # Debugging symbols, sources and tests.
 strip --strip-unneeded pyarrow/libarrow*.so.*.*.* pyarrow/libarrow.so.* pyarrow/libarrow_compute.so.* \
-  uvloop/*.so talib/*.so 2>/dev/null || true
+  uvloop/*.so talib/*.so cryptography/hazmat/bindings/_rust.abi3.so 2>/dev/null || true
 for package in matplotlib numpy pandas pyarrow scipy sklearn statsmodels; do
   [ ! -d "$package" ] || find "$package" -type d -name tests -prune -exec rm -rf {} +
 done

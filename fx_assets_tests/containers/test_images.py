@@ -55,6 +55,21 @@ def test_an_image_is_small_labelled_and_for_a_user_without_rights(
     assert labels["org.opencontainers.image.revision"] == "abcdef"
 
 
+def test_the_platform_can_launch_runs_wherever_it_is_set_up_to(
+    docker: Engine, platform_image: str
+) -> None:
+    program = (
+        "import boto3, celery, dagster_celery, dagster_docker, evidently.metrics, faker\n"
+        "from dagster_aws.ecs import EcsRunLauncher\n"
+        "from dagster_k8s import K8sRunLauncher, k8s_job_executor\n"
+        "for name in ('ecs', 'ec2', 'secretsmanager', 'logs', 's3', 'sts'):\n"
+        "    boto3.client(name, region_name='eu-west-1')\n"
+        "boto3.resource('ec2', region_name='eu-west-1')\n"
+        "print(bool(faker.Faker().name()))\n"
+    )
+    assert docker.run("run", "--rm", *HARDENED, platform_image, "python", "-c", program) == "True\n"
+
+
 def test_an_image_has_what_is_locked_for_its_role_and_says_so(docker: Engine, image: str) -> None:
     role = image.removeprefix("fx-assets-")
     here = {name for name in installed(docker, image) if not name.startswith("fx-assets==")}
