@@ -18,7 +18,7 @@ from fx_assets.assets.universe_automation import is_behind
 from fx_assets.assets.universe_prices import FAILED, NONE_FAILED, instrument_partitions
 from fx_assets.components.declared import declared
 from fx_assets.errors import SpecError
-from fx_assets.evaluation.universe_members import members
+from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.lake import Lake
 from fx_assets.presentation.wording import as_of_text
@@ -91,11 +91,7 @@ def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
         console.print(f"{spec.name} has no predictions yet.")
         return
     in_now = members(lake.read(MEMBERSHIP.name, spec.name), clock.now())
-    newest = (
-        issued[issued["instrument"].isin(in_now)]
-        .sort_values("issued_at", kind="stable")
-        .drop_duplicates(["instrument", "kind", "horizon"], keep="last")
-    )
+    newest = newest_of(issued, in_now)
     lines = sorted((_line(row) for row in newest.to_dict("records")), key=lambda line: line[:4])
     lines += _without_forecast(lake, spec, set(newest["instrument"]))
     if sys.stdout.isatty():

@@ -92,18 +92,11 @@ def follows_instruments_sensor(spec: UniverseSpec, job: AssetJob) -> dg.SensorDe
     def sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> dg.RunRequest | dg.SkipReason:
-        store = lake.open()
-        version = store.version(INSTRUMENTS.name, spec.name)
         keys = context.instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
-        if version is None or not keys:
-            return dg.SkipReason("The source has not been looked at yet.")
-        now = clock.now()
-        if not is_behind(store, spec, now):
-            return dg.SkipReason("Every known fixing has its predictions.")
-        if in_progress(context.instance, job.name):
-            return dg.SkipReason("The universe is being brought up to date already.")
-        run_key = _round(spec, version, now)
-        return asked_again(context.instance, job.name, run_key, range_tags(keys[0], keys[-1]))
+        begun = _wanted(context.instance, lake.open(), spec, keys)
+        if isinstance(begun, dg.SkipReason):
+            return begun
+        return asked_again(context.instance, job.name, begun, range_tags(keys[0], keys[-1]))
 
     return sensor
 
@@ -124,19 +117,11 @@ def shards_sensor(spec: UniverseSpec, jobs: Sequence[AssetJob]) -> dg.SensorDefi
     def sensor(
         context: dg.SensorEvaluationContext, lake: LakeResource
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        store, instance = lake.open(), context.instance
+        instance = context.instance
         keys = instance.get_dynamic_partitions(str(instrument_partitions(spec).name))
-        begun = context.cursor or None
-        if begun is None:
-            version = store.version(INSTRUMENTS.name, spec.name)
-            if version is None or not keys:
-                return dg.SkipReason("The source has not been looked at yet.")
-            now = clock.now()
-            if not is_behind(store, spec, now):
-                return dg.SkipReason("Every known fixing has its predictions.")
-            if in_progress(instance, f"{spec.name}_update"):
-                return dg.SkipReason("The universe is being brought up to date already.")
-            begun = _round(spec, version, now)
+        begun = context.cursor or _wanted(instance, lake.open(), spec, keys)
+        if isinstance(begun, dg.SkipReason):
+            return begun
         found = next_runs(instance, spec, begun, keys)
         context.update_cursor(begun if found else "")
         if not found:
@@ -187,6 +172,21 @@ def next_runs(
         if found:
             return found
     return []
+
+
+def _wanted(
+    instance: dg.DagsterInstance, store: Lake, spec: UniverseSpec, keys: Sequence[str]
+) -> str | dg.SkipReason:
+    """What names the runs that bring the universe up to date, or why none are asked for."""
+    version = store.version(INSTRUMENTS.name, spec.name)
+    if version is None or not keys:
+        return dg.SkipReason("The source has not been looked at yet.")
+    now = clock.now()
+    if not is_behind(store, spec, now):
+        return dg.SkipReason("Every known fixing has its predictions.")
+    if in_progress(instance, f"{spec.name}_update"):
+        return dg.SkipReason("The universe is being brought up to date already.")
+    return _round(spec, version, now)
 
 
 def _round(spec: UniverseSpec, version: int, now: datetime) -> str:

@@ -7,7 +7,7 @@ the time in which it was a member.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -105,6 +105,15 @@ def members(table: pd.DataFrame, at: datetime, *, pegged: bool = False) -> list[
     if not pegged:
         inside &= ~table["pegged"]
     return sorted(table["instrument"][inside].unique())
+
+
+def newest_of(issued: pd.DataFrame, instruments: Iterable[str]) -> pd.DataFrame:
+    """Of these instruments' predictions the one issued last for each target."""
+    return (
+        issued[issued["instrument"].isin(list(instruments))]
+        .sort_values("issued_at", kind="stable")
+        .drop_duplicates(["instrument", "kind", "horizon"], keep="last")
+    )
 
 
 def while_member(

@@ -61,11 +61,11 @@ def forecast_sections(
     why
         The explanation of the newest prediction, if it was kept.
     """
-    ledger = own.ledger()
+    ledger, earned = own.ledger(), earned_text(own)
     issued = own.newest(PREDICTIONS)
     newest = None if issued.empty else _record(issued.sort_values("event_time"))
     sections = [
-        Section("In short", _in_short(own, ledger, newest, now)),
+        Section("In short", _in_short(own, ledger, newest, now, earned)),
         *([Section("Why it says so", [why.sentence, effects_table(why)])] if why else []),
         Section("What is forecast", [_declared(own)]),
         Section("Data", _data(own, now)),
@@ -78,12 +78,16 @@ def forecast_sections(
         ]
     sections.append(Section("Live, and drift", _live(own)))
     if own.spec.strategy.kind != "none":
-        sections.append(Section("What it would have earned", _economics(own, ledger)))
+        sections.append(Section("What it would have earned", _economics(own, ledger, earned)))
     return [*sections, Section("To check it", [_checks(own, ledger, newest)])]
 
 
 def _in_short(
-    own: SeriesTables, ledger: Sequence[Decision], newest: dict[str, Any] | None, now: datetime
+    own: SeriesTables,
+    ledger: Sequence[Decision],
+    newest: dict[str, Any] | None,
+    now: datetime,
+    earned: str,
 ) -> list[Part]:
     if newest is None:
         return [f"Nothing has been predicted yet: {why_none(own, now)}."]
@@ -92,7 +96,7 @@ def _in_short(
         lines.append(
             f"Newest decision, {ledger[-1].decided_at:{_FOUND}} UTC: {ledger[-1].sentence}"
         )
-    return ["\n\n".join([*lines, *filter(None, [earned_text(own)])])]
+    return ["\n\n".join([*lines, *filter(None, [earned])])]
 
 
 def _declared(own: SeriesTables) -> str:
@@ -288,14 +292,14 @@ def _live(own: SeriesTables) -> list[Part]:
     return parts
 
 
-def _economics(own: SeriesTables, ledger: Sequence[Decision]) -> list[Part]:
+def _economics(own: SeriesTables, ledger: Sequence[Decision], earned: str) -> list[Part]:
     weighed = own.newest(ECONOMICS)
     mine = weighed[weighed["strategy"] == own.spec.strategy.id] if len(weighed) else weighed
     if mine.empty or not ledger:
         return ["Nothing was weighed yet."]
     parts: list[Part] = [
         "Shown beside the verdict; nothing is promoted for it.",
-        earned_text(own),
+        earned,
         figures_markdown(mine),
     ]
     bars = own.newest(STRATEGY_ROWS)

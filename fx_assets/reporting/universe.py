@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fx_assets import build
-from fx_assets.evaluation.universe_members import members
+from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.lake import Lake
 from fx_assets.presentation.markdown import markdown_table
@@ -52,8 +52,7 @@ def universe_sections(store: Lake, spec: UniverseSpec, now: datetime) -> list[Se
     best = best_candidates(skill[skill["p_holm"].notna()]) if len(skill) else skill
     issued = store.read_or_empty(PREDICTIONS.name, spec.name)
     if len(issued):
-        issued = issued[issued["instrument"].isin(present)].sort_values("issued_at", kind="stable")
-        issued = issued.drop_duplicates(MEMBER, keep="last").sort_values(MEMBER)
+        issued = newest_of(issued, present).sort_values(MEMBER)
     return [
         Section("In short", [_in_short(best, len(present))]),
         Section("What is forecast", [_declared(spec)]),

@@ -6,11 +6,11 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from stacks.network import Network
+from stacks.printed import log_group
 from stacks.reasons import skip
 from stacks.storage import Storage
 
@@ -38,14 +38,7 @@ class Database(cdk.Stack):
         super().__init__(scope, id, **options)
         version = rds.PostgresEngineVersion.VER_16
         engine = rds.DatabaseInstanceEngine.postgres(version=version)
-        printed = logs.LogGroup(
-            self,
-            "Printed",
-            log_group_name=f"/aws/rds/instance/{NAME}/postgresql",
-            retention=logs.RetentionDays.ONE_YEAR,
-            encryption_key=storage.key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        printed = log_group(self, "Printed", f"/aws/rds/instance/{NAME}/postgresql", storage.key)
         self.secret = rds.DatabaseSecret(
             self,
             "Password",

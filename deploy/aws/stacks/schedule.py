@@ -10,10 +10,10 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as functions
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from stacks.network import DOMAIN, Network
+from stacks.printed import log_group
 from stacks.reasons import skip
 from stacks.storage import Storage
 
@@ -34,14 +34,7 @@ class Schedule(cdk.Stack):
         **options: Any,
     ) -> None:
         super().__init__(scope, id, **options)
-        self.log = logs.LogGroup(
-            self,
-            "Said",
-            log_group_name="/fx-assets/ingest",
-            retention=logs.RetentionDays.ONE_YEAR,
-            encryption_key=storage.key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        self.log = log_group(self, "Said", "/fx-assets/ingest", storage.key)
         self.function = functions.Function(
             self,
             "Ingest",

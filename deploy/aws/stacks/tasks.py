@@ -8,12 +8,12 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from stacks.database import Database
 from stacks.network import ADDRESSES, DOMAIN, Network
+from stacks.printed import log_group
 from stacks.reasons import skip
 from stacks.storage import ARTIFACTS, LAKE, RUN_LOGS, Storage
 
@@ -62,7 +62,10 @@ class Tasks(cdk.Stack):
             secrets.Secret.from_secret_complete_arn(self, name, secret.secret_arn)
             for name, secret in {"Password": database.secret, "Keys": storage.keys}.items()
         )
-        self.logs = {name: self._log(name) for name in PROCESSES}
+        self.logs = {
+            name: log_group(self, f"{name.title()}Log", f"/fx-assets/{name}", storage.key)
+            for name in PROCESSES
+        }
         self.run = self._run()
         self.platform = self._platform()
         self.webserver = self._webserver()
@@ -277,16 +280,6 @@ class Tasks(cdk.Stack):
 
     def _image(self, role: str) -> ecs.ContainerImage:
         return ecs.ContainerImage.from_ecr_repository(self._storage.images[role], self._version)
-
-    def _log(self, name: str) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            f"{name.title()}Log",
-            log_group_name=f"/fx-assets/{name}",
-            retention=logs.RetentionDays.ONE_YEAR,
-            encryption_key=self._storage.key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
 
     def _logging(self, name: str) -> ecs.LogDriver:
         return ecs.LogDrivers.aws_logs(
