@@ -22,6 +22,7 @@ from fx_assets.code_identity import code_identity
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, SpecError
 from fx_assets.evaluation.folds import Positions
 from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
+from fx_assets.specs.base import meanings
 from fx_assets.specs.tuning import Dimension, Range, Space, TuningSpec, Value
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def search_space(candidate: CandidateSpec, target: TargetSpec) -> dict[str, Dime
                 raise SpecError(
                     f"{candidate.name}: tune.space.{name} has {value!r}: "
                     f"{error.errors()[0]['msg']}.",
-                    remedy=f"{name}: {fields[name].description}",
+                    remedy=f"{name}: {meanings(family.params_type).get(name)}",
                 ) from error
     return space
 

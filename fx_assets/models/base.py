@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, ValidationError
 
 from fx_assets.errors import NotEnoughDataError, SpecError
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Spec, meanings
 from fx_assets.specs.forecast import TargetSpec
 from fx_assets.specs.tuning import Space
 from fx_assets.targets import TargetDefinition
@@ -300,8 +300,9 @@ class Model(ABC, Generic[P]):
             wrong = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}={e['input']!r}: {e['msg']}" for e in error.errors()
             )
+            meaning = meanings(self.params_type)
             allowed = "; ".join(
-                f"{name} (default {field.default!r}): {field.description}"
+                f"{name} (default {field.default!r}): {meaning.get(name)}"
                 for name, field in self.params_type.model_fields.items()
             )
             raise SpecError(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import json
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 Name = Annotated[
     str,
@@ -16,16 +23,27 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 cod
 
 
 class Spec(BaseModel):
-    """Frozen, and unknown keys are errors."""
+    """Frozen, and unknown keys are errors. Its JSON schema says what the fields' docstrings say."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        made = handler(schema)
+        properties = handler.resolve_ref_schema(made)["properties"]
+        for name, meaning in meanings(cls).items():
+            if name in properties:
+                properties[name].setdefault("description", meaning)
+        return made
 
 
 class Record(BaseModel):
     """Frozen, and unknown keys are legal: older code reads what newer code has written."""
 
     model_config = ConfigDict(
-        extra="ignore", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+        extra="ignore", frozen=True, defer_build=True, protected_namespaces=()
     )
 
 
@@ -33,3 +51,35 @@ def digest(value: Any) -> str:
     """A short stable hash of anything that JSON can hold (16 hex digits)."""
     text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def meanings(spec: type[Spec]) -> dict[str, str]:
+    """What each documented field says of itself: its description, or its docstring.
+
+    Pydantic would read the source of every class at the start of every process.
+    """
+    found: dict[str, str] = {}
+    for each in reversed(spec.__mro__):
+        if issubclass(each, Spec):
+            found |= _docstrings(each)
+    stated = {name: field.description for name, field in spec.model_fields.items()}
+    return found | {name: text for name, text in stated.items() if text}
+
+
+@cache
+def _docstrings(spec: type[Spec]) -> dict[str, str]:
+    """The strings below the fields of a class; none where its source is nowhere."""
+    try:
+        source = inspect.getsource(spec)
+    except (OSError, TypeError):
+        return {}
+    found = {}
+    (stated,) = ast.parse(dedent(source)).body
+    for field, text in pairwise(stated.body):  # type: ignore[attr-defined]
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ):
+                found[name] = inspect.cleandoc(said)
+    return found

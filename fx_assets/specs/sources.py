@@ -385,7 +385,9 @@ class _OneOfSources:
     def __get_pydantic_json_schema__(
         cls, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"anyOf": [handler(SOURCES[n].__pydantic_core_schema__) for n in SOURCES]}
+        kinds = [SOURCES[name] for name in SOURCES]
+        told = [k.__get_pydantic_json_schema__(k.__pydantic_core_schema__, handler) for k in kinds]
+        return {"anyOf": told}
 
 
 Source = Annotated[SerializeAsAny[SourceSpec], PlainValidator(_through_the_door), _OneOfSources]

@@ -16,6 +16,7 @@ from fx_assets.errors import NotEnoughDataError
 from fx_assets.models import Model, build_model, kinds_of, model_class, model_inputs
 from fx_assets.models.base import up_share
 from fx_assets.models.onnx_predict import OnnxModel, difference, parity
+from fx_assets.specs.base import meanings
 from fx_assets.specs.forecast import TargetSpec
 from fx_assets.targets import target_definition
 from fx_assets.targets.base import NONE
@@ -349,8 +350,9 @@ def an_unknown_hyper_parameter_is_refused_with_those_allowed(case: FamilyCase) -
 @_check
 def every_hyper_parameter_refuses_nonsense_and_is_documented(case: FamilyCase) -> None:
     """Each has a sentence and limits."""
-    for name, described in case.model_class.params_type.model_fields.items():
-        require(bool(described.description), f"{name} is not documented")
+    meaning = meanings(case.model_class.params_type)
+    for name in case.model_class.params_type.model_fields:
+        require(bool(meaning.get(name)), f"{name} is not documented")
         for nonsense in ("often", None, True, float("nan"), -1.0):
             wrong: dict[str, Any] = {name: nonsense}
             call = partial(case.build, **wrong)
