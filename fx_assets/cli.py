@@ -302,7 +302,8 @@ def _check() -> int:
 
     found = checked()
     if broken := broken_plugins():
-        raise SpecError("\n".join(broken), remedy="Mend the module, or take it out of the folder.")
+        said = "\n".join(plugin.why for plugin in broken)
+        raise SpecError(said, remedy="Mend it, or take it out of the folder or environment.")
     counts = [_count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")]
     if found.universes:
         counts.append(_count(len(found.universes), "universe"))

@@ -50,20 +50,28 @@ class Door(Mapping[str, Any]):
         """
         offers = self._offers()
         if name not in offers:
-            broken = "".join(f" {failure}" for failure in broken_plugins())
+            broken = "".join(f" {plugin.why}" for plugin in broken_plugins())
             raise SpecError(
                 f"There is no {self.what} {name!r}.{broken}",
                 remedy=f"Choose one of {self.choices}.",
             )
         offer = offers[name]
         try:
-            return offer.load()
+            found = offer.load()
         except Exception as error:  # whatever a stranger's module does when it is imported
             raise SpecError(
                 f"The {self.what} {name!r} cannot be loaded from {offer.place} ({offer.origin}): "
                 f"{type(error).__name__}: {error}.",
                 remedy=f"Mend or remove {offer.origin}.",
             ) from error
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise SpecError(
+                f"The {self.what} {name!r} is not whole: {offer.place} ({offer.origin}) lacks "
+                f"{lacking}.",
+                remedy=f"Define {lacking} as docs/plugins.md does.",
+            )
+        return found
 
     def __contains__(self, name: object) -> bool:
         return name in self._offers()
@@ -99,10 +107,40 @@ CALENDARS = Door("fx_assets.calendars", "calendar")
 CHECKS = Door("fx_assets.checks", "check of the gate")
 
 
-def broken_plugins() -> list[str]:
-    """The modules of the plug-in folder that cannot be imported, with the reason of each."""
+GROUPS = tuple(d.group for d in (FAMILIES, FEATURE_SETS, TARGETS, SOURCES, CALENDARS, CHECKS))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What nobody can find: a module that cannot be imported, a name in a group without a door."""
+
+    origin: str
+    """A package or a file."""
+    why: str
+    """A sentence."""
+
+
+def broken_plugins() -> list[Broken]:
+    """What the plug-in folder and packages offer that comes through no door."""
     folder = _folder()
-    return _modules(folder)[1] if folder else []
+    return [*(_modules(folder)[1] if folder else ()), *_strays()]
+
+
+def _strays() -> tuple[Broken, ...]:
+    points = {
+        (distribution.name, point.group, point.name)
+        for distribution in distributions()
+        for point in distribution.entry_points
+        if point.group.startswith("fx_assets.") and point.group not in GROUPS
+    }
+    return tuple(
+        Broken(
+            package,
+            f"{package} names {name} in the group of entry points {group!r}, which does not exist: "
+            f"choose one of {', '.join(GROUPS)}.",
+        )
+        for package, group, name in sorted(points)
+    )
 
 
 def _folder() -> str:
@@ -168,12 +206,11 @@ def _is_plugin(value: Any, group: str, module: ModuleType) -> bool:
         and getattr(value, "door", None) == group
         and value.__module__ == module.__name__
         and "name" in vars(value)
-        and not inspect.isabstract(value)
     )
 
 
 @lru_cache(maxsize=8)
-def _modules(folder: str) -> tuple[list[ModuleType], list[str]]:
+def _modules(folder: str) -> tuple[list[ModuleType], list[Broken]]:
     """The modules of a plug-in folder, imported as a package of its name, and what went wrong."""
     place = Path(folder)
     if not place.is_dir():
@@ -197,7 +234,8 @@ def _modules(folder: str) -> tuple[list[ModuleType], list[str]]:
         try:
             found.append(import_module(f"{place.name}.{module}"))
         except Exception as error:
-            broken.append(f"{file} cannot be imported: {type(error).__name__}: {error}.")
+            why = f"{file} cannot be imported: {type(error).__name__}: {error}."
+            broken.append(Broken(str(file), why))
     return found, broken
 
 

@@ -29,13 +29,30 @@ def open_instance(home: Path) -> dg.DagsterInstance:
     Raises
     ------
     FxAssetsError
-        Its records cannot be made or read.
+        Its records cannot be made or read, or nothing says where they are.
     """
     _keep_connections()
+    _see_records_named(home)
     with storage_errors(home), _lock(home / "data" / ".dagster.lock", OPENING_SECONDS):
         instance = dg.DagsterInstance.get()
         instance.get_runs(limit=1)
         return instance
+
+
+def _see_records_named(home: Path) -> None:
+    folder = os.environ.get("DAGSTER_HOME", "")
+    if not folder:
+        raise FxAssetsError(
+            f"The home {home.resolve()} has no dagster.yaml, so Dagster has no place for records.",
+            remedy="Go to the folder of a project, or name it in FX_ASSETS_HOME; fx-assets new "
+            "NAME makes one. Where dagster.yaml lies elsewhere, name its folder in DAGSTER_HOME.",
+        )
+    path = Path(folder).expanduser()
+    if not (path.is_absolute() and path.is_dir()):
+        raise FxAssetsError(
+            f"DAGSTER_HOME is {folder}, which is not the absolute path of a folder.",
+            remedy="Name the folder in which dagster.yaml is; in a project's folder unset it.",
+        )
 
 
 def close_records() -> None:

@@ -40,6 +40,7 @@ def prove_on_terminal(what: str) -> int:
     console.print(
         "Proved: it may be declared and trusted as ours are."
         if not failed
-        else f"Not proved: {failed} checks failed. Each sentence above says what must be true."
+        else f"Not proved: {failed} check{'s' * (failed > 1)} failed. "
+        "Each sentence above says what must be true."
     )
     return 1 if failed else 0

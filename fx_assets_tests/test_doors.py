@@ -211,3 +211,26 @@ def test_a_folder_that_cannot_be_one_is_refused(
         len(FAMILIES)
     monkeypatch.undo()
     _forget()
+
+
+def test_what_comes_through_no_door_is_not_proved_and_said_with_what_to_do(
+    plugins: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unfinished = FAMILY_CODE.replace("def _graph(", "def graph(")
+    unfinished = unfinished.replace("damped_ridge", "no_graph")
+    plugins(momentum=FEATURES_CODE, half=unfinished, oops="def broken(:")
+    assert main(["prove", "plugins"]) == 1
+    printed = capsys.readouterr().out
+    assert "9 of 9 checks hold (weekly_momentum-1d)" in printed
+    assert printed.count("no_graph") <= 6
+    assert "lacks _graph" in printed
+    assert "oops.py cannot be imported: SyntaxError" in printed
+    _install(tmp_path / "site", monkeypatch, POINTS.replace("feature_sets", "features"))
+    assert main(["prove", "my-desk"]) == 1
+    printed = capsys.readouterr().out
+    assert "group of entry points 'fx_assets.features', which does not exist" in printed
+    assert main(["check"]) == 1
+    assert "fx_assets.feature_sets" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fx_assets.errors import FxAssetsError
 from fx_assets.instance import close_records, open_instance
 
 
@@ -63,3 +64,15 @@ def test_a_file_that_another_process_is_beginning_is_left_to_it_and_then_used(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setattr(os, "link", late)
     assert len(lived(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("named", "said"), [("", "has no dagster.yaml"), ("away", "DAGSTER_HOME is away")]
+)
+def test_a_home_that_does_not_say_where_records_are_is_refused_with_what_to_do(
+    named: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", named)
+    with pytest.raises(FxAssetsError, match=said) as refused:
+        open_instance(tmp_path)
+    assert "dagster.yaml" in refused.value.remedy

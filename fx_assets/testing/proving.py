@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fx_assets.doors import CALENDARS, CHECKS, FAMILIES, FEATURE_SETS, SOURCES, TARGETS, Door
+from fx_assets.doors import (
+    CALENDARS,
+    CHECKS,
+    FAMILIES,
+    FEATURE_SETS,
+    SOURCES,
+    TARGETS,
+    Door,
+    broken_plugins,
+)
 from fx_assets.errors import SpecError
 from fx_assets.testing import calendars, checks, families, features, sources, targets
 
@@ -49,8 +58,13 @@ SUITES: dict[str, tuple[Door, Callable[[str], list[Any]], list[Callable[[Any], N
 }
 
 
+LOST = "plug-in of no kind"
+
+
 def named(what: str) -> list[tuple[str, str]]:
     """The kinds and names of the plug-ins that a name stands for.
+
+    What comes from a package or folder and through no door is ``LOST``, by its origin.
 
     Parameters
     ----------
@@ -71,6 +85,8 @@ def named(what: str) -> list[tuple[str, str]]:
         for name in door
         if _comes_from(what, door.origin(name))
     ]
+    lost = dict.fromkeys((LOST, b.origin) for b in broken_plugins() if _comes_from(what, b.origin))
+    offered += lost
     if not offered:
         known = [f"{kind}: {', '.join(door)}" for kind, (door, _, _) in SUITES.items()]
         raise SpecError(
@@ -89,8 +105,14 @@ def _comes_from(what: str, origin: str) -> bool:
 
 def verdicts_of(kind: str, name: str) -> Iterator[Verdict]:
     """The verdict of each check on each case of a plug-in, one after the other."""
-    _, cases_of, checks = SUITES[kind]
+    if kind == LOST:
+        for broken in broken_plugins():
+            if broken.origin == name:
+                yield Verdict(name, name, "it can be found", broken.why)
+        return
+    door, cases_of, checks = SUITES[kind]
     try:
+        door[name]
         cases = cases_of(name)
     except Exception as error:  # whatever a stranger's class does
         yield Verdict(name, name, "it can be loaded", _said(error))
