@@ -208,6 +208,7 @@ def build_predictions(spec: UniverseSpec) -> dg.AssetsDefinition:
                 "issued_late": int((made["mode"] == "late").sum()),
                 "delta_version": store.version(PREDICTIONS.name, spec.name) or 0,
                 "unexplained": listed(issued.unexplained) or "none",
+                "without_shadow": listed(issued.unshadowed) or "none",
                 "newest": dg.MetadataValue.md(_newest_table(made)),
             },
             check_results=[

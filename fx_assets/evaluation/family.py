@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -35,6 +36,8 @@ def decide_family(
     acknowledgements: Sequence[Acknowledgement],
     now: datetime,
     lost: Collection[str] = (),
+    *,
+    against: Callable[[str, str], str] = lambda series, recipe: "",  # noqa: ARG005
 ) -> dict[str, Decision]:
     """The decisions that change who predicts, what is said of it or what is held back; by series.
 
@@ -57,6 +60,8 @@ def decide_family(
         Of any series.
     lost
         Series that need a bundle and have none; also those that have not been judged yet.
+    against
+        What live rows alone say against a recipe of a series; who is contradicted does not predict.
     """
     rows = {str(series): part for series, part in judged.groupby(SERIES_COLUMN)}
     verdicts = dict(iter(skill.groupby(SERIES_COLUMN)))
@@ -71,7 +76,7 @@ def decide_family(
         mine = {str(name): part for name, part in walked}
         made = _decide(
             spec, target, forecast, series, table, mine, ledger, acknowledgements, now,
-            lost=series in lost,
+            lost=series in lost, against=partial(against, series),
         )  # fmt: skip
         if not ledger or _differs(ledger[-1], made, _word(table, made.champion)):
             claim = _claim(forecast, table, mine, made.champion)
@@ -91,12 +96,14 @@ def _decide(
     now: datetime,
     *,
     lost: bool,
+    against: Callable[[str], str],
 ) -> Decision:
     ordered = table.sort_values("skill", ascending=False, kind="stable")
     verdicts = cast("list[Row]", ordered.to_dict("records"))
     suspicions: list[Suspicion] = []
     accepted: dict[str, Acknowledgement] = {}
     able: list[Row] = []
+    contradicted: dict[str, str] = {}
     excess = {row["candidate"]: excess_of(spec, rows[row["candidate"]]) for row in verdicts}
     for row in verdicts:
         name = row["candidate"]
@@ -114,6 +121,10 @@ def _decide(
                 )
                 continue
             accepted[name] = word
+        why = against(row["recipe"])
+        if why:
+            contradicted[name] = why
+            continue
         able.append(row)
     baseline = forecast.baseline
     best = able[0] if able else None
@@ -175,7 +186,11 @@ def _decide(
         ),
         suspicions=tuple(suspicions),
         acknowledgement=accepted.get(champion),
-        sentence=_sentence(spec, champion, best, next(iter(verdicts), _UNJUDGED), suspicions),
+        ground="live" if last and last.champion in contradicted else "",
+        put_back=last.put_back if last and last.recipe == recipe else "",
+        sentence=_sentence(
+            spec, champion, best, next(iter(verdicts), _UNJUDGED), suspicions, contradicted
+        ),
     )
 
 
@@ -200,7 +215,12 @@ def _verdict(last: Decision | None, recipe: str, baseline_recipe: str, *, refits
 def _differs(last: Decision, made: Decision, word: str) -> bool:
     """Whether a decision says something that the one before does not."""
     told = [
-        (d.recipe, [(s.candidate, s.recipe) for s in d.suspicions], d.acknowledgement is None)
+        (
+            d.recipe,
+            [(s.candidate, s.recipe) for s in d.suspicions],
+            d.acknowledgement is None,
+            set(d.recipes_seen),
+        )
         for d in (last, made)
     ]
     said = last.claim.word if last.claim else ""
@@ -253,6 +273,7 @@ def _sentence(
     best: Row | None,
     first: Row,
     suspicions: Sequence[Suspicion],
+    contradicted: Mapping[str, str],
 ) -> str:
     tests = f"Holm's correction for {int(first['tests'])} tests"
     if best is not None:
@@ -268,4 +289,5 @@ def _sentence(
             f"{first['skill']:+.2%} and p = {first['p_holm']:.2g} after {tests}."
         )
     held = [f"{found.candidate} is held back: {found.figures}" for found in suspicions]
-    return " ".join([text, *(f"{told}. Too good: look for a leak." for told in held)])
+    out = [f"{name} does not predict: {why}." for name, why in contradicted.items()]
+    return " ".join([text, *out, *(f"{told}. Too good: look for a leak." for told in held)])

@@ -26,6 +26,7 @@ from fx_assets.specs.forecast import (
     CandidateSpec,
     FeatureSetName,
     ForecastSpec,
+    PromotionRule,
     TargetSpec,
     WalkForwardSpec,
     _NameOrSettings,
@@ -187,6 +188,9 @@ class UniverseSpec(Spec):
     """Relative loss reduction against the baseline that counts as skill."""
     min_rows: PositiveInt = Field(default=1000, ge=250)
     """Out-of-sample rows of membership that a test needs."""
+    live_level: float = Field(default=0.01, ge=0, lt=0.5)
+    """As of a forecast's ``promotion``: chance, over all its life, that live rows alone end a
+    champion that is no worse than the baseline; 0: never."""
     suspicion: SuspicionRule = SuspicionRule()
     """Verdicts beyond these are marked as too good to be true."""
     gate: GateSpec = GateSpec(
@@ -363,6 +367,7 @@ class UniverseSpec(Spec):
             features=self.features,
             candidates=target.candidates,
             walk_forward=self.walk_forward,
+            promotion=PromotionRule(live_level=self.live_level),
             suspicion=self.suspicion,
             coverage=self.coverage,
             calibrate=False,

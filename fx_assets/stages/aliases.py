@@ -62,7 +62,8 @@ def name_aliases(own: SeriesTables, registry: ModelRegistry, latest: Decision) -
     else:
         draft, _ = load_draft(own, challenger)
         tags = {"candidate": draft.facts.candidate, "recipe": draft.facts.recipe}
-        registry.set_challenger(name, registry.register(name, draft.logged, tags))
+        version = registry.register(name, draft.logged, tags) if draft.logged else None
+        registry.set_challenger(name, version)
     note = Named(sequence=latest.sequence, registry=_place(registry.shown_uri))
     store.write_blob(_note_path(name), note.model_dump_json().encode())
 

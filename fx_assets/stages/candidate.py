@@ -65,7 +65,8 @@ class Draft(Record):
     coverage: float | None
     """As in :class:`~fx_assets.bundles.records.SkillFacts`."""
     scores: tuple[ScoredMetric, ...]
-    logged: LoggedModel
+    logged: LoggedModel | None = None
+    """``None`` of a member of a universe."""
 
     def score_of(self, metric: str) -> ScoredMetric:
         return next(row for row in self.scores if row.metric == metric)
@@ -133,7 +134,7 @@ def try_candidate(
 
     made = fit(candidate, study, own, backtest.predictions)
     scores = _scores(study, backtest.predictions, made.learned)
-    fitted, facts, onnx = made.fitted, made.facts, made.onnx
+    fitted, facts = made.fitted, made.facts
     plots = _figures(fitted, backtest.predictions, study, own.feed)
     if made.judged is not None and facts.distribution is not None:
         scores = _with_density(scores, made.judged, facts.distribution, facts.horizon)
@@ -144,7 +145,7 @@ def try_candidate(
             facts=facts,
             params=_parameters(fitted, study),
             metrics=scores,
-            onnx=onnx,
+            onnx=made.onnx,
             example=made.example,
             root=own.store.root,
             first_event=study.frame["event_time"].iloc[0].to_pydatetime(),
@@ -159,15 +160,8 @@ def try_candidate(
             trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
         )
     )
-    draft = Draft(
-        facts=facts,
-        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
-        coverage=made.coverage,
-        scores=_finite(scores),
-        logged=logged,
-    )
-    _store_draft(own.store, draft, onnx)
-    _store_scores(own, draft, run_id)
+    draft = keep_draft(own.store, made, _finite(scores), logged)
+    _store_scores(own, draft, logged, run_id)
     return Trial(
         predictions=backtest.predictions,
         new_rows=len(backtest.new_rows),
@@ -292,11 +286,25 @@ def _store_quantiles(
     own.insert(QUANTILES, rows, run_id)
 
 
-def without_draft(own: SeriesTables) -> str | None:
-    """A candidate whose draft is missing, so that it could not be published, or ``None``."""
+def without_draft(own: SeriesTables) -> list[CandidateSpec]:
+    """The candidates whose draft is missing, so that they could not be published."""
     stored = set(own.store.list_blobs(f"candidates/{own.forecast}/"))
-    names = (candidate.name for candidate in own.spec.all_candidates)
-    return next((name for name in names if _draft_path(own.forecast, name) not in stored), None)
+    tried = own.spec.all_candidates
+    return [one for one in tried if _draft_path(own.forecast, one.name) not in stored]
+
+
+def keep_draft(
+    store: Lake, made: Fit, scores: tuple[ScoredMetric, ...], logged: LoggedModel | None = None
+) -> Draft:
+    """Store what was fitted, with what is told of it, until the next fit of the candidate."""
+    facts, digest = made.facts, hashlib.sha256(made.onnx).hexdigest()
+    draft = Draft(
+        facts=facts, onnx_sha256=digest, coverage=made.coverage, scores=scores, logged=logged
+    )
+    store.write_blob(graph_path(facts.forecast, facts.candidate, digest), made.onnx)
+    path = _draft_path(facts.forecast, facts.candidate)
+    store.write_blob(path, draft.model_dump_json(indent=2).encode())
+    return draft
 
 
 def load_draft(own: SeriesTables, candidate: str) -> tuple[Draft, bytes]:
@@ -533,15 +541,7 @@ def _figures(
     return plots
 
 
-def _store_draft(store: Lake, draft: Draft, onnx: bytes) -> None:
-    facts = draft.facts
-    store.write_blob(graph_path(facts.forecast, facts.candidate, draft.onnx_sha256), onnx)
-    store.write_blob(
-        _draft_path(facts.forecast, facts.candidate), draft.model_dump_json(indent=2).encode()
-    )
-
-
-def _store_scores(own: SeriesTables, draft: Draft, run_id: str) -> None:
+def _store_scores(own: SeriesTables, draft: Draft, logged: LoggedModel, run_id: str) -> None:
     facts = draft.facts
     rows = pd.DataFrame([row.model_dump() for row in draft.scores]).assign(
         candidate=facts.candidate,
@@ -549,7 +549,7 @@ def _store_scores(own: SeriesTables, draft: Draft, run_id: str) -> None:
         code_version=facts.code_version,
         row_hash=facts.train_row_hash,
         data_as_of=pd.Timestamp(facts.data_as_of),
-        mlflow_run_id=draft.logged.run_id,
+        mlflow_run_id=logged.run_id,
     )
     own.insert(SCORES, own.unknown(SCORES, rows), run_id)
 

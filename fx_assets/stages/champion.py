@@ -22,8 +22,6 @@ from fx_assets.bundles.bundle import (
 from fx_assets.bundles.copies import keep_copies, restored
 from fx_assets.bundles.records import (
     MANIFEST_FILE,
-    FittedFacts,
-    ScoredMetric,
     SkillFacts,
     folder,
     pointer_path,
@@ -44,7 +42,7 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec, FeedSpec, ForecastSpec
 from fx_assets.stages.acknowledgements import read_acknowledgements
 from fx_assets.stages.aliases import BUNDLE_TAG, name_aliases
-from fx_assets.stages.candidate import load_draft
+from fx_assets.stages.candidate import Draft, load_draft
 from fx_assets.stages.overrides import standing_overrides
 from fx_assets.stages.shadow import live_contradiction
 from fx_assets.tables import CHAINED, DECISIONS, PRICES
@@ -114,11 +112,7 @@ def _decide_champion(
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
     decisions = _claimed(decisions, study, evidence, ledger)
-    decisions = [explained(d, study, own, ledger) for d in decisions]
-    decisions = with_overrides(decisions, standing_overrides(store, feed, now))
-    publisher = _Publisher(study, own, registry, run_id)
-    decisions = publisher.publish(decisions, ledger[-1].version if ledger else None)
-    record(own, decisions, run_id)
+    decisions = carry_out(decisions, study, own, ledger, now, run_id, registry=registry)
     latest = decisions[-1]
     version = int(latest.version or 0)
     for published in {int(decision.version or 0) for decision in decisions}:
@@ -143,6 +137,51 @@ def _restated(own: SeriesTables, ledger: Sequence[Decision]) -> str:
     if (told.get("family"), told.get("quantiles")) == wanted:
         return ""
     return f"the forecast asks for another distribution than v{version} states"
+
+
+def carry_out(
+    decisions: Sequence[Decision],
+    study: Study,
+    own: SeriesTables,
+    ledger: Sequence[Decision],
+    now: datetime,
+    run_id: str,
+    *,
+    registry: ModelRegistry | None = None,
+    subject: str = "",
+    serves: bool = True,
+) -> list[Decision]:
+    """Publish the drafts that decisions put into production, and record them with their reasons.
+
+    Parameters
+    ----------
+    ledger
+        The decisions before.
+    registry
+        Where the models are registered; a member of a universe has none.
+    subject
+        As of :func:`explained`.
+    serves
+        Whether anything is published.
+
+    Returns
+    -------
+    list of Decision
+        As they were recorded.
+
+    Raises
+    ------
+    RegistryError
+        A draft is missing, MLflow or the bundle store refused, or another process has decided
+        meanwhile.
+    """
+    made = [explained(one, study, own, ledger, subject=subject) for one in decisions]
+    made = with_overrides(made, standing_overrides(own.store, own.feed, now))
+    if serves:
+        publisher = _Publisher(study, own, registry, run_id)
+        made = publisher.publish(made, ledger[-1].version if ledger else None)
+    record(own, made, run_id)
+    return made
 
 
 def record(own: SeriesTables, decisions: Sequence[Decision], run_id: str = "") -> None:
@@ -277,7 +316,7 @@ class _Publisher:
     """Puts the models of a decision where predictions and people find them."""
 
     def __init__(
-        self, study: Study, own: SeriesTables, registry: ModelRegistry, run_id: str
+        self, study: Study, own: SeriesTables, registry: ModelRegistry | None, run_id: str
     ) -> None:
         self.study, self.own, self.spec = study, own, own.spec
         self.store, self.registry, self.run_id = own.store, registry, run_id
@@ -289,7 +328,7 @@ class _Publisher:
             if decision.publishes:
                 version = self._next_version(version)
                 decision = decision.model_copy(update={"version": version})
-                self._store(decision, version)
+                self._store(decision)
             named.append(decision.model_copy(update={"version": version}))
         return named
 
@@ -308,35 +347,37 @@ class _Publisher:
     def _points(self) -> bool:
         return self.store.blob_exists(pointer_path(self.spec.name))
 
-    def _store(self, decision: Decision, version: int) -> None:
+    def _store(self, decision: Decision) -> None:
         draft, onnx = load_draft(self.own, decision.champion)
-        tags = {
+        logged, registered = draft.logged, 0
+        if self.registry is not None and logged is not None:
+            tags = self._tags(draft, decision)
+            registered = self.registry.register(self.spec.name, logged, tags)
+        bundle = _bundle_of(
+            draft,
+            onnx,
+            decision,
+            self.study,
+            mlflow_version=registered,
+            mlflow_run_id=logged.run_id if logged else "",
+            dagster_run_id=self.run_id,
+        )
+        store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
+
+    def _tags(self, draft: Draft, decision: Decision) -> dict[str, str]:
+        failed = ", ".join(decision.failed_checks)
+        return {
             "candidate": draft.facts.candidate,
             "recipe": draft.facts.recipe,
-            BUNDLE_TAG: str(version),
+            BUNDLE_TAG: str(decision.version),
             "verdict": decision.verdict,
             "decision": decision.sentence,
             **self._heads(),
             "promotion_rule": decision.rule,
             **({"error_budget": decision.boundary.text} if decision.boundary else {}),
-            **(
-                {"failed_checks": ", ".join(decision.failed_checks)}
-                if decision.failed_checks
-                else {}
-            ),
+            **({"failed_checks": failed} if failed else {}),
             **({"caveat": decision.caveat} if decision.caveat else {}),
         }
-        bundle = bundle_of(
-            draft.facts,
-            onnx,
-            decision,
-            (draft.scores[0], draft.score_of("skill"), draft.coverage),
-            self.study,
-            mlflow_version=self.registry.register(self.spec.name, draft.logged, tags),
-            mlflow_run_id=draft.logged.run_id,
-            dagster_run_id=self.run_id,
-        )
-        store_bundle(self.store, bundle, overwrite=not self.store.is_remote)
 
     def _heads(self) -> dict[str, str]:
         """What the ledgers ended with when the model was registered."""
@@ -344,29 +385,22 @@ class _Publisher:
         return {f"{name}_head": head for name, head in heads if head}
 
 
-def bundle_of(
-    fitted: FittedFacts,
+def _bundle_of(
+    draft: Draft,
     onnx: bytes,
     decision: Decision,
-    skill: tuple[ScoredMetric, ScoredMetric, float | None],
     study: Study,
     *,
-    mlflow_version: int = 0,
-    mlflow_run_id: str = "",
-    dagster_run_id: str = "",
+    mlflow_version: int,
+    mlflow_run_id: str,
+    dagster_run_id: str,
 ) -> Bundle:
-    """What is published of a fitted model and its graph as of a decision, which names its version.
+    """What is published of a draft and its graph as of a decision, which names its version.
 
-    Parameters
-    ----------
-    skill
-        The proper score, the skill, and the coverage that its intervals had.
-    study
-        Has the rows that it was fitted on.
+    ``study`` has the rows that it was fitted on.
     """
-    loss, gained, coverage = skill
     facts = ChampionFacts(
-        **dict(fitted),
+        **dict(draft.facts),
         version=int(decision.version or 0),
         mlflow_version=mlflow_version,
         decision=decision,
@@ -374,9 +408,9 @@ def bundle_of(
             demonstrated=decision.skill_demonstrated,
             claim=decision.claim,
             caveat=decision.caveat,
-            loss=loss,
-            skill=gained,
-            interval_coverage=coverage,
+            loss=draft.scores[0],
+            skill=draft.score_of("skill"),
+            interval_coverage=draft.coverage,
         ),
         failed_checks=decision.failed_checks,
         mlflow_run_id=mlflow_run_id,

@@ -141,8 +141,8 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
     if len(new):
         return f"{new['candidate'].iloc[-1]} was acknowledged"
     missing = without_draft(own)
-    if missing is not None:
-        return f"the draft of {missing} is missing"
+    if missing:
+        return f"the draft of {missing[0].name} is missing"
     prices = own.bars(["event_time", "available_at"])
     known = prices["available_at"] <= decisions["data_as_of"].max()
     tick = last_tick(spec.retrain_cron, now or clock.now(), market.timezone)

@@ -44,9 +44,9 @@ def weigh_economics(
     own: SeriesTables,
     ledger: Sequence[Decision],
     *,
-    registry: ModelRegistry,
     run_id: str,
     now: datetime,
+    registry: ModelRegistry | None = None,
 ) -> Weighed | None:
     """Store what the declared strategy would have earned by every recipe's predictions.
 
@@ -76,7 +76,8 @@ def weigh_economics(
     if len(rows):
         marked = own.mark(rows)
         own.store.replace(STRATEGY_ROWS.name, own.forecast, marked, run_id=run_id)
-        _log(own, figures, registry)
+        if registry is not None:
+            _log(own, figures, registry)
         rows = rows[(rows["recipe"] == ledger[-1].recipe) & (rows["evidence"] == "backtest")]
     mine = figures[figures["recipe"] == ledger[-1].recipe]
     sentence = str(mine["sentence"].iloc[0]) if len(mine) else ""
@@ -201,4 +202,5 @@ def _log(own: SeriesTables, figures: pd.DataFrame, registry: ModelRegistry) -> N
     for candidate, rows in figures[figures["evidence"] == "backtest"].groupby("candidate"):
         draft, _ = load_draft(own, str(candidate))
         values = dict(zip("economics_" + rows["figure"], rows["value"].tolist(), strict=True))
-        registry.log_figures(draft.logged.run_id, values)
+        if draft.logged is not None:
+            registry.log_figures(draft.logged.run_id, values)

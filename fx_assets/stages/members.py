@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fx_assets.bundles.records import Blobs
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.universe import adopted, current_rows, one_thread
 from fx_assets.evaluation.universe_members import histories
 from fx_assets.features import add_labels, build_features
-from fx_assets.lake.below import Below
 from fx_assets.lake.panel import InstrumentLake, Panel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
@@ -64,11 +62,6 @@ class Member:
     def ledger(self) -> list[Decision]:
         """Its decisions, oldest first."""
         return self.own.ledger()
-
-    @property
-    def challenger(self) -> Blobs:
-        """Where the best candidate is published while the baseline predicts."""
-        return Below(self.store, "challenger/")
 
     @cached_property
     def frame(self) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fx_assets.bundles.bundle import champion_ref, point_to, published_versions, store_bundle
+from fx_assets.bundles.bundle import champion_ref, point_to
 from fx_assets.bundles.copies import keep_copies, restored
 from fx_assets.bundles.records import ScoredMetric, pointer_path
 from fx_assets.bundles.signing import signed_by_all
 from fx_assets.errors import FxAssetsError, NotEnoughDataError, RegistryError
-from fx_assets.evaluation.decision import Decision, ledger_table
+from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.family import decide_family
 from fx_assets.evaluation.metrics import score
 from fx_assets.evaluation.study import Study
@@ -26,12 +26,12 @@ from fx_assets.lake.panel import Panel
 from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
-from fx_assets.stages.candidate import fit
-from fx_assets.stages.champion import bundle_of, explained, with_overrides
+from fx_assets.stages.candidate import Draft, fit, keep_draft, load_draft, without_draft
+from fx_assets.stages.champion import carry_out
 from fx_assets.stages.members import Member, each_member, members_of, said_by, walked_rows
-from fx_assets.stages.overrides import standing_overrides
 from fx_assets.stages.reconcile import keep_background
-from fx_assets.tables import DECISIONS, MEMBERSHIP, SERIES_COLUMN
+from fx_assets.stages.shadow import live_contradiction
+from fx_assets.tables import MEMBERSHIP, SERIES_COLUMN
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -83,27 +83,42 @@ def _decide_panel(
     lost = {series for series in served if not _published(found[series], ledgers[series])}
     about = {series: (member.instrument, member.target) for series, member in found.items()}
     given = read_acknowledgements(store, spec.name)
-    decided = decide_family(spec, skill, judged, about, ledgers, given, now, lost)
+    decided = decide_family(
+        spec, skill, judged, about, ledgers, given, now, lost,
+        against=lambda series, recipe: live_contradiction(found[series].own, recipe),
+    )  # fmt: skip
     publishing = {series for series, made in decided.items() if made.publishes} & served
-    walked = walked_rows(spec, store, {about[series][0] for series in publishing})
+    fitting = {
+        series: found[series].forecast.all_candidates
+        if series in publishing
+        else _undrafted(found[series], ledgers[series])
+        for series in publishing | {s for s in served if ledgers[s]}
+    }
+    fitting = {series: candidates for series, candidates in fitting.items() if candidates}
+    walked = walked_rows(spec, store, {about[series][0] for series in fitting})
     told = []
-    for series, decision in decided.items():
-        member, ledger = found[series], ledgers[series]
-        made = decision
-        if made.suspicions:
-            subject = f"{spec.name} --instrument {member.instrument}"
-            study = Study(member.forecast, member.frame, workers=1)
-            made = explained(made, study, member.own, ledger, subject=subject)
-        (made,) = with_overrides([made], standing_overrides(member.store, member.feed, now))
+    for series in [*decided, *(fitting.keys() - decided.keys())]:
+        member, ledger, made = found[series], ledgers[series], decided.get(series)
+        study = Study(member.forecast, member.frame, workers=1)
+        verdicts = skill[skill[SERIES_COLUMN] == series]
+        drafts = {
+            candidate.name: _draft(member, candidate, study, verdicts, walked.get(series))
+            for candidate in fitting.get(series, ())
+        }
+        if made is None:
+            continue
         if series in publishing:
-            verdicts = skill[skill[SERIES_COLUMN] == series]
-            try:
-                made = _publish(member, made, verdicts, walked.get(series), run_id)
-            except NotEnoughDataError:
+            draft = drafts[made.champion]
+            if draft is None:
                 continue
-        member.own.insert(DECISIONS, ledger_table([made]), run_id)
-        ledger.append(made)
-        told.append(made)
+            about_data = {"data_as_of": draft.facts.data_as_of, "label_end": draft.facts.label_end}
+            made = made.model_copy(update=about_data)
+        carried = carry_out(
+            [made], study, member.own, ledger, now, run_id,
+            subject=f"{spec.name} --instrument {member.instrument}", serves=series in publishing,
+        )  # fmt: skip
+        ledger += carried
+        told += carried
     panel.commit(run_id)
     for series in served:
         if ledgers[series]:
@@ -117,87 +132,62 @@ def _published(member: Member, ledger: Sequence[Decision]) -> bool:
     )
 
 
-def _publish(
-    member: Member,
-    decision: Decision,
-    verdicts: pd.DataFrame,
-    walked: pd.DataFrame | None,
-    run_id: str,
-) -> Decision:
-    """Store the bundle of a decision; the decision as it is carried out."""
-    store, forecast, frame = member.store, member.forecast, member.frame
-    study = Study(forecast, frame, workers=1)
-    version = int(decision.version or 1)
-    if store.is_remote:
-        version = max([version, *(v + 1 for v in published_versions(store, forecast.name))])
-    candidates = {candidate.name: candidate for candidate in forecast.all_candidates}
-    best = _best(verdicts, decision)
-    if walked is not None:
-        walked = walked[walked["event_time"] >= frame["event_time"].iloc[0]]
-    rows = said_by(walked, forecast, decision.champion)
-    fitted = fit(candidates[decision.champion], study, member.own, rows, measures=False)
-    made = decision.model_copy(
-        update={
-            "version": version,
-            "data_as_of": frame["available_at"].max().to_pydatetime(),
-            "label_end": fitted.facts.label_end,
-        }
+def _undrafted(member: Member, ledger: Sequence[Decision]) -> list[CandidateSpec]:
+    """The candidates that have not been fitted as they are declared."""
+    forecast, missing = member.forecast, without_draft(member.own)
+    declared = {forecast.recipe_hash(candidate) for candidate in forecast.candidates}
+    if declared == set(ledger[-1].recipes_seen):
+        return missing
+    changed = (
+        candidate
+        for candidate in forecast.all_candidates
+        if candidate not in missing
+        and load_draft(member.own, candidate.name)[0].facts.recipe
+        != forecast.recipe_hash(candidate)
     )
-    shown = *_measured(forecast, made, best, rows), fitted.coverage
-    overwrite = not store.is_remote
-    bundle = bundle_of(fitted.facts, fitted.onnx, made, shown, study, dagster_run_id=run_id)
-    store_bundle(store, bundle, overwrite=overwrite)
-    other = str(best["candidate"]) if best else forecast.candidates[0].name
-    if made.champion == forecast.baseline.name:
-        _publish_challenger(member, candidates[other], made, shown, study, walked)
-    return made
+    return [*missing, *changed]
 
 
-def _publish_challenger(
+def _draft(
     member: Member,
     candidate: CandidateSpec,
-    decision: Decision,
-    shown: tuple[ScoredMetric, ScoredMetric, float | None],
     study: Study,
+    verdicts: pd.DataFrame,
     walked: pd.DataFrame | None,
-) -> None:
-    """Keep the best candidate as it was fitted, to say what it would have said."""
+) -> Draft | None:
+    """Fit a candidate and keep it, to be published or to cast shadows; ``None`` where it cannot."""
+    if walked is not None:
+        walked = walked[walked["event_time"] >= study.frame["event_time"].iloc[0]]
     rows = said_by(walked, member.forecast, candidate.name)
-    with suppress(NotEnoughDataError):
+    try:
         fitted = fit(candidate, study, member.own, rows, measures=False)
-        bundle = bundle_of(fitted.facts, fitted.onnx, decision, shown, study)
-        store_bundle(member.challenger, bundle, overwrite=not member.store.is_remote)
-
-
-def _best(verdicts: pd.DataFrame, decision: Decision) -> dict[str, Any] | None:
-    """The verdict on the champion, or on the best candidate where the baseline predicts."""
-    if verdicts.empty:
+        told = _measured(member.forecast, candidate, verdicts, rows)
+    except NotEnoughDataError:
         return None
-    order = verdicts.sort_values(["may_predict", "skill"], ascending=False, kind="stable")
-    mine = order[order["candidate"] == decision.champion]
-    row = (mine if len(mine) else order).iloc[0]
-    return {str(name): value for name, value in row.items()}
+    return keep_draft(member.store, fitted, told)
 
 
 def _measured(
-    forecast: ForecastSpec, decision: Decision, best: dict[str, Any] | None, rows: pd.DataFrame
+    forecast: ForecastSpec, candidate: CandidateSpec, verdicts: pd.DataFrame, rows: pd.DataFrame
 ) -> tuple[ScoredMetric, ScoredMetric]:
-    """Proper score and skill that are told with a champion: those of the family's verdict.
+    """Proper score and skill that are told of a candidate: those of the family's verdict.
 
-    Of an instrument that has not been judged yet they are those of all its walk-forward rows.
+    Beside the baseline the skill is that of the best candidate. Of an instrument that has not been
+    judged yet they are those of all its walk-forward rows.
     """
-    if best is None:
-        name = forecast.target.definition.loss_name
+    name = forecast.target.definition.loss_name
+    if verdicts.empty:
         told = score(rows, forecast.target.kind, forecast.target.horizon).to_dict("records")
         found = {row["metric"]: ScoredMetric.model_validate(row) for row in told}
         return found[name], found["skill"]
+    order = verdicts.sort_values(["may_predict", "skill"], ascending=False, kind="stable")
+    mine = order[order["candidate"] == candidate.name]
+    best = (mine if len(mine) else order).iloc[0]
     n, theirs = int(best["n"]), float(best["baseline_loss"])
-    loss = float(best["loss"]) if decision.predicts else theirs
-    bounds = {"n": n, "baseline_value": theirs}
+    loss = theirs if candidate == forecast.baseline else float(best["loss"])
     return (
         ScoredMetric(
-            metric=forecast.target.definition.loss_name,
-            value=loss, lower=loss, upper=loss, **bounds,
+            metric=name, value=loss, lower=loss, upper=loss, n=n, baseline_value=theirs
         ),
         ScoredMetric(
             metric="skill", value=best["skill"], lower=best["skill_lower"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fx_assets.bundles.bundle import load
-from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import pointer_path
 from fx_assets.bundles.signing import write_signed
 from fx_assets.bundles.universes import (
@@ -27,11 +26,8 @@ from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.due import bars_to_predict
 from fx_assets.stages.issue import Issued, explain_newest, issue_days
 from fx_assets.stages.members import Member, members_at_work
-from fx_assets.tables import (
-    PREDICTIONS,
-    SKILL,
-    UNIVERSE_PREDICTIONS,
-)
+from fx_assets.stages.shadow import drafted, issue_shadows
+from fx_assets.tables import PREDICTIONS, SHADOW_PREDICTIONS, SKILL, UNIVERSE_PREDICTIONS
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -45,6 +41,8 @@ class IssuedPanel:
     refused: dict[str, str] = field(default_factory=dict)
     """Instruments with bars that nobody could predict from, each with the reason."""
     unexplained: dict[str, str] = field(default_factory=dict)
+    unshadowed: dict[str, str] = field(default_factory=dict)
+    """Candidates of members that say nothing of a bar, each with the reason."""
 
 
 def issue_panel(
@@ -56,7 +54,8 @@ def issue_panel(
     decision time, by the champion of that time, ``late`` where the outcome is known already. Bars
     while an instrument was pegged or no member, and instruments beside whose bars a refusal stands,
     are left out. ``candidate`` is the best of each instrument and target, and
-    ``candidate_prediction`` what it says of the newest bar.
+    ``candidate_prediction`` what it says of the newest bar. Every candidate casts a shadow beside
+    each live prediction.
     """
     best = best_candidates(store.read(SKILL.name, spec.name)).set_index("series")
     made: list[pd.DataFrame] = []
@@ -66,9 +65,13 @@ def issue_panel(
             issued = _issue(member, known, now, result)
             if issued is None or issued.new_rows.empty:
                 continue
-            rows = _with_candidate(member, issued, best)
+            rows, notes = _with_candidate(member, issued, best), dict[str, str]()
+            shadows = issue_shadows(member.own, issued, now, notes)
             member.own.insert(PREDICTIONS, rows, run_id)
+            member.own.insert(SHADOW_PREDICTIONS, shadows, run_id)
             made.append(rows)
+            about = f"{member.instrument} {member.target.kind} {member.target.horizon}"
+            result.unshadowed |= {f"{about} {name}": why for name, why in notes.items()}
             try:
                 explain_newest(issued, member.store)
             except FxAssetsError as error:  # a prediction stands, explained or not
@@ -105,22 +108,18 @@ def _issue(
 
 def _with_candidate(member: Member, issued: Issued, best: pd.DataFrame) -> pd.DataFrame:
     """The rows with what the best candidate says, of the newest bar."""
-    own, name = member.own, member.forecast.name
+    own = member.own
     rows = issued.new_rows.assign(candidate=issued.new_rows["champion"])
     shown = rows["champion"] != rows["baseline_name"]
     rows["candidate_prediction"] = rows["prediction"].where(shown)
-    version = member.ledger[-1].version
+    judged = best.loc[own.series.id] if own.series.id in best.index else None
     if issued.newest is not None and not shown.iloc[-1]:
-        try:
-            challenger = load(member.challenger, name, version)
-        except FxAssetsError:
-            challenger = None
-        if challenger is not None:
-            said = Predictor(challenger).newest(issued.newest.frame).prediction
-            rows["candidate"] = rows["candidate"].where(shown, challenger.manifest.candidate)
+        name = member.forecast.candidates[0].name if judged is None else str(judged["candidate"])
+        with suppress(FxAssetsError):
+            said = drafted(own, name).newest(issued.newest.frame).prediction
+            rows["candidate"] = rows["candidate"].where(shown, name)
             rows.loc[rows.index[-1], "candidate_prediction"] = said
-    verdict = best["p_holm"].get(own.series.id, np.nan)
-    return own.mark(rows.assign(p_holm=verdict))
+    return own.mark(rows.assign(p_holm=np.nan if judged is None else judged["p_holm"]))
 
 
 def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: datetime) -> None:

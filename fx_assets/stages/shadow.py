@@ -6,7 +6,7 @@ was issued, from what was known then, and before its outcome. It is never served
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ from fx_assets.tables import (
 
 if TYPE_CHECKING:
     from fx_assets.stages.issue import Frames
+    from fx_assets.targets import TargetDefinition
 
 MODE = "shadow"
 CONFIDENCE = 0.95
@@ -74,11 +75,10 @@ def issue_shadows(
     DataFrame
         New rows of the table ``shadow_predictions``; may be empty.
     """
-    told = [rows for rows in (own.read(PREDICTIONS), issued.new_rows) if len(rows)]
+    told = [_awaited(rows, now) for rows in (own.read(PREDICTIONS), issued.new_rows) if len(rows)]
     made: list[dict[str, Any]] = []
     if told and issued.frames is not None:
         rows = pd.concat([part.astype(object) for part in told], ignore_index=True)
-        rows = rows[(rows["mode"] == "live") & (rows["target_time"] > pd.Timestamp(now))]
         known = own.read(SHADOW_PREDICTIONS)
         there = set(zip(known["recipe"], known["event_time"], strict=True)) if len(known) else set()
         for candidate in own.spec.all_candidates:
@@ -97,6 +97,23 @@ def issue_shadows(
     )
 
 
+def _awaited(rows: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """Live predictions whose outcome is ahead."""
+    return rows[(rows["mode"] == "live") & (rows["target_time"] > pd.Timestamp(now))]
+
+
+def drafted(own: SeriesTables, candidate: str) -> Predictor:
+    """A candidate as the last retrain left it, ready to predict.
+
+    Raises
+    ------
+    RegistryError
+        As of :func:`fx_assets.stages.candidate.load_draft`.
+    """
+    draft, onnx = load_draft(own, candidate)
+    return Predictor(Drafted(draft.facts, OnnxModel(onnx)))
+
+
 def _shadows(
     own: SeriesTables,
     candidate: CandidateSpec,
@@ -110,13 +127,12 @@ def _shadows(
     made = [_row(row, row, candidate, recipe, now) for row in served]
     if not others:
         return made
-    draft, onnx = load_draft(own, candidate.name)
-    facts = draft.facts
+    predictor = drafted(own, candidate.name)
+    facts = predictor.manifest
     learned = max(facts.label_end, facts.data_as_of)
     others = [row for row in others if learned <= row["decision_time"]]
     if not others or facts.recipe != recipe:
         return made
-    predictor = Predictor(Drafted(facts, OnnxModel(onnx)))
     for row in others:
         said = predictor.newest(frames.known_at(pd.Timestamp(row["decision_time"])))
         told = {
@@ -150,7 +166,9 @@ def _row(
     }
 
 
-def weigh_candidates(own: SeriesTables, outcomes: pd.DataFrame) -> pd.DataFrame:
+def weigh_candidates(
+    own: SeriesTables, outcomes: pd.DataFrame, walked: Callable[[], pd.DataFrame] | None = None
+) -> pd.DataFrame:
     """What the live rows of each candidate say of it by these outcomes.
 
     Parameters
@@ -158,6 +176,8 @@ def weigh_candidates(own: SeriesTables, outcomes: pd.DataFrame) -> pd.DataFrame:
     outcomes
         Of the issued predictions, as known now: one row an event time, with the loss of what was
         served.
+    walked
+        Reads the walk-forward rows of the series; by default those of the table ``backtest``.
 
     Returns
     -------
@@ -179,7 +199,8 @@ def weigh_candidates(own: SeriesTables, outcomes: pd.DataFrame) -> pd.DataFrame:
         since = shadows.loc[shadows["recipe"] == recipe, "event_time"].min()
         scale = scales.get(recipe, np.nan)
         if not scale > 0:
-            scale = _scale(own, str(recipe), since)
+            past = _walked(own) if walked is None else walked()
+            scale = _scale(past, own.spec.target.definition, str(recipe), since)
         ours, theirs = (loss(rows["target"], rows[said]) for said in ("prediction", "baseline"))
         mean = float(theirs.mean())
         said = weigh(theirs - ours, scale, own.spec.target.horizon, CONFIDENCE)
@@ -223,14 +244,18 @@ def live_contradiction(own: SeriesTables, recipe: str) -> str:
     )
 
 
-def _scale(own: SeriesTables, recipe: str, since: pd.Timestamp) -> float:
-    """Where differences of losses are cut, by rows before the first live one; NaN where unknown."""
+def _walked(own: SeriesTables) -> pd.DataFrame:
     rows = own.store.read_known(BACKTEST.name, own.forecast, _WALKED)
     if rows.empty or SERIES_COLUMN not in rows:
+        return pd.DataFrame(columns=_WALKED)
+    return rows[rows[SERIES_COLUMN] == own.series.id]
+
+
+def _scale(rows: pd.DataFrame, target: TargetDefinition, recipe: str, since: pd.Timestamp) -> float:
+    """Where differences of losses are cut, by rows before the first live one; NaN where unknown."""
+    rows, loss = rows[(rows["recipe"] == recipe) & (rows["event_time"] < since)], target.loss
+    if rows.empty:
         return np.nan
-    mine = (rows[SERIES_COLUMN] == own.series.id) & (rows["recipe"] == recipe)
-    rows = rows[mine & (rows["event_time"] < since)]
-    loss = own.spec.target.definition.loss
     theirs = loss(rows["target"], rows["baseline"])
     for said in (name for name in ("prediction", UNCALIBRATED) if name in rows):
         differ = pd.Series(theirs - loss(rows["target"], rows[said])).dropna()

@@ -92,7 +92,7 @@ def versions_in_use(lake: Lake) -> Mapping[str, set[int]]:
 def runs_in_use(lake: Lake) -> set[str]:
     """The runs of MLflow that bundles and the drafts of candidates name."""
     return {
-        str(record.get("logged", {}).get("run_id") or record.get("mlflow_run_id"))
+        str((record.get("logged") or {}).get("run_id") or record.get("mlflow_run_id"))
         for record in _records(lake)
     }
 
@@ -111,8 +111,9 @@ def forget_files(lake: Lake, cache: Path, settings: Settings, now: datetime) -> 
     pages = {p: n for p, n in lake.old_blobs(_LOOKS, old).items() if _ALARMS in p}
     yield _gone(f"pages of alarms of more than {settings.keep_files_days} days ago", lake, pages)
     earlier = now - timedelta(days=settings.keep_versions_days)
-    drawn = lake.old_blobs(_DRAFTS, earlier)
-    if graphs := {path: size for path, size in drawn.items() if path.endswith(".onnx")}:
+    drawn = lake.old_blobs(_DRAFTS, earlier) | lake.old_blobs(MEMBERS, earlier)
+    of_drafts = {path: size for path, size in drawn.items() if _DRAFTS in path}
+    if graphs := {path: size for path, size in of_drafts.items() if path.endswith(".onnx")}:
         named = _graphs_in_use(lake)
         graphs = {path: size for path, size in graphs.items() if Path(path).stem not in named}
     yield _gone("graphs of candidates that no bundle or draft names", lake, graphs)
@@ -149,13 +150,9 @@ def _graphs_in_use(lake: Lake) -> set[str]:
 
 def _records(lake: Lake) -> Iterator[dict[str, Any]]:
     """Every manifest of a bundle, and every draft."""
-    for folder, file in (
-        ("bundles/", "/manifest.json"),
-        (_DRAFTS, "/draft.json"),
-        (MEMBERS, "/manifest.json"),
-    ):
+    for folder in ("bundles/", _DRAFTS, MEMBERS):
         for path in lake.list_blobs(folder):
-            if path.endswith(file):
+            if path.endswith(("/manifest.json", "/draft.json")):
                 yield json.loads(lake.read_blob(path))
 
 

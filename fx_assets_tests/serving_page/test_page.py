@@ -309,6 +309,8 @@ def test_a_search_finds_an_instrument_in_a_universe_and_leads_to_it(
     assert " to " in said, "its interval stands there"
     (detail,) = page.locator("section", has=page.locator(f"h2:has-text('{found}')")).all()
     assert "claims no skill" in detail.inner_text() or "not shown" in detail.inner_text()
+    for title in ("Scores", "Candidates live"):
+        assert page.locator(f"h2:has-text('{title}')").count() == 1
 
 
 @pytest.mark.slow

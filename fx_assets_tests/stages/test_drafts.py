@@ -39,6 +39,7 @@ def test_a_draft_of_one_level_is_read_with_what_is_declared(own: SeriesTables) -
         "EURUSD", "direction", own.series.id,
     )  # fmt: skip
     assert facts.input_names == ("last_target",)
+    assert draft.logged is not None
     assert draft.logged.run_id == written["mlflow_run_id"]
     assert draft.score_of("skill").n == written["scores"][0]["n"]
     assert onnx.startswith(b"\x08")

@@ -1,8 +1,12 @@
 // A forecast of many instruments: a list that can be searched, and what is known of one of them.
 
 import { get } from "../api.js";
+import { calibration, fan } from "../charts/fan.js";
 import { card, datum, h, table } from "../dom.js";
 import * as words from "../words.js";
+import { economics } from "./economics.js";
+import { live } from "./live.js";
+import { scores } from "./scores.js";
 
 const ROWS = 30;
 const COLUMNS = ["instrument", "target", "for", "value", "interval", "by", "verdict", "outcomes", "newest outcome"];
@@ -28,13 +32,17 @@ export async function universe(summary, instrument = "") {
   };
   const details = h("div", { "aria-live": "polite" });
   const open = async (row) => {
-    const [latest, history, status, why] = await Promise.all([
+    const [latest, history, status, why, ...found] = await Promise.all([
       get(`${base}/latest`, member(row)),
       get(`${base}/history`, { ...member(row), limit: ROWS }),
       get(`${base}/status`, member(row)),
       get(`${base}/latest/explanation`, member(row)).catch(() => null),
+      ...["model", "performance", "live"].map((part) => get(`${base}/${part}`, member(row)).catch(() => null)),
     ]);
-    details.replaceChildren(one(shown, answer, row, latest, history, [why?.sentence, status.drift[0]?.sentence]));
+    details.replaceChildren(
+      one(shown, answer, row, latest, history, [why?.sentence, status.drift[0]?.sentence]),
+      ...(found.every(Boolean) ? [evidence(latest, ...found)] : []),
+    );
     if (details.isConnected) details.querySelector("h2").scrollIntoView({ block: "nearest" });
   };
   const rows = answer.said.map((row) => line(shown, answer, row, open));
@@ -105,6 +113,13 @@ function outcomes(row) {
   if (row.inside !== null) parts.push(`${Math.round(100 * row.inside)} % inside`);
   if (row.live_skill !== null) parts.push(`live skill ${words.percent(row.live_skill)}`);
   return parts.join(", ");
+}
+
+/** What a forecast's page shows of its distribution, its scores, its economics and its candidates. */
+function evidence(latest, model, performance, candidates) {
+  words.follow(model);
+  const parts = [fan({ latest }), calibration({ performance }), scores({ performance }), economics({ performance })];
+  return h("div", { class: "grid" }, ...parts, live({ live: candidates }));
 }
 
 function one(shown, answer, row, latest, history, reasons) {

@@ -1,0 +1,202 @@
+"""Every candidate of every member is weighed by its live rows, as those of a forecast are."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fx_assets.evaluation.decision import Decision
+from fx_assets.evaluation.universe import walk_universe
+from fx_assets.evaluation.universe_members import membership
+from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
+from fx_assets.lake import Lake
+from fx_assets.lake.below import member_folder
+from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.panel_decide import decide_panel
+from fx_assets.stages.panel_issue import issue_panel
+from fx_assets.stages.score import score_panel
+from fx_assets.tables import UNIVERSE_LIVE_EVIDENCE, UNIVERSE_SHADOW_PREDICTIONS
+from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
+
+TARGETS = [
+    {"kind": "direction", "candidates": ["logistic_regression"]},
+    {"kind": "volatility", "candidates": ["ewma", "log_har"]},
+]
+SPEC = universe(targets=TARGETS, workers=1)
+NAMES = ["EURAAA", "EURBBB"]
+MEMBER = ["instrument", "kind"]
+
+
+def walked(prices: pd.DataFrame, spec: UniverseSpec = SPEC) -> pd.DataFrame:
+    table = membership(prices, spec.membership, spec.market)
+    return walk_universe(spec, prices, table, pd.DataFrame())
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Walk-forward rows of all bars."""
+    return walked(prices())
+
+
+def prices() -> pd.DataFrame:
+    return prices_of({name: walk(900, seed) for seed, name in enumerate(NAMES)})
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory, rows: pd.DataFrame) -> Lake:
+    """A universe that has issued from two bars, and knows what came of the first."""
+    root, known = tmp_path_factory.mktemp("lake"), prices()
+    newest = known["event_time"].max()
+    before = known[known["event_time"] < newest]
+    past = rows[rows["event_time"] < newest]
+    past = past.assign(target=past["target"].where(past["label_available_at"] < newest))
+    issued(root, SPEC, before, past, before["available_at"].max().to_pydatetime())
+    lake, now = Lake(str(root)), known["available_at"].max().to_pydatetime()
+    readings = {name: SPEC.feed(name).reading for name in NAMES}
+    bar = known[known["event_time"] == newest]
+    lake.append("raw_prices", SPEC.name, bar.assign(reading=bar["instrument"].map(readings)))
+    lake.append("prices", SPEC.name, bar)
+    assert issue_panel(SPEC, lake, NAMES, now).unshadowed == {}
+    assert score_panel(SPEC, lake, NAMES) == 4
+    return lake
+
+
+@pytest.fixture
+def lake(lived: Lake, tmp_path: Path) -> Lake:
+    """A copy, to change."""
+    shutil.copytree(lived.root, tmp_path / "lake")
+    return Lake(str(tmp_path / "lake"))
+
+
+def test_every_candidate_says_beside_each_live_prediction_what_it_would_have_said(
+    lived: Lake,
+) -> None:
+    shadows = lived.read("shadow_predictions", SPEC.name)
+    served = lived.read("predictions", SPEC.name)
+    assert set(shadows) == set(UNIVERSE_SHADOW_PREDICTIONS.names)
+    assert (shadows["issued_at"] < shadows["target_time"]).all()
+    assert (shadows["label_end"] <= shadows["decision_time"]).all()
+    assert (shadows["mode"] == "shadow").all()
+    of = {"direction": {"base_rate", "logistic_regression"}}
+    of["volatility"] = {"expanding_mean", "ewma", "log_har"}
+    keys = [*MEMBER, "event_time"]
+    said = shadows.groupby(keys)["candidate"].agg(set)
+    assert said.to_dict() == {key: of[key[1]] for key in served[keys].itertuples(index=False)}
+    both = shadows.merge(served, on=[*keys, "series"], suffixes=("", "_served"))
+    champion = both[both["candidate"] == both["champion_served"]]
+    assert len(champion) == 8
+    assert (champion["prediction"] == champion["prediction_served"]).all()
+    best = both[both["candidate"] == both["candidate_served"]]
+    assert (best["prediction"] == best["candidate_prediction"]).all()
+    assert len(best) == 8
+    assert lived.verify("shadow_predictions", SPEC.name).findings == ()
+
+
+def test_live_rows_of_each_are_weighed_when_the_outcome_comes(lived: Lake) -> None:
+    found = lived.read("live_evidence", SPEC.name)
+    assert set(found) == set(UNIVERSE_LIVE_EVIDENCE.names)
+    assert (
+        sorted(found["candidate"]) == ["ewma"] * 2 + ["log_har"] * 2 + ["logistic_regression"] * 2
+    )
+    assert (found["rows"] == 1).all()
+    assert (found["scale"] > 0).all()
+    assert (found["e_better"] * found["e_worse"] > 0).all()
+    came = lived.read("outcomes", SPEC.name).set_index(MEMBER)
+    said = lived.read("shadow_predictions", SPEC.name).sort_values("event_time")
+    for row in found.itertuples():
+        (first, *_) = said[(said["candidate"] == row.candidate) & (said["series"] == row.series)][
+            "prediction"
+        ]
+        outcome = came.loc[(row.instrument, row.kind)]
+        (target,) = (t for t in SPEC.targets if t.kind == row.kind)
+        loss = target.definition.loss(np.array([outcome["target"]]), np.array([first]))
+        assert row.loss == pytest.approx(float(loss[0]))
+        assert row.champion_loss == outcome["loss"]
+    score_panel(SPEC, lived, NAMES)
+    assert len(lived.read("live_evidence", SPEC.name)) == len(found), "once a row"
+
+
+def decided(
+    lake: Lake, rows: pd.DataFrame, now: datetime, spec: UniverseSpec = SPEC
+) -> dict[tuple[str, str], Decision]:
+    """What is decided where EWMA may predict."""
+    judged = judgeable_rows(spec, rows, lake.read("universe", spec.name), spec.market)
+    skill = skill_of(spec, judged)
+    lake.replace("skill", spec.name, skill.assign(may_predict=skill["candidate"] == "ewma"))
+    table = lake.read("skill", spec.name)
+    about = {
+        spec.series(name, target).id: (name, target.kind)
+        for name in NAMES
+        for target in spec.targets
+    }
+    return {about[made.series]: made for made in decide_panel(spec, lake, table, judged, now)}
+
+
+def test_a_champion_that_its_live_rows_contradict_does_not_predict_whatever_its_backtest_says(
+    lake: Lake, rows: pd.DataFrame
+) -> None:
+    now = prices()["available_at"].max().to_pydatetime()
+    first = decided(lake, rows, now)
+    assert {key: made.champion for key, made in first.items()} == {
+        (name, "volatility"): "ewma" for name in NAMES
+    }
+    evidence = lake.read("live_evidence", SPEC.name)
+    mine = (evidence["candidate"] == "ewma") & (evidence["instrument"] == "EURAAA")
+    worse = evidence[mine].assign(rows=300, e_worse=150.0, skill=-0.2, skill_upper=-0.1)
+    lake.append("live_evidence", SPEC.name, worse)
+    made = decided(lake, rows, now + timedelta(minutes=1))
+    assert list(made) == [("EURAAA", "volatility")]
+    (out,) = made.values()
+    assert (out.verdict, out.ground, out.champion) == ("demote", "live", "expanding_mean")
+    assert "its 300 live rows since" in out.sentence
+    assert "ewma does not predict" in out.sentence
+    assert decided(lake, rows, now + timedelta(minutes=2)) == {}, "nor does it come back"
+    deaf = SPEC.model_copy(update={"live_level": 0.0})
+    (again,) = decided(lake, rows, now + timedelta(minutes=3), deaf).values()
+    assert (again.verdict, again.champion) == ("replace", "ewma")
+
+
+def test_a_lake_of_before_candidates_were_kept_goes_on_and_casts_shadows(
+    lake: Lake, rows: pd.DataFrame
+) -> None:
+    for name in NAMES:
+        for target in SPEC.targets:
+            folder = Path(lake.root) / member_folder(SPEC.name, name, target.kind, 1)
+            shutil.rmtree(folder / "candidates")
+    for table in ("shadow_predictions", "live_evidence"):
+        shutil.rmtree(Path(lake.root) / table)
+    lake, known = Lake(lake.root), prices()
+    now = known["available_at"].max().to_pydatetime()
+    served = lake.read("predictions", SPEC.name)
+    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name), SPEC.market)
+    assert decide_panel(SPEC, lake, lake.read("skill", SPEC.name), judged, now) == []
+    last = served["event_time"] == served["event_time"].max()
+    lake.replace("predictions", SPEC.name, served[~last])
+    issued_again = issue_panel(SPEC, lake, NAMES, now)
+    assert issued_again.unshadowed == {}
+    assert len(issued_again.new_rows) == 4
+    assert len(lake.read("shadow_predictions", SPEC.name)) == 2 * (2 + 3)
+
+
+def test_a_candidate_that_is_declared_later_is_fitted_and_noted_in_the_ledger(
+    lake: Lake,
+) -> None:
+    more = [TARGETS[0], {**TARGETS[1], "candidates": ["ewma", "log_har", "har"]}]
+    spec = universe(targets=more, workers=1)
+    known = prices()
+    now, rows = known["available_at"].max().to_pydatetime(), walked(known, spec)
+    judged = judgeable_rows(spec, rows, lake.read("universe", spec.name), spec.market)
+    skill = skill_of(spec, judged).assign(may_predict=False)
+    lake.replace("backtest", spec.name, rows)
+    made = decide_panel(spec, lake, skill, judged, now)
+    assert {each.verdict for each in made} == {"keep"}
+    assert [len(each.recipes_seen) for each in made] == [3, 3]
+    assert decide_panel(spec, lake, skill, judged, now + timedelta(minutes=1)) == []
+    for name in NAMES:
+        folder = member_folder(spec.name, name, "volatility", 1)
+        assert lake.blob_exists(f"{folder}candidates/{spec.name}/har/draft.json")
