@@ -21,7 +21,6 @@ from serving.http.access_log import AccessLog
 from serving.http.middleware import Gate
 from serving.http.proxies import Proxies
 from serving.http.security import Limiter, load_keys
-from serving.processes.children import Children
 from serving.routes import (
     forecasts,
     health,
@@ -33,6 +32,7 @@ from serving.routes import (
     series,
 )
 from serving.settings import Settings, load_settings
+from serving.state.children import Children
 from serving.state.server import Server
 
 DESCRIPTION = """Exchange-rate forecasts with their interval, their baseline and their skill.

@@ -21,8 +21,8 @@ def create_app() -> FastAPI:
         end_with(supervisor.pid or 0, signal.SIGTERM)
     end_in_time()
     pandas_free.enforce()
-    from serving.processes.children import Children
     from serving.settings import load_settings
+    from serving.state.children import Children
 
     settings = load_settings()
     children = Children.begun(settings)

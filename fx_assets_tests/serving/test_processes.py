@@ -91,8 +91,8 @@ def test_the_watch_of_the_pipe_alone_ends_a_child(tmp_path: Path) -> None:
                     ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
 
             if __name__ == "__main__":
-                child = Child("parent:without_the_kernel")
-                print(child.call("os:getpid", (), 30).value, flush=True)
+                child = Child(without_the_kernel)
+                print(child.call(os.getpid, 30).value, flush=True)
                 os.kill(os.getpid(), 9)
             """
         )

@@ -15,12 +15,11 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Generic, TypeVar
 
 from fx_assets.errors import FxAssetsError, LakeError
 
@@ -37,19 +36,14 @@ class ChildDiedError(FxAssetsError):
     """The process ended in the middle of a call, such as by a crash of native code."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """A function as ``module:name``, which the child imports and the parent need not."""
-
-    make: str
-    arguments: Sequence[object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Generic[T]):
     """What a call returned."""
 
-    value: Any
+    value: T
     size: int
     """Bytes that it took to send."""
 
@@ -60,8 +54,8 @@ class Child:
     For use by one thread, which must live as long as the process is to live.
     """
 
-    def __init__(self, prepare: str) -> None:
-        """``prepare`` is a function as ``module:name`` that the process calls first."""
+    def __init__(self, prepare: Callable[[], object]) -> None:
+        """``prepare`` is what the process calls first, by its name in a module."""
         self._prepare = prepare
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
@@ -95,8 +89,8 @@ class Child:
         if self._closed:  # by another thread, meanwhile
             self._process.kill()
 
-    def call(self, make: str, arguments: Sequence[object], seconds: float) -> Answer:
-        """What the function returns.
+    def call(self, work: Callable[[], T], seconds: float) -> Answer[T]:
+        """What the work returns, which can be pickled and so can its result.
 
         Raises
         ------
@@ -105,7 +99,7 @@ class Child:
         ChildDiedError
             The process ended.
         Exception
-            What the function raised.
+            What the work raised.
         """
         self.start()
         pipe = self._pipe
@@ -116,7 +110,7 @@ class Child:
                     raise CallTimeoutError(f"No process started in {STARTING_SECONDS:.0f} s.")
                 pipe.recv_bytes()
                 self.ready = True
-            pipe.send(Call(make, arguments))
+            pipe.send_bytes(pickle.dumps(work))
             if not pipe.poll(seconds):
                 raise CallTimeoutError(f"No answer in {seconds:.0f} s.")
             content = pipe.recv_bytes()
@@ -153,23 +147,23 @@ class Child:
         return process.exitcode
 
 
-def _serve(pipe: Connection, parent: int, prepare: str) -> None:
+def _serve(pipe: Connection, parent: int, prepare: Callable[[], object]) -> None:
     """The process: calls come in, answers go out, until the pipe closes."""
     end_with(parent)
     # The terminal's interrupt goes to all; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _function(prepare)()
+    prepare()
     try:
         pipe.send_bytes(b"ready")
         while True:
-            pipe.send_bytes(_made(pipe.recv()))
+            pipe.send_bytes(_made(pipe.recv_bytes()))
     except (EOFError, OSError):
         return
 
 
-def _made(call: Call) -> bytes:
+def _made(work: bytes) -> bytes:
     try:
-        return pickle.dumps((True, _function(call.make)(*call.arguments)))
+        return pickle.dumps((True, pickle.loads(work)()))  # noqa: S301
     except Exception as error:
         try:
             content = pickle.dumps((False, error))
@@ -177,11 +171,6 @@ def _made(call: Call) -> bytes:
         except Exception:
             return pickle.dumps((False, LakeError(f"{type(error).__name__}: {error}")))
         return content
-
-
-def _function(name: str) -> Any:
-    module, _, function = name.partition(":")
-    return getattr(import_module(module), function)
 
 
 def end_with(parent: int, how: signal.Signals = signal.SIGKILL) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from fx_assets.bundles.universes import Member
 from serving.processes import pandas_free
+from serving.queries.query import OfBundle, Query
 
 if TYPE_CHECKING:
     from fx_assets.lake.reader import Reader
+
+T = TypeVar("T")
 
 
 def prepare() -> None:
     """Import what reads tables."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     pandas_free.enforce()
-    from serving.queries import decisions as reasons  # noqa: F401
     from serving.queries import (
+        decisions,  # noqa: F401
         earlier,  # noqa: F401
         history,  # noqa: F401
         members,  # noqa: F401
@@ -30,15 +32,22 @@ def prepare() -> None:
     )
 
 
-def run(root: str, patience: float | None, make: str, arguments: Sequence[object]) -> Any:
-    """Make ``make(reader, *arguments)`` with a reader of the lake, kept for the next call."""
-    module, _, name = make.partition(":")
-    reader = _reader(root, patience)
-    if arguments and isinstance(arguments[0], Member):
-        from serving.queries.members import MemberReader
+@dataclass(frozen=True)
+class Reading(Generic[T]):
+    """A query on its way to the process, with the lake that it is asked of."""
 
-        reader = MemberReader(reader, arguments[0])
-    return getattr(import_module(module), name)(reader, *arguments)
+    root: str
+    patience: float | None
+    query: Query[T]
+
+    def __call__(self) -> T:
+        """The answer, by a reader of the lake that is kept for the next query."""
+        reader = _reader(self.root, self.patience)
+        if isinstance(self.query, OfBundle) and isinstance(self.query.manifest, Member):
+            from serving.queries.members import MemberReader
+
+            reader = MemberReader(reader, self.query.manifest)
+        return self.query.answer(reader)
 
 
 @cache

@@ -10,16 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from fx_assets.bundles.records import pointer_path
 from fx_assets.bundles.universes import universe_path
 from fx_assets.errors import LakeError
 from fx_assets.lake.location import Location
 from fx_assets.lake.stamps import table_stamp
-from fx_assets.tables import DECISIONS, SERIES, Table
 from serving.blobs import Files
-from serving.processes.child import STARTING_SECONDS, CallTimeoutError, Child, ChildDiedError
+from serving.processes.child import (
+    STARTING_SECONDS,
+    Answer,
+    CallTimeoutError,
+    Child,
+    ChildDiedError,
+)
+from serving.queries.process import Reading
+from serving.queries.query import Query, Source
 
 IDLE_SECONDS = 20.0
 REMEMBERED_BYTES = 32_000_000
@@ -34,11 +41,6 @@ class _Made(NamedTuple):
     stamps: list[object]
     value: Any
     size: int
-
-
-def sources(forecast: str, *read: Table) -> list[tuple[str, str]]:
-    """A forecast's tables, with those that say whose their rows are."""
-    return [(table.name, forecast) for table in dict.fromkeys((*read, SERIES, DECISIONS))]
 
 
 class Tables:
@@ -60,10 +62,10 @@ class Tables:
         self._child = child
         self._asking = 0
         self._idle: asyncio.TimerHandle | None = None
-        self._made: dict[tuple[object, ...], _Made] = {}
+        self._made: dict[str, _Made] = {}
         self._size = 0
 
-    async def stamps(self, sources: Sequence[tuple[str, str]]) -> list[object]:
+    async def stamps(self, sources: Sequence[Source]) -> list[object]:
         """What tells these tables, as they are now, from what they were."""
 
         def look() -> list[object]:
@@ -71,37 +73,24 @@ class Tables:
 
         return await self._in_time(self._looking, look)
 
-    async def derive(
-        self,
-        forecast: str,
-        sources: Sequence[tuple[str, str]],
-        make: str,
-        *arguments: object,
-    ) -> Any:
-        """What ``make(reader, *arguments)`` makes of tables; again only when one has changed.
+    async def ask(self, query: Query[T]) -> T:
+        """The answer to a query; made again only when a table has changed.
 
-        Parameters
-        ----------
-        forecast
-            Of which it is. The lake must at least hold its champion: one that is gone, or another
-            in its place, is not a lake without rows.
-        sources
-            Tables, as table and name, that it depends on.
-        make
-            A function as ``module:name``, which the child imports and this process need not.
+        The lake must at least hold the champion of its forecast: one that is gone, or another in
+        its place, is not a lake without rows.
         """
-        key = (make, repr(arguments), *sources)
-        stamps = await self._present(forecast, sources)
+        key = repr(query)
+        stamps = await self._present(query)
         kept = self._made.get(key)
         if kept is None or kept.stamps != stamps:
-            value, size = await self._ask(make, arguments)
-            if await self.stamps(sources) != stamps:
+            value, size = await self._answer(query)
+            if await self.stamps(query.sources) != stamps:
                 # The tables moved while they were read, or went away: look again what is there.
-                await self._present(forecast, sources)
+                await self._present(query)
                 return value
             kept = _Made(stamps, value, size)
         self._remember(key, kept)
-        return kept.value
+        return cast("T", kept.value)
 
     async def file(self, forecast: str, path: str) -> bytes | None:
         """A file of the lake, or ``None`` where a lake that holds the forecast has none."""
@@ -120,10 +109,10 @@ class Tables:
         self._calling.shutdown(wait=False, cancel_futures=True)
         self._child.close()
 
-    async def _present(self, forecast: str, sources: Sequence[tuple[str, str]]) -> list[object]:
-        stamps = await self.stamps(sources)
+    async def _present(self, query: Query[Any]) -> list[object]:
+        stamps = await self.stamps(query.sources)
         if None in stamps or not self._location.is_remote:
-            await self._in_time(self._looking, lambda: self._require(forecast))
+            await self._in_time(self._looking, lambda: self._require(query.forecast))
         return stamps
 
     def _require(self, forecast: str) -> None:
@@ -135,14 +124,14 @@ class Tables:
                 remedy="Bring the lake back, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
             )
 
-    def _remember(self, key: tuple[object, ...], made: _Made) -> None:
+    def _remember(self, key: str, made: _Made) -> None:
         before = self._made.pop(key, None)
         self._size += made.size - (before.size if before else 0)
         self._made[key] = made
         while self._size > REMEMBERED_BYTES:
             self._size -= self._made.pop(next(iter(self._made))).size
 
-    async def _ask(self, make: str, arguments: Sequence[object]) -> tuple[Any, int]:
+    async def _answer(self, query: Query[T]) -> tuple[T, int]:
         if self._asking >= ASKING:
             raise LakeError(
                 f"{self._asking} other requests wait for tables of the lake.",
@@ -151,19 +140,18 @@ class Tables:
         self._asking += 1
         try:
             grace = 0.0 if self._child.ready else STARTING_SECONDS
-            return await self._in_time(self._calling, lambda: self._call(make, arguments), grace)
+            return await self._in_time(self._calling, lambda: self._call(query), grace)
         finally:
             self._asking -= 1
             self._end_when_idle()
 
-    def _call(self, make: str, arguments: Sequence[object]) -> tuple[Any, int]:
-        where = (self._location.root, self._location.patience)
-        call = ("serving.queries.process:run", (*where, make, arguments))
+    def _call(self, query: Query[T]) -> tuple[T, int]:
+        reading = Reading(self._location.root, self._location.patience, query)
         try:
             try:
-                answer = self._child.call(*call, self._seconds)
+                answer: Answer[T] = self._child.call(reading, self._seconds)
             except ChildDiedError:
-                answer = self._child.call(*call, self._seconds)
+                answer = self._child.call(reading, self._seconds)
         except CallTimeoutError as error:
             raise self._late() from error
         except ChildDiedError as error:

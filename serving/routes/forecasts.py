@@ -10,14 +10,13 @@ from fastapi import APIRouter, Query, Request
 
 from fx_assets.bundles.universes import PanelTarget, UniverseFacts
 from fx_assets.calendars import calendar
-from fx_assets.tables import DECISIONS, DRIFT, SCORES
 from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw, json_answer, json_bytes, ledger_head
 from serving.http.shortcuts import Headers
 from serving.market import bar_day
-from serving.queries.reader import sources
+from serving.queries.query import DriftReport, Records
 from serving.routes.caching import conditional, matches
 from serving.routes.parameters import NO_CHOICE, BelowValue, Chosen, IsoDate, Name
 from serving.routes.reasons import in_force
@@ -168,12 +167,7 @@ def add(routes: APIRouter, server: Server) -> None:
     )
     async def model(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.bundled(forecast, choice)
-        decisions, measures = await server.tables.derive(
-            service.name,
-            sources(service.name, DECISIONS, SCORES),
-            "serving.queries.measures:records",
-            service.champion.manifest,
-        )
+        decisions, measures = await server.tables.ask(Records(service.champion.manifest))
         card = model_card(service, decisions, measures)
         return conditional(request, server, service, card)
 
@@ -184,12 +178,7 @@ def add(routes: APIRouter, server: Server) -> None:
     )
     async def status(forecast: Name, choice: Chosen = NO_CHOICE) -> Raw:
         service = await server.find(forecast, choice)
-        drift, measured = await server.tables.derive(
-            service.name,
-            sources(service.name, DRIFT),
-            "serving.queries.newest:drift",
-            service.champion.manifest,
-        )
+        drift, measured = await server.tables.ask(DriftReport(service.champion.manifest))
         answer = Status(
             forecast=service.name,
             data=service.data(server.now()),

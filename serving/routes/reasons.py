@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query, Request
 
 from fx_assets.bundles.universes import folder_of
 from fx_assets.explaining.explanations import explanation_path
-from fx_assets.tables import DECISIONS, PREDICTIONS, SERIES_COLUMN
+from fx_assets.tables import SERIES_COLUMN
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw
-from serving.queries.reader import sources
+from serving.queries.query import Reigns, RowAt
 from serving.queries.windows import microseconds
 from serving.routes.caching import conditional
 from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
@@ -74,12 +74,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
-        reigns = await server.tables.derive(
-            service.name,
-            sources(service.name, DECISIONS),
-            "serving.queries.decisions:reigns",
-            manifest,
-        )
+        reigns = await server.tables.ask(Reigns(manifest))
         answer = Champions(service.name, reigns, manifest.series or series)
         return conditional(request, server, service, answer)
 
@@ -93,13 +88,7 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
         404: none had been issued by then.
     """
     forecast, manifest = service.name, service.champion.manifest
-    row, first = await server.tables.derive(
-        forecast,
-        sources(forecast, PREDICTIONS),
-        "serving.queries.newest:row_at",
-        manifest,
-        microseconds(end),
-    )
+    row, first = await server.tables.ask(RowAt(manifest, microseconds(end)))
     if row is None:
         raise Problem(
             404,
@@ -112,8 +101,7 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
                 f"/v1/forecasts/{forecast}/history?mode=backtest."
             ),
         )
-    found: Mapping[str, Any] = row
-    return found
+    return row
 
 
 async def _explanation(

@@ -9,23 +9,12 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 
 from fx_assets.calendars import calendar
-from fx_assets.tables import (
-    BACKTEST,
-    ECONOMICS,
-    FEATURES,
-    LIVE_EVIDENCE,
-    OUTCOMES,
-    PREDICTIONS,
-    PRICES,
-    SCORES,
-    SHADOW_PREDICTIONS,
-)
 from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw, json_bytes, spliced
 from serving.queries.formats import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
-from serving.queries.reader import sources
+from serving.queries.query import HistoryPage, LiveCandidates, PerformanceOf, PricePage
 from serving.queries.windows import Window
 from serving.routes.caching import conditional
 from serving.routes.parameters import (
@@ -81,17 +70,8 @@ def add(routes: APIRouter, server: Server) -> None:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
         window = _window(start, to, before, limit)
-        read = (BACKTEST,) if mode == "backtest" else (PREDICTIONS, OUTCOMES)
         form = chosen_form(request, format)
-        page = await server.tables.derive(
-            service.name,
-            sources(service.name, *read),
-            "serving.queries.history:history_page",
-            manifest,
-            mode,
-            window,
-            form,
-        )
+        page = await server.tables.ask(HistoryPage(manifest, mode, window, form))
         following = _next(request, page.oldest)
         body = page.content
         if form == "json":
@@ -122,14 +102,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
-        answer = await server.tables.derive(
-            service.name,
-            sources(service.name, BACKTEST, OUTCOMES, SCORES, ECONOMICS),
-            "serving.queries.performance:performance",
-            manifest,
-            ref_of(manifest),
-            window,
-        )
+        answer = await server.tables.ask(PerformanceOf(manifest, ref_of(manifest), window))
         answer = msgspec.structs.replace(answer, series=manifest.series or series)
         return conditional(request, server, service, answer)
 
@@ -147,12 +120,7 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
-        found = await server.tables.derive(
-            forecast,
-            sources(forecast, LIVE_EVIDENCE, SHADOW_PREDICTIONS),
-            "serving.queries.watched:candidates",
-            manifest,
-        )
+        found = await server.tables.ask(LiveCandidates(manifest))
         answer = LiveEvidence(
             forecast=forecast,
             metric=target_definition(manifest.target).loss_name,
@@ -183,16 +151,7 @@ def add(routes: APIRouter, server: Server) -> None:
         manifest = service.champion.manifest
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
-        read = [(FEATURES.name, name) for name in manifest.features_names]
-        page = await server.tables.derive(
-            service.name,
-            [*read, *_prices_of(server, service)],
-            "serving.queries.history:price_page",
-            manifest,
-            features,
-            window,
-            form,
-        )
+        page = await server.tables.ask(PricePage(manifest, features, window, form))
         following = _next(request, page.oldest)
         body = page.content
         if form == "json":
@@ -200,12 +159,6 @@ def add(routes: APIRouter, server: Server) -> None:
             told = {"rows": spliced(body), "next": following, "series": service.series}
             body = json_bytes({**names, **told})
         return _page(request, server, service, body, form, following)
-
-
-def _prices_of(server: Server, service: Service) -> list[tuple[str, str]]:
-    """The table of a service's bars: a universe's are in one."""
-    name = service.name if service.name in server.store.universes else service.feed
-    return [(PRICES.name, name)]
 
 
 def _window(start: date | None, to: date | None, before: datetime | None, limit: int) -> Window:

@@ -8,11 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from fx_assets.bundles.records import Manifest
-from fx_assets.tables import PREDICTIONS
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw
-from serving.queries.reader import sources
+from serving.queries.query import EarlierBundles
 from serving.routes.caching import conditional
 from serving.routes.parameters import NO_CHOICE, Chosen, Name
 from serving.schemas import SeriesFacts, SeriesList
@@ -85,10 +84,4 @@ async def asked_for(server: Server, service: Service, series: str | None) -> Man
 
 
 async def _bundles(server: Server, service: Service) -> Mapping[str, Manifest]:
-    found: Mapping[str, Manifest] = await server.tables.derive(
-        service.name,
-        sources(service.name, PREDICTIONS),
-        "serving.queries.earlier:bundles_by_series",
-        service.champion.manifest,
-    )
-    return found
+    return await server.tables.ask(EarlierBundles(service.champion.manifest))

@@ -21,11 +21,11 @@ from fx_assets.bundles.universes import (
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.intervals import IntervalModel
 from fx_assets.specs.forecast import TargetSpec
-from fx_assets.tables import DRIFT, PERFORMANCE, PREDICTIONS, PRICES
 from fx_assets.targets import target_definition
 from serving.blobs import Files
 from serving.http.problems import Problem, shortened
-from serving.queries.reader import Tables, sources
+from serving.queries.query import LiveSkill, Newest
+from serving.queries.reader import Tables
 from serving.state.champions import Champion, ref_of
 from serving.state.service import Service
 from serving.state.trust import Trust
@@ -102,15 +102,13 @@ async def member_service(
     Problem
         400 where the choice is not complete, 404 where there is no such member.
     """
-    name, (instrument, target) = facts.forecast, _chosen(facts, choice)
+    instrument, target = _chosen(facts, choice)
     manifest = _manifest(facts, instrument, target)
     found = await published(manifest)
     if found is not None:
         manifest = cast("Member", found.manifest)
-    read = [*sources(name, PREDICTIONS, DRIFT), (PRICES.name, name)]
-    row, context, drift = await tables.derive(name, read, "serving.queries.newest:newest", manifest)
-    watched = sources(name, PERFORMANCE)
-    live = await tables.derive(name, watched, "serving.queries.watched:live", manifest)
+    row, context, drift = await tables.ask(Newest(manifest))
+    live = await tables.ask(LiveSkill(manifest))
     if found is not None:
         return Service(found, b"", row, context, drift, live)
     if row is None:

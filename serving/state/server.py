@@ -12,11 +12,11 @@ from serving.http.problems import Problem
 from serving.http.responses import JSON, Prepared, json_bytes, ledger_head
 from serving.http.shortcuts import Shortcuts
 from serving.http.threads import Aside
-from serving.processes.children import Children
 from serving.queries.reader import Tables
 from serving.schemas import Data
 from serving.settings import Settings
 from serving.state import metrics
+from serving.state.children import Children
 from serving.state.members import Choice, member_service
 from serving.state.service import Service
 from serving.state.store import Store

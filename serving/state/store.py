@@ -16,11 +16,11 @@ from fx_assets.lake.below import Below
 from fx_assets.lake.schema import require_readable
 from fx_assets.settings import Settings as PlatformSettings
 from fx_assets.specs.series import Series
-from fx_assets.tables import DRIFT, OUTCOMES, PERFORMANCE, PREDICTIONS, PRICES
 from serving.blobs import Files, served
 from serving.http.problems import Problem, shortened
 from serving.processes.child import Child
-from serving.queries.reader import Tables, sources
+from serving.queries.query import LiveSkill, Newest, SaidOfMembers
+from serving.queries.reader import Tables
 from serving.schemas import Said
 from serving.settings import Settings
 from serving.state.champions import Champion
@@ -272,10 +272,7 @@ class Store:
         LakeError
             The tables cannot be read.
         """
-        name, make = facts.forecast, "serving.queries.members:said"
-        read = sources(name, PREDICTIONS, OUTCOMES)
-        found: list[Said] = await self._tables.derive(name, read, make, facts)
-        return found
+        return await self._tables.ask(SaidOfMembers(facts))
 
     async def _told(self, facts: UniverseFacts) -> list[Said]:
         try:
@@ -419,17 +416,13 @@ class Store:
         if service.stale is not None:
             return service
         manifest = service.champion.manifest
-        read = [*sources(service.name, PREDICTIONS, DRIFT), (PRICES.name, service.feed)]
+        newest, watched = Newest(manifest), LiveSkill(manifest)
         try:
-            watched = sources(service.name, PERFORMANCE)
-            stamps = await self._tables.stamps([*read, *watched])
+            stamps = await self._tables.stamps([*newest.sources, *watched.sources])
             if self._stamps.get(service.name) == stamps:
                 return service
-            name, first = service.name, "serving.queries.newest:newest"
-            row, context, drift = await self._tables.derive(name, read, first, manifest)
-            live = await self._tables.derive(
-                name, watched, "serving.queries.watched:live", manifest
-            )
+            row, context, drift = await self._tables.ask(newest)
+            live = await self._tables.ask(watched)
         except Exception as error:
             if not isinstance(error, FxAssetsError | OSError):
                 _log.exception("The newest rows of %s could not be read", service.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from fx_assets.bundles.bundle import champion_ref, load
 from fx_assets.bundles.records import (
@@ -96,9 +97,7 @@ class Trial:
         """
         self._used = time.monotonic()
         try:
-            self._child.call(
-                "serving.state.trials:evaluate", (copy.files, copy.forecast), self._seconds
-            )
+            self._child.call(partial(evaluate, copy.files, copy.forecast), self._seconds)
         except CallTimeoutError:
             raise TrialError(
                 f"The bundle of {copy.forecast} did not compute its golden rows in "

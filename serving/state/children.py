@@ -8,20 +8,24 @@ from serving.processes.child import Child
 from serving.settings import Settings
 
 
-def _reader() -> Child:
-    return Child("serving.queries.process:prepare")
+def _reads() -> None:
+    from serving.queries.process import prepare
+
+    prepare()
 
 
-def _trial() -> Child:
-    return Child("serving.state.trials:prepare")
+def _tries() -> None:
+    from serving.state.trials import prepare
+
+    prepare()
 
 
 @dataclass
 class Children:
     """Who reads tables, and who tries bundles."""
 
-    reader: Child = field(default_factory=_reader)
-    trial: Child = field(default_factory=_trial)
+    reader: Child = field(default_factory=lambda: Child(_reads))
+    trial: Child = field(default_factory=lambda: Child(_tries))
 
     @classmethod
     def begun(cls, settings: Settings) -> Children:
