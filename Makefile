@@ -123,7 +123,7 @@ lock: $(VENV)/installed-dev  ## Choose the newest versions that resolve together
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group dev -c requirements.txt -o requirements-dev.txt
 
-	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra production --extra celery --extra kubernetes pyproject.toml -c requirements.txt -o deploy/requirements-platform.txt
+	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --extra production --extra celery --extra kubernetes --extra openlineage pyproject.toml -c requirements.txt -o deploy/requirements-platform.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --group serving -c requirements.txt -o deploy/requirements-serving.txt
 	@$(BIN)/uv pip compile -q --universal --no-emit-index-url --no-header --python-version 3.11 deploy/aws/requirements.in -o deploy/aws/requirements.txt
 

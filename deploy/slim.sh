@@ -26,7 +26,8 @@ find botocore/data -mindepth 1 -maxdepth 1 -type d \
 # Kubernetes' client a second time, for asyncio; made-up names in other languages; examples of data.
 rm -rf kubernetes/aio
 [ ! -d faker ] || find faker/providers -mindepth 2 -maxdepth 2 -type d ! -name 'en*' ! -name __pycache__ -exec rm -rf {} +
-[ ! -d statsmodels ] || find statsmodels/datasets -name '*.csv' -delete
+[ ! -d statsmodels ] || find statsmodels/datasets sklearn/datasets -name '*.csv*' -delete
+rm -rf sklearn/datasets/images plotly/package_data/datasets
 
 # Exchanges are asked one after the other; notebooks are elsewhere.
 rm -rf ccxt/async_support ccxt/pro jupyterlab_plotly numpy/distutils

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+_LOGIN = re.compile(r"://(?:[^\s/@:]*:(?!\d+/)\S*|[^\s/@]+)@")
+
+
+def without_logins(text: str) -> str:
+    """A text in which no URL names a user or a password."""
+    return _LOGIN.sub("://***@", text)
+
 
 class FxAssetsError(Exception):
     """Base of every error that this platform raises on purpose.
 
     The message states what was expected and what was found; ``remedy`` says what to do about it.
+    Neither shows the user or the password of a URL that it names.
     """
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
+        message, remedy = without_logins(message), without_logins(remedy)
         super().__init__(f"{message}\n  What to do: {remedy}" if remedy else message)
         self.message = message
         self.remedy = remedy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 
 import dagster as dg
@@ -17,6 +18,8 @@ EXECUTORS = {
     "celery": ("dagster_celery", "celery_executor"),
 }
 """The package and the name of each."""
+_VALUE = re.compile('Value ".*" of', re.DOTALL)
+"""In Dagster's messages; it may be a broker's password."""
 
 
 def retrain_executor() -> dg.ExecutorDefinition:
@@ -47,9 +50,9 @@ def retrain_executor() -> dg.ExecutorDefinition:
     try:
         dg.validate_run_config(empty, {})
     except dg.DagsterInvalidConfigError as error:
+        said = "; ".join(_VALUE.sub("The value of", each.message) for each in error.errors)
         raise SpecError(
-            f"FX_ASSETS_EXECUTOR_CONFIG is not a configuration of {name}: "
-            f"{'; '.join(each.message for each in error.errors)}",
+            f"FX_ASSETS_EXECUTOR_CONFIG is not a configuration of {name}: {said}",
             remedy="Set it to what Dagster's documentation names for this executor, or unset it.",
         ) from None
     return configured

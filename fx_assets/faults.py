@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from fx_assets.errors import without_logins
+
 LOG_FILE = "errors.log"
 
 
@@ -78,7 +80,7 @@ def first_line(text: object) -> str:
 
 def described(error: BaseException) -> str:
     """An error of a library in one line: its class and the first line of its message."""
-    said = first_line(error)
+    said = without_logins(first_line(error))
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
@@ -90,7 +92,8 @@ def log_traceback(error: BaseException, home: Path) -> Path | None:
     Path or None
         The file; None where nothing can be written at all.
     """
-    text = f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n"
+    said = without_logins("".join(traceback.format_exception(error)))
+    text = f"{datetime.now(UTC).isoformat()}\n{said}\n"
     for folder in (home / "data", Path(tempfile.gettempdir()) / "fx-assets"):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -137,7 +137,7 @@ def mlflow_parent(context: dg.InitResourceContext) -> Iterator[Any]:
 
     config: dict[str, Any] = {
         "experiment_name": experiment,
-        "mlflow_tracking_uri": settings.mlflow_uri,
+        "mlflow_tracking_uri": registry.tracking_uri,
         "parent_run_id": None,
         "mlflow_run_id": own,
         "env": {},

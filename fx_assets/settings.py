@@ -67,7 +67,9 @@ class Settings(BaseModel):
         default=Path("fx.duckdb"), description="File of DuckDB views, replaced after each commit."
     )
     mlflow: str = Field(
-        default="sqlite:///data/mlflow.db", description="MLflow tracking and registry URI."
+        default="sqlite:///data/mlflow.db",
+        repr=False,
+        description="MLflow tracking and registry URI.",
     )
     mlflow_artifacts: str = Field(
         default="data/mlflow-artifacts",
@@ -146,6 +148,7 @@ class Settings(BaseModel):
     )
     executor_config: Json[dict[str, Any]] | dict[str, Any] = Field(
         default={},
+        repr=False,
         description='Its configuration for Dagster as JSON, such as {"max_concurrent": 2}.',
     )
     signing_key: SecretStr | None = Field(
@@ -186,14 +189,14 @@ class Settings(BaseModel):
         try:
             super().__init__(**{**stated, **given})
         except ValidationError as error:
-            wrong = [
-                f"{PREFIX}{'_'.join(map(str, detail['loc'])).upper()}={detail['input']!r}"
-                f"{'' if str(detail['loc'][0]) in given else ' in pyproject.toml'}: "
-                f"{detail['msg']}."
-                for detail in error.errors()
-            ]
+            wrong = {}
+            for detail in error.errors():
+                name = str(detail["loc"][0])
+                shown = f"={detail['input']!r}" if type(self).model_fields[name].repr else ""
+                where = "" if name in given else " in pyproject.toml"
+                wrong.setdefault(name, f"{PREFIX}{name.upper()}{shown}{where}: {detail['msg']}.")
             raise SpecError(
-                " ".join(wrong), remedy="Set it to a value that makes sense, or unset it."
+                " ".join(wrong.values()), remedy="Set it to a value that makes sense, or unset it."
             ) from None
 
     @cached_property

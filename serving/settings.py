@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     Where the lake is comes from ``FX_ASSETS_LAKE`` and ``FX_ASSETS_HOME``, as for the platform.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FX_SERVING_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FX_SERVING_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 chooses one.")

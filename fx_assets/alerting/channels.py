@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import smtplib
 import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
 from http.client import HTTPException
+from typing import Annotated, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fx_assets.alerting.alert import Alert
+from fx_assets.errors import SpecError
 
 _log = logging.getLogger("fx_assets.alerts")
 
@@ -53,7 +64,9 @@ class AlertSettings(BaseSettings):
     smtp_user: str | None = None
     smtp_password: SecretStr | None = None
     email_from: str = "fx-assets@localhost"
-    email_to: list[str] = Field(default=[], description="A JSON list of addresses.")
+    email_to: Annotated[list[str], NoDecode] = Field(
+        default=[], description="Addresses, parted by commas or as a JSON list."
+    )
     cool_down_hours: NonNegativeFloat = Field(
         default=24.0, description="Hours before the same alert is sent again."
     )
@@ -62,6 +75,28 @@ class AlertSettings(BaseSettings):
         default=0.5, description="First pause between attempts; it doubles."
     )
     timeout_seconds: PositiveFloat = 5.0
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            prefix = self.model_config["env_prefix"]
+            raise SpecError(
+                " ".join(
+                    f"{prefix}{str(detail['loc'][0]).upper()}: {detail['msg']}."
+                    for detail in error.errors()
+                ),
+                remedy="Set it as docs/monitoring.md says, or unset it.",
+            ) from None
+
+    @field_validator("email_to", mode="before")
+    @classmethod
+    def _parted(cls, stated: object) -> object:
+        if not isinstance(stated, str):
+            return stated
+        if stated.lstrip().startswith("["):
+            return json.loads(stated)
+        return [one for one in re.split(r"[\s,;]+", stated) if one]
 
 
 def channels(settings: AlertSettings) -> dict[str, Channel]:

@@ -7,6 +7,7 @@ no run. An event may come twice; its run, type and time are the same then.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import uuid
@@ -136,6 +137,8 @@ def _client() -> OpenLineageClient:
     from openlineage.client import OpenLineageClient
 
     before = dict(os.environ)
+    # Its warnings repeat what is in a variable that it cannot read, which may be a key.
+    logging.getLogger("openlineage.client.client").setLevel(logging.ERROR)
     try:
         return OpenLineageClient()
     finally:
@@ -183,7 +186,7 @@ class _Events:
 
     def __init__(self, repository: dg.RepositoryDefinition, record: dg.RunRecord) -> None:
         self.run, self.graph = record.dagster_run, repository.asset_graph
-        self.namespace = os.environ.get("OPENLINEAGE_NAMESPACE", "fx-assets")
+        self.namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "fx-assets"
         self.root = Settings().lake_root
         self._created = record.create_timestamp.timestamp()
 

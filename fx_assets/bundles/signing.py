@@ -30,6 +30,8 @@ _AT, _SIGNATURES = "signed_at", "signatures"
 _BEGIN = b"fx-assets 1\n"
 """Of everything that is signed, so that a signature is of no use elsewhere."""
 _BYTES = 32
+_PUBLIC = 6
+"""How much of a key is shown that may be a private one, by mistake."""
 _SHOWN = 3
 
 
@@ -68,7 +70,8 @@ class PublicKey:
             raw = None
         if raw is None:
             raise SpecError(
-                f"{where} has {entry[:60]!r}, which is no public key.",
+                f"{where} has {entry[:_PUBLIC]!r}... ({len(entry)} characters), which is no public "
+                "key.",
                 remedy="Give what fx-assets keys show prints, with @2027-03-01 behind a key that "
                 "is to count until that day only.",
             )

@@ -44,9 +44,9 @@ class ModelRegistry:
     """
 
     def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
-        self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root.rstrip("/")
         self._session = MlflowSession(tracking_uri, self.artifact_root)
+        self.tracking_uri = self._session.tracking_uri
         self._lock = threading.Lock()
         self._experiments: dict[str, str] = {}
         self._told: dict[str, str] = {}

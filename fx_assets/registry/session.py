@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from filelock import FileLock, Timeout
 
@@ -47,23 +47,21 @@ class MlflowSession:
     Parameters
     ----------
     tracking_uri : str
-        ``sqlite:///<absolute path>``, ``http(s)://...`` or another database URI.
+        ``sqlite:///<absolute path>``, ``http(s)://...`` or another database URI. A server's user
+        and password go into MLflow's own variables: its errors and warnings repeat addresses.
     artifact_root : str
         Where experiments keep their artifacts; those of a local store that was moved follow it.
     """
 
     def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
-        self.tracking_uri, self.artifact_root = tracking_uri, artifact_root
+        self.tracking_uri, self.artifact_root = _without_login(tracking_uri), artifact_root
         self._lock = threading.Lock()
         self._ready: MlflowClient | None = None
 
     @property
     def shown_uri(self) -> str:
         """The URI without user and password."""
-        parts = urlsplit(self.tracking_uri)
-        if "@" not in parts.netloc:
-            return self.tracking_uri
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return _shown(self.tracking_uri)
 
     def client(self) -> MlflowClient:
         """The client, connected; the first call creates or upgrades a SQLite database.
@@ -176,6 +174,23 @@ class MlflowSession:
         return (
             "Check that the server is up and that FX_ASSETS_MLFLOW and its credentials are right."
         )
+
+
+def _shown(uri: str) -> str:
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _without_login(uri: str) -> str:
+    """A server's address, when its user and password are where MLflow looks for them."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https") or parts.username is None:
+        return uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    return _shown(uri)
 
 
 def require_known_revision(session: MlflowSession, said: str) -> None:

@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from fx_assets.alerting.channels import AlertSettings
+from fx_assets.assets.lineage import wanted
+from fx_assets.settings import Settings
+from serving.settings import Settings as ServerSettings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -66,15 +70,32 @@ def test_what_an_image_copies_is_let_through_to_its_build() -> None:
 def test_the_example_of_settings_has_every_setting_and_no_secret() -> None:
     used = set(re.findall(r"\$\{(\w+)", TEXT)) - OF_THE_MACHINE
     example = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / ".env.example").read_text(), re.M))
-    assert used - set(example) <= {"FX_ASSETS_NOW", "FX_SERVING_KEYS"}
+    assert used - set(example) == {"FX_ASSETS_NOW"}
     assert set(example) <= used
     assert {v for name, v in example.items() if SECRETS.search(name)} == {"", "change-me"}
 
 
-def test_every_receiver_of_alerts_can_be_set() -> None:
-    tuned = {"cool_down_hours", "attempts", "backoff_seconds", "timeout_seconds", "smtp_starttls"}
-    asked = {f"FX_ASSETS_ALERTS_{name.upper()}" for name in set(AlertSettings.model_fields) - tuned}
-    assert asked <= set(COMPOSE["x-environment"])
+def names(prefix: str, settings: type[BaseModel], *of_the_image: str) -> set[str]:
+    return {f"{prefix}{name.upper()}" for name in set(settings.model_fields) - set(of_the_image)}
+
+
+def test_every_setting_reaches_the_role_that_reads_it() -> None:
+    platform = names("FX_ASSETS_", Settings, "home", "cache", "duckdb")
+    platform |= names("FX_ASSETS_ALERTS_", AlertSettings)
+    platform |= {"OPENLINEAGE_URL", "OPENLINEAGE_API_KEY", "OPENLINEAGE_CONFIG"}
+    assert platform <= set(COMPOSE["x-environment"])
+    server = names("FX_SERVING_", ServerSettings, "host", "port")
+    assert server <= set(COMPOSE["services"]["serving"]["environment"])
+
+
+def test_what_is_handed_on_empty_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ServerSettings(), AlertSettings(), Settings()
+    for environment in (COMPOSE["x-environment"], COMPOSE["services"]["serving"]["environment"]):
+        for name, value in environment.items():
+            if value == f"${{{name}:-}}":
+                monkeypatch.setenv(name, "")
+    assert (ServerSettings(), AlertSettings(), Settings()) == before
+    assert not wanted(), "nobody is told of runs"
 
 
 @pytest.mark.parametrize("name", sorted(COMPOSE["services"]))

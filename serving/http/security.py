@@ -166,7 +166,7 @@ class Limiter:
                 f"{error}",
                 remedy="Write a rate such as 100/second or 6000/minute; for redis:// install "
                 "fx-assets[redis].",
-            ) from error
+            ) from None
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._away_until = float("-inf")
         self._period = str(self._item.get_expiry())
@@ -220,7 +220,8 @@ def _parse(entry: str, where: str) -> Key:
     granted = frozenset(scopes.split(","))
     if not name or not granted <= set(SCOPES) or not _DIGEST.fullmatch(digest):
         raise SpecError(
-            f"{where}: the entry of {name or 'an unnamed key'} is not 'name:scopes:sha256'.",
+            f"{where}: the entry of {name if name and digest else 'an unnamed key'} is not "
+            "'name:scopes:sha256'.",
             remedy=f"Scopes are {' or '.join(SCOPES)}, with a comma between two; make an entry with"
             " `python -m serving new-key`.",
         )
