@@ -189,7 +189,7 @@ class Settings(BaseModel):
         try:
             super().__init__(**{**stated, **given})
         except ValidationError as error:
-            wrong = {}
+            wrong: dict[str, str] = {}
             for detail in error.errors():
                 name = str(detail["loc"][0])
                 shown = f"={detail['input']!r}" if type(self).model_fields[name].repr else ""

@@ -9,15 +9,54 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
 
 from fx_assets.bundles.signing import SigningKey
+from fx_assets.testing.lakes.server_process import serving, until
+from fx_assets.testing.processes import free_port, running
 from fx_assets_tests.homes import Home
 from fx_assets_tests.production.home import BUCKET, in_production
 from fx_assets_tests.production.servers import ANY, Postgres, postgres, s3
 
 CANARY = "canary0f5ecrets"
 KEY = SigningKey.new()
+REDIS = f"redis://:{CANARY}@127.0.0.1:9/0"
+NOWHERE = f"http://desk:{CANARY}@127.0.0.1:9/{CANARY}"
+OTHERS = {
+    "FX_ASSETS_TWELVE_DATA_KEY": CANARY,
+    "FX_ASSETS_COINGECKO_KEY": CANARY,
+    "FX_ASSETS_CRYPTOCOMPARE_KEY": CANARY,
+    "FX_ASSETS_ALERTS_WEBHOOK_URL": NOWHERE,
+    "FX_ASSETS_ALERTS_SLACK_WEBHOOK_URL": NOWHERE,
+    "FX_ASSETS_ALERTS_SMTP_HOST": "127.0.0.1",
+    "FX_ASSETS_ALERTS_SMTP_PORT": "9",
+    "FX_ASSETS_ALERTS_SMTP_USER": "desk",
+    "FX_ASSETS_ALERTS_SMTP_PASSWORD": CANARY,
+    "FX_ASSETS_ALERTS_EMAIL_TO": "desk@example.org",
+    "FX_ASSETS_EXECUTOR": "celery",
+    "FX_ASSETS_EXECUTOR_CONFIG": f'{{"broker": "{REDIS}", "backend": "{REDIS}"}}',
+    "OPENLINEAGE_URL": NOWHERE,
+    "OPENLINEAGE_API_KEY": CANARY,
+}
+"""What else a deployment may be given, at addresses where nobody answers."""
+ASKED = (
+    "{ instance { info runLauncher { name } } }",
+    """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+        allTopLevelResourceDetails { name configFields { name defaultValueAsJson }
+          configuredValues { key value } }
+        sensors { name description } jobs { name description } } } } }""",
+    """{ workspaceOrError { ... on Workspace { locationEntries { name
+        locationOrLoadError { ... on PythonError { message stack } } } } } }""",
+    "{ runsOrError { ... on Runs { results { runConfigYaml tags { key value } } } } }",
+    """{ assetNodes { description metadataEntries { label description
+        ... on TextMetadataEntry { text } ... on JsonMetadataEntry { jsonString } } } }""",
+)
+"""Of Dagster's pages, what may show how it is set up."""
+ROUTES = (
+    *("/", "/docs", "/metrics", "/health/ready", "/v1/forecasts", "/v1/models/x"),
+    *(f"/v1/forecasts/up{path}" for path in ("/latest", "/model", "/status", "/history")),
+)
 SNAPSHOT = """
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster import serialize_value
@@ -83,19 +122,59 @@ def test_prometheus_is_told_of_the_database_and_the_store(said: str, production:
     assert CANARY not in told
 
 
+def told_by_dagster(home: Home, folder: Path) -> Iterator[tuple[str, str]]:
+    """What its pages are made of, and its log."""
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("dagster-webserver")),
+        *("-m", "fx_assets.definitions", "-p", str(port)),
+    ]
+    with running(
+        command, "/server_info", port=port, folder=folder, environment=home.variables, patience=300
+    ) as server:
+        for query in ASKED:
+            answer = httpx.post(
+                f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=300
+            )
+            assert "errors" not in answer.json(), answer.text
+            yield query, answer.text
+    yield "Dagster's log", server.log.read_text()
+
+
+def told_by_the_server(home: Home, folder: Path) -> Iterator[tuple[str, str]]:
+    """What it answers, and its log; what counts requests does not answer."""
+    limited = {"rate_limit": "9000/second", "rate_limit_storage": REDIS}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in home.variables.items():
+            patch.setenv(name, value)
+        patch.setenv("FX_SERVING_PUBLIC_KEYS", KEY.public.text)
+        lake, now = home.environment["FX_ASSETS_LAKE"], home.variables["FX_ASSETS_NOW"]
+        with serving(lake, folder, now=now, **limited) as server:
+            until(lambda: server.client.get("/v1/forecasts/up/latest").status_code == 200)
+            for path in ROUTES:
+                yield f"GET {path}", server.client.get(path).text
+    yield "the server's log", server.log.read_text()
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_password_is_nowhere_but_in_the_environment(
-    said: str, production: Home, database: Postgres, storage: str
+    said: str, production: Home, database: Postgres, storage: str, tmp_path: Path
 ) -> None:
+    given = Home(production.folder, production.day, {**production.environment, **OTHERS})
     definitions = subprocess.run(
         [sys.executable, "-c", SNAPSHOT],
-        env={**os.environ, **production.variables},
+        env={**os.environ, **given.variables},
         check=True,
         capture_output=True,
         text=True,
     )
+    commands = ("run",), ("report", "up"), ("metrics", "--once"), ("keys", "show"), ("check",)
     places = {
         "terminal": said,
+        **{" ".join(words): given.call(*words).succeeded().said for words in commands},
+        **dict(told_by_dagster(given, tmp_path)),
+        **dict(told_by_the_server(given, tmp_path / "server")),
         "definitions": definitions.stdout + definitions.stderr,
         "Dagster's records": database.dump("dagster"),
         "MLflow's records": database.dump("mlflow"),

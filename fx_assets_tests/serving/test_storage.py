@@ -22,6 +22,12 @@ from fx_assets.bundles.records import (
     sha256,
     to_json,
 )
+from fx_assets.bundles.universes import (
+    PanelInstrument,
+    PanelTarget,
+    UniverseFacts,
+    universe_path,
+)
 from fx_assets.lake import Lake
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving, until
@@ -66,6 +72,39 @@ def test_storage_that_is_gone_is_never_an_empty_table(tmp_path: Path, how: str) 
         shutil.rmtree(root, ignore_errors=True)
         shutil.move(tmp_path / "again", root)
         until(lambda: client.get(f"{FORECAST}/history").status_code == 200)
+
+
+UNIVERSE = UniverseFacts(
+    forecast="desk",
+    description="",
+    calendar="24x7",
+    feature_set="ohlc",
+    coverage=0.9,
+    targets=(
+        PanelTarget(kind="volatility", horizon=1, unit="variance", baseline="expanding_mean"),
+    ),
+    instruments=(PanelInstrument(instrument="AAAUSD", feed="aaa", state="member", series=("s",)),),
+)
+
+
+def test_a_universe_does_not_vanish_with_the_storage(tmp_path: Path) -> None:
+    root = tmp_path / "lake"
+    Lake(str(root)).write_blob(universe_path("desk"), UNIVERSE.model_dump_json().encode())
+    with serving(root, tmp_path / "home") as running:
+        client = running.client
+
+        def listed() -> list[str]:
+            return [one["forecast"] for one in client.get("/v1/forecasts").json()["universes"]]
+
+        until(lambda: client.get("/health/ready").json()["status"] == "ready")
+        assert listed() == ["desk"]
+        root.rename(tmp_path / "away")
+        until(lambda: client.get("/health/ready").json()["status"] == "degraded")
+        assert listed() == ["desk"]
+        answer = client.get("/v1/forecasts/desk/latest?instrument=AAAUSD")
+        assert answer.status_code == 503, answer.text
+        (tmp_path / "away").rename(root)
+        until(lambda: client.get("/health/ready").json()["status"] == "ready")
 
 
 def ruin(lake: Path, how: str) -> None:

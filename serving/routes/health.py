@@ -38,7 +38,9 @@ def readiness(server: Server) -> Ready:
         **store.foreign,
     }
     rows += [ForecastHealth(name, None, None, reason) for name, reason in absent.items()]
-    troubled = any(row.stale or row.refused for row in rows)
+    troubled = any(row.stale or row.refused for row in rows) or (
+        bool(store.universes) and store.lake_problem is not None
+    )
     status: Literal["ready", "degraded", "not ready"]
     status = "degraded" if troubled else "ready"
     if not (services or store.universes) or store.starting:

@@ -58,7 +58,7 @@ class Store:
         self.foreign: Mapping[str, str] = {}
         """Forecasts whose published champion is of another series than the declared one."""
         self.universes: Mapping[str, UniverseFacts] = {}
-        """Forecasts of many instruments, which have no bundles."""
+        """Forecasts of many instruments, without bundles; one that is gone stays, as they do."""
         self.paused: frozenset[str] = frozenset()
         """Forecasts and universes that nothing starts by itself."""
         self.declared: Mapping[str, Series] = {}
@@ -335,9 +335,10 @@ class Store:
             require_readable(self._files, self._location.label)
             names = set(self._files.folders("bundles"))
             self.trust.look(self._files)
-            self.universes = read_universes(self._files, self.universes, self.trust)
+            published = read_universes(self._files, self.universes, self.trust)
+            self.universes = {**self.universes, **published}
             self._readable, self.lake_problem = True, None
-            if not (names or self.universes):
+            if not (names or published):
                 where = self._location.label
                 self.lake_problem = f"There is no published bundle in the lake at {where}."
         except (FxAssetsError, OSError) as error:
