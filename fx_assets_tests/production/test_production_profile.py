@@ -169,10 +169,15 @@ def test_a_password_is_nowhere_but_in_the_environment(
         capture_output=True,
         text=True,
     )
-    commands = ("run",), ("report", "up"), ("metrics", "--once"), ("keys", "show"), ("check",)
+    page = tmp_path / "up.html"
+    commands = (
+        *(("run",), ("report", "up", "--to", str(page)), ("metrics", "--once")),
+        *(("keys", "show"), ("check",)),
+    )
     places = {
         "terminal": said,
         **{" ".join(words): given.call(*words).succeeded().said for words in commands},
+        "report": page.read_text(),
         **dict(told_by_dagster(given, tmp_path)),
         **dict(told_by_the_server(given, tmp_path / "server")),
         "definitions": definitions.stdout + definitions.stderr,
