@@ -15,6 +15,7 @@ from fx_assets_tests.platform import Platform, failures, forecast_spec
 __all__ = ["s3", "s3_endpoint"]
 
 
+@pytest.mark.slow
 def test_the_whole_graph_runs_on_s3(
     new_folder: Callable[[], Path],
     monkeypatch: pytest.MonkeyPatch,

@@ -97,6 +97,7 @@ def ledger_of(platform: Platform) -> list[Decision]:
     return SeriesTables(platform.lake, platform.forecasts[0], platform.feeds[0]).ledger()
 
 
+@pytest.mark.slow
 def test_a_stale_close_that_was_let_in_is_held_named_acknowledged_and_never_forgotten(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

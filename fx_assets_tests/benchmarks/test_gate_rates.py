@@ -33,6 +33,7 @@ def test_planted_faults_are_found_and_honest_extremes_are_let_through(
     assert table(tallies).count("\n") == len(tallies) + 2
 
 
+@pytest.mark.slow
 def test_clean_files_of_every_vendor_pass_and_faults_in_their_cells_are_found() -> None:
     tallies = measured_files(1, EXPORTS[::3])
     assert len(tallies) == 5

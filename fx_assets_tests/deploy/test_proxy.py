@@ -97,6 +97,7 @@ def test_nobody_comes_through_without_a_password(
             assert answer.status_code == 401, (port, path)
 
 
+@pytest.mark.slow
 def test_with_one_the_pages_and_graphql_of_dagster_answer(
     client: httpx.Client, ports: dict[str, int]
 ) -> None:

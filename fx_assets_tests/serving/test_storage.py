@@ -131,8 +131,7 @@ def ruin(lake: Path, how: str) -> None:
     "how",
     [
         "loop",
-        "files",
-        *(pytest.param(h, marks=pytest.mark.slow) for h in ("pointer", "logs", "file")),
+        *(pytest.param(h, marks=pytest.mark.slow) for h in ("files", "pointer", "logs", "file")),
     ],
 )
 def test_no_answer_names_the_folder_of_a_lake(tmp_path: Path, how: str) -> None:

@@ -13,10 +13,10 @@ from fx_assets_tests.states.stores import stores
 
 BOUNDARIES = (
     "decisions",
-    pytest.param("copies/manifest.json", marks=pytest.mark.slow),
-    pytest.param("bundles/champion.json", marks=pytest.mark.slow),
-    pytest.param("set_champion", marks=pytest.mark.slow),
-    pytest.param("outcomes", marks=pytest.mark.slow),
+    "copies/manifest.json",
+    "bundles/champion.json",
+    "set_champion",
+    "outcomes",
 )
 
 
@@ -31,6 +31,7 @@ def undisturbed(
         return stores(home), written.names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_one_run_heals_what_a_run_that_died_left_behind(
     home: Home,
