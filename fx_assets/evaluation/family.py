@@ -13,10 +13,12 @@ import pandas as pd
 
 from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.compare import compared
+from fx_assets.evaluation.cusum import Fall
 from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
-from fx_assets.evaluation.evidence import Evidence
+from fx_assets.evaluation.evidence import Evidence, pair
 from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.plausible import plausible_limits
+from fx_assets.evaluation.reign import FELL, Reign, bias_of
 from fx_assets.evaluation.rollback import rolled_away, standing_rollback, versions_of
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
 from fx_assets.evaluation.universe_skill import baseline_evidence, excess_of, reference_among
@@ -41,9 +43,11 @@ def decide_family(
 ) -> dict[str, Decision]:
     """The decisions that change who predicts, what is said of it or what is held back; by series.
 
-    The best candidate that the table lets predict does; elsewhere the baseline does. One whose
-    figures are beyond what is plausible is held back until somebody has acknowledged them. A
-    champion is fitted anew when as many labels have come since its last as the walk-forward goes on
+    The best candidate that the table lets predict does; elsewhere the baseline does. A champion
+    stays, whatever has become of its p-value, until its gain has fallen further than that of one as
+    good as its history does in ``demotion_rate`` of years, or its live rows contradict it. Figures
+    beyond what is plausible hold a candidate back until somebody has acknowledged them. A champion
+    is fitted anew when as many labels have come since its last as the walk-forward goes on
     for between two fits.
 
     Parameters
@@ -100,30 +104,36 @@ def _decide(
 ) -> Decision:
     ordered = table.sort_values("skill", ascending=False, kind="stable")
     verdicts = cast("list[Row]", ordered.to_dict("records"))
+    last = ledger[-1] if ledger else None
+    reigning = last.recipe if last is not None and last.predicts else ""
     suspicions: list[Suspicion] = []
     accepted: dict[str, Acknowledgement] = {}
     able: list[Row] = []
-    contradicted: dict[str, str] = {}
+    out: dict[str, tuple[str, str]] = {}
+    falls: dict[str, Fall | None] = {}
     excess = {row["candidate"]: excess_of(spec, rows[row["candidate"]]) for row in verdicts}
     for row in verdicts:
-        name = row["candidate"]
-        if not row["may_predict"]:
+        name, recipe = row["candidate"], row["recipe"]
+        if not row["may_predict"] and recipe != reigning:
             continue
         if excess[name]:
-            item = Evidence(name, row["recipe"], rows[name])
+            item = Evidence(name, recipe, rows[name])
             word = covering(acknowledgements, item, series)
             if word is None:
                 judged = judged_rows(item, series)
                 suspicions.append(
-                    Suspicion(
-                        candidate=name, recipe=row["recipe"], excess=excess[name], judged=judged
-                    )
+                    Suspicion(candidate=name, recipe=recipe, excess=excess[name], judged=judged)
                 )
                 continue
             accepted[name] = word
-        why = against(row["recipe"])
+        reign = _reign(forecast, series, ledger, recipe, rows[name])
+        if recipe == reigning:
+            falls[recipe] = reign.fall([d.fall for d in reign.decisions if d.fall])
+        ground, why = "live", against(recipe)
+        if not why:
+            ground, why = _fallen(spec, reign, row, falls)
         if why:
-            contradicted[name] = why
+            out[recipe] = ground, f"{name} does not predict: {why}."
             continue
         able.append(row)
     baseline = forecast.baseline
@@ -132,7 +142,9 @@ def _decide(
         best = next((row for row in able if row["recipe"] == ledger[-1].recipe), None)
     champion = best["candidate"] if best else baseline.name
     recipe = best["recipe"] if best else forecast.recipe_hash(baseline)
-    last = ledger[-1] if ledger else None
+    if best and recipe not in falls:
+        reign = _reign(forecast, series, ledger, recipe, rows[champion])
+        falls[recipe] = reign.fall_of(recipe, reign.rows.n, reign.rows.n, _bias(spec, best))
     shown = best or next(iter(verdicts), _UNJUDGED)
     walked = rows.get(shown["candidate"])
     known = now if walked is None else walked["label_available_at"].max().to_pydatetime()
@@ -171,14 +183,14 @@ def _decide(
         row_hash=""
         if walked is None
         else judged_rows(Evidence(champion, recipe, walked), series).row_hash,
-        statistics=tuple(_statistics(row, excess[row["candidate"]]) for row in verdicts),
+        statistics=tuple(_statistics(spec, row, excess[row["candidate"]]) for row in verdicts),
         thresholds=Thresholds(
             min_rows=spec.min_rows,
             min_skill=spec.min_skill,
             clark_west_p=spec.significance,
             diebold_mariano_p=spec.significance,
             refresh_max_degradation=0.0,
-            demotion_rows=0,
+            demotion_rows=forecast.promotion.demotion_rows,
             refresh_rows=0,
             plausible=plausible_limits(
                 spec.suspicion, target.kind, target.horizon, spec.frequency
@@ -186,12 +198,64 @@ def _decide(
         ),
         suspicions=tuple(suspicions),
         acknowledgement=accepted.get(champion),
-        ground="live" if last and last.champion in contradicted else "",
+        fall=falls.get(reigning if reigning in out else recipe),
+        ground=out[reigning][0] if reigning in out else "",
         put_back=last.put_back if last and last.recipe == recipe else "",
         sentence=_sentence(
-            spec, champion, best, next(iter(verdicts), _UNJUDGED), suspicions, contradicted
+            spec,
+            champion,
+            best,
+            next(iter(verdicts), _UNJUDGED),
+            suspicions,
+            [why for _, why in out.values()],
         ),
     )
+
+
+def _reign(
+    forecast: ForecastSpec,
+    series: str,
+    ledger: Sequence[Decision],
+    recipe: str,
+    walked: pd.DataFrame,
+) -> Reign:
+    """The ledger beside a candidate's rows and what the baseline said on them."""
+    item = Evidence(str(walked["candidate"].iloc[-1]), recipe, walked)
+    rows = pair(forecast.target, [baseline_evidence(forecast, walked), item])
+    return Reign(forecast, series, tuple(ledger), rows)
+
+
+def _fallen(
+    spec: UniverseSpec, reign: Reign, row: Row, falls: Mapping[str, Fall | None]
+) -> tuple[str, str]:
+    """On which ground, and how, the rows after a choice speak against who passes Holm's test.
+
+    Against a champion its own fall does. Once one has been sent away, who comes back has to show
+    skill since, and nobody takes over who has fallen as well.
+    """
+    recipe = row["recipe"]
+    if recipe in falls:
+        fall = falls[recipe]
+        return ("fall", fall.text) if fall is not None and fall.exceeds else ("", "")
+    if not any(decision.ground in FELL for decision in reign.ledger):
+        return "", ""
+    needed, again = _needed(spec, row), reign.return_p(recipe)
+    if again is not None and again >= needed:
+        since = "on the rows after its demotion, needed below"
+        return "return", f"Clark–West p = {again:.3g} {since} {needed:.3g}"
+    before = reign.fall_before(recipe, _bias(spec, row))
+    if before is not None and before.exceeds:
+        return "fall", f"as champion it would have been demoted: {before.text}"
+    return "", ""
+
+
+def _needed(spec: UniverseSpec, row: Row) -> float:
+    """What a p-value has to lie below to be the smallest of the family."""
+    return float(spec.significance / max(int(row["tests"]), 1))
+
+
+def _bias(spec: UniverseSpec, row: Row) -> float:
+    return bias_of(_known(row["p_clark_west"]), _needed(spec, row))
 
 
 _UNJUDGED: Row = {"candidate": "", "n": 0, "tests": 0, "p_value": math.nan}
@@ -250,7 +314,7 @@ def _claim(
     return found.claim(claim.needed_p, claim.tried)
 
 
-def _statistics(row: Row, excess: tuple[Any, ...]) -> CandidateStatistics:
+def _statistics(spec: UniverseSpec, row: Row, excess: tuple[Any, ...]) -> CandidateStatistics:
     return CandidateStatistics(
         candidate=row["candidate"],
         recipe=row["recipe"],
@@ -258,6 +322,7 @@ def _statistics(row: Row, excess: tuple[Any, ...]) -> CandidateStatistics:
         skill=row["skill"],
         trailing_skill=row["skill"],
         clark_west_p=_known(row["p_clark_west"]),
+        needed_p=_needed(spec, row),
         diebold_mariano_p=_known(row["p_diebold_mariano"]),
         excess=excess,
     )
@@ -273,12 +338,13 @@ def _sentence(
     best: Row | None,
     first: Row,
     suspicions: Sequence[Suspicion],
-    contradicted: Mapping[str, str],
+    out: Sequence[str],
 ) -> str:
     tests = f"Holm's correction for {int(first['tests'])} tests"
     if best is not None:
+        stays = "predicts" if best["may_predict"] else "goes on, for it has not fallen too far"
         text = (
-            f"{champion} predicts: skill {best['skill']:+.2%} on {int(best['n']):,} rows, "
+            f"{champion} {stays}: skill {best['skill']:+.2%} on {int(best['n']):,} rows, "
             f"p = {best['p_holm']:.2g} after {tests}."
         )
     elif math.isnan(first["p_value"]):
@@ -289,5 +355,4 @@ def _sentence(
             f"{first['skill']:+.2%} and p = {first['p_holm']:.2g} after {tests}."
         )
     held = [f"{found.candidate} is held back: {found.figures}" for found in suspicions]
-    out = [f"{name} does not predict: {why}." for name, why in contradicted.items()]
     return " ".join([text, *out, *(f"{told}. Too good: look for a leak." for told in held)])

@@ -14,7 +14,7 @@ import numpy as np
 
 from fx_assets.calendars import Frequency
 from fx_assets.errors import FxAssetsError
-from fx_assets.evaluation.cusum import LEAST_HISTORY, Fall, choice_bias, fall_limit, falls, steps
+from fx_assets.evaluation.cusum import Fall
 from fx_assets.evaluation.decision import (
     CandidateStatistics,
     Decision,
@@ -26,6 +26,7 @@ from fx_assets.evaluation.evidence import Evidence, Paired, pair
 from fx_assets.evaluation.judged import covering, judged_rows
 from fx_assets.evaluation.losses import Floats, loss_for, skill
 from fx_assets.evaluation.plausible import Excess, PlausibleLimits, excesses, plausible_limits
+from fx_assets.evaluation.reign import YEAR, Reign, bias_of
 from fx_assets.evaluation.rollback import standing_rollback
 from fx_assets.evaluation.sequential import (
     REPLICATIONS,
@@ -48,7 +49,6 @@ from fx_assets.specs import ForecastSpec, PromotionRule
 from fx_assets.specs.base import digest
 
 REFRESH_CONFIDENCE = 0.95
-YEAR = timedelta(days=365.25)
 
 
 def decide(
@@ -255,12 +255,8 @@ class _Case:
         return [item for item in self.evidence if item not in (self.baseline, self.champion)]
 
     @cached_property
-    def rows_a_year(self) -> float:
-        """Of the newest year, or as many as come in a year where there are fewer."""
-        times, year = self.rows.times, np.timedelta64(YEAR)
-        span = max(times[-1] - times[0], np.timedelta64(1, "D"))
-        newest = int((times > times[-1] - year).sum())
-        return float(newest if span >= year else newest * (year / span))
+    def reign(self) -> Reign:
+        return Reign(self.spec, self.series, self.ledger, self.rows)
 
     @cached_property
     def boundary(self) -> Boundary | None:
@@ -283,7 +279,7 @@ class _Case:
         champion = self.rows.loss(self.champion.recipe)
         differences = [champion - self.rows.loss(item.recipe) for item in self.on_trial]
         accounts = [(d, d.boundary_champion) for d in self.ledger if d.looked]
-        since = self.reign[0].sequence
+        since = self.reign.decisions[0].sequence
         looks = [(d.rows, b) for d, b in accounts if b and d.sequence > since]
         others = [b for d, b in accounts if b and d.sequence <= since]
         return self._boundary("champion", differences, looks, others)
@@ -309,7 +305,7 @@ class _Case:
         year = [(rows, b) for rows, b in looks if b.year_from == year_from]
         every = timedelta(weeks=self.rule.look_every_weeks)
         remaining = max(0, -((self.data_as_of - year_from - YEAR) // every) - 1)
-        a_look = self.rows_a_year * (every / YEAR)
+        a_look = self.reign.rows_a_year * (every / YEAR)
         seed = int(digest([self.spec.name, self.series, str(year_from), against]), 16) % 2**32
         correlation = long_run_correlation(
             np.column_stack(differences),
@@ -479,7 +475,8 @@ class _Case:
         figures |= {"clark_west": cw.statistic, "clark_west_p": cw.p_value}
         if self.boundary is not None:
             figures["needed_p"] = self.asked_p(item.recipe)[0]
-        figures |= self._since_demotion(item)
+        again = self.reign.return_p(item.recipe)
+        figures |= {} if again is None else {"return_p": again}
         if self.champion is not None and not self.champion_is_baseline:
             dm = diebold_mariano(self.rows.loss(self.champion.recipe), loss, target.horizon)
             figures |= {"diebold_mariano": dm.statistic, "diebold_mariano_p": dm.p_value}
@@ -494,24 +491,6 @@ class _Case:
         rows, horizon = self.rows, self.spec.target.horizon
         said = rows.said[item.recipe]
         return excesses(self.limits, horizon, rows.target, rows.baseline, said)
-
-    def _since_demotion(self, item: Evidence) -> dict[str, float]:
-        """Whether a recipe that was demoted shows skill on the rows that came after."""
-        fall = self._demotion_of(item.recipe)
-        if fall is None:
-            return {}
-        after = self.rows.times > np.datetime64(fall.last_row.replace(tzinfo=None))
-        if after.sum() < MIN_TEST_ROWS:
-            return {"return_p": 1.0}
-        rows, target = self.rows, self.spec.target
-        said = rows.said[item.recipe][after]
-        cw = clark_west(target.kind, rows.target[after], rows.baseline[after], said, target.horizon)
-        return {"return_p": cw.p_value}
-
-    def _demotion_of(self, recipe: str) -> Decision | None:
-        ended = ("demote", "rollback")
-        falls = (d for d in reversed(self.ledger) if d.verdict in ended and d.starts_cool_down)
-        return next((d for d in falls if d.recipe_before == recipe), None)
 
     def _objections(self, found: CandidateStatistics) -> list[str]:
         asked = self.thresholds
@@ -544,62 +523,18 @@ class _Case:
                 f"needed below {_p(needed_against)}"
             )
         if self.sequential and not objections:
-            bias = _bias(found.clark_west_p, needed_p)
-            before = self.rows.n - asked.demotion_rows
-            fall = self._fall(found.recipe, before, before, bias)
+            bias = bias_of(found.clark_west_p, needed_p)
+            fall = self.reign.fall_before(found.recipe, bias)
             if fall is not None and fall.exceeds:
                 objections.append(f"as champion it would have been demoted: {fall.text}")
         return objections
-
-    @cached_property
-    def reign(self) -> list[Decision]:
-        """The decisions since the champion came into office, which is the first of them."""
-        found: list[Decision] = []
-        for decision in reversed(self.ledger):
-            if decision.recipe != self.ledger[-1].recipe:
-                break
-            found.insert(0, decision)
-        return found
 
     @cached_property
     def fall(self) -> Fall | None:
         """Where a champion that is a model stands, by the sequential rule."""
         if not self.sequential or self.champion is None or self.champion_is_baseline:
             return None
-        recipe = self.champion.recipe
-        chosen = next(
-            (d for d in reversed(self.ledger) if (d.verdict, d.recipe) == ("replace", recipe)),
-            self.reign[0],
-        )
-        found = chosen.statistics_of(chosen.champion)
-        needed = (found and found.needed_p) or chosen.thresholds.clark_west_p
-        bias = _bias(found.clark_west_p if found else None, needed)
-        return self._fall(recipe, self._rows_by(chosen), self._rows_by(self.reign[0]), bias)
-
-    def _rows_by(self, decision: Decision) -> int:
-        """How many of the rows a decision knew."""
-        newest = np.datetime64(decision.last_row.replace(tzinfo=None))
-        return int(np.searchsorted(self.rows.times, newest, side="right"))
-
-    def _fall(self, recipe: str, history: int, seen: int, bias: float) -> Fall | None:
-        """The fall of a recipe after rows that were seen, with the limit from its history."""
-        if history < LEAST_HISTORY:
-            return None
-        gains = self.rows.baseline_loss - self.rows.loss(recipe)
-        since = _plain(self.rows.times[seen - 1])
-        limit = fall_limit(
-            gains[:history],
-            rows_a_year=self.rows_a_year,
-            horizon=self.spec.target.horizon,
-            rate=self.rule.demotion_rate,
-            seed=int(digest([self.spec.name, self.series, recipe, str(since)]), 16) % 2**32,
-            bias=bias,
-        )
-        if limit is None:
-            return None
-        path = falls(steps(gains[seen:], limit.step), limit.head_start)
-        now = float(path[-1]) if len(path) else limit.head_start
-        return Fall(**dict(limit), since=since, rows=self.rows.n - seen, fall=now)
+        return self.reign.fall()
 
     @cached_property
     def behind(self) -> str:
@@ -713,13 +648,6 @@ def _demotion(case: _Case) -> Decision | None:
             text = f"Demoted {name} to {to.candidate}: {why}."
             return case.record("demote", to, text, starts_cool_down=True, ground=ground)
     return None
-
-
-def _bias(p_value: float | None, needed: float) -> float:
-    """By how many standard errors a recipe's gain is overstated because it had to pass."""
-    from scipy.special import ndtri
-
-    return 0.0 if p_value is None else choice_bias(-float(ndtri(p_value)), -float(ndtri(needed)))
 
 
 def _replacement(case: _Case) -> Decision | None:

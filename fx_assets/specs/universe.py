@@ -188,6 +188,9 @@ class UniverseSpec(Spec):
     """Relative loss reduction against the baseline that counts as skill."""
     min_rows: PositiveInt = Field(default=1000, ge=250)
     """Out-of-sample rows of membership that a test needs."""
+    demotion_rate: float = Field(default=0.05, gt=0, lt=0.5)
+    """As of a forecast's ``promotion``: share of years in which a champion as good as ever may be
+    demoted."""
     live_level: float = Field(default=0.01, ge=0, lt=0.5)
     """As of a forecast's ``promotion``: chance, over all its life, that live rows alone end a
     champion that is no worse than the baseline; 0: never."""
@@ -367,7 +370,7 @@ class UniverseSpec(Spec):
             features=self.features,
             candidates=target.candidates,
             walk_forward=self.walk_forward,
-            promotion=PromotionRule(live_level=self.live_level),
+            promotion=PromotionRule(live_level=self.live_level, demotion_rate=self.demotion_rate),
             suspicion=self.suspicion,
             coverage=self.coverage,
             calibrate=False,

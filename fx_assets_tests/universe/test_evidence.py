@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.evaluation import reign
 from fx_assets.evaluation.decision import Decision
+from fx_assets.evaluation.family import decide_family
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
@@ -149,6 +152,8 @@ def test_a_champion_that_its_live_rows_contradict_does_not_predict_whatever_its_
     mine = (evidence["candidate"] == "ewma") & (evidence["instrument"] == "EURAAA")
     worse = evidence[mine].assign(rows=300, e_worse=150.0, skill=-0.2, skill_upper=-0.1)
     lake.append("live_evidence", SPEC.name, worse)
+    deaf = SPEC.model_copy(update={"live_level": 0.0})
+    assert decided(lake, rows, now + timedelta(minutes=1), deaf) == {}
     made = decided(lake, rows, now + timedelta(minutes=1))
     assert list(made) == [("EURAAA", "volatility")]
     (out,) = made.values()
@@ -156,9 +161,6 @@ def test_a_champion_that_its_live_rows_contradict_does_not_predict_whatever_its_
     assert "its 300 live rows since" in out.sentence
     assert "ewma does not predict" in out.sentence
     assert decided(lake, rows, now + timedelta(minutes=2)) == {}, "nor does it come back"
-    deaf = SPEC.model_copy(update={"live_level": 0.0})
-    (again,) = decided(lake, rows, now + timedelta(minutes=3), deaf).values()
-    assert (again.verdict, again.champion) == ("replace", "ewma")
 
 
 def test_a_lake_of_before_candidates_were_kept_goes_on_and_casts_shadows(
@@ -200,3 +202,54 @@ def test_a_candidate_that_is_declared_later_is_fitted_and_noted_in_the_ledger(
     for name in NAMES:
         folder = member_folder(spec.name, name, "volatility", 1)
         assert lake.blob_exists(f"{folder}candidates/{spec.name}/har/draft.json")
+
+
+def of_family(
+    judged: pd.DataFrame, ledgers: dict[str, list[Decision]], able: Sequence[str], minutes: int = 0
+) -> dict[str, Decision]:
+    """What is decided about each volatility from these rows, and added to its ledger."""
+    now = prices()["available_at"].max().to_pydatetime() + timedelta(minutes=minutes)
+    skill = skill_of(SPEC, judged)
+    skill = skill.assign(may_predict=skill["candidate"].isin(able))
+    about = {SPEC.series(name, SPEC.targets[1]).id: (name, SPEC.targets[1]) for name in NAMES}
+    made = decide_family(SPEC, skill, judged, about, ledgers, (), now)
+    for series, decision in made.items():
+        ledgers.setdefault(series, []).append(decision)
+    return {about[series][0]: decision for series, decision in made.items()}
+
+
+def test_holm_promotes_and_what_came_since_sends_away(rows: pd.DataFrame) -> None:
+    table = membership(prices(), SPEC.membership, SPEC.market)
+    judged = judgeable_rows(SPEC, rows, table, SPEC.market)
+    judged = judged[judged["kind"] == "volatility"].reset_index(drop=True)
+    half = judged["event_time"] <= np.sort(judged["event_time"].unique())[299]
+    ledgers: dict[str, list[Decision]] = {}
+    first = of_family(judged[half], ledgers, ["ewma"])
+    assert {made.champion for made in first.values()} == {"ewma"}
+    assert all(made.fall is not None and made.fall.history == 300 for made in first.values())
+    assert all(made.fall.rate == 0.05 for made in first.values() if made.fall)
+    assert of_family(judged, dict(ledgers), []) == {}, "its p-value alone sends nobody away"
+
+    died = judged.copy()
+    mine = ~half & (died["instrument"] == "EURAAA") & (died["candidate"] == "ewma")
+    died.loc[mine, "prediction"] *= 6.0
+    made = of_family(died, ledgers, ["ewma"], 1)
+    assert list(made) == ["EURAAA"]
+    (out,) = made.values()
+    assert (out.verdict, out.ground, out.champion) == ("demote", "fall", "expanding_mean")
+    assert "falls by more than" in out.sentence
+    assert "in 5% of years" in out.sentence
+    assert of_family(died, ledgers, ["ewma"], 2) == {}, "its whole backtest does not bring it back"
+
+
+def test_a_limit_is_found_once_in_a_reign(
+    rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = membership(prices(), SPEC.membership, SPEC.market)
+    judged = judgeable_rows(SPEC, rows, table, SPEC.market)
+    judged = judged[judged["kind"] == "volatility"].reset_index(drop=True)
+    half = judged["event_time"] <= np.sort(judged["event_time"].unique())[299]
+    ledgers: dict[str, list[Decision]] = {}
+    of_family(judged[half], ledgers, ["ewma"])
+    monkeypatch.setattr(reign, "fall_limit", None)
+    assert of_family(judged, ledgers, ["ewma"], 1) == {}
