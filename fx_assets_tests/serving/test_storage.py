@@ -29,6 +29,7 @@ from fx_assets.bundles.universes import (
     universe_path,
 )
 from fx_assets.lake import Lake
+from fx_assets.lake.below import Below, member_folder
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving, until
 
@@ -227,7 +228,7 @@ def _graph(nodes: list[object], constants: list[object]) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def poison(lake: Lake, forecast: str, version: int, onnx: bytes) -> None:
+def poison(lake: Lake | Below, forecast: str, version: int, onnx: bytes) -> None:
     """Publish a graph that no writer would: every hash is right."""
     made = of_forecast(forecast, version)
     golden = to_json(made.golden)
@@ -282,3 +283,19 @@ def test_a_bundle_that_does_harm_is_refused_and_holds_up_no_other(
         point_to(lake, "before", 3)
         until(lambda: health(client, "before")["refused"] is None)
         assert health(client, "before")["version"] == 3
+
+
+def test_a_members_bundle_that_does_harm_is_tried_once(tmp_path: Path) -> None:
+    lake = small_lake.make(tmp_path / "lake")
+    lake.write_blob(universe_path("desk"), UNIVERSE.model_dump_json().encode())
+    poison(
+        Below(lake, member_folder("desk", "AAAUSD", "volatility", 1)), "desk", 1, endless_graph()
+    )
+    with serving(tmp_path / "lake", tmp_path / "home", trial_seconds="1") as running:
+        client = running.client
+        until(lambda: client.get(f"{FORECAST}/latest").status_code == 200)
+        for _ in range(4):
+            answer = client.get("/v1/forecasts/desk/latest?instrument=AAAUSD")
+            assert answer.status_code == 503, answer.text
+            assert "did not compute" in answer.text
+        assert running.log.read_text().count("was refused") == 1

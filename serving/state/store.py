@@ -82,6 +82,7 @@ class Store:
         self._tried: dict[str, tuple[bytes, str, int]] = {}
         self._stamps: dict[str, object] = {}
         self._members: dict[str, tuple[bytes, Champion]] = {}
+        self._harmful: dict[str, tuple[bytes, TrialError | None, int]] = {}
         self._warned: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -249,7 +250,7 @@ class Store:
                 copy = Copy(files, name)
                 pointer = copy.read_blob(pointer_path(name))
                 self.trust.require(pointer, path)
-                self._trial.check(copy)
+                self._try_member(copy, where, pointer)
                 bundle = load(copy, name)
                 manifest = of_member(bundle.manifest)
                 present = pointer, Champion(replace(bundle, manifest=manifest))
@@ -263,6 +264,18 @@ class Store:
         while len(self._members) > MOST_MEMBERS:
             self._members.pop(next(iter(self._members)))
         return present[1]
+
+    def _try_member(self, copy: Copy, where: str, pointer: bytes) -> None:
+        """Try a member's bundle; one that hung or crashed is left alone as forecasts' are."""
+        tried, harm, until = self._harmful.get(where, (b"", None, 0))
+        if harm is not None and tried == pointer and self.looks < until:
+            raise TrialError(harm.message, remedy=harm.remedy)
+        try:
+            self._trial.check(copy)
+        except TrialError as error:
+            _log.error("A bundle of %s was refused: %s", where.rstrip("/"), error.message)
+            self._harmful[where] = pointer, error, self.looks + RETRY_HARMFUL
+            raise
 
     async def said(self, facts: UniverseFacts) -> list[Said]:
         """The newest prediction of every member of a universe, and what came of them.
