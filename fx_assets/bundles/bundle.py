@@ -245,6 +245,8 @@ def _evaluate(manifest: Manifest, onnx: bytes, golden: Golden, where: str) -> On
         model = OnnxModel(onnx)
         inputs, expected = golden.arrays()
         found = model.predict(inputs)
+        if manifest.distribution is not None and manifest.distribution.boosted is not None:
+            manifest.distribution.boosted.check()
     except Exception as error:
         # The runtime has exceptions of its own; whatever it says, the bundle is not usable.
         text = error.message if isinstance(error, FxAssetsError) else str(error)

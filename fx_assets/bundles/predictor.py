@@ -96,6 +96,7 @@ class Predictor:
             volatility=volatility,
             baseline_mean=float(mean),
             log_returns=frame["log_return"],
+            features=self._features(frame),
         )[0]
 
     def predict(
@@ -105,11 +106,13 @@ class Predictor:
         volatility: float,
         baseline_mean: float,
         log_returns: ArrayLike | None = None,
+        features: NDArray[np.float64] | None = None,
     ) -> list[Predicted]:
         """Predictions of an (n, p) matrix of inputs, which share volatility and baseline.
 
         A distribution of returns needs the ``log_returns`` of the newest 500 bars, and so does a
-        reference that is not the baseline. Where a row's inputs are not like those of training, the
+        reference that is not the baseline. One whose shape depends on (p,) ``features`` needs these
+        unless they are among the inputs. Where a row's inputs are not like those of training, the
         prediction is what the reference says, or else the baseline.
 
         Each interval holds its own prediction: one that lies beyond everything that was said out of
@@ -126,10 +129,32 @@ class Predictor:
                 value, why = (value, why) if np.isfinite(value) else (said, "")
             lower, upper = self.intervals.interval(value, volatility)
             bounds = min(lower, value), max(upper, value)
-            density = None if stated is None else stated.of(value, log_returns)
             out_row = inputs[row : row + 1]
+            read = self._among(out_row[0]) if features is None else features
+            density = None if stated is None else stated.of(value, log_returns, read)
             out.append(Predicted(value, *bounds, baseline, out_row, density, why))
         return out
+
+    def _features(
+        self, frame: Mapping[str, ArrayLike] | pd.DataFrame
+    ) -> NDArray[np.float64] | None:
+        """What the distribution's shape depends on, of the last row; ``None`` if on nothing."""
+        names = self._shaped_by
+        newest = [np.asarray(frame[n if n in frame else present_name(n)])[-1] for n in names]
+        return np.array(newest, dtype=np.float64) if names else None
+
+    def _among(self, inputs: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The same, where they are among (p,) inputs of the model."""
+        names, given = self._shaped_by, self.manifest.input_names
+        if not names or not {*names} <= {*given}:
+            return None
+        known = dict(zip(given, inputs.tolist(), strict=True))
+        return np.array([known[name] for name in names])
+
+    @cached_property
+    def _shaped_by(self) -> tuple[str, ...]:
+        stated = self.manifest.distribution
+        return () if stated is None or stated.boosted is None else stated.boosted.columns
 
     def _strange(self, inputs: NDArray[np.float64]) -> dict[int, str]:
         """By row, which inputs training has not seen the like of, and how far out they are."""

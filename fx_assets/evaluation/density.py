@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation import boosted
 from fx_assets.evaluation.bootstrap import weight_parts
 from fx_assets.evaluation.distribution import Shape, empirical, parametric
 from fx_assets.evaluation.folds import Positions
@@ -22,6 +23,7 @@ from fx_assets.evaluation.losses import Floats
 from fx_assets.evaluation.metrics import skill_interval
 from fx_assets.evaluation.spread import fit_spread, walk_spreads
 from fx_assets.evaluation.stated import Calibration, DistributionModel
+from fx_assets.models.quantile_trees import quantile_loss
 from fx_assets.specs.distribution import DistributionSpec
 from fx_assets.targets import TargetDefinition
 from fx_assets.targets.losses import VARIANCE_FLOOR
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from fx_assets.evaluation.study_frame import StudyFrame
 
 START = 500
-BLOCK = 250
-BLOCKS = 200
-"""A block of rows learns anew; it grows with the rows before it, a 200th of these at least."""
+BLOCKS = 250, 200
+"""A block of so many rows learns anew; it grows with the rows before it, a 200th of these at
+least."""
+BOOSTED_BLOCKS = 500, 8
+"""The same of boosted quantiles, which are dear to learn."""
 BINS = 20
 """Of the histogram of probability integral transforms."""
 
@@ -95,10 +99,15 @@ def fit_distribution(
     target = study.spec.target.definition
     scaled = target.outcome != "positive" and target.interval.scaled
     z = _standard(rows, target, _scale(rows, volatility, scaled=scaled))
+    made = None
+    if family in boosted.LIBRARIES:
+        features = _features(study, rows)
+        made = boosted.learn(family, features, z, levels).kept(study.columns, features)
     return DistributionModel(
         family=family,
         quantiles=levels,
         shape=empirical(z, levels),
+        boosted=made,
         scaled=scaled,
         multiplicative=target.outcome == "positive",
         n=len(z),
@@ -126,18 +135,26 @@ def walk_distributions(
         spreads = walk_spreads(study)
         scale, dof = spreads.spread[at], spreads.dof[at]
         z = (came - said) / scale
+    features = _features(study, rows) if asked.family in boosted.LIBRARIES else None
     parts = []
-    for now, past in _blocks(rows):
-        for some, shape in _shapes(now, past, z, dof, levels):
-            mine = _scored(shape, z[some], said[some], scale[some], came[some], levels,
-                           multiplicative=multiplicative)  # fmt: skip
-            theirs = _baseline(came, base, some, past, levels, multiplicative=multiplicative)
-            parts.append((some, *mine, *theirs[1:]))
+    for now, past in _blocks(rows, *(BLOCKS if features is None else BOOSTED_BLOCKS)):
+        if features is None:
+            shapes = list(_shapes(now, past, z, dof, levels))
+        else:
+            made = boosted.learn(asked.family, features[past], z[past], asked.quantiles)
+            shapes = list(zip(now[:, None], made.shapes(features[now]), strict=True))
+        scored = [
+            (some, *_scored(shape, z[some], said[some], scale[some], came[some], levels,
+                            multiplicative=multiplicative))
+            for some, shape in shapes
+        ]  # fmt: skip
+        mine = [np.concatenate(column) for column in zip(*scored, strict=True)]
+        order = np.argsort(mine[0], kind="stable")
+        theirs = _baseline(came, base, now, past, levels, multiplicative=multiplicative)
+        parts.append((*(column[order] for column in mine), *theirs[1:]))
     if not parts:
         return None
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.argsort(columns[0], kind="stable")
-    where, *others = (column[order] for column in columns)
+    where, *others = (np.concatenate(column) for column in zip(*parts, strict=True))
     times = rows["event_time"].iloc[where].reset_index(drop=True)
     return Judged(times, *others)
 
@@ -209,13 +226,22 @@ def _interval(values: Floats, horizon: int) -> tuple[float, float, float]:
     return float(values.mean()), float(lower), float(upper)
 
 
-def _blocks(rows: pd.DataFrame) -> Iterator[tuple[Positions, Positions]]:
-    """Positions of rows that learn together, and of the rows whose outcomes they know."""
+def _features(study: StudyFrame, rows: pd.DataFrame) -> Floats:
+    """(n, p) features of walk-forward rows."""
+    at = study.frame["event_time"].searchsorted(rows["event_time"])
+    return study.frame[study.columns].to_numpy(dtype=np.float64)[at]
+
+
+def _blocks(rows: pd.DataFrame, size: int, most: int) -> Iterator[tuple[Positions, Positions]]:
+    """Positions of rows that learn together, and of the rows whose outcomes they know.
+
+    A block has ``size`` rows, or the ``most``-th part of those before it if that is more.
+    """
     known_at = rows["label_available_at"].to_numpy(dtype="datetime64[us]")
     time = rows["event_time"].to_numpy(dtype="datetime64[us]")
     first = START
     while first < len(rows):
-        end = first + max(BLOCK, first // BLOCKS)
+        end = first + max(size, first // most)
         past = np.flatnonzero(known_at[:first] <= time[first])
         if len(past) >= MIN_ROWS:
             yield np.arange(first, min(end, len(rows))), past
@@ -252,8 +278,7 @@ def _scored(
         quantiles, size = centre[:, None] + spread[:, None] * unit, spread
         jacobian = np.log(spread)
     crps = size * shape.crps(z, multiplicative=multiplicative)
-    gap = came[:, None] - quantiles
-    pinball = np.where(gap >= 0, levels * gap, (levels - 1) * gap).mean(axis=1)
+    pinball = quantile_loss(came, quantiles, levels)
     return quantiles, shape.cdf(z), crps, jacobian - shape.log_density(z), pinball
 
 

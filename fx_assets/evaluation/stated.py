@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fx_assets.evaluation.boosted import Boosted
 from fx_assets.evaluation.distribution import Distribution, Shape
 from fx_assets.evaluation.intervals import newest_volatility
 from fx_assets.evaluation.losses import Floats
@@ -54,25 +55,38 @@ class DistributionModel(Record):
     """Whether it spreads as the EWMA volatility of the bars up to it."""
     multiplicative: bool = False
     garch: GarchSpread | None = None
+    boosted: Boosted | None = None
+    """What makes the shape of each row from its features; ``shape`` is of all rows then."""
     n: int
     """Rows that it was learned from."""
     measured: Calibration | None = None
     """Walking forward; ``None`` where too few rows were out of sample."""
 
-    def of(self, prediction: float, log_returns: ArrayLike | None) -> Distribution | None:
+    def of(
+        self,
+        prediction: float,
+        log_returns: ArrayLike | None,
+        features: Floats | None = None,
+    ) -> Distribution | None:
         """The distribution around a prediction that is made after these returns.
 
-        ``None`` where it needs returns and there is none.
+        ``None`` where it needs returns, or the (p,) features that its shape depends on, and they
+        are not known.
         """
         if not self.multiplicative and log_returns is None:
             return None
+        shape = self.shape
+        if self.boosted is not None:
+            if features is None or np.isnan(features).any():
+                return None
+            (shape,) = self.boosted.shapes(features[None, :])
         spread = 1.0
         if self.garch is not None and log_returns is not None:
             spread = self.garch.newest(log_returns)
         elif self.scaled and log_returns is not None:
             spread = newest_volatility(log_returns)
         return Distribution(
-            shape=self.shape,
+            shape=shape,
             centre=float(prediction),
             spread=spread,
             multiplicative=self.multiplicative,

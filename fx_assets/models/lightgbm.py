@@ -89,10 +89,10 @@ class LightGBM(Trees[LightGbmParams]):
                 return score
 
     def _trees_graph(self) -> Graph:
-        from fx_assets.models._lightgbm_onnx import tree_ensemble
+        from fx_assets.models._tree_nodes import lightgbm_scores
         from fx_assets.models.onnx_export import Graph
 
-        graph = tree_ensemble(Graph(self.n_features_in_), self.trees_.dump_model())
+        graph = lightgbm_scores(Graph(self.n_features_in_), [self.trees_.dump_model()]).column(0)
         link = LINKS.get(self.target.definition.outcome)
         return graph.function(link) if link else graph
 

@@ -151,9 +151,10 @@ class Graph:
         """Product of the rows of ``value`` with a vector."""
         return self.then("MatMul", weights)
 
-    def to_bytes(self, metadata: Mapping[str, str]) -> bytes:
-        """Serialize, with ``value`` as the output."""
-        output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, [None])
+    def to_bytes(self, metadata: Mapping[str, str], columns: int | None = None) -> bytes:
+        """Serialize, with ``value`` as the output: a vector, or a matrix of so many columns."""
+        shape = [None] if columns is None else [None, columns]
+        output = helper.make_tensor_value_info(OUTPUT, TensorProto.DOUBLE, shape)
         nodes = [*self._nodes, helper.make_node("Identity", [self.value], [OUTPUT])]
         graph = helper.make_graph(nodes, "fx_assets", [self._input], [output], self._constants)
         model = helper.make_model(

@@ -8,7 +8,9 @@ from typing import Final, Literal, TypeAlias
 from fx_assets.specs.base import Record
 from fx_assets.targets import TargetDefinition
 
-DistributionName: TypeAlias = Literal["conformal", "garch_t"]
+DistributionName: TypeAlias = Literal[
+    "conformal", "garch_t", "quantile_lightgbm", "quantile_xgboost"
+]
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 FARTHEST: Final = 0.001
 
@@ -18,6 +20,8 @@ class DistributionSpec(Record):
 
     ``conformal``: quantiles of what happened out of sample after earlier predictions, of any
     family. ``garch_t``: Student's t around the prediction, its variance from GARCH(1,1).
+    ``quantile_xgboost``, ``quantile_lightgbm``: as ``conformal``, but quantiles depend on the
+    features, by boosted trees.
     """
 
     family: DistributionName
@@ -45,7 +49,8 @@ def distribution_of(
         )
     if asked == "garch_t" and target.name != "return":
         raise ValueError(
-            f"distribution: garch_t is of a return, not of a {target.name}; choose conformal"
+            f"distribution: garch_t is of a return, not of a {target.name}; choose conformal, "
+            "quantile_xgboost or quantile_lightgbm"
         )
     chosen = LEVELS if levels is None else levels
     if not chosen or any(a >= b for a, b in pairwise(chosen)):

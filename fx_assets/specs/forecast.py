@@ -272,8 +272,8 @@ class ForecastSpec(Spec):
     """Levels, ascending, at which a predictive distribution is stated beside the value."""
     distribution: bool | DistributionName = False
     """``true`` states quantiles at 5, 25, 50, 75 and 95 % unless ``quantiles`` says others; or what
-    the distribution is made of, ``garch_t`` (of returns only, and their default) or
-    ``conformal``."""
+    the distribution is made of, ``garch_t`` (of returns only, and their default), ``conformal``,
+    ``quantile_xgboost`` or ``quantile_lightgbm``."""
     abstain: float = Field(default=0.001, ge=0, lt=0.5)
     """Share of rows like those of training whose inputs are called out of range; 0: none."""
     live_from: date | None = None

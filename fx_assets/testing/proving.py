@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final, get_args
 
 from fx_assets.doors import (
     CALENDARS,
@@ -18,7 +18,16 @@ from fx_assets.doors import (
     broken_plugins,
 )
 from fx_assets.errors import SpecError
-from fx_assets.testing import calendars, checks, families, features, sources, targets
+from fx_assets.specs.distribution import DistributionName
+from fx_assets.testing import (
+    calendars,
+    checks,
+    distributions,
+    families,
+    features,
+    sources,
+    targets,
+)
 
 
 @dataclass(frozen=True)
@@ -48,13 +57,20 @@ class Verdict:
         return not self.found
 
 
-SUITES: dict[str, tuple[Door, Callable[[str], list[Any]], list[Callable[[Any], None]]]] = {
+Suite = tuple[Collection[str], Callable[[str], list[Any]], list[Callable[[Any], None]]]
+"""What it is about, by name, what each is tried with, and the checks."""
+SUITES: Final[dict[str, Suite]] = {
     "model family": (FAMILIES, families.cases_of, families.CHECKS),
     "feature set": (FEATURE_SETS, features.cases_of, features.CHECKS),
     "kind of target": (TARGETS, targets.cases_of, targets.CHECKS),
     "source": (SOURCES, sources.cases_of, sources.CHECKS),
     "calendar": (CALENDARS, calendars.cases_of, calendars.CHECKS),
     "check of the gate": (CHECKS, checks.cases_of, checks.CHECKS),
+    "distribution": (
+        get_args(DistributionName),
+        distributions.cases_of,
+        distributions.CHECKS,
+    ),
 }
 
 
@@ -82,6 +98,7 @@ def named(what: str) -> list[tuple[str, str]]:
     offered = [
         (kind, name)
         for kind, (door, _, _) in SUITES.items()
+        if isinstance(door, Door)
         for name in door
         if _comes_from(what, door.origin(name))
     ]

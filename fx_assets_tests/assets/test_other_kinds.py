@@ -149,7 +149,8 @@ def test_quantiles_are_issued_walked_forward_and_scored(real: Platform, name: st
 def test_a_distribution_that_is_asked_for_later_comes_with_the_next_retrain(
     real: Platform,
 ) -> None:
-    real.forecasts[0] = real.forecasts[0].model_copy(update={"quantiles": (0.01, 0.99)})
+    asked = {"quantiles": (0.01, 0.99), "distribution": "quantile_xgboost"}
+    real.forecasts[0] = real.forecasts[0].model_copy(update=asked)
     real.reload()
     result = real.retrain("level")
     assert result.success, failures(result)
@@ -160,3 +161,5 @@ def test_a_distribution_that_is_asked_for_later_comes_with_the_next_retrain(
     assert champion.version == 2
     assert champion.distribution is not None
     assert champion.distribution.quantiles == (0.01, 0.99)
+    assert champion.distribution.boosted is not None
+    assert champion.distribution.measured is not None

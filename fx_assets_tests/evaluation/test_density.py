@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,8 @@ import pytest
 from scipy.special import ndtr
 
 from fx_assets.calendars import calendar
+from fx_assets.errors import RegistryError
+from fx_assets.evaluation import boosted
 from fx_assets.evaluation.density import (
     Judged,
     calibration,
@@ -22,6 +27,7 @@ from fx_assets.evaluation.intervals import ewma_volatility
 from fx_assets.evaluation.stated import issued_scores, stated
 from fx_assets.evaluation.study import Study
 from fx_assets.features import labelled_frame
+from fx_assets.models.quantile_trees import Library
 from fx_assets.specs import ForecastSpec
 from fx_assets.testing import worlds
 from fx_assets_tests.evaluation.helpers import forecast
@@ -33,6 +39,8 @@ ASKED = {
     "return, conformal": ("return", 1, "conformal"),
     "return of a week": ("return", 5, "garch_t"),
     "variance": ("volatility", 5, "conformal"),
+    "return, XGBoost": ("return", 1, "quantile_xgboost"),
+    "variance, LightGBM": ("volatility", 5, "quantile_lightgbm"),
 }
 every_kind = pytest.mark.parametrize("name", ASKED)
 
@@ -127,9 +135,10 @@ def test_what_is_published_states_what_an_issued_row_is_scored_by(name: str) -> 
     model = fit_distribution(study, study.spec.density, rows, volatility)
     last = rows["prediction"].iloc[-1]
     returns = study.frame["log_return"]
-    made = model.of(last, returns)
+    features = study.frame[study.columns].to_numpy(dtype=np.float64)[-1]
+    made = model.of(last, returns, features)
     assert made
-    assert made == model.of(last, returns[-500:]), "500 bars are all that it needs"
+    assert made == model.of(last, returns[-500:], features), "500 bars are all that it needs"
     issued = pd.DataFrame(
         {
             "target": [made.quantile(0.3), 1e-4, 1e-4],
@@ -153,3 +162,35 @@ def test_a_frame_of_too_few_rows_states_nothing_yet() -> None:
     assert len(rows) < 500
     assert walk_distributions(study, about.density, rows, volatility) is None
     assert fit_distribution(study, about.density, rows, volatility).n == len(rows)
+
+
+@pytest.mark.parametrize("library", get_args(Library))
+def test_the_graph_of_boosted_quantiles_says_what_the_trees_say_without_their_library(
+    library: Library,
+) -> None:
+    rng = np.random.default_rng(8)
+    X = rng.standard_normal((1500, 4)) * [1.0, 1e-12, 1e6, 1.0]
+    X[rng.uniform(size=X.shape) < 0.02] = 0.0
+    z = rng.standard_normal(1500) * np.where(X[:, 0] > 0, 2.0, 1.0)
+    learned = boosted.learn(f"quantile_{library}", X, z, (0.001, 0.025, 0.5))
+    assert learned.levels[:2] == (0.025, 0.05), "a level far out is of the tail"
+    kept = learned.kept(("a", "b", "c", "d"), X)
+    trees = np.array([shape.values for shape in learned.shapes(X)])
+    graph = np.array([shape.values for shape in kept.shapes(X)])
+    np.testing.assert_allclose(graph, trees, atol=1e-6)
+    assert (np.diff(trees, axis=1) > 0).all()
+    beyond = learned.shapes(X[:1])[0].quantile([0.001, 0.025])
+    assert beyond[0] < beyond[1]
+    program = (
+        "import sys; from fx_assets.evaluation.boosted import Boosted; import numpy as np; "
+        "kept = Boosted.model_validate_json(sys.stdin.read()); kept.check(); "
+        "print(sorted({'pandas', 'xgboost', 'lightgbm', 'scipy'} & sys.modules.keys()))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        input=kept.model_dump_json(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.stdout.strip() == "[]", ran.stderr
+    other = kept.model_copy(update={"outputs": tuple((0.0,) * len(kept.levels) for _ in range(3))})
+    with pytest.raises(RegistryError, match="differs from the fitted trees"):
+        other.check()

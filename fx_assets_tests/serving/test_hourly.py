@@ -16,7 +16,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from fx_assets.bundles.bundle import Bundle, Golden, load, store_bundle
+from fx_assets.bundles.bundle import Bundle, Golden, load, publish, store_bundle
+from fx_assets.evaluation import boosted
 from fx_assets.evaluation.losses import loss_for
 from fx_assets.features import labelled_frame
 from fx_assets.lake import Lake
@@ -275,3 +276,40 @@ def test_bars_and_features_of_the_caller_get_the_quantiles_that_were_issued(
     found = answer.json()["quantiles"]
     for mine, theirs in zip(found, issued, strict=True):
         assert mine["value"] == pytest.approx(theirs["value"], rel=1e-9)
+
+
+def test_quantiles_that_depend_on_features_are_served_as_they_were_fitted(
+    root: Path, tmp_path: Path
+) -> None:
+    columns = ("return_1", "realised_volatility_24h")
+    bars = hourly_lake.revised(hourly_lake.bars())
+    frame = labelled_frame(bars, SPECS["volatility"], hourly_lake.FEED.market)
+    known = frame.dropna(subset=[*columns, "target"])
+    features, bias = known[[*columns]].to_numpy(), hourly_lake.BIAS["volatility"]
+    z = np.log(np.maximum(known["target"].to_numpy(), 1e-10) / bias)
+    learned = boosted.learn("quantile_xgboost", features, z, hourly_lake.LEVELS)
+    made = hourly_lake.bundle("volatility")
+    states = {"family": "quantile_xgboost", "boosted": learned.kept(columns, features)}
+    distribution = hourly_lake.distribution("volatility").model_copy(update=states)
+    facts = made.facts.model_copy(update={"version": 2, "distribution": distribution})
+    lake = tmp_path / "lake"
+    shutil.copytree(root, lake)
+    publish(Lake(str(lake)), Bundle(facts, made.onnx, made.golden))
+    newest = frame[[*columns]].to_numpy()[-1:]
+    (shape,) = learned.shapes(newest)
+    address = f"/v1/forecasts/{SPECS['volatility'].name}/predict"
+    with serving(lake, tmp_path / "server") as running:
+        until(lambda: running.client.get("/health/ready").status_code == 200)
+        given = bars[["open", "high", "low", "close"]].assign(
+            event_time=bars["event_time"].map(pd.Timestamp.isoformat)
+        )
+        answer = running.client.post(f"{address}/bars", json={"bars": given.to_dict("records")})
+        assert answer.status_code == 200, answer.text
+        told = [quantile["value"] for quantile in answer.json()["quantiles"]]
+        np.testing.assert_allclose(
+            told, bias * np.exp(shape.quantile(hourly_lake.LEVELS)), rtol=1e-5
+        )
+        row = {"features": {"return_1": 0.001}}
+        until(lambda: running.client.post(f"{address}/features", json=row).status_code == 200)
+        answer = running.client.post(f"{address}/features", json=row)
+        assert answer.json()["quantiles"] is None, "not all that they depend on was given"
