@@ -56,6 +56,8 @@ def summary(lake: Lake, forecasts: Iterable[str], universe: str) -> dict[str, An
             },
             "backtest": _moments(lake.read("backtest", name), ["candidate"]),
         }
+        if name in lake.names("economics"):
+            found[name]["economics"] = _earned(lake.read("economics", name))
     skill = lake.read("skill", universe).sort_values(["instrument", "kind", "candidate"])
     keys = ["instrument", "kind", "candidate"]
     issued = lake.read("predictions", universe)
@@ -68,6 +70,19 @@ def summary(lake: Lake, forecasts: Iterable[str], universe: str) -> dict[str, An
         "backtest": _moments(lake.read("backtest", universe), ["kind", "candidate"]),
     }
     return found
+
+
+def _earned(rows: pd.DataFrame) -> dict[str, Any]:
+    """What each recipe's strategy would have earned in its backtest: figures, and the sentence."""
+    rows = rows[rows["evidence"] == "backtest"].sort_values(["candidate", "figure"])
+    figures = {
+        f"{row['candidate']} {row['figure']}": [
+            _number(row[column]) for column in ("value", "lower", "upper", "n")
+        ]
+        for row in rows.to_dict("records")
+    }
+    told = rows.drop_duplicates("candidate")
+    return figures | dict(zip(told["candidate"], told["sentence"], strict=True))
 
 
 def _moments(rows: pd.DataFrame, by: list[str]) -> dict[str, list[float | None]]:

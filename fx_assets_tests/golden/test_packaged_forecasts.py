@@ -13,7 +13,14 @@ import pytest
 
 from fx_assets.lake import Lake
 from fx_assets_tests.golden.numbers import summary
-from fx_assets_tests.golden.readme import README, sentences, table
+from fx_assets_tests.golden.readme import (
+    DOCS,
+    README,
+    about_money,
+    on_pages,
+    pooled,
+    sentences,
+)
 
 PINNED = Path(__file__).with_name("packaged.json")
 NOW = "2026-11-02T12:00:00+00:00"
@@ -37,7 +44,6 @@ def test_the_packaged_forecasts_and_universe_come_out_as_they_were_pinned(tmp_pa
 
 def test_the_readme_says_what_the_pinned_run_found() -> None:
     pinned, text = json.loads(PINNED.read_text()), README.read_text()
-    assert table(pinned) in text, "python -m fx_assets_tests.golden.readme writes it anew"
     one_line = " ".join(text.split())
     for sentence in sentences(pinned):
         assert sentence in one_line
@@ -49,6 +55,25 @@ def test_the_readme_says_what_the_pinned_run_found() -> None:
     assert f"prediction: variance {row['prediction']:.6f}" in text
     assert f"interval: {row['lower']:.3g} " in text
     assert f" to {row['upper']:.6f} " in text
+    assert f"economics: {pinned['eurusd_volatility']['economics']['pool']}" in text
+
+
+def test_tables_of_readme_and_pages_are_those_of_the_pinned_run() -> None:
+    for page, tables in on_pages(json.loads(PINNED.read_text())).items():
+        text = page.read_text()
+        for _, made in tables:
+            assert made in text, f"python -m fx_assets_tests.golden.readme writes {page} anew"
+
+
+def test_pages_say_of_money_and_pools_what_the_pinned_run_found() -> None:
+    pinned = json.loads(PINNED.read_text())
+    said = [README, DOCS / "economics.md"]
+    one_line = " ".join(word for page in said for word in page.read_text().split())
+    for sentence in about_money(pinned):
+        assert sentence in one_line
+    models = (DOCS / "models.md").read_text()
+    for row in pooled(pinned):
+        assert row in models
 
 
 def _run(home: Path, command: str) -> None:
