@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fx_assets.doors import CALENDARS
+from fx_assets.errors import SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -320,12 +321,24 @@ def calendar(key: str) -> Calendar:
 
     known = (definition and definition.publication) or publication
     if frequency == "1d":
-        close, _, zone = (day_close or custom_close(name) or DAY_CLOSES[name]).partition(" ")
+        close, zone = _close_and_zone(name, day_close or custom_close(name) or DAY_CLOSES[name])
         week = _holiday_week(name) if definition is None else _week_of(definition)
-        return _daily(key, week, time.fromisoformat(close), ZoneInfo(zone), known)
+        return _daily(key, week, close, zone, known)
     if definition is None:
         raise KeyError(name)
     return _intraday(key, definition, BAR_LENGTHS[frequency], known)
+
+
+def _close_and_zone(name: str, day_close: str) -> tuple[time, ZoneInfo]:
+    close, _, zone = day_close.partition(" ")
+    try:
+        return time.fromisoformat(close), ZoneInfo(zone)
+    except (ValueError, KeyError, OSError) as error:
+        raise SpecError(
+            f"The calendar {name} has the day_close {day_close!r}, which is no local time and zone "
+            f"({error}).",
+            remedy="Say it as '16:00 Asia/Dubai'.",
+        ) from error
 
 
 @dataclass(frozen=True)

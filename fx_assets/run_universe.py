@@ -28,7 +28,7 @@ from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import MEMBERSHIP, PREDICTIONS, RAW_PRICES, SKILL
 from fx_assets.targets import target_definition
 
-COLUMNS = ("instrument", "state", "last fixing", "target", "says", "baseline", "skill", "p Holm")
+COLUMNS = ("instrument", "state", "last bar", "target", "says", "baseline", "skill", "p Holm")
 NOT_TESTED = "-"
 
 
@@ -90,10 +90,11 @@ def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
     if issued.empty:
         console.print(f"{spec.name} has no predictions yet.")
         return
-    in_now = members(lake.read(MEMBERSHIP.name, spec.name), clock.now())
+    known = lake.read(MEMBERSHIP.name, spec.name)
+    in_now = members(known, clock.now())
     newest = newest_of(issued, in_now)
     lines = sorted((_line(row) for row in newest.to_dict("records")), key=lambda line: line[:4])
-    lines += _without_forecast(lake, spec, set(newest["instrument"]))
+    lines += _without_forecast(known, spec, set(newest["instrument"]), issued["event_time"].max())
     if sys.stdout.isatty():
         table = Table(*COLUMNS, title=spec.name)
         for line in lines:
@@ -127,14 +128,17 @@ def _said(row: dict[Any, Any], value: float) -> str:
     return text if definition.shown.annualised else f"{definition.wording.called} {text}"
 
 
-def _without_forecast(lake: Lake, spec: UniverseSpec, shown: set[str]) -> list[tuple[str, ...]]:
-    """A line for each instrument that is pegged, too young, or gone."""
-    table = lake.read(MEMBERSHIP.name, spec.name).sort_values("first_fixing", kind="stable")
+def _without_forecast(
+    table: pd.DataFrame, spec: UniverseSpec, shown: set[str], newest: pd.Timestamp
+) -> list[tuple[str, ...]]:
+    """A line for each instrument that is pegged, silent, too young, or gone."""
+    table = table.sort_values("first_fixing", kind="stable")
     lines: list[tuple[str, ...]] = []
     for row in table.drop_duplicates("instrument", keep="last").to_dict("records"):
         if row["instrument"] in shown:
             continue
-        state = "pegged" if row["pegged"] else "no fixing"
+        silent = row["last_fixing"] < newest
+        state = "pegged" if row["pegged"] else "no new bar" if silent else "too few rows to judge"
         if pd.notna(row["member_until"]):
             state = f"left {row['member_until']:%Y-%m-%d}"
         elif pd.isna(row["member_from"]):

@@ -24,6 +24,16 @@ Microseconds = NDArray[np.int64]
 T = TypeVar("T")
 
 
+_OPTIONAL = ("open", "high", "low", "volume", "market_cap", "event_time")
+
+
+def _unwritable(values: NDArray[Any]) -> NDArray[Any]:
+    """The same numbers, which no feature can change for the others."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True)
 class Bars:
     """Consecutive bars of one feed, oldest first, as the features see them.
@@ -71,7 +81,7 @@ class Bars:
                 f"{len(self.next_day)} entries; they describe the same bars.",
                 remedy="Give one entry of each for every bar.",
             )
-        for name in ("open", "high", "low", "volume", "market_cap", "event_time"):
+        for name in _OPTIONAL:
             values = getattr(self, name)
             if values is not None and len(values) != len(self.close):
                 raise FxAssetsError(
@@ -86,6 +96,10 @@ class Bars:
                 "features need positive numbers.",
                 remedy="Leave the bar out, or correct it.",
             )
+        for name in ("close", "day", "next_day", *_OPTIONAL):
+            values = getattr(self, name)
+            if values is not None:
+                object.__setattr__(self, name, _unwritable(values))
 
     def __len__(self) -> int:
         return len(self.close)
@@ -93,12 +107,12 @@ class Bars:
     @cached_property
     def log_close(self) -> Floats:
         """Natural logarithm of the close."""
-        return np.log(self.close)
+        return _unwritable(np.log(self.close))
 
     @cached_property
     def log_return(self) -> Floats:
         """log(close[t] / close[t-1]); NaN for the first bar."""
-        return self.change(1)
+        return _unwritable(self.change(1))
 
     def change(self, bars: int) -> Floats:
         """log(close[t] / close[t - bars]); NaN for the first ``bars`` bars."""
@@ -200,7 +214,7 @@ class FeatureSet:
         Raises
         ------
         FxAssetsError
-            The bars lack what the set reads, such as volumes.
+            The bars lack what the set reads, such as volumes, or a feature has not a value a bar.
         """
         out = np.empty((len(bars), len(self.features)), order="F")
         for column, feature in zip(out.T, self.features, strict=True):
@@ -212,6 +226,12 @@ class FeatureSet:
                 # The sign bit of a NaN depends on which vector lane computed it.
                 part[np.isnan(part)] = np.nan
                 start += len(piece)
+            if start != len(bars):
+                raise FxAssetsError(
+                    f"The feature {feature.name} of {self.name} has {start} values for {len(bars)} "
+                    "bars.",
+                    remedy="Let it give a value for each bar, NaN where there is none yet.",
+                )
             bars.columns[feature.name] = column
         bars.columns.clear()
         return out

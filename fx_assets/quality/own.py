@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fx_assets.doors import CHECKS
@@ -60,12 +61,16 @@ def meaning_of(name: str) -> str:
 
 
 def own_finding(name: str, rule: CheckRule, evidence: Evidence) -> tuple[Finding, Outcome]:
-    """A plug-in's finding; one that fails to look blocks as its rule says, and tells why."""
+    """A plug-in's finding; one that fails to look blocks as its rule says, and tells why.
+
+    It looks at a copy: what it changes there, no other check sees.
+    """
     limit = float(getattr(CHECKS[name], "limit", 0.0) if rule.limit is None else rule.limit)
     if rule.severity == "off":
         return Finding(name, "off", True, 0, limit, "Switched off."), Outcome(0, "")
     try:
-        outcome = looking(name)(evidence)
+        given = replace(evidence, stored=evidence.stored.copy(), batch=evidence.batch.copy())
+        outcome = looking(name)(given)
     except Exception as error:  # whatever a stranger's code does
         said = f"The check itself failed: {type(error).__name__}: {error}."
         return Finding(name, rule.severity, False, 0, limit, said), Outcome(0, said)

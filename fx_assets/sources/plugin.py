@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from abc import abstractmethod
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote, quote_plus
 
 import pandas as pd
 
@@ -189,10 +191,17 @@ class SourcePlugin(SourceSpec):
     def _clean(self, text: str) -> str:
         """A text on one line without the value of any secret."""
         for variable in self.secrets:
-            value = os.environ.get(variable, "").strip()
-            text = text.replace(value, f"({variable})") if value else text
+            for spelt in spellings(os.environ.get(variable, "").strip()):
+                text = text.replace(spelt, f"({variable})")
         text = " ".join(text.split())
         return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+
+
+def spellings(secret: str) -> list[str]:
+    """How a secret appears in addresses, headers and texts, the longest first; none of an empty."""
+    encoded = b64encode(secret.encode()).decode()
+    forms = {secret, quote(secret, safe=""), quote_plus(secret), encoded, encoded.rstrip("=")}
+    return sorted(forms - {""}, key=len, reverse=True)
 
 
 def _checked(table: pd.DataFrame, source: SourcePlugin) -> pd.DataFrame:

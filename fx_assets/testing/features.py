@@ -16,7 +16,7 @@ from fx_assets.features import FeatureSet, FeatureSetDefinition, feature_set
 from fx_assets.features.frame import feature_frame
 from fx_assets.testing.honesty import assert_future_scramble_invariant, assert_prefix_invariant
 from fx_assets.testing.markets import bars_of_market, market
-from fx_assets.testing.require import require, require_same_bits
+from fx_assets.testing.require import ContractError, require, require_same_bits
 
 COLUMNS: Final = ("open", "high", "low", "close", "volume", "market_cap")
 CHECKS: Final[list[Callable[[FeatureCase], None]]] = []
@@ -159,7 +159,13 @@ def nothing_is_read_beyond_what_is_stated(case: FeatureCase) -> None:
     bars = _world(case)
     unread = [name for name in COLUMNS if name not in {*case.definition.reads, "close"}]
     expected = feature_frame(bars, case.features, case.calendar)
-    found = feature_frame(bars.drop(columns=unread), case.features, case.calendar)
+    try:
+        found = feature_frame(bars.drop(columns=unread), case.features, case.calendar)
+    except Exception as error:
+        raise ContractError(
+            f"it cannot be computed from bars without {', '.join(unread)}, which are not in "
+            f"`reads` ({type(error).__name__}: {error})"
+        ) from error
     for name in case.features.columns:
         require_same_bits(
             expected[name].to_numpy(), found[name].to_numpy(), f"in {name} without {unread}"

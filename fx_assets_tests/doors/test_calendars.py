@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from fx_assets.calendars import calendar
 from fx_assets.doors import CALENDARS
+from fx_assets.errors import SpecError
 from fx_assets.specs import FeedSpec
 from fx_assets.testing import prove, verdicts_of
 
@@ -62,6 +63,11 @@ def test_it_is_for_daily_bars_and_its_name_is_among_those_allowed(
         ('"weekend" if', '" " if', "a closed day says why"),
         ("day.weekday() in (4, 5)", "True", "closes come in order"),
         ("16:00 Asia/Dubai", "25:00 Asia/Dubai", "closes come in order"),
+        (
+            "day.weekday() in (4, 5)",
+            'day.weekday() in (4, 5) or day > __import__("datetime").date.today()',
+            "closes come in order",
+        ),
         ('"weekend" if', '__import__("random").choice(["weekend", None]) if', "two askings agree"),
     ],
 )
@@ -111,3 +117,11 @@ def test_a_fault_in_what_a_calendar_may_say_is_found(
 def test_ours_come_through_the_door_and_are_proved(name: str) -> None:
     assert CALENDARS.origin(name) == "fx-assets"
     assert [v for v in verdicts_of("calendar", name) if not v.holds] == []
+
+
+def test_a_close_that_is_no_local_time_is_told_with_its_value(
+    plugin: Callable[[str], Path],
+) -> None:
+    plugin(CODE.replace("16:00 Asia/Dubai", "16:00 Asia/Nowhere"))
+    with pytest.raises(SpecError, match="gulf has the day_close '16:00 Asia/Nowhere'"):
+        calendar("gulf")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from fx_assets.quality import checks_of
-from fx_assets.specs import GateSpec
+from fx_assets.specs import FeedSpec, GateSpec
 from fx_assets.testing import prove
 from fx_assets.testing.checks import CheckCase
 
@@ -59,3 +59,49 @@ def test_a_check_that_nobody_offers_is_refused_with_those_that_are(
         GateSpec.model_validate({"own": {"round_close": {}}})
     with pytest.raises(ValidationError, match="write it beside own"):
         GateSpec.model_validate({"own": {"jumps": {}}})
+
+
+TWO = """
+from fx_assets.quality import GateCheck, Outcome
+
+
+class Scribbler(GateCheck):
+    "Nothing is asserted."
+
+    name = "a_scribbler"
+
+    def look(self, evidence):
+        evidence.batch.loc[:, "close"] = evidence.stored.loc[:, "close"] = 1.5
+        return Outcome(0, "")
+
+    @classmethod
+    def planted(cls, bars):
+        return bars
+
+
+class Reader(Scribbler):
+    "No close is 1.5."
+
+    name = "b_reader"
+
+    def look(self, evidence):
+        return Outcome(int((evidence.batch["close"] == 1.5).sum()), "seen")
+"""
+
+
+class Both(CheckCase):
+    """Looked at by the two checks."""
+
+    @property
+    def feed(self) -> FeedSpec:
+        own = {"a_scribbler": {}, "b_reader": {"severity": "block"}}
+        feed = super().feed
+        return feed.model_copy(update={"gate": GateSpec.model_validate({"own": own})})
+
+
+def test_what_a_check_writes_into_its_evidence_no_other_sees(plugin: Callable[[str], Path]) -> None:
+    plugin(TWO)
+    case = Both("b_reader", "1d")
+    bars = case.world()
+    assert case.found_in(bars).passed
+    assert not (bars["close"] == 1.5).any()

@@ -48,6 +48,12 @@ class Mine(FeatureSetDefinition):
             "change + 1e-9 * np.random.default_rng().normal(size=len(change))",
             {"two computations agree to the last bit"},
         ),
+        ("short", "change[1:]", {"values are missing in the warm up only"}),
+        (
+            "scribbler",
+            "(bars.close.__setitem__(0, 1.0), change)[1]",
+            {"bars are left as they were"},
+        ),
     ],
 )
 def test_a_feature_set_is_proved_if_and_only_if_it_is_honest(
@@ -57,3 +63,9 @@ def test_a_feature_set_is_proved_if_and_only_if_it_is_honest(
     broken = {verdict.check for verdict in prove(name) if not verdict.holds}
     assert broken >= checks
     assert bool(broken) == bool(checks)
+
+
+def test_a_column_that_is_read_and_not_stated_is_named(plugin: Callable[[str], Path]) -> None:
+    plugin(CODE.replace("{column}", "change + bars.volume").replace("{name}", "greedy"))
+    (found,) = [verdict.found for verdict in prove("greedy") if not verdict.holds]
+    assert "without open, high, low, volume, market_cap, which are not in `reads`" in found

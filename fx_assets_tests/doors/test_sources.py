@@ -121,6 +121,20 @@ def test_a_key_in_an_error_is_blanked_out(
         fetch_bars(feed, Settings(home=tmp_path), datetime(2024, 1, 3, tzinfo=UTC))
 
 
+def test_a_key_is_blanked_out_as_addresses_and_headers_spell_it(
+    plugin: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = 'f"{quote(key)} {quote_plus(key)} {b64encode(key.encode()).decode()}"'
+    names = "from base64 import b64encode\nfrom urllib.parse import quote, quote_plus\n"
+    failing = CODE.replace("table = pd", f"raise RuntimeError({said})\n        table = pd")
+    plugin(names + failing)
+    monkeypatch.setenv("HOUSE_KEY", "open sesame&")
+    feed = FeedSpec.model_validate({**FEED, "start": "2024-01-01"})
+    hidden = r"RuntimeError: \(HOUSE_KEY\) \(HOUSE_KEY\) \(HOUSE_KEY\)"
+    with pytest.raises(SourceError, match=hidden):
+        fetch_bars(feed, Settings(home=tmp_path), datetime(2024, 1, 3, tzinfo=UTC))
+
+
 IMPORTS = """\
 import random
 from datetime import timedelta

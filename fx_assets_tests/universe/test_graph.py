@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from fx_assets import run_universe
 from fx_assets.run_universe import show_universe
 from fx_assets_tests.platform import failed_checks, failures, metadata
 from fx_assets_tests.universe.conftest import DAYS, SPEC, Started, UniversePlatform
@@ -144,6 +145,27 @@ def test_the_terminal_shows_members_pegs_and_those_that_left(first_evening: Star
     assert "% a year" in said
     assert "direction 1: 0 of 3 instruments" in said
     assert "Holm's correction for 6 tests at 5%" in said
+
+
+def test_a_member_without_a_forecast_is_told_from_one_without_a_bar() -> None:
+    newest = pd.Timestamp("2026-11-11 12:00", tz="UTC")
+    earlier = newest - pd.Timedelta(1, "D")
+    known = pd.DataFrame(
+        {
+            "instrument": ["EURNEW", "EUROLD"],
+            "first_fixing": earlier - pd.Timedelta(500, "D"),
+            "last_fixing": [newest, earlier],
+            "fixings": 400,
+            "member_from": earlier - pd.Timedelta(9, "D"),
+            "member_until": pd.NaT,
+            "pegged": False,
+        }
+    )
+    lines = run_universe._without_forecast(known, SPEC, set(), newest)
+    assert [line[:2] for line in lines] == [
+        ("EURNEW", "too few rows to judge"),
+        ("EUROLD", "no new bar"),
+    ]
 
 
 def test_a_universe_is_late_by_its_newest_bar_and_names_the_instruments_that_lag(
