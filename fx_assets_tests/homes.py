@@ -39,7 +39,11 @@ attributes:
 DAGSTER = """\
 telemetry: {enabled: false}
 storage: {sqlite: {base_dir: data/dagster}}
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 """
+"""What runs print stays where it is printed: copies of it take four processes a run."""
 LAST = pd.Timestamp("2022-03-04")
 """A Friday: the last bar that a new home has."""
 COMMAND = [sys.executable, "-m", "fx_assets.cli"]

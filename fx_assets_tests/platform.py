@@ -122,7 +122,12 @@ class Platform:
             return dg.DagsterInstance.ephemeral()
         home = self.folder / "dagster"
         home.mkdir(parents=True, exist_ok=True)
-        return dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}})
+        logs = "dagster._core.storage.noop_compute_log_manager"
+        settings: dict[str, Any] = {
+            "telemetry": {"enabled": False},
+            "compute_logs": {"module": logs, "class": "NoOpComputeLogManager"},
+        }
+        return dg.DagsterInstance.local_temp(str(home), overrides=settings)
 
     @property
     def lake(self) -> Lake:

@@ -17,6 +17,7 @@ from fx_assets.run import _in_order
 from fx_assets.settings import PACKAGED_DECLARATIONS
 from fx_assets.sources import ecb
 from fx_assets.specs.files import load_declared
+from fx_assets_tests.homes import DAGSTER
 from fx_assets_tests.platform import ecb_zip
 
 FEED = """\
@@ -37,7 +38,6 @@ attributes:
   live_from: 2018-01-01
 """
 ROOT = Path(__file__).parents[1]
-DAGSTER = "telemetry: {enabled: false}\nstorage: {sqlite: {base_dir: data/dagster}}\n"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from fx_assets.cli import main
 from fx_assets.testing.vendors.exports import EXPORTS, made, soiled
-from fx_assets_tests.test_cli import DAGSTER
+from fx_assets_tests.homes import DAGSTER
 
 BY_NAME = {export.name: export for export in EXPORTS}
 WAYS = {
