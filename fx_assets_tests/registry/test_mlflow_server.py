@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fx_assets.errors import RegistryError
 from fx_assets.registry.runs import ModelRegistry
 from fx_assets.settings import Settings
 from fx_assets.testing.lakes.samples import candidate
 from fx_assets.testing.processes import free_port, running
 
 pytestmark = pytest.mark.slow
-PASSWORD = "canary0f5ecrets"  # noqa: S105
 
 
 @pytest.fixture
@@ -54,18 +50,3 @@ def test_runs_models_and_artifacts_go_to_the_server(
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", server)
     assert mlflow.pyfunc.load_model(logged.model_uri).metadata.signature is not None
     assert not (tmp_path / "home").exists()
-
-
-def test_mlflow_is_told_who_asks_but_no_address_that_it_repeats(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "somebody")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "else")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    registry = ModelRegistry(f"http://desk:{PASSWORD}%2F@127.0.0.1:9")
-    with pytest.raises(RegistryError) as refused:
-        registry.prepare()
-    assert PASSWORD not in "".join(traceback.format_exception(refused.value))
-
-    assert os.environ["MLFLOW_TRACKING_USERNAME"] == "desk"
-    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == f"{PASSWORD}/"
