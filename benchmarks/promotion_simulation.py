@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
 from multiprocessing import Pool
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -313,18 +313,20 @@ def demotions_table(results: dict[Cell, list[Demotions]]) -> str:
 
 
 def promotion_cells(histories: tuple[int, ...], candidates: tuple[int, ...]) -> list[Cell]:
-    """Worlds without a signal, and worlds with an attainable accuracy of 54 %."""
-    cells = [Cell(kind, k, n) for kind in KINDS for k in candidates for n in histories]
-    cells += [
-        Cell(kind, 4, histories[0], recipes)
-        for recipes in ("new ones at each look", "best of five")
+    """Worlds without a signal, and worlds with the skill of an attainable accuracy of 54 %."""
+    cells = [
+        Cell(kind, k, n, recipes)
+        for recipes in get_args(Recipes)
         for kind in KINDS
+        for k in candidates
+        for n in histories
     ]
     return cells + [
-        Cell("direction", k, n, skill=skill)
-        for n in histories
+        Cell(kind, k, n, skill=skill)
+        for kind in KINDS
         for k in candidates
-        for skill in (0.0064, 0.005)
+        for n in histories
+        for skill in ((0.0064, 0.005) if kind == "direction" else (0.0064,))
     ]
 
 
