@@ -847,6 +847,7 @@ UNIVERSE_BACKTEST = Table(
         _HORIZON,
         *_WALKED,
         Column("batch", COUNT, "number of the run that computed it"),
+        Column(UNCALIBRATED, NUMBER, "what the model said, where it is calibrated"),
     ),
     key=(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time", "batch"),
     about=(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time"),
@@ -913,6 +914,10 @@ UNIVERSE_PREDICTIONS = _of_instruments(
     "an issued prediction for one instrument and target",
     _KIND,
     _HORIZON,
+)
+UNIVERSE_QUANTILES = _of_instruments(QUANTILES, QUANTILES.row, _KIND, _HORIZON)
+UNIVERSE_SCORES = _of_instruments(
+    SCORES, "a metric of a candidate's distribution, with its interval and n", _KIND, _HORIZON
 )
 UNIVERSE_SHADOW_PREDICTIONS = _of_instruments(
     SHADOW_PREDICTIONS, SHADOW_PREDICTIONS.row, _KIND, _HORIZON
@@ -986,6 +991,8 @@ CATALOGUE: tuple[Table, ...] = (
     UNIVERSE_QUALITY,
     UNIVERSE_SOURCES,
     UNIVERSE_BACKTEST,
+    UNIVERSE_QUANTILES,
+    UNIVERSE_SCORES,
     WALKS,
     SKILL,
     UNIVERSE_DECISIONS,

@@ -76,8 +76,8 @@ class Reign:
         since = pd.Timestamp(self.rows.times[seen - 1], tz="UTC").to_pydatetime()
         rate = self.spec.promotion.demotion_rate
         about = (history, since, rate)
-        limit = next((f for f in known if (f.history, f.since, f.rate) == about), None)
-        limit = limit or fall_limit(
+        kept = next((f for f in known if (f.history, f.since, f.rate) == about), None)
+        limit = kept or fall_limit(
             gains[:history],
             rows_a_year=self.rows_a_year,
             horizon=self.spec.target.horizon,

@@ -22,7 +22,7 @@ from fx_assets.models import candidate_code
 from fx_assets.specs.bars import PRICE_COLUMNS
 from fx_assets.specs.base import digest
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.tables import SERIES_COLUMN, WALKS
+from fx_assets.tables import SERIES_COLUMN, UNCALIBRATED, WALKS
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,7 +33,8 @@ ROW_OF = [SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_ti
 """What a walk-forward row is about."""
 KEYS = ["fold_key", "row_key"]
 CACHE_COLUMNS = [*ROW_OF, *KEYS, "recipe", "prediction", "batch"]
-"""What has to be read of the ``backtest`` table to go on from it."""
+"""What has to be read of the ``backtest`` table to go on from it; of calibrated rows what the model
+said besides."""
 INPUT_COLUMNS = ("event_time", "available_at", *PRICE_COLUMNS)
 """What is read of a bar."""
 FEWEST_FOR_PROCESSES = 4
@@ -229,12 +230,13 @@ def _rows(study: Study, instrument: str, series: str) -> Iterator[pd.DataFrame]:
     except NotEnoughDataError:
         folds = 0
     for candidate in with_reference(study.spec) if folds else []:
-        yield study.walk_forward(candidate).predictions.assign(
+        rows = study.walk_forward(candidate).predictions.assign(
             **{SERIES_COLUMN: series},
             instrument=instrument,
             kind=target.kind,
             horizon=target.horizon,
-        )[list(ROW_COLUMNS)]
+        )
+        yield rows[[*ROW_COLUMNS, *({UNCALIBRATED} & {*rows})]]
 
 
 def _changed(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from pydantic import (
 from fx_assets.calendars import Calendar, Frequency
 from fx_assets.specs.base import Name, Spec
 from fx_assets.specs.cron import Cron
+from fx_assets.specs.distribution import DistributionName
 from fx_assets.specs.feed import CalendarName, CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.forecast import (
     CandidateSpec,
@@ -144,6 +145,12 @@ class UniverseTarget(TargetSpec):
     """What is predicted of every instrument, and by whom."""
 
     candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
+    calibrate: bool = False
+    """As of a forecast: of a direction, whether probabilities are shrunk to the base rate."""
+    quantiles: tuple[float, ...] | None = None
+    """As of a forecast: levels at which a predictive distribution is stated beside the value."""
+    distribution: bool | DistributionName = False
+    """As of a forecast."""
 
     @field_validator("horizon", mode="before")
     @classmethod
@@ -250,10 +257,7 @@ class UniverseSpec(Spec):
         keys = [str(key) for key in value] if isinstance(value, dict) else []
         asked = [key for key in keys if key.startswith(("quantile", "distribution"))]
         if asked:
-            raise ValueError(
-                f"{asked[0]}: a universe states no distributions; declare a feed and a forecast "
-                "of the instrument, which can"
-            )
+            raise ValueError(f"{asked[0]}: state it of a target, beside its candidates")
         return value
 
     @model_validator(mode="after")
@@ -292,8 +296,6 @@ class UniverseSpec(Spec):
                 raise ValueError("a universe does not tune: fix the hyper-parameters in params")
             if any(candidate.weights != "equal" for candidate in target.candidates):
                 raise ValueError("a universe pools with equal weights only")
-            if any(candidate.calibrate for candidate in target.candidates):
-                raise ValueError("a universe does not calibrate: leave out calibrate")
             if any(candidate.family == target.baseline for candidate in target.candidates):
                 raise ValueError(f"{target.baseline} is what the candidates are compared with")
             try:
@@ -373,9 +375,17 @@ class UniverseSpec(Spec):
             promotion=PromotionRule(live_level=self.live_level, demotion_rate=self.demotion_rate),
             suspicion=self.suspicion,
             coverage=self.coverage,
-            calibrate=False,
+            calibrate=target.calibrate,
+            quantiles=target.quantiles,
+            distribution=target.distribution,
             watching=self.watching,
         )
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether what any candidate says is shrunk to what the baseline says."""
+        told = [self.forecast("any", target) for target in self.targets]
+        return any(one.calibrates(candidate) for one in told for candidate in one.candidates)
 
     def series(self, instrument: str, target: UniverseTarget) -> Series:
         """What a target of an instrument is about."""

@@ -50,7 +50,6 @@ from fx_assets.stages.overrides import standing_overrides
 from fx_assets.tables import BACKTEST, FEATURES, PRICES, QUANTILES, RAW_PRICES, SCORES, TRIALS
 
 if TYPE_CHECKING:
-    from fx_assets.lake import Lake
     from fx_assets.registry.runs import ModelRegistry
 
 PARITY_ROWS = 2000
@@ -136,10 +135,11 @@ def try_candidate(
     scores = _scores(study, backtest.predictions, made.learned)
     fitted, facts = made.fitted, made.facts
     plots = _figures(fitted, backtest.predictions, study, own.feed)
-    if made.judged is not None and facts.distribution is not None:
-        scores = _with_density(scores, made.judged, facts.distribution, facts.horizon)
+    density = keep_density(own, made, made_at, run_id)
+    if density and made.judged is not None and facts.distribution is not None:
+        told = pd.DataFrame([row.model_dump() for row in density])[list(scores.columns)]
+        scores = pd.concat([scores, told], ignore_index=True)
         plots |= _density_figures(made.judged, backtest.predictions, facts.distribution)
-        _store_quantiles(own, facts, made.judged, made_at, run_id)
     logged = registry.log_candidate(
         CandidateRun(
             facts=facts,
@@ -160,8 +160,7 @@ def try_candidate(
             trials=None if fitted.tuning is None else _shown(fitted.tuning.trials),
         )
     )
-    draft = keep_draft(own.store, made, _finite(scores), logged)
-    _store_scores(own, draft, logged, run_id)
+    keep_draft(own, made, _finite(scores), run_id, logged)
     return Trial(
         predictions=backtest.predictions,
         new_rows=len(backtest.new_rows),
@@ -223,7 +222,7 @@ def fit(
         predictions, spec.target, spec.coverage, volatility, measures=measures
     )
     facts = _facts(fitted, own, study, learned.model, parity)
-    distribution, judged = _distribution(study, predictions, volatility, measures=measures)
+    distribution, judged = _distribution(study, predictions, volatility)
     return Fit(
         fitted,
         facts.model_copy(update={"distribution": distribution}),
@@ -235,27 +234,33 @@ def fit(
 
 
 def _distribution(
-    study: Study, predictions: pd.DataFrame, volatility: pd.Series[float], *, measures: bool
+    study: Study, predictions: pd.DataFrame, volatility: pd.Series[float]
 ) -> tuple[DistributionModel | None, Judged | None]:
     """What is asked for, with how well it was calibrated, walking forward."""
     asked = study.spec.density
     if asked is None:
         return None, None
     model = fit_distribution(study, asked, predictions, volatility)
-    judged = walk_distributions(study, asked, predictions, volatility) if measures else None
+    judged = walk_distributions(study, asked, predictions, volatility)
     if judged is None:
         return model, None
     measured = calibration(judged, asked.quantiles, study.spec.target.horizon)
     return model.model_copy(update={"measured": measured}), judged
 
 
-def _with_density(
-    scores: pd.DataFrame, judged: Judged, model: DistributionModel, horizon: int
-) -> pd.DataFrame:
-    if model.measured is None:
-        return scores
-    rows = density_scores(judged, model.measured, horizon)
-    return pd.concat([scores, pd.DataFrame(rows, columns=scores.columns)], ignore_index=True)
+def keep_density(
+    own: SeriesTables, made: Fit, made_at: pd.Timestamp, run_id: str
+) -> tuple[ScoredMetric, ...]:
+    """Store the quantiles of the distributions that were walked forward, and score these.
+
+    Nothing where none are asked for, or too few rows are out of sample.
+    """
+    judged, model = made.judged, made.facts.distribution
+    if judged is None or model is None or model.measured is None:
+        return ()
+    _store_quantiles(own, made.facts, judged, made_at, run_id)
+    rows = density_scores(judged, model.measured, made.facts.horizon)
+    return _finite(pd.DataFrame(rows, columns=list(ScoredMetric.model_fields)))
 
 
 def _density_figures(
@@ -294,9 +299,18 @@ def without_draft(own: SeriesTables) -> list[CandidateSpec]:
 
 
 def keep_draft(
-    store: Lake, made: Fit, scores: tuple[ScoredMetric, ...], logged: LoggedModel | None = None
+    own: SeriesTables,
+    made: Fit,
+    scores: tuple[ScoredMetric, ...],
+    run_id: str = "",
+    logged: LoggedModel | None = None,
 ) -> Draft:
-    """Store what was fitted, with what is told of it, until the next fit of the candidate."""
+    """Store what was fitted, with what is told of it, until the next fit of the candidate.
+
+    Of a member of a universe, which has no run in MLflow, the table ``scores`` tells how good its
+    distribution is; the other scores follow from the rows.
+    """
+    store = own.store
     facts, digest = made.facts, hashlib.sha256(made.onnx).hexdigest()
     draft = Draft(
         facts=facts, onnx_sha256=digest, coverage=made.coverage, scores=scores, logged=logged
@@ -304,6 +318,8 @@ def keep_draft(
     store.write_blob(graph_path(facts.forecast, facts.candidate, digest), made.onnx)
     path = _draft_path(facts.forecast, facts.candidate)
     store.write_blob(path, draft.model_dump_json(indent=2).encode())
+    if logged or made.judged:
+        _store_scores(own, draft, run_id)
     return draft
 
 
@@ -541,7 +557,7 @@ def _figures(
     return plots
 
 
-def _store_scores(own: SeriesTables, draft: Draft, logged: LoggedModel, run_id: str) -> None:
+def _store_scores(own: SeriesTables, draft: Draft, run_id: str) -> None:
     facts = draft.facts
     rows = pd.DataFrame([row.model_dump() for row in draft.scores]).assign(
         candidate=facts.candidate,
@@ -549,7 +565,7 @@ def _store_scores(own: SeriesTables, draft: Draft, logged: LoggedModel, run_id: 
         code_version=facts.code_version,
         row_hash=facts.train_row_hash,
         data_as_of=pd.Timestamp(facts.data_as_of),
-        mlflow_run_id=logged.run_id,
+        mlflow_run_id=draft.logged.run_id if draft.logged else "",
     )
     own.insert(SCORES, own.unknown(SCORES, rows), run_id)
 

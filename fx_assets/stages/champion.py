@@ -107,7 +107,7 @@ def _decide_champion(
         frequency=feed.frequency,
         series=own.series.id,
         acknowledgements=read_acknowledgements(store, spec.name),
-        lost=lost or _restated(own, ledger),
+        lost=lost or restated(own, ledger),
         ideas=ideas_of(store, own.series.id),
     )
     decisions = [d.model_copy(update={"series": own.series.id}) for d in decisions]
@@ -122,7 +122,7 @@ def _decide_champion(
     return Decided(decisions, [*ledger, *decisions], links.model_path(spec.name))
 
 
-def _restated(own: SeriesTables, ledger: Sequence[Decision]) -> str:
+def restated(own: SeriesTables, ledger: Sequence[Decision]) -> str:
     """Why the champion's bundle is made again: the forecast asks for another distribution."""
     if not ledger or standing_rollback(ledger) is not None:
         return ""

@@ -20,7 +20,14 @@ from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.stages.refusal import require_bars
-from fx_assets.tables import BACKTEST, INSTRUMENT_COLUMN, MEMBERSHIP, PRICES, SERIES_COLUMN
+from fx_assets.tables import (
+    BACKTEST,
+    INSTRUMENT_COLUMN,
+    MEMBERSHIP,
+    PRICES,
+    SERIES_COLUMN,
+    UNCALIBRATED,
+)
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -30,6 +37,8 @@ WALKED = [
     *("prediction", "target", "baseline", "label_available_at", "batch"),
 ]
 """What has to be read of the walk-forward rows to learn intervals from them."""
+MADE_OF = ["fold_key", "row_key", UNCALIBRATED]
+"""What has to be read besides to fit who is calibrated."""
 
 
 class History:
@@ -121,7 +130,8 @@ def walked_rows(
     spec: UniverseSpec, store: Lake, instruments: Iterable[str]
 ) -> Mapping[str, pd.DataFrame]:
     """Walk-forward rows of all candidates by series, sorted by event time."""
-    rows = store.read_values(BACKTEST.name, spec.name, INSTRUMENT_COLUMN, set(instruments), WALKED)
+    columns = [*WALKED, *(MADE_OF if spec.calibrates else ())]
+    rows = store.read_values(BACKTEST.name, spec.name, INSTRUMENT_COLUMN, set(instruments), columns)
     if rows.empty:
         return {}
     rows = current_rows(adopted(spec, rows))

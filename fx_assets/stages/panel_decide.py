@@ -26,8 +26,15 @@ from fx_assets.lake.panel import Panel
 from fx_assets.specs import CandidateSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.acknowledgements import acknowledge, read_acknowledgements
-from fx_assets.stages.candidate import Draft, fit, keep_draft, load_draft, without_draft
-from fx_assets.stages.champion import carry_out
+from fx_assets.stages.candidate import (
+    Draft,
+    fit,
+    keep_density,
+    keep_draft,
+    load_draft,
+    without_draft,
+)
+from fx_assets.stages.champion import carry_out, restated
 from fx_assets.stages.members import Member, each_member, members_of, said_by, walked_rows
 from fx_assets.stages.reconcile import keep_background
 from fx_assets.stages.shadow import live_contradiction
@@ -99,10 +106,17 @@ def _decide_panel(
     told = []
     for series in [*decided, *(fitting.keys() - decided.keys())]:
         member, ledger, made = found[series], ledgers[series], decided.get(series)
-        study = Study(member.forecast, member.frame, workers=1)
+        study = Study(
+            member.forecast,
+            member.frame,
+            stored=walked.get(series) if spec.calibrates else None,
+            workers=1,
+        )
         verdicts = skill[skill[SERIES_COLUMN] == series]
         drafts = {
-            candidate.name: _draft(member, candidate, study, verdicts, walked.get(series))
+            candidate.name: _draft(
+                member, candidate, study, verdicts, walked.get(series), now, run_id
+            )
             for candidate in fitting.get(series, ())
         }
         if made is None:
@@ -127,8 +141,10 @@ def _decide_panel(
 
 
 def _published(member: Member, ledger: Sequence[Decision]) -> bool:
-    return bool(ledger) and restored(
-        member.store, member.forecast.name, int(ledger[-1].version or 0)
+    return (
+        bool(ledger)
+        and restored(member.store, member.forecast.name, int(ledger[-1].version or 0))
+        and not restated(member.own, ledger)
     )
 
 
@@ -154,6 +170,8 @@ def _draft(
     study: Study,
     verdicts: pd.DataFrame,
     walked: pd.DataFrame | None,
+    now: datetime,
+    run_id: str,
 ) -> Draft | None:
     """Fit a candidate and keep it, to be published or to cast shadows; ``None`` where it cannot."""
     if walked is not None:
@@ -164,7 +182,8 @@ def _draft(
         told = _measured(member.forecast, candidate, verdicts, rows)
     except NotEnoughDataError:
         return None
-    return keep_draft(member.store, fitted, told)
+    density = keep_density(member.own, fitted, pd.Timestamp(now).as_unit("us"), run_id)
+    return keep_draft(member.own, fitted, (*told, *density), run_id)
 
 
 def _measured(

@@ -40,6 +40,7 @@ from fx_assets.tables import (
     MEMBERSHIP,
     PRICES,
     SKILL,
+    UNCALIBRATED,
     UNIVERSE_BACKTEST,
     WALKS,
 )
@@ -75,9 +76,8 @@ def walk_panel(
     """
     known = store.read(MEMBERSHIP.name, spec.name)
     prices = store.read_values(PRICES.name, spec.name, INSTRUMENT_COLUMN, instruments)
-    stored = store.read_values(
-        BACKTEST.name, spec.name, INSTRUMENT_COLUMN, instruments, CACHE_COLUMNS
-    )
+    columns = [*CACHE_COLUMNS, UNCALIBRATED]
+    stored = store.read_values(BACKTEST.name, spec.name, INSTRUMENT_COLUMN, instruments, columns)
     rows = walk_universe(spec, prices, known, stored, progress)
     commit = store.insert_new(BACKTEST.name, spec.name, rows, _KEY, run_id=run_id)
     made_with = walked_with(spec, prices, known)

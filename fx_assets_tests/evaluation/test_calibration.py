@@ -163,12 +163,13 @@ def test_calibration_is_part_of_a_recipe_and_of_directions_only() -> None:
         spec(candidates=["persistence", "logistic_regression", {**POOL, "calibrate": True}])
 
 
-def test_a_universe_does_not_calibrate() -> None:
-    def declared(**settings: Any) -> UniverseSpec:
-        target = {
+def test_a_universe_calibrates_where_it_is_asked_to() -> None:
+    def declared(of_all: bool | None = None, **settings: Any) -> UniverseSpec:
+        target: dict[str, Any] = {
             "kind": "direction",
             "candidates": [{"family": "logistic_regression", **settings}],
         }
+        target |= {} if of_all is None else {"calibrate": of_all}
         return UniverseSpec.model_validate(
             {"name": "u", "source": {"kind": "ecb"}, "targets": [target]}
         )
@@ -176,5 +177,7 @@ def test_a_universe_does_not_calibrate() -> None:
     made = declared()
     told = made.forecast("EURUSD", made.targets[0])
     assert not told.calibrates(told.candidates[0])
-    with pytest.raises(ValidationError, match="a universe does not calibrate"):
-        declared(calibrate=True)
+    assert not made.calibrates
+    assert declared(calibrate=True).calibrates
+    assert declared(of_all=True).calibrates
+    assert not declared(of_all=True, calibrate=False).calibrates

@@ -90,8 +90,9 @@ def test_a_wrong_list_of_horizons_is_a_mistake_with_what_is_right(
     ("old", "new", "said"),
     [
         ("kind: direction", "kind: direction, horizon: [1, 5]", "is a target of its own"),
-        ("  targets", "  quantiles: [0.5]\n  targets", "states no distributions"),
-        ("  targets", "  distribution: true\n  targets", "states no distributions"),
+        ("  targets", "  quantiles: [0.5]\n  targets", "state it of a target"),
+        ("  targets", "  distribution: true\n  targets", "state it of a target"),
+        ("kind: direction", "kind: direction, distribution: true", "is a probability"),
     ],
 )
 def test_a_universe_says_what_it_has_instead(tmp_path: Path, old: str, new: str, said: str) -> None:

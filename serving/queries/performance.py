@@ -158,14 +158,16 @@ def _measures(
 
 
 def _of_member(reader: Reader, manifest: Manifest) -> list[Measure]:
-    """Scores of the walk-forward rows: a universe keeps no table of them."""
+    """Scores of the walk-forward rows; a universe's table has those of distributions alone."""
     table = backtest_rows(reader, manifest)
     if table is None:
         return []
     target, said, reference = (
         numbers(table, name) for name in ("target", "prediction", "baseline")
     )
-    return _measures(target, said, reference, manifest.target, manifest.horizon)
+    found = _measures(target, said, reference, manifest.target, manifest.horizon)
+    known = {one.metric for one in found}
+    return [*found, *(m for m in backtest_measures(reader, manifest) if m.metric not in known)]
 
 
 def _calibration(model: DistributionModel | None) -> Calibration | None:
