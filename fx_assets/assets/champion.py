@@ -71,7 +71,13 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
         mlflow, now = registry.open(), clock.now()
         decided = decide_champion(study, own, registry=mlflow, run_id=run_id, now=now)
         weighed = weigh_economics(
-            study, own, decided.ledger, registry=mlflow, run_id=run_id, now=now
+            own,
+            decided.ledger,
+            lambda candidate: study.walk_forward(candidate).predictions,
+            study.frame["available_at"].max(),
+            registry=mlflow,
+            run_id=run_id,
+            now=now,
         )
         latest = decided.decisions[-1]
         published = int(latest.version or 0)

@@ -1,6 +1,6 @@
 """Who is a member, who can be predicted, and what is said of tomorrow: a universe's judgement."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pandas as pd
@@ -35,6 +35,9 @@ from fx_assets.tables import (
     UNIVERSE_OUTCOMES,
     UNIVERSE_PREDICTIONS,
 )
+
+if TYPE_CHECKING:
+    from fx_assets.lake import Lake
 
 P_COLUMNS = {
     "p_clark_west": "p Clark-West",
@@ -170,6 +173,7 @@ def build_skill(spec: UniverseSpec) -> dg.AssetsDefinition:
                     )
                     for (kind, horizon), part in best_candidates(table).groupby(["kind", "horizon"])
                 },
+                **_economics(lake.open(), spec),
                 "decisions": "; ".join(d.sentence for d in decisions[:20]) or "nothing changed",
                 "held_back": sum(bool(d.suspicions) for d in decisions),
                 "skill": dg.MetadataValue.md(skill_markdown(table)),
@@ -286,6 +290,17 @@ def build_look(spec: UniverseSpec) -> dg.AssetsDefinition:
         )
 
     return drift_report
+
+
+def _economics(store: "Lake", spec: UniverseSpec) -> dict[str, Any]:
+    """What the strategies of the champions would have earned, where any is declared."""
+    from fx_assets.stages.economics import earned_by_members
+
+    if all(target.strategy.kind == "none" for target in spec.targets):
+        return {}
+    told = earned_by_members(store, spec.name)
+    names = list(told.columns)
+    return {"economics": dg.MetadataValue.md(markdown_table(names, told.to_numpy().tolist()))}
 
 
 def skill_markdown(table: pd.DataFrame) -> str:

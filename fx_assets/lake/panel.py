@@ -87,15 +87,31 @@ class Panel:
                 commits[table] = self.lake.append(table, self.name, frame, run_id=run_id)
             else:
                 commits[table] = self.lake.insert_new(table, self.name, frame, key, run_id=run_id)
+        for table in sorted({table for part in self._slices for table in part.replaced}):
+            parts = [part for part in self._slices if table in part.replaced]
+            names = {part.instrument for part in parts}
+            frames = [*self._others(table, parts), *(part.replaced[table] for part in parts)]
+            frame = pd.concat(frames, ignore_index=True)
+            replace_instruments(self.lake, table, self.name, frame, names, run_id=run_id)
         for part in self._slices:
-            for table, frame in part.replaced.items():
-                replace_instruments(
-                    self.lake, table, self.name, frame, [part.instrument], run_id=run_id
-                )
             part.added.clear()
             part.replaced.clear()
         self._groups.clear()
         return commits
+
+    def _others(self, table: str, parts: list[InstrumentLake]) -> list[pd.DataFrame]:
+        """The stored rows of these instruments that are about something else."""
+        found = []
+        for name in sorted({part.instrument for part in parts}):
+            rows = self.rows(table, name)
+            if rows is None:
+                continue
+            for part in parts:
+                if part.instrument == name:
+                    rows = rows[~part.mine(rows)]
+            if len(rows):
+                found.append(rows)
+        return found
 
 
 class InstrumentLake(Below, Lake):
@@ -208,6 +224,14 @@ class InstrumentLake(Below, Lake):
         version = self.version(table, self.panel.name)
         return Commit(table, self.panel.name, -1 if version is None else version, len(rows))
 
+    def mine(self, rows: pd.DataFrame) -> pd.Series[bool]:
+        """Which rows of the universe's table are about this."""
+        found = pd.Series(data=True, index=rows.index)
+        for column, value in self._about.items():
+            if column in rows:
+                found &= rows[column] == value
+        return found
+
     def _marked(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(**self._about)
 
@@ -215,9 +239,7 @@ class InstrumentLake(Below, Lake):
         if table not in self._current:
             found = self.panel.rows(table, self.instrument)
             rows = pd.DataFrame() if found is None else found
-            for column, value in self._about.items():
-                if column in rows:
-                    rows = rows[rows[column] == value]
+            rows = rows[self.mine(rows)]
             if self.since is not None and table in BARS and len(rows):
                 rows = rows[rows["event_time"] >= self.since]
             if table == QUALITY.name:

@@ -17,6 +17,7 @@ from fx_assets.presentation.universe_figure import skill_figure
 from fx_assets.presentation.wording import as_of_text, claim_of_row, interval_text, prediction_text
 from fx_assets.reporting.document import Part, Picture, Section, facts
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.stages.economics import earned_by_members
 from fx_assets.tables import (
     MEMBERSHIP,
     PREDICTIONS,
@@ -60,6 +61,7 @@ def universe_sections(store: Lake, spec: UniverseSpec, now: datetime) -> list[Se
         Section("How it was judged", _judged(best)),
         Section("What it says", _says(spec, issued)),
         Section("Decisions", _decisions(store, spec)),
+        *_economics(store, spec),
         Section("Live, and drift", _live(store, spec)),
         Section("To check it", [_checks(store, spec)]),
     ]
@@ -202,6 +204,18 @@ def _decisions(store: Lake, spec: UniverseSpec) -> list[Part]:
         said,
         *([markdown_table(["decided", "instrument", "target", "what"], rows)] if rows else []),
     ]
+
+
+def _economics(store: Lake, spec: UniverseSpec) -> list[Section]:
+    told = earned_by_members(store, spec.name)
+    if told.empty:
+        return []
+    rows = [
+        [r.instrument, f"{r.kind} {r.horizon}", r.sentence] for r in told.head(_MOST).itertuples()
+    ]
+    table = markdown_table(["instrument", "target", "what"], rows)
+    parts: list[Part] = ["Shown beside the verdict; nothing is promoted for it.", table]
+    return [Section("What it would have earned", parts)]
 
 
 def _live(store: Lake, spec: UniverseSpec) -> list[Part]:

@@ -34,6 +34,7 @@ from fx_assets.specs.forecast import (
 )
 from fx_assets.specs.series import Series, series_of
 from fx_assets.specs.sources import DayClose, Instrument
+from fx_assets.specs.strategy import Costs, StrategySpec
 from fx_assets.specs.suspicion import SuspicionRule
 from fx_assets.specs.watching import FreshnessRule, WatchingSpec
 
@@ -151,6 +152,9 @@ class UniverseTarget(TargetSpec):
     """As of a forecast: levels at which a predictive distribution is stated beside the value."""
     distribution: bool | DistributionName = False
     """As of a forecast."""
+    strategy: StrategySpec = StrategySpec()
+    """As of a forecast, with the costs of every instrument that has none in the universe's
+    ``costs``."""
 
     @field_validator("horizon", mode="before")
     @classmethod
@@ -175,6 +179,8 @@ class UniverseSpec(Spec):
     instruments: dict[Instrument, dict[str, Any]] = Field(default={})
     """Names, or names with settings of the source that are theirs alone. Unset means all that the
     source has: every currency of the ECB, every file that ``path`` matches."""
+    costs: dict[Instrument, Costs] = Field(default={})
+    """What trading costs of the strategies of these instruments; of others as their target says."""
     calendar: CalendarName = "target"
     """When there are bars, as for a feed."""
     frequency: Frequency = "1d"
@@ -378,8 +384,15 @@ class UniverseSpec(Spec):
             calibrate=target.calibrate,
             quantiles=target.quantiles,
             distribution=target.distribution,
+            strategy=self._strategy(instrument, target),
             watching=self.watching,
         )
+
+    def _strategy(self, instrument: str, target: UniverseTarget) -> StrategySpec:
+        own = self.costs.get(instrument)
+        if own is None or target.strategy.kind == "none":
+            return target.strategy
+        return target.strategy.model_copy(update={"costs": own})
 
     @property
     def calibrates(self) -> bool:

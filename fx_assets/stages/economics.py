@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,15 +18,26 @@ from fx_assets.evaluation.economics import Figure, Followed, weigh
 from fx_assets.evaluation.strategy import FEWEST_BARS, Prices, earn
 from fx_assets.presentation.economics import earned_sentence
 from fx_assets.series.tables import SeriesTables
+from fx_assets.specs import CandidateSpec
 from fx_assets.stages.candidate import load_draft
-from fx_assets.tables import BACKTEST, ECONOMICS, OUTCOMES, PREDICTIONS, STRATEGY_ROWS
+from fx_assets.tables import (
+    BACKTEST,
+    DECISIONS,
+    ECONOMICS,
+    INSTRUMENT_COLUMN,
+    OUTCOMES,
+    PREDICTIONS,
+    SERIES_COLUMN,
+    STRATEGY_ROWS,
+)
 
 if TYPE_CHECKING:
-    from fx_assets.evaluation.study import Study
+    from fx_assets.lake import Lake
     from fx_assets.registry.runs import ModelRegistry
 
 ISSUED = "issued"
 """The candidate of live rows: whoever was champion."""
+_MEMBER = [INSTRUMENT_COLUMN, "kind", "horizon"]
 _NO_TRIALS = frozenset({"deflated_sharpe", "backtest_overfitting"})
 
 
@@ -40,15 +51,23 @@ class Weighed:
 
 
 def weigh_economics(
-    study: Study,
     own: SeriesTables,
     ledger: Sequence[Decision],
+    walked: Callable[[CandidateSpec], pd.DataFrame],
+    data_as_of: datetime,
     *,
     run_id: str,
     now: datetime,
     registry: ModelRegistry | None = None,
 ) -> Weighed | None:
     """Store what the declared strategy would have earned by every recipe's predictions.
+
+    Parameters
+    ----------
+    walked
+        The walk-forward rows of a candidate.
+    data_as_of
+        When the newest of the data became available.
 
     Returns
     -------
@@ -63,10 +82,12 @@ def weigh_economics(
     """
     if own.spec.strategy.kind == "none":
         return None
-    data_as_of = study.frame["available_at"].max()
-    moments = {"data_as_of": data_as_of, "measured_at": pd.Timestamp(now).as_unit("us")}
+    moments = {
+        "data_as_of": pd.Timestamp(data_as_of).as_unit("us"),
+        "measured_at": pd.Timestamp(now).as_unit("us"),
+    }
     try:
-        figures, rows = _all(study, own, ledger)
+        figures, rows = _all(own, ledger, walked)
     except FxAssetsError as error:
         refused = Figure("refused", math.nan, math.nan, math.nan, 0)
         recipe, who = ledger[-1].recipe, ledger[-1].champion
@@ -97,8 +118,28 @@ def earned_text(own: SeriesTables) -> str:
     return "" if said.empty else str(said["sentence"].iloc[-1])
 
 
+def earned_by_members(store: Lake, universe: str) -> pd.DataFrame:
+    """What each champion's strategy would have earned, as it was weighed last.
+
+    Returns
+    -------
+    DataFrame
+        ``instrument``, ``kind``, ``horizon``, ``candidate`` and ``sentence``, in their order.
+    """
+    weighed, made = (store.read_or_empty(table.name, universe) for table in (ECONOMICS, DECISIONS))
+    if weighed.empty or made.empty:
+        return pd.DataFrame(columns=[*_MEMBER, "candidate", "sentence"])
+    newest = made.sort_values("sequence", kind="stable").drop_duplicates(SERIES_COLUMN, keep="last")
+    told = weighed[weighed["evidence"] == "backtest"].sort_values("measured_at", kind="stable")
+    told = told.merge(newest[[SERIES_COLUMN, "recipe"]], on=[SERIES_COLUMN, "recipe"])
+    told = told.drop_duplicates(SERIES_COLUMN, keep="last")[[*_MEMBER, "candidate", "sentence"]]
+    return told.sort_values(_MEMBER, ignore_index=True)
+
+
 def _all(
-    study: Study, own: SeriesTables, ledger: Sequence[Decision]
+    own: SeriesTables,
+    ledger: Sequence[Decision],
+    walked: Callable[[CandidateSpec], pd.DataFrame],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     spec, market = own.spec, own.feed.market
     strategy, target, definition = spec.strategy, spec.target, spec.target.definition
@@ -109,10 +150,10 @@ def _all(
         earned = earn(said, prices, strategy, definition, target.horizon, market.bars_a_year)
         return Followed(candidate, recipe, said, earned)
 
-    found = []
-    for candidate in spec.all_candidates:
-        said = study.walk_forward(candidate).predictions
-        found.append(followed(candidate.name, spec.recipe_hash(candidate), said))
+    found = [
+        followed(candidate.name, spec.recipe_hash(candidate), walked(candidate))
+        for candidate in spec.all_candidates
+    ]
     current = {each.recipe for each in found}
     former = {recipe for decision in ledger for recipe in decision.recipes_seen} - current
     for recipe, said in _former(own, former):

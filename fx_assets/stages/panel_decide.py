@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -35,13 +36,17 @@ from fx_assets.stages.candidate import (
     without_draft,
 )
 from fx_assets.stages.champion import carry_out, restated
+from fx_assets.stages.economics import weigh_economics
 from fx_assets.stages.members import Member, each_member, members_of, said_by, walked_rows
 from fx_assets.stages.reconcile import keep_background
 from fx_assets.stages.shadow import live_contradiction
-from fx_assets.tables import MEMBERSHIP, SERIES_COLUMN
+from fx_assets.tables import ECONOMICS, MEMBERSHIP, SERIES_COLUMN
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
+
+WEIGHED_EVERY = timedelta(days=7)
+"""How long figures of what a strategy would have earned stay, unless something is decided."""
 
 
 def decide_panel(
@@ -102,7 +107,8 @@ def _decide_panel(
         for series in publishing | {s for s in served if ledgers[s]}
     }
     fitting = {series: candidates for series, candidates in fitting.items() if candidates}
-    walked = walked_rows(spec, store, {about[series][0] for series in fitting})
+    weighing = {s for s in served if _weighs(found[s], now, decided=s in decided)}
+    walked = walked_rows(spec, store, {about[series][0] for series in {*fitting, *weighing}})
     told = []
     for series in [*decided, *(fitting.keys() - decided.keys())]:
         member, ledger, made = found[series], ledgers[series], decided.get(series)
@@ -133,11 +139,34 @@ def _decide_panel(
         )  # fmt: skip
         ledger += carried
         told += carried
+    for series in weighing:
+        member = found[series]
+        if ledgers[series]:
+            said = partial(_said, member, walked.get(series))
+            known = member.frame["available_at"].max()
+            weigh_economics(member.own, ledgers[series], said, known, run_id=run_id, now=now)
     panel.commit(run_id)
     for series in served:
         if ledgers[series]:
             settle_member(found[series], ledgers[series][-1])
     return told
+
+
+def _weighs(member: Member, now: datetime, *, decided: bool) -> bool:
+    """Whether its strategy is weighed anew: as it is declared now, after a decision, each week."""
+    strategy = member.forecast.strategy
+    if strategy.kind == "none":
+        return False
+    weighed = member.own.read(ECONOMICS)
+    mine = weighed[weighed["strategy"] == strategy.id] if len(weighed) else weighed
+    return decided or mine.empty or now - mine["measured_at"].max() >= WEIGHED_EVERY
+
+
+def _said(member: Member, walked: pd.DataFrame | None, candidate: CandidateSpec) -> pd.DataFrame:
+    """The walk-forward rows of a candidate in the present history of its member."""
+    if walked is not None:
+        walked = walked[walked["event_time"] >= member.frame["event_time"].iloc[0]]
+    return said_by(walked, member.forecast, candidate.name)
 
 
 def _published(member: Member, ledger: Sequence[Decision]) -> bool:
@@ -174,9 +203,7 @@ def _draft(
     run_id: str,
 ) -> Draft | None:
     """Fit a candidate and keep it, to be published or to cast shadows; ``None`` where it cannot."""
-    if walked is not None:
-        walked = walked[walked["event_time"] >= study.frame["event_time"].iloc[0]]
-    rows = said_by(walked, member.forecast, candidate.name)
+    rows = _said(member, walked, candidate)
     try:
         fitted = fit(candidate, study, member.own, rows, measures=False)
         told = _measured(member.forecast, candidate, verdicts, rows)

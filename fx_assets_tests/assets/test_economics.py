@@ -76,7 +76,15 @@ def weigh_live(own: SeriesTables) -> pd.DataFrame:
     settings = Settings()
     registry = ModelRegistry(settings.mlflow_uri, settings.mlflow_artifact_root)
     study, now = own.study(own.frame()), clock.now() + timedelta(minutes=1)
-    found = weigh_economics(study, own, own.ledger(), registry=registry, run_id="", now=now)
+    found = weigh_economics(
+        own,
+        own.ledger(),
+        lambda candidate: study.walk_forward(candidate).predictions,
+        study.frame["available_at"].max(),
+        registry=registry,
+        run_id="",
+        now=now,
+    )
     assert found is not None
     return found.figures[found.figures["evidence"] == "live"]
 

@@ -18,6 +18,7 @@ from fx_assets.lake.below import Below, member_folder
 from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
 
+pytestmark = pytest.mark.slow
 LEVELS = [0.1, 0.5, 0.9]
 SPEC = universe(
     targets=[
@@ -88,7 +89,6 @@ def test_quantiles_are_issued_scored_and_kept(lake: Lake) -> None:
     assert {"crps", "log_score", "pinball", "pit_p_value"} <= set(scores["metric"])
 
 
-@pytest.mark.slow
 def test_they_are_served_by_instrument(lake: Lake, tmp_path: Path) -> None:
     now = prices()["available_at"].max() + timedelta(minutes=5)
     with serving(lake.root, tmp_path / "served", now=now.isoformat()) as running:

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from fx_assets.bundles.records import Manifest
-from fx_assets.bundles.universes import Member
 from fx_assets.evaluation.economic_figures import FIGURES
 from fx_assets.lake.reader import Reader
 from fx_assets.tables import DECISIONS, ECONOMICS, SCORES
@@ -53,7 +52,7 @@ def backtest_measures(reader: Reader, manifest: Manifest) -> list[Measure]:
 
 def economics(reader: Reader, manifest: Manifest) -> Economics | None:
     """What the champion's strategy would have earned, as it was weighed last."""
-    table = None if isinstance(manifest, Member) else own_rows(reader, manifest, ECONOMICS)
+    table = own_rows(reader, manifest, ECONOMICS)
     if table is None:
         return None
     recipes, at = texts(table, "recipe"), instants(table, "measured_at")
