@@ -80,7 +80,8 @@ def test_a_source_at_the_door_describes_its_settings() -> None:
 def test_a_start_reads_no_source() -> None:
     program = (
         "import linecache, fx_assets.specs.universe, fx_assets.bundles.bundle, fx_assets.models; "
-        "print([name for name in linecache.cache if 'fx_assets' in name])"
+        "own = fx_assets.__path__[0]; "
+        "print([name for name in linecache.cache if name.startswith(own)])"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.stdout.strip() == "[]", found.stderr
