@@ -27,6 +27,8 @@ from fx_assets.errors import LakeError, NoChampionError, SpecError
 from fx_assets.settings import Settings, load_env_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from fx_assets.evaluation.evidence import Evidence
@@ -290,10 +292,7 @@ class Desk:
         if not isinstance(forecast, str):
             return forecast, self._feed(forecast.feed)
         if forecast not in self.declared.forecasts:
-            raise SpecError(
-                f"There is no forecast {forecast!r}.",
-                remedy=f"Declared are {', '.join(self.forecasts)}.",
-            )
+            raise self._unknown("forecast", forecast, self.forecasts)
         spec = self.declared.forecasts[forecast]
         return spec, self._feed(spec.feed)
 
@@ -301,10 +300,21 @@ class Desk:
         if name in self.declared.forecasts:
             name = self.declared.forecasts[name].feed
         if name not in self.declared.feeds:
-            raise SpecError(
-                f"There is no feed {name!r}.", remedy=f"Declared are {', '.join(self.feeds)}."
-            )
+            raise self._unknown("feed", name, self.feeds)
         return self.declared.feeds[name]
+
+    def _unknown(self, what: str, name: str, known: Sequence[str]) -> SpecError:
+        if name in self.declared.universes:
+            return SpecError(
+                f"{name} is a universe, and a desk's calls are about one feed or forecast.",
+                remedy=f"Read its tables, such as desk.lake.read('prices', {name!r}). To judge an "
+                "idea on one of its instruments, declare that as a feed and a forecast.",
+            )
+        there = ", ".join(known) or "none"
+        return SpecError(
+            f"There is no {what} {name!r}.",
+            remedy=f"Declared in {self.settings.declared_folder} are: {there}.",
+        )
 
 
 def _instant(when: When) -> datetime | None:

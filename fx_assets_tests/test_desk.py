@@ -204,3 +204,28 @@ def test_what_is_not_there_is_told_with_what_to_do(desk: fx.Desk) -> None:
         desk.forecast("momentum")
     with pytest.raises(LakeError, match="fx-assets run"):
         fx.Desk(Settings(lake=str(desk.settings.home / "empty"))).prices("eurusd")
+
+
+UNIVERSE = """\
+type: fx_assets.components.Universe
+attributes:
+  name: many
+  source: {kind: ecb, base: EUR}
+  targets:
+    - {kind: direction, candidates: [logistic_regression]}
+"""
+
+
+def test_a_universe_is_told_from_what_is_not_declared(
+    tmp_path: Path, bars: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = desk_on(tmp_path, bars, monkeypatch)
+    (tmp_path / "defs" / "many").mkdir()
+    (tmp_path / "defs" / "many" / "defs.yaml").write_text(UNIVERSE)
+    for call in (desk.prices, desk.features, desk.ledger):
+        with pytest.raises(SpecError, match="many is a universe") as told:
+            call("many")
+        assert "desk.lake.read('prices', 'many')" in told.value.remedy
+    with pytest.raises(SpecError, match="no feed 'none_such'") as told:
+        desk.prices("none_such")
+    assert f"Declared in {tmp_path / 'defs'} are: eurusd" in told.value.remedy

@@ -117,7 +117,8 @@ def markdown(
         lines += [""]
     unchanged = len(findings) - len(shown)
     if unchanged:
-        lines += [f"{unchanged} more candidates are unchanged.", ""]
+        are = "candidate is" if unchanged == 1 else "candidates are"
+        lines += [f"{unchanged} {'more ' if shown else ''}{are} unchanged.", ""]
     lines += [
         f"Beside {base}, on identical out-of-sample rows; {bars}. *Worse* is a loss larger by more "
         f"than {100 * tolerance:g} % with a one-sided Diebold–Mariano p below {significance:g} "

@@ -166,6 +166,8 @@ def test_without_a_change_nothing_is_fitted_and_the_answer_is_0(
     assert main(["compare", "HEAD"]) == 0
     said = capsys.readouterr().out
     assert "No change: every candidate computes what it did." in said
+    assert "candidates are unchanged" in said
+    assert "more candidate" not in said
     assert "Walking forward" not in said
 
 
