@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib import import_module
+from typing import Any, cast
 
 import dagster as dg
 
 from fx_assets.errors import SpecError
+from fx_assets.evaluation.processes import may_have_children
+from fx_assets.heartbeats import heartbeat
 from fx_assets.settings import Settings
 
 EXECUTORS = {
@@ -20,6 +27,12 @@ EXECUTORS = {
 """The package and the name of each."""
 _VALUE = re.compile('Value ".*" of', re.DOTALL)
 """In Dagster's messages; it may be a broker's password."""
+STEPS_QUEUE = "dagster-steps"
+"""Of Celery, beside that of runs: a run that waits for its steps must not take their workers."""
+CELERY = {"broker": "CELERY_BROKER_URL", "backend": "CELERY_RESULT_BACKEND"}
+"""Settings of the executor, and the variables of Celery that have them."""
+PATIENCE_SECONDS = 60.0
+"""How long a run waits for a worker that takes its steps, which may be starting again."""
 
 
 def retrain_executor() -> dg.ExecutorDefinition:
@@ -40,9 +53,17 @@ def retrain_executor() -> dg.ExecutorDefinition:
             f"{package.replace('_', '-')}, which is not installed.",
             remedy=f"pip install {package.replace('_', '-')}, or unset it.",
         ) from None
-    if not settings.executor_config:
+    config = dict(settings.executor_config)
+    if settings.executor == "celery":
+        config = _celery() | config
+        own = config["config_source"] or {}
+        if isinstance(own, dict):
+            config["config_source"] = {"task_default_queue": STEPS_QUEUE} | own
+    if settings.executor != "in_process":
+        found = _giving_signs_of_life(found)
+    if not config:
         return found
-    configured = found.configured(dict(settings.executor_config), name=found.name)
+    configured = found.configured(config, name=found.name)
 
     @dg.job(executor_def=configured)
     def empty() -> None: ...
@@ -56,3 +77,53 @@ def retrain_executor() -> dg.ExecutorDefinition:
             remedy="Set it to what Dagster's documentation names for this executor, or unset it.",
         ) from None
     return configured
+
+
+def _celery() -> dict[str, Any]:
+    """Where the workers of runs are, too."""
+    told = {name: {"env": variable} for name, variable in CELERY.items() if variable in os.environ}
+    return {**told, "config_source": {}}
+
+
+def _wait_for_workers(app_args: dict[str, Any]) -> None:
+    """Steps that nobody takes would be waited for without an end."""
+    make_app: Any = import_module("dagster_celery.make_app").make_app
+    app = make_app(app_args)
+    queue, end = app.conf.task_default_queue, time.monotonic() + PATIENCE_SECONDS
+    while True:
+        told = app.control.inspect().active_queues() or {}
+        if any(each["name"] == queue for taken in told.values() for each in taken):
+            return
+        if time.monotonic() > end:
+            raise SpecError(
+                f"FX_ASSETS_EXECUTOR=celery, but no worker takes steps from the queue {queue}.",
+                remedy=f"Start deploy/worker.sh --queues {queue} on a machine, and retrain again.",
+            )
+
+
+def _giving_signs_of_life(found: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
+    """The same executor, whose runs are known to live between their steps as well."""
+
+    known: Any = found
+
+    def create(context: dg.InitExecutorContext) -> dg.Executor:
+        executor: Any = known.executor_creation_fn(context)
+        execute = executor.execute
+
+        def beating(plan_context: Any, plan: Any) -> Iterator[dg.DagsterEvent]:
+            with ExitStack() as stack:
+                if found.name == "celery":
+                    _wait_for_workers(executor.app_args())
+                    # The run is a task itself, and may wait for others: they have their own queue.
+                    stack.enter_context(import_module("celery.result").allow_join_result())
+                stack.enter_context(may_have_children())
+                run = plan_context.run_id
+                stack.enter_context(heartbeat(plan_context.instance, run, steps=True))
+                yield from execute(plan_context, plan)
+
+        executor.execute = beating
+        return cast("dg.Executor", executor)
+
+    return dg.ExecutorDefinition(
+        found.name, known.config_schema, found.get_requirements, create, found.description
+    )

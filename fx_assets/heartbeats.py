@@ -17,13 +17,16 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from fx_assets.lake.turns import process_exists, this_host
+from fx_assets.settings import Settings
 
 BEAT = timedelta(seconds=20)
 """Between two signs of life."""
 LOOK_SECONDS = 30
-"""Between two looks for dead runs."""
+"""Between two looks for dead runs, where sensors may not look more often."""
 SILENCE = timedelta(minutes=3)
 """After which a run of ours is dead."""
+NO_PROCESS = 0
+"""In the sign of a step that has ended; the next step has another process."""
 WRITES = "fx_assets/writes"
 """Tag of every job of ours: what it writes. Runs of equal value are never at work together."""
 SHARD = "fx_assets/shard"
@@ -53,23 +56,32 @@ class SignOfLife:
 
 
 @contextmanager
-def heartbeat(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Leave signs of a run's life until the block ends; once in a process, however often asked."""
+def heartbeat(instance: dg.DagsterInstance, run_id: str, *, steps: bool = False) -> Iterator[None]:
+    """Leave signs of a run's life until the block ends; once in a process, however often asked.
+
+    Parameters
+    ----------
+    steps
+        Whether other processes execute the run's steps: this one gives signs between them.
+    """
     with _lock:
         nested = run_id in _beating
         _beating.add(run_id)
     if nested:
         yield
         return
+    a_step = not steps and _sign(instance, run_id) is not None
     ended = threading.Event()
     _beat(instance, run_id)
-    thread = threading.Thread(target=_beats, args=(instance, run_id, ended), daemon=True)
+    thread = threading.Thread(target=_beats, args=(instance, run_id, ended, steps), daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
         thread.join()
+        if a_step:
+            _beat(instance, run_id, process=NO_PROCESS)
         with _lock:
             _beating.discard(run_id)
 
@@ -105,7 +117,7 @@ def dead_runs_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="dead_runs",
-        minimum_interval_seconds=LOOK_SECONDS,
+        minimum_interval_seconds=min(LOOK_SECONDS, Settings().sensor_seconds),
         default_status=status,
         description=(
             "Ends runs whose process was killed or has been silent for "
@@ -120,16 +132,31 @@ def dead_runs_sensor(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return sensor
 
 
-def _beats(instance: dg.DagsterInstance, run_id: str, ended: threading.Event) -> None:
+def _beats(
+    instance: dg.DagsterInstance, run_id: str, ended: threading.Event, between_steps: bool
+) -> None:
     while not ended.wait(BEAT.total_seconds()):
         # Storage that is away for a moment must not end the run; a later sign may get through.
         with suppress(Exception):
-            _beat(instance, run_id)
+            if not between_steps or _is_mine(_sign(instance, run_id)):
+                _beat(instance, run_id)
 
 
-def _beat(instance: dg.DagsterInstance, run_id: str) -> None:
-    sign = SignOfLife(datetime.now(UTC), this_host(), os.getpid())
-    instance.daemon_cursor_storage.set_cursor_values({alive_key(run_id): str(sign)})
+def _is_mine(sign: SignOfLife | None) -> bool:
+    """Whether no step is at work: of a step that was killed the last sign has to stay."""
+    mine = (this_host(), os.getpid())
+    return sign is None or sign.process == NO_PROCESS or (sign.host, sign.process) == mine
+
+
+def _beat(instance: dg.DagsterInstance, run_id: str, process: int | None = None) -> None:
+    life = SignOfLife(datetime.now(UTC), this_host(), os.getpid() if process is None else process)
+    instance.daemon_cursor_storage.set_cursor_values({alive_key(run_id): str(life)})
+
+
+def _sign(instance: dg.DagsterInstance, run_id: str) -> SignOfLife | None:
+    key = alive_key(run_id)
+    text = instance.daemon_cursor_storage.get_cursor_values({key}).get(key)
+    return SignOfLife.parse(text) if text else None
 
 
 def alive_key(run_id: str) -> str:
@@ -138,7 +165,8 @@ def alive_key(run_id: str) -> str:
 
 
 def _death(sign: SignOfLife, now: datetime) -> str | None:
-    if sign.host == this_host() and not process_exists(sign.process):
+    known = sign.host == this_host() and sign.process != NO_PROCESS
+    if known and not process_exists(sign.process):
         return f"its process {sign.process} on {sign.host} is gone: it was killed."
     if now - sign.at > SILENCE:
         return f"no sign of life since {sign.at:%Y-%m-%d %H:%M:%S} UTC: it was killed or cut off."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import pytest
 
 from fx_assets import executors
@@ -49,3 +50,30 @@ def test_an_executor_that_is_unknown_or_not_installed_is_refused(
     monkeypatch.setenv("FX_ASSETS_EXECUTOR", "slurm")
     with pytest.raises(SpecError, match="FX_ASSETS_EXECUTOR='slurm'"):
         retrain_executor()
+
+
+def test_steps_that_no_worker_of_celery_takes_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("dagster_celery", reason="dagster_celery is not installed")
+    monkeypatch.setattr(executors, "PATIENCE_SECONDS", 0)
+    monkeypatch.setenv("FX_ASSETS_EXECUTOR", "celery")
+    monkeypatch.setenv("CELERY_BROKER_URL", "memory://")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "cache+memory://")
+    with dg.instance_for_test() as instance:
+        job = dg.reconstructable(retrained)
+        with pytest.raises(SpecError, match="no worker takes steps from the queue dagster-steps"):
+            dg.execute_job(job, instance, raise_on_error=True)
+
+
+def retrained() -> dg.JobDefinition:
+    """A job of one step with the executor that is set."""
+
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(executor_def=retrain_executor())
+    def steps() -> None:
+        nothing()
+
+    return steps

@@ -15,6 +15,7 @@ import pandas as pd
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.compare import with_reference
+from fx_assets.evaluation.processes import may_have_children
 from fx_assets.evaluation.study import PREDICTION_COLUMNS, Study
 from fx_assets.evaluation.universe_members import histories
 from fx_assets.features import add_labels, build_features
@@ -211,7 +212,7 @@ def spread(work: Callable[[T], R], items: Iterable[T], workers: int | None) -> I
         yield from map(work, tasks)
         return
     # A fork would copy the locks of the threads that Dagster runs beside this one.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with may_have_children(), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         yield from pool.map(work, tasks)
 
 

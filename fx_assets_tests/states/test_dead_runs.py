@@ -6,13 +6,22 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
 from fx_assets.assets.runs import MOST_ATTEMPTS, RUN_KEY, asked_again, in_progress
-from fx_assets.heartbeats import SILENCE, WRITES, SignOfLife, end_dead_runs, heartbeat
+from fx_assets.heartbeats import (
+    NO_PROCESS,
+    SILENCE,
+    WRITES,
+    SignOfLife,
+    dead_runs,
+    end_dead_runs,
+    heartbeat,
+)
 from fx_assets.lake.turns import this_host
 from fx_assets_tests.homes import Home
 
@@ -145,3 +154,35 @@ def test_a_heartbeat_goes_on_while_storage_is_away_for_a_moment(
     told = len(calls)
     time.sleep(0.05)
     assert len(calls) == told
+
+
+def test_a_run_lives_between_its_steps_and_dies_with_one_that_is_killed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started(instance)
+    with heartbeat(instance, run, steps=True), monkeypatch.context() as elsewhere:
+        elsewhere.setattr("fx_assets.heartbeats._beating", set())
+        elsewhere.setattr("os.getpid", lambda: NOBODY)
+        with heartbeat(instance, run):
+            (said,) = (reason for _, reason in dead_runs(instance))
+            assert "is gone: it was killed" in said
+        assert not list(dead_runs(instance))
+
+
+def test_signs_between_steps_do_not_hide_that_a_step_is_dead(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fx_assets.heartbeats.BEAT", SILENCE / 18_000)
+    run = started(instance)
+    dead = SignOfLife(datetime.now(UTC) - 1.1 * SILENCE, "elsewhere", 1)
+    key = f"fx_assets/alive/{run}"
+    with heartbeat(instance, run, steps=True):
+        sign(instance, run, replace(dead, process=NO_PROCESS))
+        while instance.daemon_cursor_storage.get_cursor_values({key})[key].startswith(
+            dead.at.isoformat()
+        ):
+            time.sleep(0.01)
+        assert not list(dead_runs(instance))
+        sign(instance, run, dead)
+        time.sleep(0.05)
+        assert len(list(dead_runs(instance))) == 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
+from multiprocessing import current_process
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from fx_assets.evaluation.intervals import fit_intervals
 from fx_assets.evaluation.universe import (
     CACHE_COLUMNS,
     current_rows,
+    spread,
     walk_universe,
     walked_with,
 )
@@ -89,6 +92,20 @@ def test_the_rows_do_not_depend_on_how_many_processes_computed_them() -> None:
     spread = walk_universe(spec, prices, table, pd.DataFrame())
     alone = walk_universe(spec.model_copy(update={"workers": 1}), prices, table, pd.DataFrame())
     pd.testing.assert_frame_equal(spread, alone)
+
+
+def test_work_is_spread_by_a_process_of_celery_as_well() -> None:
+    billiard = pytest.importorskip("billiard", reason="pip install 'fx-assets[celery]'")
+    process = billiard.Process(target=spread_names, daemon=True)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def spread_names() -> None:
+    found = spread(os.path.basename, ["a/1", "a/2", "a/3", "a/4"], 2)
+    assert list(found) == ["1", "2", "3", "4"]
+    assert vars(current_process())["_config"]["daemon"]
 
 
 def test_batches_are_numbered_instrument_by_instrument_whoever_is_walked_beside_it(
