@@ -129,7 +129,8 @@ def verdicts_of(kind: str, name: str) -> Iterator[Verdict]:
         return
     door, cases_of, checks = SUITES[kind]
     try:
-        door[name]
+        if isinstance(door, Door):
+            door[name]
         cases = cases_of(name)
     except Exception as error:  # whatever a stranger's class does
         yield Verdict(name, name, "it can be loaded", _said(error))
