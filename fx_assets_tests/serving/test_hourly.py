@@ -278,6 +278,7 @@ def test_bars_and_features_of_the_caller_get_the_quantiles_that_were_issued(
         assert mine["value"] == pytest.approx(theirs["value"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_quantiles_that_depend_on_features_are_served_as_they_were_fitted(
     root: Path, tmp_path: Path
 ) -> None:
