@@ -22,6 +22,7 @@ from dagster._core.workspace.context import (
 )
 from dagster._core.workspace.load_target import GrpcServerTarget
 
+from fx_assets.executors import STEPS_QUEUE
 from fx_assets.heartbeats import SignOfLife, alive_key
 from fx_assets.testing.processes import free_port, stop
 from fx_assets_tests.homes import Home
@@ -131,7 +132,7 @@ class Deployment:
 
 
 @contextmanager
-def on_celery(home: Home, workers: int = 2) -> Iterator[Deployment]:
+def on_celery(home: Home, workers: int = 2, takers_of_steps: int = 0) -> Iterator[Deployment]:
     """A home with daemon, code server and workers, on a PostgreSQL and a Redis of its own.
 
     Dagster is set up by ``deploy/dagster.yaml`` and ``deploy/celery.yaml``; the lake, MLflow's
@@ -158,5 +159,8 @@ def on_celery(home: Home, workers: int = 2) -> Iterator[Deployment]:
         instance.get_runs(limit=1)  # its tables are made before two processes would
         names = [f"worker-{n}" for n in range(1, workers + 1)]
         started = {name: [str(WORKER), "--hostname", f"{name}@%h"] for name in names}
+        for name in (f"steps-{n}" for n in range(1, takers_of_steps + 1)):
+            queue = ["--queues", STEPS_QUEUE]
+            started[name] = [str(WORKER), *queue, "--hostname", f"{name}@%h"]
         processes = stack.enter_context(supervised(home, started))
         yield Deployment(home, processes, instance)

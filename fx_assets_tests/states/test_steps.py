@@ -1,4 +1,4 @@
-"""Candidates that are tried in processes of their own: the same to the bit."""
+"""Candidates that are tried in processes or on machines of their own: the same to the bit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fx_assets.assets.automation import range_tags
+from fx_assets.executors import STEPS_QUEUE
 from fx_assets.heartbeats import dead_runs
 from fx_assets.runner import Runner, terminal
 from fx_assets_tests.homes import Home
+from fx_assets_tests.production.workers import on_celery
 from fx_assets_tests.states.stores import stores
+from fx_assets_tests.states.test_celery import JOBS, succeeded, tags_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [
+    *(pytest.mark.slow, pytest.mark.timeout(1800)),
+    pytest.mark.filterwarnings("ignore:Error loading repository location"),
+]
 RETRAIN = [
     *(sys.executable, "-m", "dagster", "job", "execute"),
     *("-m", "fx_assets.definitions", "-j", "up_retrain"),
@@ -50,7 +55,7 @@ def test_a_retrain_in_many_processes_lives_all_the_time_and_leaves_what_one_leav
     with monkeypatch.context() as patch:
         for name, value in home.variables.items():
             patch.setenv(name, value)
-        assert Runner(terminal()).run("eur_ingest", range_tags("2019", "2022"))
+        assert Runner(terminal()).run("eur_ingest", tags_of("eur_ingest", home.day, first=True))
     log = home.folder / "retrain.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -69,4 +74,23 @@ def test_a_retrain_in_many_processes_lives_all_the_time_and_leaves_what_one_leav
     assert len(processes) > 2
     answer = home.run("run").succeeded()
     assert "up_retrain" not in answer.out
+    assert stores(home) == stores(quiet)
+
+
+def test_a_run_on_celery_whose_steps_have_workers_of_their_own_needs_no_second_worker_of_runs(
+    quiet: Home, tmp_path: Path, empty_registry: Path
+) -> None:
+    home = two_candidates(tmp_path / "home", empty_registry, "celery")
+    with on_celery(home, workers=1, takers_of_steps=1) as deployment:
+        deployment.switch_on("dead_runs")
+        for job in JOBS:
+            run = deployment.submit(job, tags_of(job, home.day, first=True))
+            deployment.until(lambda run=run: succeeded(deployment, run), f"{job}'s success")
+        assert len(deployment.instance.get_runs()) == len(JOBS)
+        entries = deployment.instance.all_logs(
+            deployment.instance.get_runs(dg.RunsFilter(job_name="up_retrain"))[0].run_id
+        )
+    queues = {entry.message for entry in entries if "to queue" in entry.message}
+    assert queues
+    assert all(f'"{STEPS_QUEUE}"' in message for message in queues)
     assert stores(home) == stores(quiet)
