@@ -40,8 +40,11 @@ if TYPE_CHECKING:
     from fx_assets.series.tables import SeriesTables
     from fx_assets.specs import FeedSpec, ForecastSpec
     from fx_assets.specs.files import Declared
+    from fx_assets.stages.members import Member
 
 When = datetime | date | str | None
+MOST_NAMED = 12
+"""So many names stand in a remedy."""
 
 
 def open(home: str | Path | None = None) -> Desk:
@@ -62,7 +65,9 @@ def open(home: str | Path | None = None) -> Desk:
 class Desk:
     """A deployment to look at and to try ideas on.
 
-    It reads declarations and tables; the count of tried ideas is all that it writes.
+    It reads declarations and tables; the count of tried ideas is all that it writes. Where a
+    forecast is named, ``universe/INSTRUMENT/volatility_1`` is what a universe says of one of its
+    instruments, and ``universe/INSTRUMENT`` is its feed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -81,9 +86,28 @@ class Desk:
         """The names of the declared forecasts."""
         return sorted(self.declared.forecasts)
 
+    @property
+    def universes(self) -> list[str]:
+        """The names of the declared universes."""
+        return sorted(self.declared.universes)
+
+    def members(self, universe: str) -> list[str]:
+        """What a universe predicts, by instrument and target, each a name for a desk's calls.
+
+        Those that have left it are among them. Empty before its first run.
+        """
+        from fx_assets.tables import INSTRUMENT_COLUMN, MEMBERSHIP
+
+        if universe not in self.declared.universes:
+            raise self._unknown("universe", universe, self.universes)
+        known = self.lake.read_or_empty(MEMBERSHIP.name, universe)
+        instruments = sorted(known[INSTRUMENT_COLUMN].unique()) if len(known) else []
+        targets = self.declared.universes[universe].targets
+        return [f"{universe}/{i}/{t.kind}_{t.horizon}" for i in instruments for t in targets]
+
     @cached_property
     def declared(self) -> Declared:
-        """The declared feeds and forecasts.
+        """The declared feeds, forecasts and universes.
 
         Raises
         ------
@@ -108,7 +132,8 @@ class Desk:
         Parameters
         ----------
         feed
-            Its name, or that of a forecast on it.
+            Its name, or that of a forecast on it; of an instrument of a universe
+            ``universe/INSTRUMENT``.
         as_of
             A UTC instant, also as ISO 8601 text; a day means its end.
 
@@ -126,13 +151,13 @@ class Desk:
         """
         from fx_assets.tables import RAW_PRICES
 
-        found = self._feed(feed)
-        if not self.lake.exists(RAW_PRICES.name, found.name):
+        store, found = self._bars_of(feed)
+        if not store.exists(RAW_PRICES.name, found.name):
             raise LakeError(
                 f"There are no prices of {found.name} in {self.lake.root}.",
                 remedy="Fetch them: fx-assets run with the name of a forecast on it.",
             )
-        return self.lake.prices(found.name, _instant(as_of))
+        return store.prices(found.name, _instant(as_of))
 
     def features(self, forecast: str | ForecastSpec, *, as_of: When = None) -> pd.DataFrame:
         """A forecast's features and labels, from the bars that were known at a moment.
@@ -145,9 +170,14 @@ class Desk:
             ``label_available_at``; docs/features.md has the units.
         """
         from fx_assets.features import labelled_frame
+        from fx_assets.lake.panel import InstrumentLake
 
-        spec, feed = self._spec(forecast)
-        return labelled_frame(self.prices(feed.name, as_of=as_of), spec, feed.market)
+        own = self._tables(forecast)
+        bars = self.prices(forecast if isinstance(forecast, str) else own.feed.name, as_of=as_of)
+        since = own.store.since if isinstance(own.store, InstrumentLake) else None
+        if since is not None:
+            bars = bars[bars["event_time"] >= since].reset_index(drop=True)
+        return labelled_frame(bars, own.spec, own.feed.market)
 
     def study(self, forecast: str | ForecastSpec, *, as_of: When = None) -> Study:
         """A forecast's walk-forward folds, to try candidates on.
@@ -198,10 +228,10 @@ class Desk:
         from fx_assets.judging.judgement import judged
         from fx_assets.series.ideas import count_tried
 
-        spec, feed = self._spec(forecast if forecast is not None else self._only())
-        study, tables = self.study(spec, as_of=as_of), self._tables(spec)
+        about = forecast if forecast is not None else self._only()
+        study, tables = self.study(about, as_of=as_of), self._tables(about)
         item = evidence_of(candidate, study, name)
-        baseline = evidence_of(spec.baseline, study)
+        baseline = evidence_of(study.spec.baseline, study)
         ledger = tables.ledger()
         recipes = {recipe for decision in ledger for recipe in decision.recipes_seen}
         tried = count_tried(self.lake, tables.series.id, recipes, item.recipe)
@@ -214,7 +244,7 @@ class Desk:
             tried=tried + item.trials - 1,
             now=max(clock.now(), known),
             data_as_of=known,
-            frequency=feed.frequency,
+            frequency=tables.feed.frequency,
         )
 
     def forecast(self, forecast: str) -> dict[str, Any]:
@@ -245,15 +275,15 @@ class Desk:
         from fx_assets.explaining.explanations import KeptExplanation, explanation_path
         from fx_assets.tables import SERIES_COLUMN
 
-        row = self.forecast(forecast)
+        row, own = self.forecast(forecast), self._tables(forecast)
         event_time = row["event_time"].to_pydatetime()
         series = row.get(SERIES_COLUMN)
         for path in (
-            explanation_path(forecast, event_time, str(series)),
-            explanation_path(forecast, event_time),
+            explanation_path(own.forecast, event_time, str(series)),
+            explanation_path(own.forecast, event_time),
         ):
-            if self.lake.blob_exists(path):
-                return KeptExplanation.model_validate_json(self.lake.read_blob(path))
+            if own.store.blob_exists(path):
+                return KeptExplanation.model_validate_json(own.store.read_blob(path))
         raise NoChampionError(
             f"The prediction of {forecast} from the bar of {event_time:%Y-%m-%d %H:%M} UTC has no "
             "explanation.",
@@ -286,15 +316,43 @@ class Desk:
     def _tables(self, forecast: str | ForecastSpec) -> SeriesTables:
         from fx_assets.series.tables import SeriesTables
 
-        return SeriesTables(self.lake, *self._spec(forecast))
-
-    def _spec(self, forecast: str | ForecastSpec) -> tuple[ForecastSpec, FeedSpec]:
         if not isinstance(forecast, str):
-            return forecast, self._feed(forecast.feed)
+            return SeriesTables(self.lake, forecast, self._feed(forecast.feed))
+        members = self._members_of(forecast)
+        if len(members) > 1:
+            raise SpecError(
+                f"{forecast} is predicted in {len(members)} ways.",
+                remedy=f"Say which: {', '.join(forecast + '/' + m.target_name for m in members)}.",
+            )
+        if members:
+            return members[0].own
         if forecast not in self.declared.forecasts:
             raise self._unknown("forecast", forecast, self.forecasts)
         spec = self.declared.forecasts[forecast]
-        return spec, self._feed(spec.feed)
+        return SeriesTables(self.lake, spec, self._feed(spec.feed))
+
+    def _members_of(self, name: str) -> list[Member]:
+        """What a name says of a universe's instrument; empty where it is about another thing."""
+        from fx_assets.lake.panel import Panel
+        from fx_assets.stages.members import members_of
+
+        universe, _, rest = name.partition("/")
+        if universe not in self.declared.universes or not rest:
+            return []
+        there = self.members(universe)
+        instrument, _, target = rest.partition("/")
+        if not any(one == name or one.startswith(f"{name}/") for one in there):
+            raise self._unknown("member", name, there)
+        panel = Panel(self.lake, universe, [instrument])
+        found = members_of(self.declared.universes[universe], panel, instrument)
+        return [one for one in found if target in ("", one.target_name)]
+
+    def _bars_of(self, name: str) -> tuple[Lake, FeedSpec]:
+        members = self._members_of(name)
+        if not members:
+            return self.lake, self._feed(name)
+        first = members[0]
+        return first.store.panel.of(first.instrument), first.feed
 
     def _feed(self, name: str) -> FeedSpec:
         if name in self.declared.forecasts:
@@ -306,14 +364,15 @@ class Desk:
     def _unknown(self, what: str, name: str, known: Sequence[str]) -> SpecError:
         if name in self.declared.universes:
             return SpecError(
-                f"{name} is a universe, and a desk's calls are about one feed or forecast.",
-                remedy=f"Read its tables, such as desk.lake.read('prices', {name!r}). To judge an "
-                "idea on one of its instruments, declare that as a feed and a forecast.",
+                f"{name} is a universe, and a desk's calls are about one instrument.",
+                remedy=f"desk.members({name!r}) lists the names to use; its tables are read with "
+                f"desk.lake.read('prices', {name!r}).",
             )
-        there = ", ".join(known) or "none"
+        there = ", ".join(known[:MOST_NAMED]) or "none"
+        more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
         return SpecError(
             f"There is no {what} {name!r}.",
-            remedy=f"Declared in {self.settings.declared_folder} are: {there}.",
+            remedy=f"Declared in {self.settings.declared_folder} are: {there}{more}.",
         )
 
 

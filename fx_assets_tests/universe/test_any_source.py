@@ -12,10 +12,13 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+import fx_assets as fx
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.signing import signing_keys
 from fx_assets.cli import main as command
+from fx_assets.errors import SpecError
 from fx_assets.lake.below import Below, member_folder
 from fx_assets.specs.universe import UniverseSource, UniverseSpec
 from fx_assets.testing import worlds
@@ -380,3 +383,35 @@ def _refuses(response: httpx.Response, status: int, kind: str, remedy: str) -> N
     assert response.status_code == status
     assert problem["type"].endswith(f":{kind}")
     assert remedy in problem["remedy"]
+
+
+def test_a_desk_answers_about_members_by_name(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"type": "fx_assets.components.Universe"}
+    told |= {"attributes": SPEC.model_dump(mode="json", exclude_unset=True)}
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk" / "defs.yaml").write_text(yaml.safe_dump(told))
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path))
+    monkeypatch.setenv("FX_ASSETS_LAKE", desk.lake.root)
+    mine = fx.open()
+    assert mine.universes == ["desk"]
+    assert mine.members("desk") == [f"desk/{name}/volatility_1" for name in NAMES]
+    name = mine.members("desk")[0]
+    bars = mine.prices("desk/AAAUSD")
+    stored = desk.lake.read("prices", "desk").set_index("instrument").loc["AAAUSD"]
+    assert bars["close"].tolist() == stored.sort_values("event_time")["close"].tolist()
+    early = mine.features(name, as_of="2024-01-20T12:00Z")
+    assert early["available_at"].max() <= pd.Timestamp("2024-01-20T12:00Z")
+    verdict = mine.judge(lambda past: float(past["log_return"].iloc[-24:].var()), name, name="day")
+    assert (verdict.verdict, verdict.rows) == ("no skill demonstrated", len(verdict.predictions))
+    walked = desk.lake.read("backtest", "desk").query("instrument == 'AAAUSD'")
+    assert set(verdict.predictions["event_time"]) == set(walked["event_time"])
+    issued = mine.forecast(name)
+    assert issued["instrument"] == "AAAUSD"
+    assert mine.explain(name).sentence
+    assert mine.ledger(name)["champion"].iloc[-1] == issued["champion"]
+    for wrong, named in {"desk": "desk.members('desk')", "desk/ZZZ": "desk/AAAUSD"}.items():
+        with pytest.raises(SpecError) as refused:
+            mine.features(wrong)
+        assert named in str(refused.value.remedy)
