@@ -18,13 +18,14 @@ import numpy as np
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.distribution import SMALLEST, Shape
 from fx_assets.evaluation.losses import Floats
-from fx_assets.models.onnx_predict import OnnxModel
-from fx_assets.models.quantile_trees import Library, QuantileTrees, grow, quantiles_in_order
+from fx_assets.models._quantile_trees import Library, QuantileTrees, grow, quantiles_in_order
 from fx_assets.specs.base import Record
 from fx_assets.specs.distribution import DistributionName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from fx_assets.models.onnx_predict import OnnxModel
 
 USUAL: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 OUTERMOST: Final = 0.02
@@ -78,6 +79,8 @@ class Boosted(Record):
 @lru_cache(maxsize=64)
 def _loaded(graph: str) -> OnnxModel:
     """Not kept in the record, which goes from process to process."""
+    from fx_assets.models.onnx_predict import OnnxModel
+
     return OnnxModel(zlib.decompress(base64.b64decode(graph)))
 
 

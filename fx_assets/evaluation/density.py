@@ -23,7 +23,7 @@ from fx_assets.evaluation.losses import Floats
 from fx_assets.evaluation.metrics import skill_interval
 from fx_assets.evaluation.spread import fit_spread, walk_spreads
 from fx_assets.evaluation.stated import Calibration, DistributionModel
-from fx_assets.models.quantile_trees import quantile_loss
+from fx_assets.models._quantile_trees import quantile_loss
 from fx_assets.specs.distribution import DistributionSpec
 from fx_assets.targets import TargetDefinition
 from fx_assets.targets.losses import VARIANCE_FLOOR

@@ -93,6 +93,7 @@ class StrategySpec(Spec):
 
     kind: StrategyKind = "none"
     costs: Costs | None = None
+    """What trading its instrument costs; without them no ``kind`` but ``none`` is weighed."""
     fill: Literal["next_close", "next_open"] = "next_close"
     """The price that positions are taken at: the first close, or open, of a later bar that was
     traded when the decision had been made."""

@@ -27,7 +27,7 @@ from fx_assets.evaluation.intervals import ewma_volatility
 from fx_assets.evaluation.stated import issued_scores, stated
 from fx_assets.evaluation.study import Study
 from fx_assets.features import labelled_frame
-from fx_assets.models.quantile_trees import Library
+from fx_assets.models._quantile_trees import Library
 from fx_assets.specs import ForecastSpec
 from fx_assets.testing import worlds
 from fx_assets_tests.evaluation.helpers import forecast

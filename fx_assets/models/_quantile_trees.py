@@ -65,7 +65,9 @@ class QuantileTrees:
             import xgboost
 
             matrix = xgboost.DMatrix(X, base_margin=np.zeros((len(X), len(self.start))), nthread=1)
-            return np.asarray(self.trees.predict(matrix), dtype=np.float64)
+            # Newer versions sort what they call predictions.
+            said = self.trees.predict(matrix, output_margin=True)
+            return np.asarray(said, dtype=np.float64)
         return np.column_stack([t.predict(X, raw_score=True, num_threads=1) for t in self.trees])
 
     def to_onnx(self, columns: Sequence[str]) -> bytes:
