@@ -74,9 +74,23 @@ def end_of_records(instance: dg.DagsterInstance, before: datetime) -> int:
     for run_id in gone:
         # The run last: one that is still there is found again.
         instance.compute_log_manager.delete_logs(prefix=[run_id])
-        instance.delete_run(run_id)
+        _delete(instance, run_id)
     _forget_signs(instance, gone)
     return len(gone)
+
+
+def _delete(instance: dg.DagsterInstance, run_id: str) -> None:
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        instance.delete_run(run_id)
+        return
+    # Dagster would empty the run's own file, not without the tables that thinning takes away.
+    with storage.index_connection() as connection:
+        storage.delete_events_for_run(connection, run_id)
+    file = Path(storage.path_for_shard(run_id))
+    for each in (file, *file.parent.glob(f"{file.name}-*")):
+        each.unlink(missing_ok=True)
+    instance.run_storage.delete_run(run_id)
 
 
 def thin_out(instance: dg.DagsterInstance) -> int:

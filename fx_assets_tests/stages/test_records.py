@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +14,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from fx_assets.assets.records import DETAILED, forget_skips, thin_out
+from fx_assets.assets.records import DETAILED, end_of_records, forget_skips, thin_out
 from fx_assets.instance import close_records
 from fx_assets_tests.production.servers import postgres
 
@@ -63,7 +64,7 @@ def kinds(instance: dg.DagsterInstance, run: str) -> set[str]:
     return {event.event_type_value if event else "log" for event in events}
 
 
-def test_older_runs_that_succeeded_keep_what_came_of_them_and_nothing_else(
+def test_older_runs_that_succeeded_keep_what_came_of_them_and_nothing_else_and_then_go(
     instance: dg.DagsterInstance,
 ) -> None:
     warned = runs(instance, 1, passed=False)
@@ -92,6 +93,14 @@ def test_older_runs_that_succeeded_keep_what_came_of_them_and_nothing_else(
     )
     statuses = {record.run_id: record.status.value for record in checks}
     assert statuses == {made[0]: "FAILED", **dict.fromkeys(made[3:], "SUCCEEDED")}
+
+    assert end_of_records(instance, datetime.now(UTC) + timedelta(days=1)) == len(made) - 1
+    assert [run.run_id for run in instance.get_runs()] == made[-1:]
+    found = instance.fetch_materializations(KEY, limit=100).records
+    assert {record.run_id for record in found} == {made[-1]}
+    if isinstance(storage, SqliteEventLogStorage):
+        files = Path(storage.path_for_shard(made[0])).parent.glob("*.db*")
+        assert {file.name.split(".")[0] for file in files} == {"index", made[-1]}
 
 
 @pytest.mark.slow
