@@ -114,7 +114,7 @@ def test_the_server_answers_read_only_without_rights_in_200_megabytes(
         answer = api.post("/v1/forecasts/direction/predict/bars", json=body)
         assert answer.status_code == 200, answer.text
         assert docker.memory(name) < 200
-        until(lambda: docker.inspect(name)["State"]["Health"]["Status"] == "healthy", 60)
+        until(lambda: docker.inspect(name)["State"]["Health"]["Status"] == "healthy", 180)
         assert not docker.inspect(name)["State"]["OOMKilled"]
         assert api.get("/v1/forecasts/direction/latest").status_code == 200
 
