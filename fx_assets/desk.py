@@ -149,15 +149,7 @@ class Desk:
         LakeError
             No bars are stored.
         """
-        from fx_assets.tables import RAW_PRICES
-
-        store, found = self._bars_of(feed)
-        if not store.exists(RAW_PRICES.name, found.name):
-            raise LakeError(
-                f"There are no prices of {found.name} in {self.lake.root}.",
-                remedy="Fetch them: fx-assets run with the name of a forecast on it.",
-            )
-        return store.prices(found.name, _instant(as_of))
+        return self._known(*self._bars_of(feed), as_of)
 
     def features(self, forecast: str | ForecastSpec, *, as_of: When = None) -> pd.DataFrame:
         """A forecast's features and labels, from the bars that were known at a moment.
@@ -169,15 +161,7 @@ class Desk:
             of the feature set, and the label as ``target``, ``target_time`` and
             ``label_available_at``; docs/features.md has the units.
         """
-        from fx_assets.features import labelled_frame
-        from fx_assets.lake.panel import InstrumentLake
-
-        own = self._tables(forecast)
-        bars = self.prices(forecast if isinstance(forecast, str) else own.feed.name, as_of=as_of)
-        since = own.store.since if isinstance(own.store, InstrumentLake) else None
-        if since is not None:
-            bars = bars[bars["event_time"] >= since].reset_index(drop=True)
-        return labelled_frame(bars, own.spec, own.feed.market)
+        return self._frame(self._tables(forecast), as_of)
 
     def study(self, forecast: str | ForecastSpec, *, as_of: When = None) -> Study:
         """A forecast's walk-forward folds, to try candidates on.
@@ -185,7 +169,8 @@ class Desk:
         Stored walk-forward rows are used where they are the same. A ``ForecastSpec`` need not be
         declared, only its feed.
         """
-        return self._tables(forecast).study(self.features(forecast, as_of=as_of))
+        own = self._tables(forecast)
+        return own.study(self._frame(own, as_of))
 
     def judge(
         self,
@@ -228,8 +213,8 @@ class Desk:
         from fx_assets.judging.judgement import judged
         from fx_assets.series.ideas import count_tried
 
-        about = forecast if forecast is not None else self._only()
-        study, tables = self.study(about, as_of=as_of), self._tables(about)
+        tables = self._tables(forecast if forecast is not None else self._only())
+        study = tables.study(self._frame(tables, as_of))
         item = evidence_of(candidate, study, name)
         baseline = evidence_of(study.spec.baseline, study)
         ledger = tables.ledger()
@@ -312,6 +297,23 @@ class Desk:
                 remedy=f"Say which one to judge on: {', '.join(self.forecasts)}.",
             )
         return self.forecasts[0]
+
+    def _known(self, store: Lake, feed: FeedSpec, as_of: When) -> pd.DataFrame:
+        from fx_assets.tables import RAW_PRICES
+
+        if not store.exists(RAW_PRICES.name, feed.name):
+            raise LakeError(
+                f"There are no prices of {feed.name} in {self.lake.root}.",
+                remedy="Fetch them: fx-assets run with the name of a forecast on it.",
+            )
+        return store.prices(feed.name, _instant(as_of))
+
+    def _frame(self, own: SeriesTables, as_of: When) -> pd.DataFrame:
+        """Features and labels; a member's bars begin with its present history."""
+        from fx_assets.features import labelled_frame
+
+        bars = self._known(own.store, own.feed, as_of)
+        return labelled_frame(bars, own.spec, own.feed.market)
 
     def _tables(self, forecast: str | ForecastSpec) -> SeriesTables:
         from fx_assets.series.tables import SeriesTables

@@ -111,6 +111,7 @@ def _decide(
     able: list[Row] = []
     out: dict[str, tuple[str, str]] = {}
     falls: dict[str, Fall | None] = {}
+    reigns: dict[str, Reign] = {}
     excess = {row["candidate"]: excess_of(spec, rows[row["candidate"]]) for row in verdicts}
     for row in verdicts:
         name, recipe = row["candidate"], row["recipe"]
@@ -126,7 +127,7 @@ def _decide(
                 )
                 continue
             accepted[name] = word
-        reign = _reign(forecast, series, ledger, recipe, rows[name])
+        reign = reigns[recipe] = _reign(forecast, series, ledger, recipe, rows[name])
         if recipe == reigning:
             falls[recipe] = reign.fall([d.fall for d in reign.decisions if d.fall])
         ground, why = "live", against(recipe)
@@ -143,7 +144,7 @@ def _decide(
     champion = best["candidate"] if best else baseline.name
     recipe = best["recipe"] if best else forecast.recipe_hash(baseline)
     if best and recipe not in falls:
-        reign = _reign(forecast, series, ledger, recipe, rows[champion])
+        reign = reigns[recipe]
         falls[recipe] = reign.fall_of(recipe, reign.rows.n, reign.rows.n, _bias(spec, best))
     shown = best or next(iter(verdicts), _UNJUDGED)
     walked = rows.get(shown["candidate"])

@@ -110,7 +110,7 @@ def _decide_panel(
     weighing = {s for s in served if _weighs(found[s], now, decided=s in decided)}
     walked = walked_rows(spec, store, {about[series][0] for series in {*fitting, *weighing}})
     told = []
-    for series in [*decided, *(fitting.keys() - decided.keys())]:
+    for series in [*decided, *sorted(fitting.keys() - decided.keys())]:
         member, ledger, made = found[series], ledgers[series], decided.get(series)
         study = Study(
             member.forecast,
@@ -139,7 +139,7 @@ def _decide_panel(
         )  # fmt: skip
         ledger += carried
         told += carried
-    for series in weighing:
+    for series in sorted(weighing):
         member = found[series]
         if ledgers[series]:
             said = partial(_said, member, walked.get(series))
