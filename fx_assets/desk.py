@@ -103,7 +103,7 @@ class Desk:
         known = self.lake.read_or_empty(MEMBERSHIP.name, universe)
         instruments = sorted(known[INSTRUMENT_COLUMN].unique()) if len(known) else []
         targets = self.declared.universes[universe].targets
-        return [f"{universe}/{i}/{t.kind}_{t.horizon}" for i in instruments for t in targets]
+        return [f"{universe}/{i}/{t.label}" for i in instruments for t in targets]
 
     @cached_property
     def declared(self) -> Declared:
@@ -324,7 +324,7 @@ class Desk:
         if len(members) > 1:
             raise SpecError(
                 f"{forecast} is predicted in {len(members)} ways.",
-                remedy=f"Say which: {', '.join(forecast + '/' + m.target_name for m in members)}.",
+                remedy=f"Say which: {', '.join(forecast + '/' + m.target.label for m in members)}.",
             )
         if members:
             return members[0].own
@@ -347,7 +347,7 @@ class Desk:
             raise self._unknown("member", name, there)
         panel = Panel(self.lake, universe, [instrument])
         found = members_of(self.declared.universes[universe], panel, instrument)
-        return [one for one in found if target in ("", one.target_name)]
+        return [one for one in found if target in ("", one.target.label)]
 
     def _bars_of(self, name: str) -> tuple[Lake, FeedSpec]:
         members = self._members_of(name)

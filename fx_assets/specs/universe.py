@@ -156,6 +156,11 @@ class UniverseTarget(TargetSpec):
     """As of a forecast, with the costs of every instrument that has none in the universe's
     ``costs``."""
 
+    @property
+    def label(self) -> str:
+        """Kind and horizon, as in ``volatility_1``."""
+        return f"{self.kind}_{self.horizon}"
+
     @field_validator("horizon", mode="before")
     @classmethod
     def _one(cls, value: Any) -> Any:

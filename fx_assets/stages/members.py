@@ -68,11 +68,6 @@ class Member:
     history: History
 
     @property
-    def target_name(self) -> str:
-        """Kind and horizon, as in ``volatility_1``."""
-        return f"{self.target.kind}_{self.target.horizon}"
-
-    @property
     def ledger(self) -> list[Decision]:
         """Its decisions, oldest first."""
         return self.own.ledger()
