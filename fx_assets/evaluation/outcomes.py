@@ -52,13 +52,18 @@ def join_outcomes(
     return known.sort_values("event_time", ignore_index=True)
 
 
-def live_scores(outcomes: pd.DataFrame, spec: ForecastSpec) -> pd.DataFrame:
-    """Metrics of the predictions that were issued before their outcome, or an empty frame.
+def live_rows(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The predictions that were issued before their outcome, by event time.
 
     A truth that was revised counts once, as it is known now.
     """
-    live = outcomes[outcomes["mode"] == "live"]
-    live = live.sort_values(["event_time", "known_at"]).drop_duplicates("event_time", keep="last")
+    live = outcomes[outcomes["mode"] == "live"].sort_values(["event_time", "known_at"])
+    return live.drop_duplicates("event_time", keep="last", ignore_index=True)
+
+
+def live_scores(outcomes: pd.DataFrame, spec: ForecastSpec) -> pd.DataFrame:
+    """Metrics of :func:`live_rows`, or an empty frame."""
+    live = live_rows(outcomes)
     if len(live) < MIN_ROWS:
         return pd.DataFrame()
     return score(live, spec.target.kind, spec.target.horizon)

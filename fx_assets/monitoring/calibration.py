@@ -97,14 +97,6 @@ class Calibration(Spec):
     data_hash: str
     """Of the reference and the settings."""
 
-    def scale(self, column: str) -> ColumnScale | None:
-        """The scale of one column."""
-        return next((scale for scale in self.columns if scale.name == column), None)
-
-    def thresholds(self) -> dict[str, float]:
-        """The largest distance that is no alarm, by column, in standard deviations."""
-        return {scale.name: scale.distance.threshold(self.limit) for scale in self.columns}
-
 
 def calibrate(
     reference: pd.DataFrame, window: int, alarms_a_year: float, bars_a_year: int

@@ -17,6 +17,8 @@ from pydantic import AwareDatetime, Field
 
 from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.losses import loss_for
+from fx_assets.evaluation.outcomes import live_rows
 from fx_assets.monitoring.broken import BrokenColumn, faults_of_features, implausible
 from fx_assets.monitoring.calibration import (
     Calibration,
@@ -234,18 +236,12 @@ def check_relation(
     bars_a_year
         Of the feed's calendar.
     """
-    from fx_assets.evaluation.losses import loss_for
-
     loss = loss_for(spec.target.kind)
     past = backtest[backtest["target"].notna() & backtest["baseline"].notna()]
     history = loss(past["target"], past["prediction"]) - loss(past["target"], past["baseline"])
     excess: Sequence[float] = ()
     if len(outcomes):
-        ours = (outcomes["mode"] == "live") & (outcomes["event_time"] >= pd.Timestamp(since))
-        live = outcomes[ours]
-        live = live.sort_values(["event_time", "known_at"]).drop_duplicates(
-            "event_time", keep="last"
-        )
+        live = live_rows(outcomes[outcomes["event_time"] >= pd.Timestamp(since)])
         excess = (live["loss"] - live["baseline_loss"]).tolist()
     return label_relation(
         history,
@@ -264,18 +260,7 @@ def report_table(report: DriftReport) -> pd.DataFrame:
                 "as_of": pd.Timestamp(report.as_of),
                 "measured_at": pd.Timestamp(report.measured_at),
                 "verdict": report.verdict,
-                "column": c.column,
-                "part": c.part,
-                "rows": c.rows,
-                "distance": c.distance,
-                "threshold": c.threshold,
-                "shift": c.shift,
-                "shift_threshold": c.shift_threshold,
-                "drifted": c.drifted,
-                "reference_mean": c.reference_mean,
-                "reference_std": c.reference_std,
-                "current_mean": c.current_mean,
-                "current_std": c.current_std,
+                **c.model_dump(exclude={"usual", "stock"}),
                 "stock_method": c.stock.method if c.stock else None,
                 "stock_score": c.stock.score if c.stock else np.nan,
                 "stock_drifted": c.stock.drifted if c.stock else None,

@@ -8,15 +8,12 @@ their thresholds, and judges them by our thresholds; its default tests are run o
 from __future__ import annotations
 
 import html
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fx_assets.monitoring.drift import ColumnDrift, DriftReport, StockVerdict
 from fx_assets.monitoring.monitored import reference_and_current
-from fx_assets.presentation.evidently import MAP_SERVER, STYLE, import_evidently
+from fx_assets.presentation.evidently import STYLE, evidently, with_head
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,9 +49,7 @@ def evidently_report(
         return EvidentlyReport(_page(report, ""), report)
     reference, _ = reference_and_current(monitored, trained_through, report.window)
     samples = {c.column: _samples(c, reference, monitored) for c in report.columns}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        import_evidently()
+    with evidently():
         judged = report.with_stock({name: _stock(*pair) for name, pair in samples.items()})
         nearest = sorted(judged.columns, key=lambda c: -c.severity)
         drawn = _evidently_html(nearest[:DRAWN_COLUMNS], samples)
@@ -115,14 +110,8 @@ def _evidently_html(
     return page
 
 
-def _page(report: DriftReport, evidently: str) -> bytes:
-    head = _summary(report)
-    if not evidently:
-        return f"<!doctype html><html><body>{head}</body></html>".encode()
-    # Plotly names its map server although nothing here draws maps: no page of ours names a CDN.
-    evidently = evidently.replace(MAP_SERVER, "")
-    start = evidently.index("<body>") + len("<body>")
-    return (evidently[:start] + head + evidently[start:]).encode()
+def _page(report: DriftReport, drawn: str) -> bytes:
+    return with_head(drawn or "<!doctype html><html><body></body></html>", _summary(report))
 
 
 def _summary(report: DriftReport) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import AwareDatetime
 
 from fx_assets.calendars import DAY, Calendar, Instants, instant_of, moment
+from fx_assets.quality.times import bar_times
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.base import Spec
 from fx_assets.specs.watching import FreshnessRule
@@ -232,17 +233,18 @@ class _Due:
             after = known
         else:
             after = np.datetime64(start, "us") - np.timedelta64(DAY)
-        due = market.closes(start, market.day_of(self.now))
-        overdue = market.published(due) + np.timedelta64(self.grace) <= moment(self.now)
-        late = due[overdue & (due > after) & ~np.isin(due, have)]
-        return [instant_of(value) for value in late]
+        late = self._overdue(start, after)
+        return [instant_of(value) for value in late[~np.isin(late, have)]]
 
     def missing_after(self, newest: np.datetime64) -> list[datetime]:
         """Closes after one instant that are overdue."""
-        start = self.market.bar_day(instant_of(newest))
+        late = self._overdue(self.market.bar_day(instant_of(newest)), newest)
+        return [instant_of(value) for value in late]
+
+    def _overdue(self, start: date, after: np.datetime64) -> Instants:
         due = self.market.closes(start, self.market.day_of(self.now))
         overdue = self.market.published(due) + np.timedelta64(self.grace) <= moment(self.now)
-        return [instant_of(value) for value in due[overdue & (due > newest)]]
+        return due[overdue & (due > after)]
 
     def within_grace(self, have: Instants) -> datetime | None:
         """The newest close that is published by now, not there, and not overdue."""
@@ -273,8 +275,7 @@ class _Due:
 def _closes(table: pd.DataFrame) -> Instants:
     if table.empty:
         return np.array([], dtype="datetime64[us]")
-    times = pd.DatetimeIndex(table["event_time"]).tz_convert(None)
-    return np.asarray(times.to_numpy("datetime64[us]"))
+    return bar_times(table)
 
 
 def _feed_cause(

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AwareDatetime
 
+from fx_assets.evaluation.outcomes import live_rows
 from fx_assets.evaluation.significance import dependence_length, newey_west_variance
 from fx_assets.monitoring.confidence import confidence_sequence
 from fx_assets.monitoring.windows import Floats
@@ -122,20 +123,14 @@ def performance_report(
         The clock's time; outcomes known later are left out.
     """
     rule = rule or PerformanceRule()
-    live = _live(outcomes, now)
+    live = outcomes
+    if len(outcomes):
+        live = live_rows(outcomes[outcomes["known_at"] <= pd.Timestamp(now)])
     needed = rule.min_rows * spec.target.horizon
     if len(live) < needed:
         return PerformanceReport(_too_few(live, spec, now, rule, needed), pd.DataFrame())
     history = _history(live, spec, rule, needed)
     return PerformanceReport(_verdict(live, history, spec, now, rule), history)
-
-
-def _live(outcomes: pd.DataFrame, now: datetime) -> pd.DataFrame:
-    if outcomes.empty:
-        return outcomes
-    known = outcomes[(outcomes["mode"] == "live") & (outcomes["known_at"] <= pd.Timestamp(now))]
-    ordered = known.sort_values(["event_time", "known_at"])
-    return ordered.drop_duplicates("event_time", keep="last").reset_index(drop=True)
 
 
 def _history(

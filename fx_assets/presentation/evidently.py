@@ -5,6 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
 
 MAP_SERVER = "https://cdn.plot.ly/"
 STYLE = (
@@ -13,6 +18,23 @@ STYLE = (
     "border-bottom:1px solid #ddd}.fx td:first-child,.fx th:first-child{text-align:left}"
     ".fx .yes{color:#b00020;font-weight:600}</style>"
 )
+
+
+@contextmanager
+def evidently() -> Iterator[None]:
+    """Where Evidently may be imported and run, without its warnings."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        import_evidently()
+        yield
+
+
+def with_head(page: str, head: str) -> bytes:
+    """A page of Evidently's with our part on top, which needs no network."""
+    # Plotly names its map server although nothing here draws maps: no page of ours names a CDN.
+    page = page.replace(MAP_SERVER, "")
+    start = page.index("<body>") + len("<body>")
+    return (page[:start] + head + page[start:]).encode()
 
 
 def import_evidently() -> None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import base64
 import html
-import warnings
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fx_assets.presentation.evidently import MAP_SERVER, STYLE, import_evidently
+from fx_assets.presentation.evidently import STYLE, evidently, with_head
 from fx_assets.profiling.figures import panels
 from fx_assets.profiling.profile import FeedProfile
 
@@ -33,15 +31,9 @@ _STAMP = "%Y-%m-%d %H:%M"
 def page(profile: FeedProfile, bars_a_year: int) -> bytes:
     """The page; it needs no network."""
     sample = profile.sample(MOST_DRAWN)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        import_evidently()
+    with evidently():
         drawn = _evidently_html(sample)
-    head = _head(profile, panels(profile, bars_a_year), len(sample))
-    # Plotly names its map server although nothing here draws maps: no page of ours names a CDN.
-    drawn = drawn.replace(MAP_SERVER, "")
-    start = drawn.index("<body>") + len("<body>")
-    return (drawn[:start] + head + drawn[start:]).encode()
+    return with_head(drawn, _head(profile, panels(profile, bars_a_year), len(sample)))
 
 
 def summary(profile: FeedProfile) -> list[tuple[str, str]]:

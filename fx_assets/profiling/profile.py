@@ -15,6 +15,8 @@ import pandas as pd
 from fx_assets.calendars import Calendar, Instants
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.lake.bitemporal import as_known_at
+from fx_assets.quality.missing import unbroken
+from fx_assets.quality.times import bar_times
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import PRICE_COLUMNS
 
@@ -119,7 +121,7 @@ def profile(raw: pd.DataFrame, spec: FeedSpec, at: datetime) -> FeedProfile:
             f"{spec.name} has {len(bars)} bars; a profile needs {_FEWEST}.",
             remedy=f"Run {spec.name}_ingest first.",
         )
-    times = bars["event_time"].dt.tz_localize(None).to_numpy("datetime64[us]")
+    times = bar_times(bars)
     due, position = _due(market, times)
     whole = np.isin(due, times)
     adjacent = np.concatenate([[False], np.diff(position) == 1])
@@ -180,7 +182,7 @@ def moments(returns: np.ndarray[Any, Any], bars_a_year: int) -> dict[str, float]
         "excess_kurtosis": float((scaled**4).mean()) - 3,
         "up_share": float((moving > 0).mean()) if len(moving) else float("nan"),
         "zero_share": float((known == 0).mean()),
-        "longest_unchanged": float(_longest(returns == 0)),
+        "longest_unchanged": float(unbroken(returns == 0)[1].max(initial=0)),
         "best_bp": float(known.max()) / BASIS_POINT,
         "worst_bp": float(known.min()) / BASIS_POINT,
         "acf_1": autocorrelation(returns, 1),
@@ -251,19 +253,8 @@ def _series(bars: pd.DataFrame, adjacent: np.ndarray[Any, Any]) -> pd.DataFrame:
     return series.replace([np.inf, -np.inf], np.nan)
 
 
-def _runs(flags: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """First position and length of each unbroken run of true flags."""
-    edges = np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8))
-    first = np.flatnonzero(edges == 1)
-    return first, np.flatnonzero(edges == -1) - first
-
-
-def _longest(flags: np.ndarray[Any, Any]) -> int:
-    return int(_runs(flags)[1].max(initial=0))
-
-
 def _gaps(due: Instants, whole: np.ndarray[Any, Any]) -> pd.DataFrame:
-    first, length = _runs(~whole)
+    first, length = unbroken(~whole)
     edges = (
         (due[first - 1], due[np.minimum(first + length, len(due) - 1)]) if len(first) else ([],) * 2
     )
@@ -290,7 +281,7 @@ def _by_year(
         return pd.Series(which).value_counts()
 
     of_due = years(due)
-    first, length = _runs(~whole)
+    first, length = unbroken(~whole)
     longest = pd.Series(length, index=of_due[first]).groupby(level=0).max()
     revised = market.day_index(pd.DatetimeIndex(changes["event_time"].unique())).year
     table = pd.DataFrame(

@@ -13,7 +13,7 @@ from fx_assets.quality.date_checks import date_errors
 from fx_assets.quality.evidence import Evidence, Outcome
 from fx_assets.quality.missing import missing_days
 from fx_assets.quality.ohlc_checks import ohlc_consistency, stale_close
-from fx_assets.quality.own import meaning_of, own_finding
+from fx_assets.quality.own import finding_of, meaning_of, own_finding
 from fx_assets.quality.packaged import ITSELF, packaged_reference
 from fx_assets.quality.path_checks import jumps, revisions, zero_returns
 from fx_assets.quality.range_checks import price_ranges, wide_bars
@@ -158,15 +158,11 @@ def inspect(
         calendar=calendar,
         now=now,
     )
-    for name, check in _PATH_CHECKS.items():
-        rule = getattr(gate, name)
-        findings[name], outcome = _path_finding(name, rule, check, evidence)
-        if not findings[name].passed and findings[name].severity == "block":
-            fresh = np.isin(times, outcome.blamed) & (checks == "")
-            checks[fresh], reasons[fresh] = name, outcome.reason
-            kept_out |= fresh
-    for name, rule in gate.own.items():
-        findings[name], outcome = own_finding(name, rule, evidence)
+    for name in (*_PATH_CHECKS, *gate.own):
+        own = gate.own.get(name)
+        findings[name], outcome = (
+            own_finding(name, own, evidence) if own else _path_finding(name, evidence)
+        )
         if not findings[name].passed and findings[name].severity == "block":
             fresh = np.isin(times, outcome.blamed) & (checks == "")
             checks[fresh], reasons[fresh] = name, outcome.reason
@@ -232,22 +228,13 @@ def _refuse_schema(
     return GateReport(tuple(findings), _stack([rejected, texts]), empty, passed=False)
 
 
-def _path_finding(
-    name: str,
-    rule: CheckRule,
-    check: Callable[[Evidence], Outcome],
-    evidence: Evidence,
-) -> tuple[Finding, Outcome]:
-    limit = evidence.limit(name)
+def _path_finding(name: str, evidence: Evidence) -> tuple[Finding, Outcome]:
+    rule, limit = getattr(evidence.gate, name), evidence.limit(name)
     if rule.severity == "off":
-        return Finding(name, "off", True, 0, limit, "Switched off."), Outcome(0, "")
-    outcome = check(evidence)
+        return Finding.switched_off(name, limit), Outcome(0, "")
+    outcome = _PATH_CHECKS[name](evidence)
     passed = not outcome.examples if name in _EXACT_COUNTS else outcome.count <= limit
-    severity = "warn" if outcome.only_warns and rule.severity == "block" else rule.severity
-    finding = Finding(
-        name, severity, passed, outcome.count, limit, outcome.message, outcome.examples
-    )
-    return finding, outcome
+    return finding_of(name, rule, outcome, limit, passed=passed), outcome
 
 
 def _on_days(times: np.ndarray, days: frozenset[date], calendar: Calendar) -> np.ndarray:

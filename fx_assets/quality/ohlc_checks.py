@@ -9,7 +9,7 @@ import pandas as pd
 
 from fx_assets.quality.confirmed import how_to_confirm
 from fx_assets.quality.evidence import KEPT_EXAMPLES, RETURNS, WARM_UP, Evidence, Outcome, listed
-from fx_assets.quality.path import Path
+from fx_assets.quality.path import Path, windows_of
 from fx_assets.quality.stuck_checks import by_chance, runs_of
 
 SHARE_FROM = timedelta(hours=1)
@@ -122,12 +122,12 @@ def stale_close(evidence: Evidence) -> Outcome:
     returns = np.diff(np.log(close))
     long, limit = RETURNS if path.calendar.daily else 4 * RETURNS, evidence.limit("stale_close")
     after, before = returns[2:], returns[:-2]
-    looks = [("next", after, long, limit, _windows(len(middle), long))]
+    looks = [("next", after, long, limit, windows_of(len(middle), long))]
     if path.calendar.bar >= SHARE_FROM:
-        halves = [_windows(len(middle), SHORT, begin) for begin in (0, SHORT // 2)]
+        halves = [windows_of(len(middle), SHORT, begin) for begin in (0, SHORT // 2)]
         looks.append(("next", after, SHORT, max(limit, SHORT_LIMIT), halves[0] + halves[1]))
     most = EARLY_LIMIT + (2 / np.sqrt(len(middle)) if len(middle) < EARLY else 0)
-    looks.append(("last", -before, EARLY, most, _windows(len(middle), EARLY)))
+    looks.append(("last", -before, EARLY, most, windows_of(len(middle), EARLY)))
     value, message = -np.inf, ""
     for when, foretold, size, bound, windows in looks:
         if path.calendar.bar < SHARE_FROM:
@@ -151,7 +151,7 @@ def stale_close(evidence: Evidence) -> Outcome:
     if path.calendar.bar < SHARE_FROM or len(moving) < WARM_UP:
         return Outcome(value, message)
     same = (close == path.open[complete])[moving]
-    share = max(float(same[part].mean()) for part in _windows(len(same), long))
+    share = max(float(same[part].mean()) for part in windows_of(len(same), long))
     return Outcome(
         max(value, share),
         f"{message} At most {100 * share:.0f} % of {long} bars close exactly at their open.",
@@ -220,16 +220,6 @@ def _closes_of_the_bar_after(open_: np.ndarray, close: np.ndarray) -> list[tuple
         (int(clear[begin]) + 1, int(clear[end - 1]) + 2)
         for begin, end in runs_of(inside, CLOSE_AFTER)
     ]
-
-
-def _windows(length: int, size: int, begin: int = 0) -> list[slice]:
-    """Windows of one size, one after the other, the last one up to the end."""
-    if length <= size:
-        return [slice(0, length)]
-    if length <= size + begin:
-        return []
-    starts = [*range(begin, length - size, size), length - size]
-    return [slice(start, start + size) for start in starts]
 
 
 def _largest_rank_correlation(

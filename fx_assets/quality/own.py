@@ -67,14 +67,19 @@ def own_finding(name: str, rule: CheckRule, evidence: Evidence) -> tuple[Finding
     """
     limit = float(getattr(CHECKS[name], "limit", 0.0) if rule.limit is None else rule.limit)
     if rule.severity == "off":
-        return Finding(name, "off", True, 0, limit, "Switched off."), Outcome(0, "")
+        return Finding.switched_off(name, limit), Outcome(0, "")
     try:
         given = replace(evidence, stored=evidence.stored.copy(), batch=evidence.batch.copy())
         outcome = looking(name)(given)
     except Exception as error:  # whatever a stranger's code does
         said = f"The check itself failed: {type(error).__name__}: {error}."
         return Finding(name, rule.severity, False, 0, limit, said), Outcome(0, said)
+    return finding_of(name, rule, outcome, limit, passed=outcome.count <= limit), outcome
+
+
+def finding_of(
+    name: str, rule: CheckRule, outcome: Outcome, limit: float, *, passed: bool
+) -> Finding:
+    """What a check found, as severe as its rule says unless the outcome only warns."""
     severity = "warn" if outcome.only_warns and rule.severity == "block" else rule.severity
-    passed = outcome.count <= limit
-    found = Finding(name, severity, passed, outcome.count, limit, outcome.message, outcome.examples)
-    return found, outcome
+    return Finding(name, severity, passed, outcome.count, limit, outcome.message, outcome.examples)

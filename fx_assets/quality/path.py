@@ -162,3 +162,13 @@ def path_of(stored: pd.DataFrame, batch: pd.DataFrame, calendar: Calendar) -> Pa
         times, new = times[order], new[order]
         prices = [values[order] for values in prices]
     return Path(calendar, times, new, *prices)
+
+
+def windows_of(length: int, size: int, begin: int = 0) -> list[slice]:
+    """Windows of one size, one after the other, the last one up to the end."""
+    if length <= size:
+        return [slice(0, length)]
+    if length <= size + begin:
+        return []
+    starts = [*range(begin, length - size, size), length - size]
+    return [slice(start, start + size) for start in starts]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.quality.evidence import KEPT_EXAMPLES, RETURNS, Evidence, Outcome, listed
-from fx_assets.quality.path import Path
+from fx_assets.quality.path import Path, windows_of
 from fx_assets.quality.references import Reference
 from fx_assets.quality.stuck_checks import PEG_SIGMA
 
@@ -121,7 +121,7 @@ def _verdicts(
     y: np.ndarray,
     limit: float,
 ) -> Iterator[_Verdict]:
-    for part in _windows(len(x)):
+    for part in windows_of(len(x), RETURNS):
         span = times[part][0], times[part][-1]
         a, b = x[part], y[part]
         near = {lag: _correlation(a, b, lag) for lag in (-1, 0, 1)}
@@ -143,12 +143,6 @@ def _verdicts(
         yield _Verdict(1.0, "do not follow those", times[0], times[-1], warns=True)
     elif reference.daily and not path.calendar.daily:
         yield from _other_clock(path, reference)
-
-
-def _windows(length: int) -> list[slice]:
-    if length <= RETURNS:
-        return [slice(0, length)]
-    return [slice(s, s + RETURNS) for s in [*range(0, length - RETURNS, RETURNS), length - RETURNS]]
 
 
 def _correlation(x: np.ndarray, y: np.ndarray, lag: int) -> float:
@@ -174,7 +168,7 @@ def _other_clock(path: Path, reference: Reference) -> Iterator[_Verdict]:
     """A feed whose prices agree with the reference at another hour than their own."""
     inside = (reference.times >= path.times[0]) & (reference.times <= path.times[-1])
     known, level = reference.times[inside], reference.log_close[inside]
-    for part in _windows(len(known)):
+    for part in windows_of(len(known), RETURNS):
         at, y = known[part], level[part]
         distance = {}
         for hours in range(-HOURS, HOURS + 1):

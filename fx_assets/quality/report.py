@@ -40,6 +40,11 @@ class Finding:
     message: str
     examples: tuple[str, ...] = ()
 
+    @classmethod
+    def switched_off(cls, check: str, limit: float, count: float = 0) -> Finding:
+        """Of a check that is off."""
+        return cls(check, "off", True, count, limit, "Switched off.")
+
     def as_row(self) -> dict[str, Any]:
         """The finding as one row of the ``quality`` table."""
         row = asdict(self)

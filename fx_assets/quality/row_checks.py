@@ -113,7 +113,7 @@ def row_finding(
     """
     count, limit = int(mask.sum()) + len(parsed), rule.limit or 0
     if rule.severity == "off":
-        return Finding(name, "off", True, count, limit, "Switched off.")
+        return Finding.switched_off(name, limit, count)
     rows = np.flatnonzero(mask)[:KEPT_EXAMPLES]
     names = labels(bar_times(batch.iloc[rows]), calendar)
     texts = [f"{label}: {batch['close'][i]:g}" for label, i in zip(names, rows, strict=True)]
