@@ -61,8 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     window = commands.add_parser("sql", help="a page that asks the tables, reading only")
     window.add_argument("--host", default="127.0.0.1", help="address (default %(default)s)")
     window.add_argument("--port", type=int, default=8001, help="default %(default)s")
-    commands.add_parser("check", help="check every declared feed and forecast")
-    commands.add_parser("show", help="print the latest forecasts")
+    commands.add_parser("check", help="check every declared feed, forecast and universe")
+    shown = commands.add_parser("show", help="print the latest forecasts")
+    shown.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="only these forecasts and universes, of the latter live evidence and economics, too",
+    )
     acknowledge = commands.add_parser("acknowledge", help="say that a held result is real")
     acknowledge.add_argument("forecast", metavar="FORECAST")
     acknowledge.add_argument("--candidate", required=True, help="whose result it is")
@@ -227,17 +233,18 @@ def _execute(options: argparse.Namespace) -> int:
             options.by,
             instrument=options.instrument,
         )
+    from fx_assets.components.declared import declared
     from fx_assets.run import bring_up_to_date, show
 
+    asked = options.names if options.command == "show" else options.forecasts
+    panels = [name for name in asked if name in declared().universes]
+    others = [name for name in asked if name not in panels]
+    code = 0
     if options.command == "show":
         from fx_assets.run_universe import show_universes
 
-        return show() or show_universes()
-    from fx_assets.components.declared import declared
-
-    panels = [name for name in options.forecasts if name in declared().universes]
-    others = [name for name in options.forecasts if name not in panels]
-    code = 0
+        code = show(others) if others or not panels else 0
+        return (show_universes(panels) if panels or not others else 0) or code
     if panels:
         from fx_assets.run_universe import bring_universes_up_to_date
 

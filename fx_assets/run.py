@@ -15,7 +15,7 @@ from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
 from fx_assets.errors import SpecError
 from fx_assets.lake import Lake
-from fx_assets.presentation.live import evidence_text, ranked
+from fx_assets.presentation.live import evidence_lines
 from fx_assets.presentation.term import term_text
 from fx_assets.presentation.wording import LATEST_COLUMNS, as_of_text, latest_row
 from fx_assets.registry.relocation import relocate
@@ -34,8 +34,9 @@ from fx_assets.stages.due import (
 from fx_assets.stages.economics import earned_text
 from fx_assets.stages.end_state import outcomes_wait, unpredicted, why_none
 from fx_assets.stages.reconcile import reconcile
+from fx_assets.stages.shadow import live_evidence
 from fx_assets.stages.term import newest_term
-from fx_assets.tables import LIVE_EVIDENCE, PREDICTIONS, PRICES
+from fx_assets.tables import PREDICTIONS, PRICES
 
 WIDE = 160
 """Columns of a terminal on which a table of forecasts can be read."""
@@ -80,10 +81,10 @@ def bring_up_to_date(only: Sequence[str] = (), *, force_retrain: bool = False) -
     return code
 
 
-def show() -> int:
-    """Print the latest forecasts without computing anything."""
-    kept = Failures(terminal())
-    _show(kept, Lake.from_settings(Settings()), load_declared())
+def show(only: Sequence[str] = ()) -> int:
+    """Print the latest forecasts, or those of these names, without computing anything."""
+    kept, found = Failures(terminal()), load_declared()
+    _show(kept, Lake.from_settings(Settings()), _restrict(found, only) if only else found)
     return kept.told()
 
 
@@ -119,13 +120,14 @@ def _update(runner: Runner, own: SeriesTables, force_retrain: bool) -> None:
 def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
     unknown = sorted(name for name in only if not declared.named(name))
     if unknown:
+        names = sorted({*declared.forecasts, *declared.universes})
         raise SpecError(
-            f"No forecast is called {', '.join(unknown)}.",
-            remedy=f"Declared are: {', '.join(sorted(declared.forecasts))}.",
+            f"No forecast or universe is called {', '.join(unknown)}.",
+            remedy=f"Declared are: {', '.join(names)}.",
         )
     if only:
-        names = dict.fromkeys(name for asked in only for name in declared.named(asked))
-        forecasts = {name: declared.forecasts[name] for name in names}
+        chosen = dict.fromkeys(name for asked in only for name in declared.named(asked))
+        forecasts = {name: declared.forecasts[name] for name in chosen}
         feeds = {spec.feed: declared.feeds[spec.feed] for spec in forecasts.values()}
     else:
         feeds = {name: feed for name, feed in declared.feeds.items() if feed.automatic}
@@ -139,7 +141,7 @@ def _show(kept: Failures, lake: Lake, declared: Declared) -> None:
         with kept.keeping(spec.name):
             own = SeriesTables(lake, spec, declared.feeds[spec.feed])
             rows.append(_row(own))
-            live += _live(own)
+            live += evidence_lines(live_evidence(own), spec.name)
     _print_rows(kept.console, rows, live)
     with kept.keeping("horizons"):
         print_terms(kept.console, lake, declared)
@@ -162,15 +164,6 @@ def _in_order(declared: Declared) -> list[ForecastSpec]:
         declared.forecasts.values(),
         key=lambda spec: (spec.feed in paused, spec.term or spec.name, spec.target.horizon),
     )
-
-
-def _live(own: SeriesTables) -> list[str]:
-    """What each candidate would have done since it was declared, the best first."""
-    found = own.newest(LIVE_EVIDENCE)
-    declared = {own.spec.recipe_hash(candidate) for candidate in own.spec.all_candidates}
-    present = found[found["recipe"].isin(declared)] if len(found) else found
-    told = ranked(present) if len(present) else []
-    return [f"live: {own.forecast}: {evidence_text(row)}" for row in told]
 
 
 def _row(own: SeriesTables) -> tuple[str, ...]:

@@ -21,10 +21,15 @@ from fx_assets.errors import SpecError
 from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.lake import Lake
+from fx_assets.lake.panel import Panel
+from fx_assets.presentation.live import evidence_lines
 from fx_assets.presentation.wording import as_of_text
 from fx_assets.runner import Failures, Runner, at_work, terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.economics import earned_text
+from fx_assets.stages.members import each_member
+from fx_assets.stages.shadow import live_evidence
 from fx_assets.tables import MEMBERSHIP, PREDICTIONS, RAW_PRICES, SKILL
 from fx_assets.targets import target_definition
 
@@ -74,13 +79,19 @@ def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
         )
 
 
-def show_universes() -> int:
-    """Print what the universes that have been run say; 1 where one of them cannot be read."""
+def show_universes(only: Sequence[str] = ()) -> int:
+    """Print what universes say; 1 where one of them cannot be read.
+
+    Those of these names with what each candidate would have done live and what strategies would
+    have earned; without names all that have been run.
+    """
     kept, lake = Failures(terminal()), Lake.from_settings(Settings())
-    for spec in declared().universes.values():
-        if lake.exists(PREDICTIONS.name, spec.name):
+    for spec in _restrict(declared().universes, only):
+        if only or lake.exists(PREDICTIONS.name, spec.name):
             with kept.keeping(spec.name):
                 show_universe(kept.console, lake, spec)
+                if only:
+                    show_evidence(kept.console, lake, spec)
     return kept.told()
 
 
@@ -101,9 +112,23 @@ def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
             table.add_row(*line)
         console.print(table)
     else:
+        console.print(f"{spec.name}:")
         for line in (COLUMNS, *lines):
             console.print("\t".join(line))
     console.print(_summary(lake, spec))
+
+
+def show_evidence(console: Console, lake: Lake, spec: UniverseSpec) -> None:
+    """Print of each member what a forecast's own lines say below the table of forecasts."""
+    known = lake.read_or_empty(MEMBERSHIP.name, spec.name)
+    names = sorted(known["instrument"].unique()) if len(known) else []
+    console.print()
+    for member in each_member(spec, Panel(lake, spec.name, names), names, known):
+        name = f"{spec.name} {member.instrument} {member.target.kind} {member.target.horizon}"
+        lines = evidence_lines(live_evidence(member.own), name)
+        earned = earned_text(member.own)
+        for text in [*lines, *([f"economics: {name}: {earned}"] if earned else [])]:
+            console.print(text, markup=False, highlight=False)
 
 
 def _line(row: dict[Any, Any]) -> tuple[str, ...]:

@@ -116,18 +116,23 @@ def test_a_second_run_says_that_all_is_up_to_date(
     assert "_predict" not in said
 
 
-def test_show_prints_the_latest_forecasts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show"]) == 0
+@pytest.mark.parametrize("names", [[], ["direction"]])
+def test_show_prints_the_latest_forecasts(
+    here: Path, capsys: pytest.CaptureFixture[str], names: list[str]
+) -> None:
+    assert main(["show", *names]) == 0
     assert "as of: 2018-03-28" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["run", "show"])
 def test_an_unknown_forecast_is_named_beside_those_that_exist(
-    here: Path, capsys: pytest.CaptureFixture[str]
+    here: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    assert main(["run", "derection"]) == 1
+    assert main([command, "derection"]) == 1
     said = capsys.readouterr()
     assert said.err == (
-        "fx-assets: No forecast is called derection.\n  What to do: Declared are: direction.\n"
+        "fx-assets: No forecast or universe is called derection.\n"
+        "  What to do: Declared are: direction.\n"
     )
 
 

@@ -23,6 +23,11 @@ def evidence_text(row: Mapping[str, Any]) -> str:
     return f"{text} ({bounds}; e-value that it is better {better}, that it is worse {worse})"
 
 
+def evidence_lines(rows: pd.DataFrame, name: str) -> list[str]:
+    """A line for each candidate of a forecast or member of this name, the best first."""
+    return [f"live: {name}: {evidence_text(row)}" for row in ranked(rows)] if len(rows) else []
+
+
 def evidence_table(rows: pd.DataFrame) -> str:
     """Markdown, the best first."""
     names = ["candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse"]

@@ -133,7 +133,7 @@ def caveat_of(row: Mapping[str, Any]) -> str:
 
 
 def claim_of_row(row: Mapping[str, Any]) -> Claim | None:
-    """What may be said of the champion's skill; rows of old, and of universes, do not say it."""
+    """What may be said of the champion's skill; rows of old do not say it."""
     said = row.get("claim")
     return Claim.model_validate_json(said) if isinstance(said, str) and said else None
 

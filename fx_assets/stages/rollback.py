@@ -77,7 +77,7 @@ def roll_back_member(
 ) -> Decision:
     """As :func:`roll_back`, of one instrument and target of a universe.
 
-    Only the baseline, or a recipe whose skill is demonstrated on the rows of today, may return.
+    Only the baseline, or a recipe that may predict by the rows of today, may return.
 
     Raises
     ------
@@ -115,8 +115,8 @@ def _require_skill(spec: UniverseSpec, store: Lake, member: Member, made: Decisi
     shown = skill[may_predict(skill)]
     if not ((shown["series"] == member.own.series.id) & (shown["recipe"] == made.recipe)).any():
         raise RegistryError(
-            f"{made.champion} of {member.instrument} shows no skill on the rows of today: the next "
-            "decision would take it out again.",
+            f"{made.champion} of {member.instrument} shows no skill on the rows of today, after "
+            f"Holm's correction for all tests of {spec.name}.",
             remedy="Choose another version, such as one of the baseline.",
         )
 

@@ -227,6 +227,13 @@ def weigh_candidates(
     return _evidence(found)
 
 
+def live_evidence(own: SeriesTables) -> pd.DataFrame:
+    """The newest row of ``live_evidence`` of each declared candidate that has live rows."""
+    found = own.newest(LIVE_EVIDENCE)
+    declared = {own.spec.recipe_hash(candidate) for candidate in own.spec.all_candidates}
+    return found[found["recipe"].isin(declared)] if len(found) else found
+
+
 def live_contradiction(own: SeriesTables, recipe: str) -> str:
     """Why live rows refute that a recipe is no worse than the baseline; empty where they do not.
 

@@ -385,15 +385,35 @@ def _refuses(response: httpx.Response, status: int, kind: str, remedy: str) -> N
     assert remedy in problem["remedy"]
 
 
-def test_a_desk_answers_about_members_by_name(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def declared(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The universe as a file, for commands and desks."""
     told = {"type": "fx_assets.components.Universe"}
     told |= {"attributes": SPEC.model_dump(mode="json", exclude_unset=True)}
     (tmp_path / "desk").mkdir()
     (tmp_path / "desk" / "defs.yaml").write_text(yaml.safe_dump(told))
     monkeypatch.setenv("FX_ASSETS_DECLARED", str(tmp_path))
     monkeypatch.setenv("FX_ASSETS_LAKE", desk.lake.root)
+
+
+@pytest.mark.usefixtures("declared")
+def test_the_terminal_says_what_each_candidate_of_a_member_would_have_done_live(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["show", "desk"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("live: ")]
+    weighed = desk.lake.read("live_evidence", SPEC.name).sort_values("instrument")
+    assert [line.partition(" on ")[0] for line in said] == [
+        f"live: desk {name} volatility 1: ewma {100 * skill:+.2f} %"
+        for name, skill in weighed[["instrument", "skill"]].to_numpy().tolist()
+    ]
+    assert len(said) == 2
+    assert command(["show"]) == 0
+    assert "live: " not in capsys.readouterr().out, "of all members only where it is asked for"
+
+
+@pytest.mark.usefixtures("declared")
+def test_a_desk_answers_about_members_by_name(desk: Desk) -> None:
     mine = fx.open()
     assert mine.universes == ["desk"]
     assert mine.members("desk") == [f"desk/{name}/volatility_1" for name in NAMES]

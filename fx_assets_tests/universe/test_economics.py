@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.universes import of_member
@@ -18,6 +20,7 @@ from fx_assets.lake.below import Below, member_folder
 from fx_assets.lake.location import Location
 from fx_assets.lake.reader import Reader
 from fx_assets.reporting.universe import universe_sections
+from fx_assets.run_universe import show_evidence
 from fx_assets.stages.panel_decide import decide_panel
 from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
 from serving.queries.measures import economics
@@ -103,4 +106,8 @@ def test_every_members_strategy_is_weighed_with_the_costs_of_its_instrument(
         served = economics(reader, manifest)
         assert served is not None
         assert served.sentence in said
+        text = io.StringIO()
+        show_evidence(Console(file=text, soft_wrap=True), lake, SPEC)
+        shown = text.getvalue().splitlines()
+        assert f"economics: {SPEC.name} EURBBB {target['kind']} 1: {served.sentence}" in shown
         assert {one.figure for one in served.backtest} >= {"sharpe", "net_return"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -12,8 +13,15 @@ from rich.console import Console
 
 from fx_assets import run_universe
 from fx_assets.run_universe import show_universe
+from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.platform import failed_checks, failures, metadata
-from fx_assets_tests.universe.conftest import DAYS, SPEC, Started, UniversePlatform
+from fx_assets_tests.universe.conftest import (
+    DAYS,
+    LEFT_AFTER,
+    SPEC,
+    Started,
+    UniversePlatform,
+)
 from fx_assets_tests.universe.helpers import moment
 
 NAME = SPEC.name
@@ -145,6 +153,37 @@ def test_the_terminal_shows_members_pegs_and_those_that_left(first_evening: Star
     assert "% a year" in said
     assert "direction 1: 0 of 3 instruments" in said
     assert "Holm's correction for 6 tests at 5%" in said
+
+
+def test_an_instrument_that_left_before_anything_was_said_has_its_bars_and_its_backtest(
+    first_evening: Started, tmp_path: Path
+) -> None:
+    lake = first_evening.platform.lake
+    ledger = lake.read("decisions", NAME).query("instrument == 'EUROLD'")
+    walked = lake.read("backtest", NAME).query("instrument == 'EUROLD'")
+    now = lake.read("prices", NAME)["available_at"].max() + pd.Timedelta(1, "h")
+    with serving(lake.root, tmp_path / "served", now=now.isoformat()) as running:
+        api, base = running.client, f"/v1/forecasts/{NAME}"
+        until(lambda: bool(api.get("/v1/forecasts").json().get("universes")))
+        for kind, champion in zip(ledger["kind"], ledger["champion"], strict=True):
+            mine = {"instrument": "EUROLD", "target": kind, "limit": 1000}
+            rows = api.get(f"{base}/history", params=mine | {"mode": "backtest"}).json()["rows"]
+            known = walked[(walked["kind"] == kind) & walked["candidate"].ne("")]
+            assert {row["champion"] for row in rows} == {champion}
+            assert len(rows) == known["event_time"].nunique()
+            assert api.get(f"{base}/history", params=mine).json()["rows"] == []
+            bars = api.get(f"{base}/prices", params=mine).json()["rows"]
+            assert len(bars) == LEFT_AFTER
+            for path in ("performance", "live", "status"):
+                answer = api.get(f"{base}/{path}", params=mine)
+                assert answer.status_code == 200, (path, answer.text)
+            refused = api.get(f"{base}/latest", params=mine)
+            assert refused.status_code == 404
+            assert refused.json()["type"].endswith(":nothing-said")
+            assert "mode=backtest" in refused.json()["remedy"]
+        pegged = {"instrument": "EURPEG", "target": "volatility"}
+        assert api.get(f"{base}/prices", params=pegged).json()["rows"]
+        assert api.get(f"{base}/history", params=pegged | {"mode": "backtest"}).json()["rows"] == []
 
 
 def test_a_member_without_a_forecast_is_told_from_one_without_a_bar() -> None:

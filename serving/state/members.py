@@ -24,8 +24,9 @@ from fx_assets.specs.forecast import TargetSpec
 from fx_assets.targets import target_definition
 from serving.blobs import Files
 from serving.http.problems import Problem, shortened
-from serving.queries.query import LiveSkill, Newest
+from serving.queries.query import LiveSkill, Newest, Reigns
 from serving.queries.reader import Tables
+from serving.schemas import Reign
 from serving.state.champions import Champion, ref_of
 from serving.state.service import Service
 from serving.state.trust import Trust
@@ -97,6 +98,9 @@ async def member_service(
 ) -> Service:
     """The service of the member that is asked for.
 
+    One of which nothing was issued has its bars, and the walk-forward rows of whoever was decided
+    on last.
+
     Raises
     ------
     Problem
@@ -111,18 +115,22 @@ async def member_service(
     live = await tables.ask(LiveSkill(manifest))
     if found is not None:
         return Service(found, b"", row, context, drift, live)
-    if row is None:
-        raise Problem(
-            404,
-            "nothing-said",
-            f"Nothing has been said of {instrument.instrument} in {facts.forecast}: it is "
-            f"{_STATES.get(instrument.state, instrument.state)}.",
-            field="instrument",
-            value=instrument.instrument,
-            remedy=f"GET /v1/forecasts/{facts.forecast}/instruments lists who is a member.",
-        )
-    champion = MemberChampion(_of_row(manifest, row))
-    return Service(cast("Champion", champion), b"", row, context, drift, live)
+    if row is not None:
+        champion = cast("Champion", MemberChampion(_of_row(manifest, row)))
+        return Service(champion, b"", row, context, drift, live)
+    reigns = await tables.ask(Reigns(manifest))
+    champion = cast("Champion", MemberChampion(_of_reign(manifest, reigns[0] if reigns else None)))
+    unsaid = Problem(
+        404,
+        "nothing-said",
+        f"Nothing has been said of {instrument.instrument} in {facts.forecast}: it is "
+        f"{_STATES.get(instrument.state, instrument.state)}.",
+        field="instrument",
+        value=instrument.instrument,
+        remedy=f"GET /v1/forecasts/{facts.forecast}/instruments lists who is a member; .../history "
+        "with mode=backtest has what was said of it walking forward, .../prices its bars.",
+    )
+    return Service(champion, b"", None, context, drift, live, unsaid=unsaid)
 
 
 _STATES = {
@@ -208,6 +216,19 @@ def _manifest(facts: UniverseFacts, instrument: PanelInstrument, target: PanelTa
         "baseline_predicts": True,
     }
     return Member.model_construct(**told)
+
+
+def _of_reign(manifest: Member, reign: Reign | None) -> Member:
+    """With the champion that is in office; without a decision the baseline."""
+    if reign is None:
+        return manifest
+    told = {
+        "candidate": reign.champion,
+        "family": reign.champion,
+        "recipe": reign.recipe,
+        "baseline_predicts": reign.champion == manifest.candidate,
+    }
+    return manifest.model_copy(update=told)
 
 
 def _of_row(manifest: Member, row: Mapping[str, Any]) -> Member:

@@ -37,6 +37,8 @@ class Service:
     refused: str | None = None
     paused: bool = False
     """Whether nothing starts its updates by itself."""
+    unsaid: Problem | None = None
+    """Why nothing was issued, where it is known."""
 
     @property
     def name(self) -> str:
@@ -85,7 +87,7 @@ class Service:
     def newest_row(self) -> Mapping[str, Any]:
         """The newest row of the ``predictions`` table; a ``Problem`` where there is none."""
         if self.row is None:
-            raise Problem(
+            raise self.unsaid or Problem(
                 503,
                 "nothing-issued",
                 f"{self.name} has a champion, but no forecast has been issued yet.",
