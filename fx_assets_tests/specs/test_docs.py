@@ -136,12 +136,12 @@ def test_the_page_about_production_names_every_environment_variable() -> None:
     assert absent == []
 
 
-def test_every_forecast_that_has_to_be_asked_for_is_in_the_readme() -> None:
+def test_every_forecast_that_has_to_be_asked_for_is_among_the_sources() -> None:
     declared = load_declared(PACKAGED_DECLARATIONS)
     asked = [n for n, spec in declared.forecasts.items() if not declared.feeds[spec.feed].automatic]
     assert len(asked) == 5
     for forecast in asked:
-        assert f"| `{forecast}` |" in text(ROOT / "README.md")
+        assert f"| `{forecast}` |" in text(DOCS / "sources" / "README.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
