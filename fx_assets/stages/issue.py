@@ -19,13 +19,13 @@ from fx_assets.bundles.copies import restored
 from fx_assets.bundles.predictor import Predictor
 from fx_assets.bundles.records import Blobs, folder
 from fx_assets.calendars import Calendar
-from fx_assets.errors import LostChampionError, NoChampionError, RegistryError
+from fx_assets.errors import LostChampionError, NoChampionError, RegistryError, SpecError
 from fx_assets.evaluation.decision import Decision, active_champion, caveat_text, stand_ins
 from fx_assets.evaluation.live import first_live_day
 from fx_assets.evaluation.stated import stated
 from fx_assets.explaining.explain import Explanation, explain, load_background
 from fx_assets.explaining.explanations import keep_explanation
-from fx_assets.features import labelled_frame
+from fx_assets.features import feature_set, labelled_frame
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.series import Series
@@ -45,8 +45,6 @@ class Inputs:
     bundle: LoadedBundle
     values: NDArray[np.float64]
     """(1, p)."""
-    frame: pd.DataFrame
-    """Labelled; its last row is the one that was predicted from."""
 
 
 @dataclass
@@ -236,7 +234,14 @@ class _Issuer:
                 remedy=error.remedy,
             ) from None
         decision, bundle = self._healthy(decision, decided, stand_in=stand_in)
-        return self._row(decided, decision, bundle, self.frames.known_at(decided))
+        return self._row(decided, decision, bundle, self._frames_of(bundle).known_at(decided))
+
+    def _frames_of(self, bundle: LoadedBundle) -> Frames:
+        """With the features that a bundle was made from, where it reads any."""
+        manifest = bundle.manifest
+        shaped = manifest.distribution is not None and manifest.distribution.boosted is not None
+        reads = shaped or manifest.candidate != manifest.baseline.family
+        return self.frames.of(manifest.feature_set) if reads else self.frames
 
     def _healthy(
         self, decision: Decision, decided: datetime, *, stand_in: bool
@@ -260,7 +265,9 @@ class _Issuer:
             name = self.spec.name
             try:
                 restored(self.store, name, version)
-                self._bundles[version] = load(self.store, name, version)
+                bundle = load(self.store, name, version)
+                self._frames_of(bundle)
+                self._bundles[version] = bundle
             except RegistryError as error:
                 self._bundles[version] = error
         return self._bundles[version]
@@ -277,7 +284,7 @@ class _Issuer:
         newest = frame.iloc[-1]
         predictor = Predictor(bundle)
         made = predictor.newest(frame)
-        self.newest = Inputs(bundle, made.inputs, frame)
+        self.newest = Inputs(bundle, made.inputs)
         failed = tuple(sorted({*self.overrides, *decision.failed_checks, *manifest.failed_checks}))
         raw = RAW_PRICES.name
         return {
@@ -361,12 +368,32 @@ class Frames:
 
     def __init__(self, raw: pd.DataFrame, spec: ForecastSpec, market: Calendar) -> None:
         self._raw, self._spec, self._market = raw, spec, market
+        self._others: dict[str, Frames] = {}
         first_known = raw.groupby("event_time")["available_at"].transform("min")
         revised = raw["available_at"] > first_known
         self._revisions = pd.DatetimeIndex(raw["available_at"][revised]).unique().sort_values()
         self._newest = raw["available_at"].max()
         self._until: pd.Timestamp | None = None
         self._known, self._in_order = pd.DataFrame(), True
+
+    def of(self, features: str) -> Frames:
+        """The same of another feature set: that which a champion of before reads.
+
+        Raises
+        ------
+        RegistryError
+            There is no such feature set.
+        """
+        if features == self._spec.features:
+            return self
+        if features not in self._others:
+            try:
+                feature_set(features, self._market.bar)
+            except SpecError as error:
+                raise RegistryError(error.message, remedy=error.remedy) from error
+            spec = self._spec.model_copy(update={"features": features})
+            self._others[features] = Frames(self._raw, spec, self._market)
+        return self._others[features]
 
     def known_at(self, instant: datetime) -> pd.DataFrame:
         """The labelled frame of the bars that were known at an instant, its newest row last.

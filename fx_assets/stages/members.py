@@ -140,14 +140,20 @@ def walked_rows(
 
 
 def said_by(walked: pd.DataFrame | None, forecast: ForecastSpec, candidate: str) -> pd.DataFrame:
-    """The walk-forward rows of a candidate, or of the baseline, which stands beside each."""
+    """The walk-forward rows of a candidate, or of the baseline, which stands beside each.
+
+    Of one that is declared those of its recipe alone: the table keeps others under its name.
+    """
     if walked is None:
         return pd.DataFrame(columns=WALKED)
+    named = candidate if candidate != forecast.baseline.name else forecast.candidates[0].name
+    recipes = [forecast.recipe_hash(one) for one in forecast.candidates if one.name == named]
+    rows = walked[walked["candidate"] == named]
+    rows = rows[rows["recipe"].isin(recipes)] if recipes else rows
     if candidate != forecast.baseline.name:
-        return walked[walked["candidate"] == candidate]
-    first = walked[walked["candidate"] == forecast.candidates[0].name]
-    return first.assign(
-        prediction=first["baseline"],
+        return rows
+    return rows.assign(
+        prediction=rows["baseline"],
         candidate=candidate,
         recipe=forecast.recipe_hash(forecast.baseline),
     )

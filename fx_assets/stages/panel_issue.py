@@ -113,10 +113,12 @@ def _with_candidate(member: Member, issued: Issued, best: pd.DataFrame) -> pd.Da
     shown = rows["champion"] != rows["baseline_name"]
     rows["candidate_prediction"] = rows["prediction"].where(shown)
     judged = best.loc[own.series.id] if own.series.id in best.index else None
-    if issued.newest is not None and not shown.iloc[-1]:
+    if issued.frames is not None and not shown.iloc[-1]:
         name = member.forecast.candidates[0].name if judged is None else str(judged["candidate"])
         with suppress(FxAssetsError):
-            said = drafted(own, name).newest(issued.newest.frame).prediction
+            predictor = drafted(own, name)
+            frames = issued.frames.of(predictor.manifest.feature_set)
+            said = predictor.newest(frames.known_at(rows["decision_time"].iloc[-1])).prediction
             rows["candidate"] = rows["candidate"].where(shown, name)
             rows.loc[rows.index[-1], "candidate_prediction"] = said
     return own.mark(rows.assign(p_holm=np.nan if judged is None else judged["p_holm"]))

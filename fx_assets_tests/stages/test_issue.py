@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from fx_assets.bundles.bundle import Bundle, point_to, store_bundle
+from fx_assets.bundles.records import Golden
+from fx_assets.errors import NoChampionError
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.lake import Lake
 from fx_assets.series.tables import SeriesTables
@@ -17,6 +19,7 @@ from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import PREDICTIONS
 from fx_assets.testing.lakes import hourly_lake, small_lake
+from fx_assets.testing.lakes.samples import linear_graph
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -72,3 +75,29 @@ def _is_so_many_bars_later(rows: pd.DataFrame, bars: pd.DataFrame, horizon: int)
         assert row["target_time"] == later[row["event_time"]]
     assert (rows["target_time"] > rows["event_time"]).all()
     assert (rows["decision_time"] >= rows["event_time"]).all()
+
+
+def test_a_champion_reads_its_own_features_though_the_forecast_is_declared_with_others(
+    tmp_path: Path,
+) -> None:
+    kind, bars, feed = "return", hourly_lake.bars(), hourly_lake.FEED
+    made = hourly_lake.bundle(kind)
+    reads = {"columns": ("range_position_24h",), "input_names": ("range_position_24h",)}
+    facts = made.facts.model_copy(update={**reads, "input_ranges": {}})
+    bundle = Bundle(facts, linear_graph([0.5], 0.25), Golden.of([[1.0]], [0.75]))
+    spec = hourly_lake.SPECS[kind]
+    other = spec.model_copy(update={"features": "price_cap_volume"})
+    rows = _issued(tmp_path / "same", spec, feed, bars, 30, bundle)
+    assert rows["prediction"].nunique() > 1
+    again = _issued(tmp_path / "other", other, feed, bars, 30, bundle)
+    pd.testing.assert_frame_equal(rows, again)
+
+
+def test_a_champion_whose_features_are_gone_is_refused_by_name(tmp_path: Path) -> None:
+    made = hourly_lake.bundle("return")
+    gone = Bundle(
+        made.facts.model_copy(update={"feature_set": "of_a_plug_in"}), made.onnx, made.golden
+    )
+    spec, feed, bars = hourly_lake.SPECS["return"], hourly_lake.FEED, hourly_lake.bars()
+    with pytest.raises(NoChampionError, match="of_a_plug_in"):
+        _issued(tmp_path, spec, feed, bars, 19, gone)

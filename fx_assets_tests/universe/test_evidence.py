@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.bundles.bundle import load
+from fx_assets.bundles.universes import Member, of_member
 from fx_assets.evaluation import reign
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.family import decide_family
@@ -18,13 +20,18 @@ from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
-from fx_assets.lake.below import member_folder
+from fx_assets.lake.below import Below, member_folder
+from fx_assets.lake.location import Location
+from fx_assets.lake.reader import Reader
 from fx_assets.specs.universe import UniverseSpec
+from fx_assets.stages.members import said_by, walked_rows
 from fx_assets.stages.panel_decide import decide_panel
 from fx_assets.stages.panel_issue import issue_panel
 from fx_assets.stages.score import score_panel
 from fx_assets.tables import UNIVERSE_LIVE_EVIDENCE, UNIVERSE_SHADOW_PREDICTIONS
 from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
+from serving.queries.history import backtest_rows
+from serving.queries.members import MemberReader
 
 TARGETS = [
     {"kind": "direction", "candidates": ["logistic_regression"]},
@@ -202,6 +209,43 @@ def test_a_candidate_that_is_declared_later_is_fitted_and_noted_in_the_ledger(
     for name in NAMES:
         folder = member_folder(spec.name, name, "volatility", 1)
         assert lake.blob_exists(f"{folder}candidates/{spec.name}/har/draft.json")
+
+
+def test_a_members_backtest_is_of_what_is_declared_and_of_the_last_batch(
+    lake: Lake, rows: pd.DataFrame
+) -> None:
+    forecast = SPEC.forecast("EURAAA", SPEC.targets[1])
+    mine = rows[(rows["instrument"] == "EURAAA") & (rows["kind"] == "volatility")]
+    ewma, log_har = (mine[mine["candidate"] == name] for name in ("ewma", "log_har"))
+    until = ewma["event_time"].iloc[-50]
+    revised = log_har[log_har["event_time"] == until]
+    former = revised.assign(recipe="former", event_time=until - timedelta(days=9000))
+    lake.replace(
+        "backtest",
+        SPEC.name,
+        pd.concat(
+            [
+                revised.assign(baseline=7.0, prediction=7.0, batch=2),
+                ewma[ewma["event_time"] <= until].assign(batch=0),
+                former.assign(batch=0),
+                log_har.assign(batch=1),
+            ]
+        ),
+    )
+    files = Below(lake, member_folder(SPEC.name, "EURAAA", "volatility", 1))
+    manifest = of_member(load(files, SPEC.name).manifest)
+    recipe = forecast.recipe_hash(forecast.candidates[1])
+    for changes in ({}, {"recipe": recipe, "candidate": "log_har", "baseline_predicts": False}):
+        member = Member.model_construct(**dict(manifest) | changes)
+        told = backtest_rows(MemberReader(Reader(Location(lake.root)), member), member)
+        assert told is not None
+        assert told["event_time"].to_pylist() == log_har["event_time"].tolist()
+        assert told["prediction"].to_pylist().count(7.0) == 1
+    (known,) = walked_rows(SPEC, lake, ["EURAAA"]).values()
+    for name in ("log_har", "expanding_mean", "ewma"):
+        said = said_by(known, forecast, name)
+        assert former["event_time"].iloc[0] not in set(said["event_time"])
+    assert set(said_by(known, forecast, "log_har")["recipe"]) == {recipe}
 
 
 def of_family(

@@ -17,6 +17,7 @@ from fx_assets.presentation.wording import claim_of_row
 from fx_assets.tables import (
     BACKTEST,
     INSTRUMENT_COLUMN,
+    SERIES_COLUMN,
     UNIVERSE_OUTCOMES,
     UNIVERSE_PREDICTIONS,
 )
@@ -45,22 +46,35 @@ class MemberReader(Reader):
             "kind": member.target,
             "horizon": member.horizon,
         }
-        wanted = None if columns is None else [*columns, *about, "candidate"]
+        wanted = None if columns is None else [*columns, *about, "recipe", "batch"]
         found = self._reader.read(table, member.forecast, wanted)
         if found is None:
             return None
         for column, value in about.items():
             if column in found.column_names:
                 found = found.filter(pc.equal(found[column], pa.scalar(value)))
-        if table == BACKTEST.name and member.baseline_predicts and found.num_rows:
-            return _of_the_baseline(found, member.recipe)
+        if table == BACKTEST.name and found.num_rows:
+            # Of rows about the same the last counts.
+            found = found.take(pc.sort_indices(found, [("batch", "ascending")]))
+            if member.baseline_predicts:
+                return _of_the_baseline(found, member)
         return found
 
 
-def _of_the_baseline(found: pa.Table, recipe: str) -> pa.Table:
-    """What the baseline said on the rows of a candidate: it stands beside each of them."""
-    candidate = found["candidate"][0]
-    rows = found.filter(pc.equal(found["candidate"], candidate))
+def _of_the_baseline(found: pa.Table, member: Member) -> pa.Table:
+    """What the baseline said on the rows of a candidate: it stands beside each of them.
+
+    ``found`` is in the order of batches. The last is of candidates as they are declared; what has
+    been taken out or is declared otherwise has rows up to then only.
+    """
+    if SERIES_COLUMN in found.column_names:
+        series = found[SERIES_COLUMN]
+        mine = pc.or_kleene(pc.is_null(series), pc.equal(series, pa.scalar(member.series)))
+        found = found.filter(mine)
+    if not found.num_rows:
+        return found
+    recipe = member.recipe
+    rows = found.filter(pc.equal(found["recipe"], found["recipe"][-1]))
     for name, values in (
         ("prediction", rows["baseline"] if "baseline" in rows.column_names else None),
         ("recipe", pa.array([recipe] * rows.num_rows)),
