@@ -112,6 +112,8 @@ def judge_panel(
     from fx_assets.monitoring.freshness import panel_freshness
 
     prices = store.read_known(PRICES.name, spec.name, [INSTRUMENT_COLUMN, "event_time"])
+    if spec.instruments:
+        prices = prices[prices[INSTRUMENT_COLUMN].isin(list(spec.instruments))]
     return panel_freshness(
         spec.example.model_copy(update={"name": spec.name}),
         spec.market,

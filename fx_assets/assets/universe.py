@@ -25,6 +25,7 @@ from fx_assets.resources import LakeResource
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.tables import (
     BACKTEST,
+    INSTRUMENT_COLUMN,
     MEMBERSHIP,
     OUTCOMES,
     PREDICTIONS,
@@ -80,9 +81,12 @@ def build_members(spec: UniverseSpec) -> dg.AssetsDefinition:
     )
     def universe(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.evaluation.universe_members import members, membership
+        from fx_assets.stages.members import of_declared
 
         store = lake.open()
-        table = membership(store.read(PRICES.name, spec.name), rule, spec.market)
+        prices = store.read(PRICES.name, spec.name)
+        ours = of_declared(spec, store, sorted(prices[INSTRUMENT_COLUMN].unique()))
+        table = membership(prices[prices[INSTRUMENT_COLUMN].isin(ours)], rule, spec.market)
         commit = store.replace(MEMBERSHIP.name, spec.name, table, run_id=context.run.run_id)
         now = clock.now()
         free, everyone = members(table, now), members(table, now, pegged=True)

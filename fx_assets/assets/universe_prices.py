@@ -194,10 +194,11 @@ def build_prices(spec: UniverseSpec) -> dg.AssetsDefinition:
     def prices(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
         from fx_assets.lake.panel import replace_instruments
         from fx_assets.stages.ingest import panel_prices
+        from fx_assets.stages.members import of_declared
 
         store, run_id = lake.open(), context.run.run_id
         rows, commits, held, last = 0, 0, dict[str, str](), pd.NaT
-        for shard in spec.shards(list(context.partition_keys)):
+        for shard in spec.shards(of_declared(spec, store, context.partition_keys)):
             table, refused = panel_prices(spec, store, shard, clock.now())
             ours = set(shard) - set(refused)
             commits += replace_instruments(

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import ValidationError
 
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.evaluation.decision import Decision
@@ -19,6 +20,7 @@ from fx_assets.lake.panel import InstrumentLake, Panel
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
+from fx_assets.stages.readings import pending_change
 from fx_assets.stages.refusal import require_bars
 from fx_assets.tables import (
     BACKTEST,
@@ -110,12 +112,34 @@ def members_at_work(
     What is written to them is committed in the end, each table at once. Instruments from whose bars
     nothing may be made are left out.
     """
-    chosen, known = list(instruments), store.read(MEMBERSHIP.name, spec.name)
+    known = store.read(MEMBERSHIP.name, spec.name)
+    there = set(known[INSTRUMENT_COLUMN])
+    chosen = [name for name in instruments if name in there]
     panel = Panel(store, spec.name, chosen)
     able = [name for name in chosen if _has_bars(panel.of(name), spec.feed(name))]
     with one_thread():
         yield known, each_member(spec, panel, able, known)
     panel.commit(run_id)
+
+
+def of_declared(spec: UniverseSpec, store: Lake, instruments: Iterable[str]) -> list[str]:
+    """Those of these instruments whose bars are of what is declared.
+
+    One that is named no more is a past member as long as the rest of the declaration says what it
+    was. What had settings of its own is left out with them; its rows stay as they are.
+    """
+    chosen = list(instruments)
+    unnamed = [n for n in chosen if n not in spec.instruments] if spec.instruments else []
+    panel = Panel(store, spec.name, unnamed)
+    return [n for n in chosen if n not in unnamed or _as_it_was(spec, panel.of(n), n)]
+
+
+def _as_it_was(spec: UniverseSpec, store: InstrumentLake, instrument: str) -> bool:
+    try:
+        change = pending_change(store, spec.feed(instrument))
+    except ValidationError:
+        return False
+    return change is None or not change.new_reading
 
 
 def _has_bars(store: InstrumentLake, feed: FeedSpec) -> bool:

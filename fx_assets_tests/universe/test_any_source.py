@@ -435,3 +435,36 @@ def test_a_desk_answers_about_members_by_name(desk: Desk) -> None:
         with pytest.raises(SpecError) as refused:
             mine.features(wrong)
         assert named in str(refused.value.remedy)
+
+
+def named(*names: str, **settings: str) -> UniverseSpec:
+    """The universe of some of the files, where each is named alone."""
+    own = {name: {"path": f"bars/{name.lower()}.csv", **settings} for name in names}
+    source = {"kind": "files", "timezone": "UTC", "stamp": "close"}
+    return UniverseSpec.model_validate(
+        SPEC.model_dump(exclude_unset=True) | {"source": source, "instruments": own}
+    )
+
+
+@pytest.mark.slow
+def test_an_instrument_that_is_taken_out_with_its_own_settings_stops_no_other_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, monkeypatch, [], [])
+    for hours, names in ((1000, NAMES[:2]), (1001, NAMES[:1]), (1002, NAMES[:2])):
+        desk.write(hours)
+        desk.spec = named(*names)
+        desk.reload()
+        assert desk.discover().success
+        result = desk.update()
+        assert result.success, failures(result)
+        now = set(desk.lake.read("universe", "desk")["instrument"])
+        assert now == set(desk.lake.read("skill", "desk")["instrument"]) == set(names)
+    issued = desk.lake.read("predictions", "desk")
+    assert issued.groupby("instrument")["mode"].apply(list).to_dict() == {
+        "AAAUSD": ["live"] * 3,
+        "BBBUSD": ["live", "late", "live"],
+    }
+    outcomes = desk.lake.read("outcomes", "desk")
+    assert sorted(outcomes["instrument"]) == ["AAAUSD"] * 2 + ["BBBUSD"] * 2
+    assert not outcomes.duplicated(["series", "event_time"]).any()
