@@ -179,44 +179,6 @@ PRICES = Table(
     written="replaced",
     carries="raw_prices",
 )
-READINGS = Table(
-    name="readings",
-    owner="feed",
-    row="a reading of the feed that came into force",
-    columns=(
-        Column(READING_COLUMN, TEXT, "hash of everything that decides what a bar means"),
-        Column("since", INSTANT, "since when its bars count"),
-        Column("start", TEXT, "first day that was asked for"),
-        Column("facts", TEXT, "what it is made of: settings and values, as JSON"),
-    ),
-    key=(READING_COLUMN, "since"),
-)
-FILES = Table(
-    name="files",
-    owner="feed",
-    row="a file that was read, or that came back with another content",
-    columns=(
-        Column("name", TEXT, "its path or address"),
-        Column("sha256", TEXT, "of its content"),
-        Column("size", COUNT, "of its content", "bytes"),
-        Column("seen_at", INSTANT, "when it was first read so"),
-    ),
-    key=("name", "sha256", "seen_at"),
-)
-TAGS = Table(
-    name="data_tags",
-    owner="feed",
-    row="a name that a person gave to a version of the bars",
-    columns=(
-        Column("tag", TEXT, "the name"),
-        Column("version", COUNT, "the Delta version of raw_prices"),
-        Column("committed_at", INSTANT, "when that was made"),
-        Column("tagged_at", INSTANT, "when it was named"),
-        Column("by", TEXT, "who named it"),
-        Column("note", TEXT, "why"),
-    ),
-    key=("tag",),
-)
 QUARANTINE = Table(
     name="quarantine",
     owner="feed",
@@ -266,6 +228,44 @@ SOURCES = Table(
         Column("notes", TEXT, "what else a person should know"),
     ),
     key=("provider", "sha256"),
+)
+READINGS = Table(
+    name="readings",
+    owner="feed",
+    row="a reading of the feed that came into force",
+    columns=(
+        Column(READING_COLUMN, TEXT, "hash of everything that decides what a bar means"),
+        Column("since", INSTANT, "since when its bars count"),
+        Column("start", TEXT, "first day that was asked for"),
+        Column("facts", TEXT, "what it is made of: settings and values, as JSON"),
+    ),
+    key=(READING_COLUMN, "since"),
+)
+FILES = Table(
+    name="files",
+    owner="feed",
+    row="a file that was read, or that came back with another content",
+    columns=(
+        Column("name", TEXT, "its path or address"),
+        Column("sha256", TEXT, "of its content"),
+        Column("size", COUNT, "of its content", "bytes"),
+        Column("seen_at", INSTANT, "when it was first read so"),
+    ),
+    key=("name", "sha256", "seen_at"),
+)
+TAGS = Table(
+    name="data_tags",
+    owner="feed",
+    row="a name that a person gave to a version of the bars",
+    columns=(
+        Column("tag", TEXT, "the name"),
+        Column("version", COUNT, "the Delta version of raw_prices"),
+        Column("committed_at", INSTANT, "when that was made"),
+        Column("tagged_at", INSTANT, "when it was named"),
+        Column("by", TEXT, "who named it"),
+        Column("note", TEXT, "why"),
+    ),
+    key=("tag",),
 )
 
 SERIES = Table(
@@ -853,6 +853,12 @@ UNIVERSE_BACKTEST = Table(
     about=(SERIES_COLUMN, "instrument", "kind", "horizon", "candidate", "event_time"),
     newest=("batch",),
 )
+UNIVERSE_QUANTILES = _of_instruments(QUANTILES, QUANTILES.row, _KIND, _HORIZON)
+UNIVERSE_SCORES = _of_instruments(
+    SCORES, "a metric of a candidate's distribution, with its interval and n", _KIND, _HORIZON
+)
+UNIVERSE_ECONOMICS = _of_instruments(ECONOMICS, ECONOMICS.row, _KIND, _HORIZON)
+UNIVERSE_STRATEGY_ROWS = _of_instruments(STRATEGY_ROWS, STRATEGY_ROWS.row, _KIND, _HORIZON)
 WALKS = Table(
     name="walks",
     owner="universe",
@@ -915,12 +921,6 @@ UNIVERSE_PREDICTIONS = _of_instruments(
     _KIND,
     _HORIZON,
 )
-UNIVERSE_QUANTILES = _of_instruments(QUANTILES, QUANTILES.row, _KIND, _HORIZON)
-UNIVERSE_SCORES = _of_instruments(
-    SCORES, "a metric of a candidate's distribution, with its interval and n", _KIND, _HORIZON
-)
-UNIVERSE_ECONOMICS = _of_instruments(ECONOMICS, ECONOMICS.row, _KIND, _HORIZON)
-UNIVERSE_STRATEGY_ROWS = _of_instruments(STRATEGY_ROWS, STRATEGY_ROWS.row, _KIND, _HORIZON)
 UNIVERSE_SHADOW_PREDICTIONS = _of_instruments(
     SHADOW_PREDICTIONS, SHADOW_PREDICTIONS.row, _KIND, _HORIZON
 )
@@ -955,60 +955,12 @@ ALERTS = Table(
 PLATFORM = "platform"
 """The name under which the platform's own tables lie."""
 
-CATALOGUE: tuple[Table, ...] = (
-    RAW_PRICES,
-    PRICES,
-    QUARANTINE,
-    QUALITY,
-    SOURCES,
-    READINGS,
-    FILES,
-    TAGS,
-    SERIES,
-    FEATURES,
-    SPLITS,
-    TRAIN_SET,
-    TEST_SET,
-    BACKTEST,
-    QUANTILES,
-    TRIALS,
-    SCORES,
-    ECONOMICS,
-    STRATEGY_ROWS,
-    DECISIONS,
-    ACKNOWLEDGEMENTS,
-    PREDICTIONS,
-    SHADOW_PREDICTIONS,
-    LIVE_EVIDENCE,
-    OUTCOMES,
-    DRIFT,
-    PERFORMANCE,
-    INSTRUMENTS,
-    MEMBERSHIP,
-    UNIVERSE_RAW_PRICES,
-    UNIVERSE_PRICES,
-    UNIVERSE_READINGS,
-    UNIVERSE_FILES,
-    UNIVERSE_QUARANTINE,
-    UNIVERSE_QUALITY,
-    UNIVERSE_SOURCES,
-    UNIVERSE_BACKTEST,
-    UNIVERSE_QUANTILES,
-    UNIVERSE_SCORES,
-    UNIVERSE_ECONOMICS,
-    UNIVERSE_STRATEGY_ROWS,
-    WALKS,
-    SKILL,
-    UNIVERSE_DECISIONS,
-    UNIVERSE_ACKNOWLEDGEMENTS,
-    UNIVERSE_PREDICTIONS,
-    UNIVERSE_SHADOW_PREDICTIONS,
-    UNIVERSE_LIVE_EVIDENCE,
-    UNIVERSE_OUTCOMES,
-    UNIVERSE_DRIFT,
-    UNIVERSE_PERFORMANCE,
-    ALERTS,
+CATALOGUE: tuple[Table, ...] = tuple(
+    table
+    for name, table in list(globals().items())
+    if isinstance(table, Table) and not name.startswith("_")
 )
+"""Every table above, in order."""
 SCHEMAS = {
     name: max(table.version for table in CATALOGUE if table.name == name)
     for name in sorted({table.name for table in CATALOGUE})
