@@ -13,9 +13,11 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -33,6 +35,14 @@ _DAMAGED = (
     *(ValueError, LookupError, OverflowError, lzma.LZMAError, pa.ArrowException),
 )
 """What the archive readers of the standard library raise on damaged archives."""
+_ZIP = b"PK\x03\x04"
+_PACKED: Mapping[bytes, Callable[[io.BytesIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+    b"\x28\xb5\x2f\xfd": partial(pa.CompressedInputStream, compression="zstd"),
+}
+"""How a compressed file begins, and what opens it."""
 _IDENTITY = "Check the path, and the AWS_* variables if the bucket is not public."
 
 
@@ -164,20 +174,12 @@ def _as_regex(pattern: str) -> str:
 
 
 def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    opens = next((opens for magic, opens in _PACKED.items() if content.startswith(magic)), None)
     try:
-        if content[:2] == b"\x1f\x8b":
-            with gzip.open(io.BytesIO(content)) as stream:
+        if opens is not None:
+            with opens(io.BytesIO(content)) as stream:
                 yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
-        elif content[:3] == b"BZh":
-            with bz2.open(io.BytesIO(content)) as stream:
-                yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
-        elif content[:6] == b"\xfd7zXZ\0":
-            with lzma.open(io.BytesIO(content)) as stream:
-                yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
-        elif content[:4] == b"\x28\xb5\x2f\xfd":
-            with pa.CompressedInputStream(pa.BufferReader(content), "zstd") as stream:
-                yield name, _bounded(stream.read(MAX_UNPACKED_BYTES + 1), name)
-        elif content[:4] == b"PK\x03\x04" and not _is_workbook(content):
+        elif content.startswith(_ZIP) and not is_workbook(content):
             yield from _members(name, content)
         else:
             yield name, content
@@ -188,10 +190,15 @@ def _unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         ) from error
 
 
-def _is_workbook(content: bytes) -> bool:
-    """Whether a zip is an Excel workbook, which is read as a file of its own."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return "[Content_Types].xml" in archive.namelist()
+def is_workbook(content: bytes) -> bool:
+    """Whether a file is an Excel workbook, which is a zip of XML and read as a file of its own."""
+    if not content.startswith(_ZIP):
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return "[Content_Types].xml" in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 
 from fx_assets.errors import SourceError
-from fx_assets.sources.files.access import FileBytes
+from fx_assets.sources.files.access import FileBytes, is_workbook
 from fx_assets.sources.files.binary import from_feather, from_parquet, refuse_foreign
 from fx_assets.sources.files.json_rows import from_json
 from fx_assets.sources.files.lines import as_utf8, from_lines
 from fx_assets.sources.files.questions import Asked
 from fx_assets.sources.files.tables import Table
-from fx_assets.sources.files.workbook import from_workbook, is_workbook
+from fx_assets.sources.files.workbook import from_workbook
 from fx_assets.specs.sources import FilesSource
 
 _MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|table|\?xml|!--)", re.IGNORECASE)

@@ -21,17 +21,6 @@ _DAMAGED = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, TypeErr
 _WHOLE = 1e15
 
 
-def is_workbook(content: bytes) -> bool:
-    """Whether a file is an Excel workbook, which is a zip of XML."""
-    if content[:4] != b"PK\x03\x04":
-        return False
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return "[Content_Types].xml" in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
-
-
 def from_workbook(
     file: FileBytes,
     source: FilesSource,
