@@ -51,7 +51,8 @@ class Problem(Exception):  # noqa: N818
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.headers = dict(headers or {})
+        awaited = {"retry-after": "5"} if status == 503 else {}
+        self.headers = awaited | dict(headers or {})
         self.document = ProblemDocument(
             type=f"urn:fx-assets:problem:{kind}",
             title=HTTPStatus(status).phrase,
@@ -98,13 +99,7 @@ def bad_parameter(field: str, value: object, detail: str, remedy: str) -> Proble
 
 def unavailable(error: FxAssetsError) -> Problem:
     """The lake is away, or holds nothing yet."""
-    return Problem(
-        503,
-        "unavailable",
-        error.message,
-        remedy=error.remedy,
-        headers={"retry-after": "5"},
-    )
+    return Problem(503, "unavailable", error.message, remedy=error.remedy)
 
 
 async def on_problem(request: Request, error: Exception) -> Raw:

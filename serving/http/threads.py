@@ -36,7 +36,6 @@ class Aside:
                 "too-many-large-requests",
                 f"{self._waiting} large requests wait already.",
                 remedy="Send smaller ones, wait, or run more workers.",
-                headers={"retry-after": "5"},
             )
         self._waiting += 1
         try:

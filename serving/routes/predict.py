@@ -12,7 +12,6 @@ from serving.http.responses import Raw, json_bytes
 from serving.http.shortcuts import Headers, content_type
 from serving.routes.parameters import NO_CHOICE, Chosen, Name
 from serving.schemas import Bars, BarSeries, FeatureRows, Features, Forecast, Forecasts
-from serving.state.members import Choice
 from serving.state.predicting import from_bars, from_features, need_data
 from serving.state.server import Server
 from serving.state.service import Service
@@ -89,12 +88,18 @@ def add(routes: APIRouter, server: Server) -> None:
         endpoint.__name__ = handler.__name__
         return endpoint
 
-    async def batched(read: Reading, forecast: str, choice: Choice, request: Request) -> Raw:
-        headers, content = dict(request.scope["headers"]), await request.body()
-        if forecast in store.universes or choice.made:
-            service = await server.bundled(forecast, choice)
-            return await server.aside(lambda: read(headers, content)(service))
-        return await server.aside(lambda: read(headers, content)(store.get(forecast)))
+    def large(name: str, read: Reading) -> Endpoint:
+        """Answered beside the event loop."""
+
+        async def endpoint(forecast: Name, request: Request, choice: Chosen = NO_CHOICE) -> Raw:
+            headers, content = dict(request.scope["headers"]), await request.body()
+            if forecast in store.universes or choice.made:
+                service = await server.bundled(forecast, choice)
+                return await server.aside(lambda: read(headers, content)(service))
+            return await server.aside(lambda: read(headers, content)(store.get(forecast)))
+
+        endpoint.__name__ = name
+        return endpoint
 
     routes.post(
         "/v1/forecasts/{forecast}/predict/features",
@@ -104,15 +109,11 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(TAG, Forecast, body=Features, problems=PROBLEMS, named=True),
     )(small("predict/features", features))
 
-    @routes.post(
+    routes.post(
         "/v1/forecasts/{forecast}/predict/features/batch",
         summary="Predict from many rows of features",
         **described(TAG, Forecasts, body=FeatureRows, problems=PROBLEMS),
-    )
-    async def predict_feature_rows(
-        forecast: Name, request: Request, choice: Chosen = NO_CHOICE
-    ) -> Raw:
-        return await batched(feature_rows, forecast, choice, request)
+    )(large("predict_feature_rows", feature_rows))
 
     routes.post(
         "/v1/forecasts/{forecast}/predict/bars",
@@ -122,12 +123,8 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(TAG, Forecast, body=Bars, problems=PROBLEMS, named=True),
     )(small("predict/bars", bars))
 
-    @routes.post(
+    routes.post(
         "/v1/forecasts/{forecast}/predict/bars/batch",
         summary="Predict from many series of bars",
         **described(TAG, Forecasts, body=BarSeries, problems=PROBLEMS),
-    )
-    async def predict_bar_series(
-        forecast: Name, request: Request, choice: Chosen = NO_CHOICE
-    ) -> Raw:
-        return await batched(bar_series, forecast, choice, request)
+    )(large("predict_bar_series", bar_series))

@@ -6,15 +6,12 @@ With several workers a gauge shows the most recent value that any of them set.
 from __future__ import annotations
 
 from collections import Counter as Counted
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    Counter,
-    Gauge,
-    Histogram,
-)
+from prometheus_client import Counter, Gauge, Histogram
 
 from fx_assets.bundles.universes import STATES
 from fx_assets.doors import TARGETS
@@ -32,66 +29,53 @@ OUT_OF_RANGE = Counter(
 )
 
 
-def _gauge(name: str, text: str, labels: list[str]) -> Gauge:
+def _gauge(name: str, text: str, labels: Sequence[str] = ("forecast",)) -> Gauge:
     return Gauge(name, text, labels, multiprocess_mode="mostrecent")
 
 
-MODEL_VERSION = _gauge("fx_model_version", "Version of the champion in service.", ["forecast"])
-MODEL_AGE = _gauge(
-    "fx_model_age_seconds", "Time since the champion's last training label.", ["forecast"]
-)
-DATA_AGE = _gauge("fx_data_age_seconds", "Time since the newest bar was published.", ["forecast"])
-MISSING_BARS = _gauge(
-    "fx_missing_bars", "Bars that should be known by now and are not.", ["forecast"]
-)
-EXPIRED = _gauge(
-    "fx_expired", "1 while the newest forecast is older than the next one's time.", ["forecast"]
-)
+MODEL_VERSION = _gauge("fx_model_version", "Version of the champion in service.")
+MODEL_AGE = _gauge("fx_model_age_seconds", "Time since the champion's last training label.")
+DATA_AGE = _gauge("fx_data_age_seconds", "Time since the newest bar was published.")
+MISSING_BARS = _gauge("fx_missing_bars", "Bars that should be known by now and are not.")
+EXPIRED = _gauge("fx_expired", "1 while the newest forecast is older than the next one's time.")
 ABSTAINED = _gauge(
-    "fx_abstained",
-    "1 while the newest forecast is the reference's, not the champion's.",
-    ["forecast"],
+    "fx_abstained", "1 while the newest forecast is the reference's, not the champion's."
 )
-SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.", ["forecast"])
+SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.")
 SKILL_DEMONSTRATED = _gauge(
-    "fx_skill_demonstrated",
-    "1 if skill against baseline and reference is demonstrated.",
-    ["forecast"],
+    "fx_skill_demonstrated", "1 if skill against baseline and reference is demonstrated."
 )
 SKILL_ON_REFERENCE = _gauge(
     "fx_skill_on_reference",
     "Out-of-sample skill of the champion's recipe against what costs no work.",
-    ["forecast"],
 )
 SKILL_CAVEAT = _gauge(
     "fx_skill_caveat",
     "1 if something has to be said with the skill: bars that failed lowered checks, or a result "
     "beyond what is plausible.",
-    ["forecast"],
 )
 FAILED_CHECKS = _gauge(
-    "fx_failed_checks", "Lowered checks that the bars of the newest forecast failed.", ["forecast"]
+    "fx_failed_checks", "Lowered checks that the bars of the newest forecast failed."
 )
 LIVE_SKILL = _gauge(
-    "fx_live_skill", "Skill of the champion's live predictions, at the newest look.", ["forecast"]
+    "fx_live_skill", "Skill of the champion's live predictions, at the newest look."
 )
 LIVE_OUTCOMES = _gauge(
-    "fx_live_outcomes", "Outcomes of live predictions that the newest look knew.", ["forecast"]
+    "fx_live_outcomes", "Outcomes of live predictions that the newest look knew."
 )
 PERFORMANCE_ALARM = _gauge(
-    "fx_performance_alarm", "1 while the newest look at live predictions is an alarm.", ["forecast"]
+    "fx_performance_alarm", "1 while the newest look at live predictions is an alarm."
 )
-PAUSED = _gauge("fx_paused", "1 if nothing starts its updates by itself.", ["forecast"])
-STALE = _gauge("fx_stale", "1 while the lake cannot be asked.", ["forecast"])
-REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.", ["forecast"])
+PAUSED = _gauge("fx_paused", "1 if nothing starts its updates by itself.")
+STALE = _gauge("fx_stale", "1 while the lake cannot be asked.")
+REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.")
 DISTRUSTED = _gauge(
     "fx_signature_refused",
     "1 while a pointer is refused that no public key vouches for, or that was put back.",
-    ["forecast"],
 )
-DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.", ["forecast"])
+DRIFT = _gauge("fx_drift", "1 while the newest drift report is an alarm.")
 DRIFTED_COLUMNS = _gauge(
-    "fx_drifted_columns", "Columns beyond their threshold in the newest drift report.", ["forecast"]
+    "fx_drifted_columns", "Columns beyond their threshold in the newest drift report."
 )
 OF_A_CHAMPION = (
     MODEL_VERSION, MODEL_AGE, DATA_AGE, MISSING_BARS, SKILL, SKILL_DEMONSTRATED, LIVE_SKILL,

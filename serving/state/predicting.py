@@ -169,7 +169,6 @@ def need_data(service: Service, now: datetime) -> Data:
             field="forecast",
             value=service.name,
             remedy=f"Materialize {service.feed}/prices, or run `make run`.",
-            headers={"retry-after": "5"},
         )
     return data
 

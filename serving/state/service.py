@@ -94,7 +94,6 @@ class Service:
                 field="forecast",
                 value=self.name,
                 remedy=f"Materialize {self.name}/predictions, or run `make run`.",
-                headers={"retry-after": "5"},
             )
         return self.row
 

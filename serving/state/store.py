@@ -170,7 +170,6 @@ class Store:
                 field="forecast",
                 value=name,
                 remedy=f"Publish again: materialize {name}/champion.",
-                headers={"retry-after": "5"},
             )
         if name in self.foreign:
             return Problem(
@@ -181,7 +180,6 @@ class Store:
                 value=name,
                 remedy=f"Run fx-assets run {name}, or materialize its retrain job; or declare it "
                 "as it was.",
-                headers={"retry-after": "5"},
             )
         if name in self.universes:
             return Problem(
@@ -201,7 +199,6 @@ class Store:
                 field="forecast",
                 value=name,
                 remedy=f"Materialize {name}/champion, or run `make run`.",
-                headers={"retry-after": "5"},
             )
         if not self.services and not self.universes:
             return self._empty()
@@ -221,7 +218,6 @@ class Store:
             "nothing-published",
             f"No champion has been published yet in the lake at {self._location.label}.{away}",
             remedy="Run `make run`, or check FX_ASSETS_LAKE and FX_ASSETS_HOME.",
-            headers={"retry-after": "5"},
         )
 
     async def member(self, member: Member) -> Champion | None:
