@@ -1,8 +1,8 @@
 """Where bars come from: one file a provider, payload in, bars out.
 
 A provider of ours is a module with a function
-``fetch(feed, source, settings, now, cache_dir, wanted) -> Batch``, which its spec names. Other
-people's are classes (:class:`SourcePlugin`), found through the door of sources.
+``fetch(source, ask) -> Batch``, which its spec names. Other people's are classes
+(:class:`SourcePlugin`), found through the door of sources.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pandas as pd
 
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, ParsedBars, Provenance, Wanted
-from fx_assets.sources.plugin import Ask, SourcePlugin, Tryout
+from fx_assets.sources.bars import Ask, Batch, ParsedBars, Provenance, Wanted
+from fx_assets.sources.plugin import SourcePlugin, Tryout
 from fx_assets.sources.revisions import new_rows
 from fx_assets.sources.wanted import feed_start, wanted_bars
 from fx_assets.specs import FeedSpec
@@ -98,9 +98,7 @@ def _with_older(batch: Batch, kind: str, ask: Callable[[Wanted], Batch]) -> Batc
     except SourceError as error:
         return _noted(batch, f"{kind} has nothing older: {error.message}")
     times = older.bars["event_time"]
-    inside = pd.Series(False, index=times.index)
-    for after, until in batch.unreached:
-        inside |= (times > after) & (times <= until)
+    inside = Wanted(batch.unreached).covers(times)
     bars = older.bars[inside & ~times.isin(batch.bars["event_time"])]
     if bars.empty:
         return _noted(batch, f"{kind} has nothing older.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from fx_assets.calendars import Calendar
+from fx_assets.calendars import Calendar, Frequency
+from fx_assets.settings import Settings
+from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 
 UTC_DTYPE = BAR_DTYPES["event_time"]
@@ -94,6 +97,13 @@ class Wanted:
         """Where the newest span ends."""
         return self.spans[-1][1]
 
+    def covers(self, times: pd.Series[pd.Timestamp]) -> pd.Series[bool]:
+        """Which event times lie in one of the spans."""
+        inside = pd.Series(False, index=times.index)
+        for after, until in self.spans:
+            inside |= (times > after) & (times <= until)
+        return inside
+
 
 @dataclass(frozen=True)
 class ReadFile:
@@ -118,6 +128,62 @@ class Batch:
     provenance: Provenance
     unreached: tuple[tuple[datetime, datetime], ...] = ()
     files: tuple[ReadFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a run asks a source for.
+
+    Parameters
+    ----------
+    feed
+        The feed as it is declared.
+    now
+        The clock's time (UTC).
+    wanted
+        Which bars; more may be returned.
+    cache_folder
+        Where payloads may be kept, or ``None``.
+    """
+
+    feed: FeedSpec
+    settings: Settings
+    now: datetime
+    cache_folder: Path | None
+    wanted: Wanted
+
+    @property
+    def market(self) -> Calendar:
+        """The feed's calendar."""
+        return self.feed.market
+
+    @property
+    def frequency(self) -> Frequency:
+        """The length of its bars."""
+        return self.feed.frequency
+
+    def batch(
+        self,
+        bars: pd.DataFrame,
+        *,
+        provider: str,
+        url: str,
+        sha256: str,
+        notes: str = "",
+        rejected: pd.DataFrame | None = None,
+    ) -> Batch:
+        """Bars with where they came from, whose newest day is that of the newest of them."""
+        none = rejected_rows([], source=provider, ingested_at=self.now)
+        newest = bars["event_time"].max() if len(bars) else self.wanted.first
+        provenance = Provenance(
+            provider=provider,
+            url=url,
+            sha256=sha256,
+            last_date=self.market.bar_day(newest),
+            fetched_at=self.now,
+            notes=notes,
+        )
+        return Batch(bars, none if rejected is None else rejected, provenance)
 
 
 @dataclass(frozen=True)

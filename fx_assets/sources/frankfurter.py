@@ -6,20 +6,18 @@ Ranges of more than a year would be answered with weekly averages.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Wanted
+from fx_assets.sources.bars import Ask, Batch
 from fx_assets.sources.http import shown
 from fx_assets.sources.vendor import Answer, Vendor, VendorClient
 from fx_assets.sources.vendor_batch import merged, vendor_batch
 from fx_assets.sources.vendor_rows import UNREADABLE, VendorRows, number
-from fx_assets.specs import FeedSpec, FrankfurterSource
+from fx_assets.specs import FrankfurterSource
 
 NAME = "Frankfurter"
 EURO = "EUR"
@@ -28,14 +26,7 @@ BEFORE = timedelta(days=7)
 """Asked for before what is wanted, so that a valid range is never without a fixing."""
 
 
-def fetch(
-    feed: FeedSpec,
-    source: FrankfurterSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,
-    wanted: Wanted,
-) -> Batch:
+def fetch(source: FrankfurterSource, ask: Ask) -> Batch:
     """The fixings that are wanted: a euro rate, its inverse, or the cross of two of one fixing.
 
     Raises
@@ -43,17 +34,18 @@ def fetch(
     SourceError
         Frankfurter does not answer, or has no fixing of the pair in what is wanted.
     """
+    settings, market, wanted = ask.settings, ask.market, ask.wanted
     vendor = Vendor(
         kind="frankfurter",
         name=NAME,
         url=settings.frankfurter_url,
         budget=settings.frankfurter_budget,
     )
-    client = VendorClient(vendor, settings, cache_dir, _judge)
-    rows = VendorRows(feed.market)
+    client = VendorClient(vendor, ask, _judge)
+    rows = VendorRows(market)
     codes = [code for code in (source.base, source.quote) if code != EURO]
     for after, until in merged(wanted.spans, LONGEST):
-        first, last = feed.market.day_of(after) - BEFORE, feed.market.day_of(until)
+        first, last = market.day_of(after) - BEFORE, market.day_of(until)
         while first <= last:
             end = min(last, first + LONGEST)
             _read(client, source, codes, rows, (first, end))
@@ -65,7 +57,7 @@ def fetch(
             remedy=f"Check the currencies; {shown(settings.frankfurter_url)}/currencies lists "
             "them. Some have ended.",
         )
-    return vendor_batch(feed, client, rows, now, wanted, [])
+    return vendor_batch(ask, client, rows, [])
 
 
 def _read(

@@ -16,49 +16,15 @@ from urllib.parse import quote, quote_plus
 
 import pandas as pd
 
-from fx_assets.calendars import Calendar, Frequency, instant_of, moment
 from fx_assets.doors import SOURCES
 from fx_assets.errors import FxAssetsError, SourceError
 from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.bars import Ask, Batch, Wanted, price_bars
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.specs.sources import SourceSpec
 
 LONGEST_MESSAGE = 300
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What a run asks a source for.
-
-    Parameters
-    ----------
-    feed
-        The feed as it is declared.
-    now
-        The clock's time (UTC).
-    wanted
-        Which bars; more may be returned.
-    cache_folder
-        Where payloads may be kept, or ``None``.
-    """
-
-    feed: FeedSpec
-    settings: Settings
-    now: datetime
-    cache_folder: Path | None
-    wanted: Wanted
-
-    @property
-    def market(self) -> Calendar:
-        """The feed's calendar."""
-        return self.feed.market
-
-    @property
-    def frequency(self) -> Frequency:
-        """The length of its bars."""
-        return self.feed.frequency
 
 
 @dataclass(frozen=True)
@@ -154,8 +120,9 @@ class SourcePlugin(SourceSpec):
         SourceError
             They cannot be had, or are no bars.
         """
+        ask = Ask(feed, settings, now, cache_dir, wanted)
         try:
-            table = self.bars(Ask(feed, settings, now, cache_dir, wanted))
+            table = self.bars(ask)
             bars, _ = price_bars(
                 _checked(table, self), feed.market, source=self.name, payload="", now=now
             )
@@ -169,24 +136,11 @@ class SourcePlugin(SourceSpec):
                 f"{self.name} failed: {type(error).__name__}: {self._clean(str(error))}",
                 remedy=f"Look at the settings of {feed.name}, and at the code of the source.",
             ) from None
-        inside = pd.Series(False, index=bars.index)
-        for after, until in wanted.spans:
-            inside |= (bars["event_time"] > after) & (bars["event_time"] <= until)
-        bars = bars[inside].reset_index(drop=True)
+        bars = bars[wanted.covers(bars["event_time"])].reset_index(drop=True)
         prices = pd.util.hash_pandas_object(bars.drop(columns=["ingested_at", "payload"]))
         sha256 = hashlib.sha256(prices.to_numpy().tobytes()).hexdigest()
-        newest = bars["event_time"].max() if len(bars) else wanted.first
-        return Batch(
-            bars=bars.assign(payload=sha256).astype(BAR_DTYPES),
-            rejected=rejected_rows([], source=self.name, ingested_at=now),
-            provenance=Provenance(
-                provider=self.name,
-                url=f"plugin://{self.name}",
-                sha256=sha256,
-                last_date=feed.market.bar_day(instant_of(moment(newest))),
-                fetched_at=now,
-            ),
-        )
+        bars = bars.assign(payload=sha256).astype(BAR_DTYPES)
+        return ask.batch(bars, provider=self.name, url=f"plugin://{self.name}", sha256=sha256)
 
     def _clean(self, text: str) -> str:
         """A text on one line without the value of any secret."""

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,8 +24,7 @@ from numpy.typing import NDArray
 
 from fx_assets.calendars import DAY, Instants, instant_of, moment
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.bars import Ask, Batch, Provenance, price_bars, rejected_rows
 from fx_assets.specs import FeedSpec, SimulatedSource
 
 SOURCE = "simulated"
@@ -50,14 +47,7 @@ _DAYS_A_YEAR = {"target": 252, "24x5": 260, "24x7": 365}
 Floats = NDArray[np.float64]
 
 
-def fetch(
-    feed: FeedSpec,
-    source: SimulatedSource,
-    settings: Settings,  # noqa: ARG001
-    now: datetime,
-    cache_dir: Path | None,  # noqa: ARG001
-    wanted: Wanted,
-) -> Batch:
+def fetch(source: SimulatedSource, ask: Ask) -> Batch:
     """The wanted bars, with volume and market capitalisation; two seconds for a million.
 
     Raises
@@ -65,7 +55,7 @@ def fetch(
     SourceError
         The feed begins later than now.
     """
-    market = feed.market
+    feed, market, now, wanted = ask.feed, ask.market, ask.now, ask.wanted
     until = min(wanted.last, now)
     last = max(feed.start, market.day_of(until))
     closes = market.closes(feed.start, last)

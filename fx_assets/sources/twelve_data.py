@@ -11,13 +11,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fx_assets.calendars import DAY, Calendar
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Wanted
+from fx_assets.sources.bars import Ask, Batch
 from fx_assets.sources.vendor import Answer, Vendor, VendorClient
 from fx_assets.sources.vendor_batch import merged, vendor_batch
 from fx_assets.sources.vendor_rows import UNREADABLE, VENDOR_QUIRK, VendorRows
@@ -32,14 +30,7 @@ SATURDAY = 5
 _CELLS = ("open", "high", "low", "close", "volume")
 
 
-def fetch(
-    feed: FeedSpec,
-    source: TwelveDataSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,
-    wanted: Wanted,
-) -> Batch:
+def fetch(source: TwelveDataSource, ask: Ask) -> Batch:
     """The bars that are wanted; see :func:`fx_assets.sources.fetch_bars`.
 
     Raises
@@ -47,6 +38,7 @@ def fetch(
     SourceError
         There is no key, or Twelve Data does not answer with bars of the symbol.
     """
+    settings, market = ask.settings, ask.market
     vendor = Vendor(
         kind="twelve_data",
         name=NAME,
@@ -56,16 +48,16 @@ def fetch(
         key_header=("Authorization", "apikey "),
         get_a_key=GET_A_KEY,
     )
-    client = VendorClient(vendor, settings, cache_dir, partial(_judge, source.symbol))
+    client = VendorClient(vendor, ask, partial(_judge, source.symbol))
     if not client.has_key:
         raise SourceError(
             f"{NAME} needs a key, and {vendor.key_variable} is not set.",
             remedy=f"Get one at {GET_A_KEY} (a free plan exists) and set {vendor.key_variable}.",
         )
-    rows = VendorRows(feed.market)
-    for after, until in merged(wanted.spans, PAGE * feed.market.bar):
-        _read(client, feed, source.symbol, rows, (after, until))
-    return vendor_batch(feed, client, rows, now, wanted, [])
+    rows = VendorRows(market)
+    for span in merged(ask.wanted.spans, PAGE * market.bar):
+        _read(client, ask.feed, source.symbol, rows, span)
+    return vendor_batch(ask, client, rows, [])
 
 
 def _read(

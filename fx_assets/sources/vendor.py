@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
 from fx_assets.sources import http
+from fx_assets.sources.bars import Ask
 from fx_assets.sources.budget import RequestBudget
 from fx_assets.sources.http import ApiCall, Download, Patience, TransientError, shown
 
@@ -85,10 +84,8 @@ class VendorClient:
     ----------
     vendor
         Name, address, key and budget.
-    settings
-        Timeouts, attempts and patience.
-    cache_dir
-        Folder of the shared budget, or ``None``.
+    ask
+        Says timeouts, attempts and patience, and the folder of the shared budget.
     judge
         Raises what an answer of this vendor stands for, through :meth:`refused`,
         :meth:`key_refused`, :meth:`limited` and :meth:`busy`; returns whether the answer is one to
@@ -103,18 +100,17 @@ class VendorClient:
     def __init__(
         self,
         vendor: Vendor,
-        settings: Settings,
-        cache_dir: Path | None,
+        ask: Ask,
         judge: Callable[[VendorClient, Answer], bool],
     ) -> None:
         self.vendor = vendor
         self.url = shown(vendor.url)
-        self._settings = settings
+        self._settings = settings = ask.settings
         self._judge = judge
         self._key = _sendable(vendor)
         self._patience = Patience(settings.patience_seconds)
         self._budget = RequestBudget(
-            vendor.kind, vendor.budget, f"{vendor.variable}_BUDGET", cache_dir
+            vendor.kind, vendor.budget, f"{vendor.variable}_BUDGET", ask.cache_folder
         )
         self._sha256 = hashlib.sha256()
 

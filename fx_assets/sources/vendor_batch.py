@@ -6,23 +6,15 @@ from datetime import UTC, date, datetime, timedelta
 
 from fx_assets.calendars import DAY
 from fx_assets.errors import SourceError
-from fx_assets.sources.bars import Batch, Provenance, Wanted, price_bars, rejected_rows
+from fx_assets.sources.bars import Ask, Batch, price_bars, rejected_rows
 from fx_assets.sources.vendor import VendorClient
 from fx_assets.sources.vendor_rows import VendorRows
-from fx_assets.specs import FeedSpec
 
 Span = tuple[datetime, datetime]
 """``(after, until)``: bars with ``after < event_time <= until``, in UTC."""
 
 
-def vendor_batch(
-    feed: FeedSpec,
-    client: VendorClient,
-    rows: VendorRows,
-    now: datetime,
-    wanted: Wanted,
-    notes: list[str],
-) -> Batch:
+def vendor_batch(ask: Ask, client: VendorClient, rows: VendorRows, notes: list[str]) -> Batch:
     """A fetch's batch: the bars that are wanted, the rows that are none, and where both are from.
 
     Parameters
@@ -33,44 +25,36 @@ def vendor_batch(
         Sentences that a person should read.
     """
     kind, payload = client.vendor.kind, client.sha256
-    bars, _ = price_bars(rows.prices(), feed.market, source=kind, payload=payload, now=now)
+    bars, _ = price_bars(rows.prices(), ask.market, source=kind, payload=payload, now=ask.now)
     times = bars["event_time"]
-    asked = times.isna()
-    for after, until in wanted.spans:
-        asked |= (times > after) & (times <= until)
-    bars = bars[asked].drop_duplicates(ignore_index=True)
+    bars = bars[times.isna() | ask.wanted.covers(times)].drop_duplicates(ignore_index=True)
     rejected = rejected_rows(
         [
             {name: client.without_key(text) for name, text in row.items()} | {"payload": payload}
             for row in rows.rejected
-            if _asked_for(row, feed, wanted)
+            if _asked_for(row, ask)
         ],
         source=kind,
-        ingested_at=now,
+        ingested_at=ask.now,
     )
-    newest = bars["event_time"].max() if len(bars) else wanted.first
-    return Batch(
-        bars=bars,
+    return ask.batch(
+        bars,
+        provider=kind,
+        url=client.url,
+        sha256=payload,
+        notes=" ".join(notes),
         rejected=rejected.drop_duplicates(ignore_index=True),
-        provenance=Provenance(
-            provider=kind,
-            url=client.url,
-            sha256=payload,
-            last_date=feed.market.bar_day(newest),
-            fetched_at=now,
-            notes=" ".join(notes),
-        ),
     )
 
 
-def _asked_for(row: dict[str, str], feed: FeedSpec, wanted: Wanted) -> bool:
+def _asked_for(row: dict[str, str], ask: Ask) -> bool:
     """Whether a rejected row is of a day that is wanted, or of an unknown one."""
     try:
         day = date.fromisoformat(row["event_date"])
     except ValueError:
         return True
-    bar_day = feed.market.bar_day
-    return any(bar_day(after) <= day <= bar_day(until) + DAY for after, until in wanted.spans)
+    bar_day = ask.market.bar_day
+    return any(bar_day(after) <= day <= bar_day(until) + DAY for after, until in ask.wanted.spans)
 
 
 def merged(spans: tuple[Span, ...], reach: timedelta) -> list[Span]:
@@ -84,7 +68,7 @@ def merged(spans: tuple[Span, ...], reach: timedelta) -> list[Span]:
     return found
 
 
-def refuse_day_close(feed: FeedSpec, vendor: str, now: datetime) -> None:
+def refuse_day_close(ask: Ask, vendor: str) -> None:
     """Daily bars of a vendor that ends days at midnight UTC fit no other end of day.
 
     Raises
@@ -92,7 +76,8 @@ def refuse_day_close(feed: FeedSpec, vendor: str, now: datetime) -> None:
     SourceError
         The feed's days end at another time.
     """
-    days = (date(now.year, month, 15) for month in (1, 7))
+    feed = ask.feed
+    days = (date(ask.now.year, month, 15) for month in (1, 7))
     clocks = (feed.market.event_time(day).astimezone(UTC) for day in days)
     ends = [f"{clock:%H:%M}" for clock in clocks if clock.hour or clock.minute]
     if feed.market.daily and ends:

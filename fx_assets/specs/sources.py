@@ -137,7 +137,8 @@ class SourceSpec(Spec):
         SourceError
             They cannot be had.
         """
-        return _named(self.provider)(feed, self, settings, now, cache_dir, wanted)
+        asked = _named("fx_assets.sources:Ask")(feed, settings, now, cache_dir, wanted)
+        return _named(self.provider)(self, asked)
 
     @classmethod
     def tryout(cls, truth: Any, folder: Path) -> Any:

@@ -17,8 +17,7 @@ import pandas as pd
 
 from fx_assets.calendars import moment
 from fx_assets.errors import SourceError
-from fx_assets.settings import Settings
-from fx_assets.sources.bars import Batch, Provenance, ReadFile, Wanted, price_bars, rejected_rows
+from fx_assets.sources.bars import Ask, Batch, Provenance, ReadFile, price_bars, rejected_rows
 from fx_assets.sources.files.access import FileBytes, read_files
 from fx_assets.sources.files.columns import of_one_symbol, without_unfinished
 from fx_assets.sources.files.dates import TimeCells, Times, decide_day_first, times_of
@@ -40,14 +39,7 @@ MAJORS |= {"CZK", "HUF", "CNY", "CNH", "HKD", "SGD", "MXN", "ZAR"}
 _FURTHEST = 1_000.0
 
 
-def fetch(
-    feed: FeedSpec,
-    source: FilesSource,
-    settings: Settings,
-    now: datetime,
-    cache_dir: Path | None,  # noqa: ARG001
-    wanted: Wanted,  # noqa: ARG001
-) -> Batch:
+def fetch(source: FilesSource, ask: Ask) -> Batch:
     """Every bar of the files; see :func:`fx_assets.sources.fetch_bars`.
 
     Raises
@@ -56,7 +48,8 @@ def fetch(
         A file cannot be found or read, or something must be said about the files that they do not
         tell themselves. The message names the file, the line and what stands there.
     """
-    files = list(read_files(source.path, settings.home))
+    feed, now, home = ask.feed, ask.now, ask.settings.home
+    files = list(read_files(source.path, home))
     asked = Asked()
     try:
         opened = open_files(files, source, asked)
@@ -104,7 +97,7 @@ def fetch(
     notes = [note for part in parts for note in part.notes]
     notes += [f"{count} {what}." for count, what in counted if count]
     provenance = _provenance(files, formats, source, frame, now, notes)
-    return Batch(known, rejected, provenance, files=_read_files(files, settings.home))
+    return Batch(known, rejected, provenance, files=_read_files(files, home))
 
 
 def _read_files(files: list[FileBytes], home: Path) -> tuple[ReadFile, ...]:
