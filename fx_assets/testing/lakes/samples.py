@@ -53,7 +53,7 @@ ROWS = np.array([[0.01, 0.4, 0.1], [-0.02, 0.6, -0.1], [0.0, 0.5, 0.0]])
 def candidate(forecast: str = "eurusd_direction", **changes: Any) -> CandidateRun:
     """A candidate that is to be logged."""
     made = CandidateRun(
-        facts=champion().facts.model_copy(update={"forecast": forecast}),
+        facts=facts(forecast=forecast),
         params={"C": 0.1, "seed": 0},
         metrics=METRICS,
         onnx=linear_graph(WEIGHTS),
@@ -126,10 +126,10 @@ def decision(version: int) -> Decision:
     )  # fmt: skip
 
 
-def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -> Bundle:
-    """A bundle of a linear graph."""
+def facts(version: int = 1, **changes: Any) -> ChampionFacts:
+    """What a bundle says of its champion."""
     day = datetime(2026, 1, 2, 13, 15, tzinfo=UTC)
-    facts = ChampionFacts(
+    made = ChampionFacts(
         forecast="eurusd_direction",
         feed="ecb_eurusd",
         calendar="target",
@@ -161,6 +161,10 @@ def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -
         parity=1e-12,
         tolerance=1e-9,
     )
-    onnx = linear_graph(weights)
-    bundle = Bundle(facts, onnx, Golden.of(ROWS, ROWS @ np.array(weights) + 0.1))
-    return replace(bundle, facts=facts.model_copy(update=changes))
+    return made.model_copy(update=changes)
+
+
+def champion(version: int = 1, weights: list[float] = WEIGHTS, **changes: Any) -> Bundle:
+    """A bundle of a linear graph."""
+    golden = Golden.of(ROWS, ROWS @ np.array(weights) + 0.1)
+    return Bundle(facts(version, **changes), linear_graph(weights), golden)

@@ -16,7 +16,7 @@ import pandas as pd
 from fx_assets import clock, models
 from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
 from fx_assets.bundles.records import BaselineFacts, ScoredMetric, SkillFacts
-from fx_assets.evaluation.decision import Decision, Thresholds, ledger_table
+from fx_assets.evaluation.decision import Decision, ledger_table
 from fx_assets.evaluation.folds import feature_columns, labelled_rows
 from fx_assets.evaluation.intervals import IntervalModel, fit_intervals
 from fx_assets.features import feature_set, labelled_frame
@@ -27,6 +27,7 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
 from fx_assets.targets import target_definition
+from fx_assets.testing.lakes.samples import decision as decision_of
 from fx_assets.testing.worlds import bars_from_closes
 
 FEED = FeedSpec.model_validate(
@@ -213,44 +214,31 @@ class ServedLake:
         )
 
     def _decision(self, version: int) -> Decision:
-        rule, candidate = self.spec.promotion, self.spec.candidates[0]
+        candidate = self.spec.candidates[0]
         recipe = self.spec.recipe_hash(candidate)
         known = self.frame[self._known]
         label_end = known["label_available_at"].max().to_pydatetime()
         decided = label_end + timedelta(minutes=1)
-        return Decision(
-            forecast=FORECAST,
-            sequence=version - 1,
-            decided_at=decided,
-            data_as_of=label_end,
-            verdict="bootstrap" if version == 1 else "refresh",
-            champion=candidate.name,
-            recipe=recipe,
-            champion_before=None if version == 1 else candidate.name,
-            recipe_before=None if version == 1 else recipe,
-            label_end=label_end,
-            published_at=decided,
-            version=version,
-            challenger=None,
-            looked=version == 1,
-            starts_cool_down=False,
-            recipes_seen=(recipe,) if self.skill > 0 else (),
-            trials=1,
-            rows=len(known),
-            first_row=known["event_time"].min().to_pydatetime(),
-            last_row=known["event_time"].max().to_pydatetime(),
-            row_hash="0" * 16,
-            statistics=(),
-            thresholds=Thresholds(
-                min_rows=rule.min_rows,
-                min_skill=rule.min_skill,
-                clark_west_p=rule.significance,
-                diebold_mariano_p=rule.significance,
-                refresh_max_degradation=rule.refresh_max_degradation,
-                demotion_rows=rule.demotion_rows,
-                refresh_rows=rule.refresh_rows,
-            ),
-            sentence="A simulated decision.",
+        return decision_of(version).model_copy(
+            update={
+                "forecast": FORECAST,
+                "sequence": version - 1,
+                "decided_at": decided,
+                "data_as_of": label_end,
+                "verdict": "bootstrap" if version == 1 else "refresh",
+                "champion": candidate.name,
+                "recipe": recipe,
+                "champion_before": None if version == 1 else candidate.name,
+                "recipe_before": None if version == 1 else recipe,
+                "label_end": label_end,
+                "published_at": decided,
+                "looked": version == 1,
+                "recipes_seen": (recipe,) if self.skill > 0 else (),
+                "rows": len(known),
+                "first_row": known["event_time"].min().to_pydatetime(),
+                "last_row": known["event_time"].max().to_pydatetime(),
+                "sentence": "A simulated decision.",
+            }
         )
 
 

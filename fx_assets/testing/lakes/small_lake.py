@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fx_assets.bundles.bundle import Bundle, ChampionFacts, Golden, point_to, store_bundle
-from fx_assets.bundles.records import BaselineFacts
+from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
 from fx_assets.calendars import calendar
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.features import feature_set
@@ -19,7 +18,7 @@ from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.specs.series import series_of
 from fx_assets.stages.issue import issue_days
 from fx_assets.tables import DECISIONS, PREDICTIONS, PRICES, RAW_PRICES
-from fx_assets.testing.lakes.samples import SHARES, decision, linear_graph, skill
+from fx_assets.testing.lakes.samples import decision, facts, linear_graph, skill
 
 TARGET = calendar("target")
 FEED = FeedSpec.model_validate({"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}})
@@ -74,42 +73,29 @@ def bundle(version: int, bias: float = 0.45) -> Bundle:
     """A linear champion whose bias, and so every answer, belongs to its version."""
     features = {f.name: f for f in feature_set("fx_close").features}
     rows = np.array([[0.001, 50.0, 0.005], [-0.002, 40.0, 0.006]])
-    facts = ChampionFacts(
+    told = facts(
+        version,
+        mlflow_version=0,
         forecast="direction",
         feed="eurusd",
-        calendar="target",
-        instrument="EURUSD",
         series=series_of(SPEC, FEED).id,
-        target="direction",
-        horizon=1,
-        version=version,
         candidate="linear",
-        family="logistic_regression",
         params={},
-        recipe="0123456789abcdef",
-        code_version="fedcba",
-        feature_set="fx_close",
         columns=COLUMNS,
         input_names=COLUMNS,
         units={name: features[name].unit for name in COLUMNS},
         input_ranges={"return_1": (-0.1, 0.1), "rsi_14": (0, 100), "volatility_21": (0, 0.1)},
         target_unit="probability that the close is above",
-        baseline=BaselineFacts(family="base_rate"),
-        decision=decision(version),
         skill=skill(demonstrated=True, interval_coverage=0.9),
-        intervals=SHARES,
         trained_through=datetime(2026, 10, 28, 13, 15, tzinfo=UTC),
         label_end=datetime(2026, 10, 29, 14, tzinfo=UTC),
         data_as_of=datetime(2026, 10, 29, 14, tzinfo=UTC),
         n_rows=3000,
-        train_row_hash="f" * 64,
         table_versions={},
-        mlflow_run_id="abc",
         parity=0.0,
-        tolerance=1e-9,
     )
     outputs = rows @ np.array(WEIGHTS) + bias
-    return Bundle(facts, linear_graph(WEIGHTS, bias), Golden.of(rows, outputs))
+    return Bundle(told, linear_graph(WEIGHTS, bias), Golden.of(rows, outputs))
 
 
 def own(lake: Lake) -> SeriesTables:
