@@ -35,7 +35,7 @@ from fx_assets.bundles.universes import FOLDER
 from fx_assets.errors import FxAssetsError, SignatureError, SpecError
 from fx_assets.lake import Lake
 from fx_assets.lake.below import MEMBERS, Below
-from fx_assets.runner import terminal
+from fx_assets.runner import say
 from fx_assets.settings import Settings
 
 MOST_SHOWN = 20
@@ -157,11 +157,11 @@ def _sign(lake: Lake, *, adopt: bool) -> int:
                 continue
             one.sign()
             done += 1
-    _print(f"{_count(done)} signed by {' and '.join(own)}.")
+    say(f"{_count(done)} signed by {' and '.join(own)}.")
     for reason in left[:MOST_SHOWN]:
-        _print(f"LEFT {reason}")
+        say(f"LEFT {reason}")
     if left:
-        _print(
+        say(
             f"{_count(len(left))} left as found. What is from before there was this key: look at "
             "it, then fx-assets keys sign --adopt; what is damaged: fx-assets run first."
         )
@@ -186,14 +186,14 @@ def _signed_by_one(one: _File, own: Mapping[str, PublicKey]) -> bool:
 
 def _show(lake: Lake) -> int:
     for key in signing_keys():
-        _print(f"key {key.public.id}, public: {key.public.text}")
+        say(f"key {key.public.id}, public: {key.public.text}")
     everything = list(_published(lake))
     wrong = list(filter(None, (one.wrong for one in everything)))
-    _print(f"{_count(len(everything) - len(wrong))} of {len(everything)} signed by all of them.")
+    say(f"{_count(len(everything) - len(wrong))} of {len(everything)} signed by all of them.")
     for reason in wrong[:MOST_SHOWN]:
-        _print(f"NOT SIGNED {reason}")
+        say(f"NOT SIGNED {reason}")
     if wrong:
-        _print("What to do: fx-assets keys sign; it says what only a person can vouch for.")
+        say("What to do: fx-assets keys sign; it says what only a person can vouch for.")
     return 1 if wrong else 0
 
 
@@ -204,10 +204,10 @@ def _new(file: Path) -> int:
             remedy="Name a new file; beside a key that is in use: fx-assets keys rotate.",
         )
     key = _add(file)
-    _print(f"The private key {key.public.id} is in {file}: give it to the platform only, as")
-    _print(f"FX_ASSETS_SIGNING_KEY_FILE={file.resolve()}")
+    say(f"The private key {key.public.id} is in {file}: give it to the platform only, as")
+    say(f"FX_ASSETS_SIGNING_KEY_FILE={file.resolve()}")
     _tell_servers(key)
-    _print("What is published already is signed by: fx-assets keys sign --adopt")
+    say("What is published already is signed by: fx-assets keys sign --adopt")
     return 0
 
 
@@ -224,7 +224,7 @@ def _rotate() -> int:
     key = _add(file)
     code = _sign(Lake.from_settings(Settings()), adopt=False)
     _tell_servers(key)
-    _print(
+    say(
         f"When every server has it, take the public key of {before} from them, and its line out of "
         f"{file}."
     )
@@ -249,7 +249,7 @@ def _add(file: Path) -> SigningKey:
 
 
 def _tell_servers(key: SigningKey) -> None:
-    _print(f"Its public key, for the servers (FX_SERVING_PUBLIC_KEYS): {key.public.text}")
+    say(f"Its public key, for the servers (FX_SERVING_PUBLIC_KEYS): {key.public.text}")
 
 
 def _require_keys() -> None:
@@ -263,7 +263,3 @@ def _require_keys() -> None:
 
 def _count(number: int) -> str:
     return f"{number} file" if number == 1 else f"{number} files"
-
-
-def _print(text: str) -> None:
-    terminal().print(text, markup=False)

@@ -11,7 +11,7 @@ from fx_assets.errors import SpecError
 from fx_assets.evaluation.decision import Decision
 from fx_assets.lake import Lake
 from fx_assets.resources import unopened_registry
-from fx_assets.runner import terminal
+from fx_assets.runner import say
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.stages.reconcile import reconcile
@@ -41,28 +41,24 @@ def roll_back_on_terminal(options: Namespace) -> int:
     done = reconcile(own, unopened_registry())
     _tell(made, "" if done.left else "Pointer and MLflow's aliases follow; servers do in seconds.")
     if made.recipe not in {spec.recipe_hash(candidate) for candidate in spec.all_candidates}:
-        _print(
+        say(
             f"note: recipe {made.recipe} of {made.champion} is not declared any more, so the next "
             "decision puts the baseline in its place; declare it as it was to keep it."
         )
     for text in done.left:
-        _print(f"FAILED {text}")
+        say(f"FAILED {text}")
     return 1 if done.left else 0
 
 
 def _tell(made: Decision, follows: str) -> None:
-    _print(f"{made.sentence} It is decision {made.sequence}. {follows}".rstrip())
+    say(f"{made.sentence} It is decision {made.sequence}. {follows}".rstrip())
     if made.rollback and made.rollback.holds:
-        _print(
+        say(
             "It stays, and is not refreshed, until the rule promotes another or demotes it, or you "
             "release it."
         )
     if made.put_back:
-        _print("Its skill is not claimed: the rule had demoted it, and may again.")
-
-
-def _print(text: str) -> None:
-    terminal().print(text, markup=False)
+        say("Its skill is not claimed: the rule had demoted it, and may again.")
 
 
 def _number(text: str) -> int:

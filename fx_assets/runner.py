@@ -32,6 +32,11 @@ WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop w
 QUIET: dict[str, Any] = {"loggers": {"progress": {}}}
 
 
+def say(text: str) -> None:
+    """Print a text as it is."""
+    terminal().print(text, markup=False)
+
+
 def terminal() -> Console:
     """Wraps lines for people only: what reads a pipe wants them whole."""
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())

@@ -75,6 +75,8 @@ def build_drift_report(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> 
 
 def check_results(seen: "Look") -> list[dg.AssetCheckResult]:
     """The three verdicts as warnings, with their figures; our verdict beside Evidently's."""
+    from fx_assets.stages.look import MEASURED
+
     drift, found = seen.drift, seen.performance
     changed = bool(drift.drifted) or (drift.relation is not None and drift.relation.alarm)
     faults = " ".join(fault.sentence for fault in drift.broken)
@@ -108,11 +110,7 @@ def check_results(seen: "Look") -> list[dg.AssetCheckResult]:
             found.sentence,
             verdict=found.verdict,
             outcomes=found.rows,
-            **{
-                name: value
-                for name in ("skill", "skill_lower", "skill_upper", "mae", "mae_baseline")
-                if (value := getattr(found, name)) is not None
-            },
+            **{name: value for name in MEASURED if (value := getattr(found, name)) is not None},
         ),
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fx_assets.comparing.changes import Change
 from fx_assets.comparing.verdict import Difference, Word
-from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.claim import Claim, percent, percent_within
 from fx_assets.presentation.chart import BLUE, GREY, ORANGE
 
 SIGNS = {"worse": "❌", "suspected": "❌", "better": "✅", "not comparable": "⚠️"}
@@ -160,7 +160,7 @@ def _row(found: Finding) -> str:
     cells = [
         f"`{found.name}`",
         said,
-        "" if paired is None else _percent(paired.gain, paired.lower, paired.upper),
+        "" if paired is None else percent_within(paired.gain, paired.lower, paired.upper),
         "" if paired is None or paired.same else f"{paired.worse_p:.2g}",
         _skills(found, "baseline"),
         _skills(found, "reference"),
@@ -175,12 +175,8 @@ def _skills(found: Finding, side: str) -> str:
     for claim in (found.claim_before, found.claim):
         if claim is not None:
             skill = getattr(claim, side).skill
-            told.append("–" if skill is None else f"{100 * skill:+.2f} %")
+            told.append("–" if skill is None else percent(skill))
     return " → ".join(told)
-
-
-def _percent(value: float, lower: float, upper: float) -> str:
-    return f"{100 * value:+.2f} % ({100 * lower:+.2f} to {100 * upper:+.2f})"
 
 
 def _named(names: Sequence[str], most: int = 3) -> str:

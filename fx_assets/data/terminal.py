@@ -15,7 +15,7 @@ from fx_assets import clock
 from fx_assets.acknowledge import user_name
 from fx_assets.data.versions import DataVersions, Version
 from fx_assets.lake import Lake
-from fx_assets.runner import terminal
+from fx_assets.runner import say, terminal
 from fx_assets.settings import Settings
 from fx_assets.tables import INSTRUMENT_COLUMN, RAW_PRICES
 
@@ -47,7 +47,7 @@ def data_on_terminal(options: argparse.Namespace) -> int:
         note=options.note,
         now=clock.now(),
     )
-    _print(f"{options.tag} is version {made.number} of {options.feed}, {_when(made)}, for good.")
+    say(f"{options.tag} is version {made.number} of {options.feed}, {_when(made)}, for good.")
     return 0
 
 
@@ -95,7 +95,7 @@ def _show(versions: DataVersions, which: str | None, file: Path | None) -> int:
         first, last = bars["event_time"].min(), bars["event_time"].max()
         span = f", {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     tags = f", {', '.join(version.tags)}" if version.tags else ""
-    _print(
+    say(
         f"{versions.name}, version {version.number} of {_when(version)}{tags}: "
         f"{len(bars):,} bars{of}{span}"
     )
@@ -110,7 +110,7 @@ def _diff(versions: DataVersions, before: str, after: str | None, file: Path | N
     old, new = versions.resolve(before), versions.resolve(after)
     found = versions.difference(old, new)
     bars = found.revised.drop_duplicates([c for c in found.revised if c in _KEY])
-    _print(
+    say(
         f"{versions.name}, version {old.number} of {_when(old)} to {new.number} of {_when(new)}: "
         f"{len(found.added):,} bars added, {len(bars):,} revised, {len(found.gone):,} gone"
     )
@@ -126,7 +126,7 @@ def _diff(versions: DataVersions, before: str, after: str | None, file: Path | N
             ("revised", found.revised), ("gone", found.gone), ("added", found.added)
         ):  # fmt: skip
             if len(rows):
-                _print(f"\n{title}:")
+                say(f"\n{title}:")
                 _rows(rows.dropna(axis="columns", how="all").tail(ROWS))
     return 0 if found.empty else 1
 
@@ -142,12 +142,8 @@ def _rows(rows: pd.DataFrame) -> None:
 def _write(rows: pd.DataFrame, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows.to_csv(file, index=False)
-    _print(f"{len(rows):,} rows in {file}")
+    say(f"{len(rows):,} rows in {file}")
 
 
 def _when(version: Version) -> str:
     return f"{version.committed_at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _print(text: str) -> None:
-    terminal().print(text, markup=False)

@@ -24,6 +24,16 @@ from fx_assets.specs.base import Record
 ClaimWord = Literal["demonstrated", "knows something", "not demonstrated"]
 
 
+def percent(share: float) -> str:
+    """A share with its sign, in per cent."""
+    return f"{100 * share:+.2f} %"
+
+
+def percent_within(share: float, lower: float, upper: float) -> str:
+    """The same with its interval, such as ``+2.10 % (+0.40 to +3.80)``."""
+    return f"{percent(share)} ({100 * lower:+.2f} to {100 * upper:+.2f})"
+
+
 class Comparison(Record):
     """A candidate beside a benchmark on identical out-of-sample rows.
 
@@ -48,8 +58,7 @@ class Comparison(Record):
         """Skill with its interval, such as ``+2.10 % (+0.40 to +3.80) against zero``."""
         if self.skill is None or self.lower is None or self.upper is None:
             return f"no figure against {self.benchmark}"
-        bounds = f"{100 * self.lower:+.2f} to {100 * self.upper:+.2f}"
-        return f"{100 * self.skill:+.2f} % ({bounds}) against {self.benchmark}"
+        return f"{percent_within(self.skill, self.lower, self.upper)} against {self.benchmark}"
 
     def knows(self, needed: float) -> bool:
         """Whether Clark and West's test holds."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from fx_assets.calendars import Frequency
 from fx_assets.errors import FxAssetsError
+from fx_assets.evaluation.claim import percent
 from fx_assets.evaluation.cusum import Fall
 from fx_assets.evaluation.decision import (
     CandidateStatistics,
@@ -807,11 +808,6 @@ def _look_sentence(case: _Case) -> str:
 
 def _sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def percent(share: float) -> str:
-    """A share with its sign, in per cent."""
-    return f"{100 * share:+.2f} %"
 
 
 def _p(value: float | None) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.claim import Claim, percent_within
 from fx_assets.evaluation.compare import claim_of, reference_of
 from fx_assets.evaluation.evidence import Evidence, pair
 from fx_assets.evaluation.metrics import measure
-from fx_assets.evaluation.promotion import decide, percent
+from fx_assets.evaluation.promotion import decide
 from fx_assets.evaluation.significance import diebold_mariano
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Judgement:
     def sentence(self) -> str:
         """The verdict and its figures, for people."""
         said = (
-            f"{self.candidate} on {self.forecast}: {self.verdict}. Skill {percent(self.skill)} "
-            f"({100 * self.lower:+.2f} to {100 * self.upper:+.2f}) against {self.baseline} on "
+            f"{self.candidate} on {self.forecast}: {self.verdict}. Skill "
+            f"{percent_within(self.skill, self.lower, self.upper)} against {self.baseline} on "
             f"{self.rows:,} rows; Clark–West p = {self.clark_west_p:.3g}, needed below "
             f"{self.needed_p:.3g} with {self.tried} tried; Diebold–Mariano p = "
             f"{self.diebold_mariano_p:.3g} against {self.against}."

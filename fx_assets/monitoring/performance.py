@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AwareDatetime
 
+from fx_assets.evaluation.claim import percent
 from fx_assets.evaluation.outcomes import live_rows
 from fx_assets.evaluation.significance import dependence_length, newey_west_variance
 from fx_assets.monitoring.confidence import confidence_sequence
@@ -67,20 +68,20 @@ class Performance(Spec):
     since: AwareDatetime | None
     verdict: Verdict
     """Of the skill: whether its confidence sequence lies above or below zero."""
-    skill: float | None
+    skill: float | None = None
     """None, as all figures, while there are too few rows."""
-    skill_lower: float | None
-    skill_upper: float | None
+    skill_lower: float | None = None
+    skill_upper: float | None = None
     confidence: float
     """Of the bounds, over all looks together."""
-    mae: float | None
+    mae: float | None = None
     """Mean absolute error of the newest outcomes, in units of the target."""
-    mae_baseline: float | None
-    mae_rows: int
-    mae_too_large: bool
-    bias: Figure | None
+    mae_baseline: float | None = None
+    mae_rows: int = 0
+    mae_too_large: bool = False
+    bias: Figure | None = None
     """Mean outcome against mean prediction; for variances the mean of outcome over prediction."""
-    coverage: Figure | None
+    coverage: Figure | None = None
     """Share of outcomes inside their interval against the nominal one; not for probabilities."""
     reliability: tuple[ReliabilityBin, ...] = ()
     problems: tuple[str, ...] = ()
@@ -178,7 +179,7 @@ def _verdict(
     problems = []
     if verdict == "worse":
         problems.append(
-            f"worse than the baseline: skill {_percent(skill)}, at most {_percent(upper)} with "
+            f"worse than the baseline: skill {percent(skill)}, at most {percent(upper)} with "
             f"{100 * rule.confidence:g} % confidence"
         )
     if too_large:
@@ -228,16 +229,7 @@ def _too_few(
         rows=len(live),
         since=live["event_time"].iloc[0].to_pydatetime() if len(live) else None,
         verdict="too_few",
-        skill=None,
-        skill_lower=None,
-        skill_upper=None,
         confidence=rule.confidence,
-        mae=None,
-        mae_baseline=None,
-        mae_rows=0,
-        mae_too_large=False,
-        bias=None,
-        coverage=None,
         sentence=(
             f"{len(live)} live outcomes; {needed} are needed before anything is said about "
             f"performance at a horizon of {spec.target.horizon}."
@@ -263,7 +255,7 @@ def _sentence(
     figures = (
         ""
         if verdict == "baseline"
-        else f": skill {_percent(skill)} ({_percent(lower)} to {_percent(upper)}, "
+        else f": skill {percent(skill)} ({percent(lower)} to {percent(upper)}, "
         f"{100 * rule.confidence:g} % over all looks)"
     )
     others = [problem for problem in problems if not problem.startswith("worse")]
@@ -331,7 +323,3 @@ def _rolling(values: Floats, window: int) -> Floats:
 
 def _floats(column: pd.Series) -> Floats:
     return column.to_numpy(dtype=np.float64)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:+.2f} %"

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fx_assets.calendars import calendar
-from fx_assets.evaluation.claim import Claim
+from fx_assets.evaluation.claim import Claim, percent
 from fx_assets.evaluation.stated import Stated
 from fx_assets.specs import ForecastSpec, TargetSpec
 
@@ -120,7 +120,7 @@ def score_text(row: Mapping[str, Any]) -> str:
     if row["champion"] == row["baseline_name"]:
         return f"{text}: the champion is the baseline (n = {row['score_rows']:,})"
     return (
-        f"{text}, skill {100 * row['skill']:+.2f} % "
+        f"{text}, skill {percent(row['skill'])} "
         f"({100 * row['skill_lower']:+.2f} to {100 * row['skill_upper']:+.2f}, "
         f"n = {row['score_rows']:,})"
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from fx_assets import build
 from fx_assets.errors import NotEnoughDataError
+from fx_assets.evaluation.claim import percent_within
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability
 from fx_assets.explaining.explanations import KeptExplanation
@@ -213,9 +214,7 @@ def _candidates(decision: Decision, scores: pd.DataFrame) -> str:
         if known.empty:
             return ""
         row = known.iloc[-1]
-        return (
-            f"{100 * row['value']:+.2f} % ({100 * row['lower']:+.2f} to {100 * row['upper']:+.2f})"
-        )
+        return percent_within(row["value"], row["lower"], row["upper"])
 
     rows = [
         [

@@ -247,10 +247,7 @@ def _live(store: Lake, spec: UniverseSpec) -> list[Part]:
         told = store.read_or_empty(one.name, spec.name)
         if len(told):
             last = told.sort_values("measured_at").drop_duplicates(MEMBER, keep="last")
-            counts = ", ".join(
-                f"{n:,} × {word}" for word, n in last["verdict"].value_counts().items()
-            )
-            parts.append(f"{one.name.capitalize()}: {counts}.")
+            parts.append(f"{one.name.capitalize()}: {_counts(last)}.")
             odd = last[~last["verdict"].isin([usual, "baseline", "too_few", "better"])]
             cells = [[r.instrument, f"{r.kind} {r.horizon}", r.sentence] for r in odd.itertuples()]
             if cells:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fx_assets.monitoring.performance import Performance
     from fx_assets.series.tables import SeriesTables
 
+MEASURED = ("skill", "skill_lower", "skill_upper", "mae", "mae_baseline")
 SAID = ["event_time", "prediction", "baseline"]
 
 
@@ -157,11 +158,7 @@ def performance_row(found: Performance, drift: DriftReport) -> pd.DataFrame:
     """One row of the ``performance`` table: figures and verdict of a look, and drift's verdict."""
     bias, coverage = found.bias, found.coverage
     figures = {
-        "skill": found.skill,
-        "skill_lower": found.skill_lower,
-        "skill_upper": found.skill_upper,
-        "mae": found.mae,
-        "mae_baseline": found.mae_baseline,
+        **{name: getattr(found, name) for name in MEASURED},
         "bias": bias.value - bias.expected if bias else None,
         "bias_z": bias.z if bias else None,
         "coverage": coverage.value if coverage else None,
