@@ -149,3 +149,57 @@ def test_the_list_says_which_belong_together(api: httpx.Client) -> None:
         "risk_h1", "risk_h5", "risk_h20",
     }  # fmt: skip
     assert listed["hourly_volatility"] is None
+
+
+FEED_YAML = """
+type: fx_assets.components.PriceFeed
+attributes:
+  name: btcusd
+  source: {kind: ccxt, exchange: kraken, symbol: BTC/USD}
+  calendar: 24x7
+  frequency: 1h
+---
+type: fx_assets.components.Forecast
+attributes:
+  name: %s
+  feed: btcusd
+  target: {kind: volatility, horizon: %s}
+  features: ohlc
+  candidates: [ewma]
+"""
+
+
+def test_a_horizon_that_is_declared_no_more_is_served_under_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, defs = make(tmp_path / "lake"), tmp_path / "defs" / "defs.yaml"
+    spec = hourly_lake.SPECS["volatility"]
+    defs.parent.mkdir()
+    monkeypatch.setenv("FX_ASSETS_DECLARED", str(defs.parent))
+
+    def declare(name: str, horizon: str) -> None:
+        defs.write_text(FEED_YAML % (name, horizon))
+
+    declare("risk", "[5, 20]")
+    with serving(tmp_path / "lake", tmp_path / "server") as running:
+        api = running.client
+
+        def told(path: str) -> Any:
+            return api.get(f"/v1/forecasts{path}").json()
+
+        def names() -> set[str]:
+            return {one["forecast"] for one in told("")["forecasts"]}
+
+        single = {"hourly_return", spec.name}
+        until(lambda: names() == {*single, "risk_h5", "risk_h20"})
+        until(lambda: told("/risk/latest").get("horizon") == 5)
+        assert [one["horizon"] for one in told("/risk/latest")["term"]] == [5, 20]
+        assert api.get("/v1/forecasts/risk_h1/latest").status_code == 404
+        assert api.get("/health/ready").status_code == 200
+        declare(spec.name, "[1, 5]")
+        until(lambda: api.get(f"/v1/forecasts/{spec.name}/latest").status_code == 503)
+        assert told(f"/{spec.name}/latest")["type"].endswith(":nothing-published")
+        declare("risk", "5")
+        until(lambda: names() == single)
+        assert told("/risk/latest")["type"].endswith(":nothing-published")
+    assert lake.read(PREDICTIONS.name, "risk_h1").shape[0]

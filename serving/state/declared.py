@@ -28,6 +28,7 @@ class Declarations:
         self._folder = folder
         self._stamp: Stamp | None = None
         self._series: Mapping[str, Series] = {}
+        self._terms: frozenset[str] = frozenset()
         self._universes: Mapping[str, str] = {}
         self._paused: frozenset[str] = frozenset()
 
@@ -36,6 +37,12 @@ class Declarations:
         """By forecast; what was last read where a file is wrong."""
         self._look()
         return self._series
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """Forecasts of several horizons."""
+        self._look()
+        return self._terms
 
     @property
     def universes(self) -> Mapping[str, str]:
@@ -62,6 +69,18 @@ class Declarations:
             f"{manifest.feed}, in the reading or calendar that it was trained on."
         )
 
+    def replaced(self, manifest: Manifest) -> bool:
+        """Whether a bundle is of a horizon that its forecast is declared with no more.
+
+        Of a single horizon that has become a list, of a list that has become a single one, or of
+        one that was taken out of the list.
+        """
+        self._look()
+        if manifest.forecast in self._series:
+            return False
+        names = {manifest.forecast, manifest.term}
+        return bool(names & self._terms or manifest.term in self._series)
+
     def _look(self) -> None:
         stamp = _stamp(self._folder)
         if stamp == self._stamp:
@@ -74,6 +93,7 @@ class Declarations:
                 _log.warning("The declarations cannot be read: %s", error)
             return
         self._series = {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
+        self._terms = frozenset(spec.term for spec in found.forecasts.values() if spec.term)
         self._universes = {
             name: ", ".join({target_definition(t.kind).wording.title: 0 for t in universe.targets})
             for name, universe in found.universes.items()

@@ -63,6 +63,8 @@ class Store:
         """Forecasts and universes that nothing starts by itself."""
         self.declared: Mapping[str, Series] = {}
         """The series of each declared forecast."""
+        self.declared_terms: frozenset[str] = frozenset()
+        """Declared forecasts of several horizons."""
         self.declared_universes: Mapping[str, str] = {}
         """What each declared universe is to predict, in words."""
         self.told: Mapping[str, list[Said]] = {}
@@ -191,7 +193,7 @@ class Store:
             )
         if not self._known:
             return self._empty()
-        if name in self.declared or name in self.declared_universes:
+        if name in {*self.declared, *self.declared_terms, *self.declared_universes}:
             return Problem(
                 503,
                 "nothing-published",
@@ -330,7 +332,10 @@ class Store:
         found, paused = {}, self._declarations.paused
         self.paused, self.declared = paused, self._declarations.series
         self.declared_universes = self._declarations.universes
+        self.declared_terms = self._declarations.terms
         for name, service in services.items():
+            if self._declarations.replaced(service.champion.manifest):
+                continue
             reason = self._declarations.contradiction(service.champion.manifest)
             if reason is None:
                 found[name] = replace(service, paused=name in paused)
