@@ -19,18 +19,20 @@ from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.importing import telling
 from fx_assets.importing.first_forecast import Proposal, propose
 from fx_assets.importing.flags import USUAL_TARGET, flag_for, listed, settings_of
-from fx_assets.importing.looking import Looked, look, named, refuse_nonsense, with_answer
+from fx_assets.importing.looking import Looked, look, named, refuse_nonsense, with_option
 from fx_assets.importing.paths import one_path
 from fx_assets.importing.writing import (
+    FEEDS,
+    FORECASTS,
     Declaration,
-    feed_declaration,
-    forecast_declaration,
+    declaration,
     refuse_to_overwrite,
     write,
 )
 from fx_assets.settings import Settings
 from fx_assets.sources.files.questions import Option, Question
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.base import complaint
 from fx_assets.specs.files import Declared, load_declared
 
 MOST_ROUNDS = 8
@@ -72,19 +74,18 @@ def import_files(
     _print(say, (f"note: {note}" for note in (*looked.notes, *proposal.notes)))
     folder = deployment.declared_folder
     attributes = _without_defaults(looked, feed)
-    files = [feed_declaration(folder, attributes)]
+    files = [declaration(FEEDS, folder, attributes)]
     if proposal.attributes is not None:
-        files.append(forecast_declaration(folder, _checked(proposal.attributes)))
+        files.append(declaration(FORECASTS, folder, _checked(proposal.attributes)))
     _refuse_clashes(folder, files, feed, proposal)
     refuse_to_overwrite(files, options.replace)
     if options.dry_run:
-        _print(say, (f"\n{declaration.file}:\n{declaration.text}" for declaration in files))
+        _show(files, say)
         return 0
     if ask is not None and not _agreed(files, say, ask):
         say("Nothing was written.")
         return 1
-    for declaration in files:
-        say(f"{write(declaration)}: {declaration.file}")
+    _print(say, (f"{write(each)}: {each.file}" for each in files))
     say(_next(feed, proposal))
     return 0
 
@@ -147,7 +148,7 @@ def _answered(
         if typed in ("q", "quit"):
             raise SpecError("Stopped.", remedy="Nothing was written.")
         try:
-            settings = with_answer(looked, _chosen(question, typed))
+            settings = with_option(looked.settings, _chosen(question, typed))
             refuse_nonsense(settings)
         except SpecError as error:
             say(error.message)
@@ -237,7 +238,7 @@ def _checked(attributes: dict[str, Any]) -> dict[str, Any]:
     try:
         ForecastSpec.model_validate(attributes)
     except ValidationError as error:
-        told = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+        told = "; ".join(map(complaint, error.errors()))
         raise SpecError(
             f"The forecast {attributes['name']} cannot be declared: {told}.",
             remedy="Correct --forecast, --features, --target or --horizon.",
@@ -285,9 +286,12 @@ def _declared(folder: Path) -> Declared:
         return Declared({}, {})
 
 
+def _show(files: list[Declaration], say: Callable[[str], None]) -> None:
+    _print(say, (f"\n{each.file}:\n{each.text}" for each in files))
+
+
 def _agreed(files: list[Declaration], say: Callable[[str], None], ask: Ask) -> bool:
-    for declaration in files:
-        say(f"\n{declaration.file}:\n{declaration.text}")
+    _show(files, say)
     return ask("Write these? [Y/n]: ").strip().lower() in ("", "y", "yes")
 
 

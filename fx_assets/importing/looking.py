@@ -16,8 +16,8 @@ from fx_assets.errors import FxAssetsError, SourceError, SpecError
 from fx_assets.importing import fred
 from fx_assets.importing.days import calendar_question
 from fx_assets.importing.flags import flag_for
-from fx_assets.importing.fred import add_what_fred_means
 from fx_assets.quality import Finding, GateReport, inspect
+from fx_assets.quality.row_checks import ROW_REASONS
 from fx_assets.settings import Settings
 from fx_assets.sources import Batch, fetch_bars, new_rows
 from fx_assets.sources.files.inspect import (
@@ -30,6 +30,7 @@ from fx_assets.sources.files.inspect import (
 from fx_assets.sources.files.questions import Asked, Option, Question
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
+from fx_assets.specs.base import complaint
 
 TICKS = "ticks"
 """What ``--volume`` says for the column of tick counts, whatever its name is."""
@@ -118,7 +119,7 @@ def _inspection_of(known: dict[str, Any], home: Path) -> tuple[Inspection, list[
         del known["source.columns.volume"]
     refuse_nonsense(known)
     before, inspection = dict(known), _inspected(known, home)
-    if add_what_fred_means(known, inspection):
+    if fred.add_what_fred_means(known, inspection):
         notes.append(fred.NOTE)
     names = [name for file in inspection.files for name in file.header if TICKS[:4] in name.lower()]
     if ticks and names:
@@ -138,7 +139,7 @@ def _all_questions(known: Mapping[str, Any], inspection: Inspection, home: Path)
     asked = list(inspection.questions)
     if not asked or inspection.bars or not asked[0].options:
         return asked
-    later = _inspected(_with_option(known, asked[0].options[0]), home).questions
+    later = _inspected(with_option(known, asked[0].options[0]), home).questions
     settings = {question.setting for question in asked}
     return [*asked, *(question for question in later if question.setting not in settings)]
 
@@ -150,7 +151,7 @@ def _of_days(
     settings = dict(known)
     for question in asked:
         if question.options:
-            settings = _with_option(settings, question.options[0])
+            settings = with_option(settings, question.options[0])
     if "calendar" in known or settings == known:
         return ()
     try:
@@ -218,18 +219,15 @@ def refuse_nonsense(settings: Mapping[str, Any]) -> None:
         A setting has a value that it cannot have.
     """
     given = with_settings({"source": {"kind": "files", "instrument": "UNKNOWN"}}, settings)
-    _feed(
-        {"calendar": "24x7", **given} if "day_close" not in given else {"calendar": "24x5", **given}
-    )
+    _feed({"calendar": "24x5" if "day_close" in given else "24x7", **given})
 
 
 def _explained(error: ValidationError) -> SpecError:
     told = []
     for detail in error.errors():
         setting = ".".join(str(part) for part in detail["loc"] if part != "files")
-        message = detail["msg"].removeprefix("Value error, ")
         found = "" if isinstance(detail["input"], dict) else f" (found {detail['input']!r})"
-        told.append(f"{setting or 'the feed'}: {message}{found}")
+        told.append(f"{setting or 'the feed'}: {complaint(detail)}{found}")
     first = str(error.errors()[0]["loc"][-1]) if error.errors()[0]["loc"] else ""
     return SpecError(
         "; ".join(told), remedy=f"Correct {flag_for(told[0].partition(':')[0]) if first else 'it'}."
@@ -260,12 +258,7 @@ def _gate_question(finding: Finding, feed: FeedSpec) -> Question:
         kept = sorted({*feed.gate.known_bad, *days})
         options.append(Option({"gate.known_bad": kept}, "keeps the bars of these days out"))
     what = {
-        "schema_and_types": "keeps these rows out and goes on",
-        "nulls": "keeps these rows out and goes on",
-        "duplicates": "keeps these rows out and goes on",
-        "non_positive": "keeps these rows out and goes on",
-        "future_bars": "keeps these rows out and goes on",
-        "closed_days": "keeps these rows out and goes on",
+        **dict.fromkeys(ROW_REASONS, "keeps these rows out and goes on"),
         "missing_days": "the gaps stay gaps",
     }.get(finding.check, "takes the bars as they are; predictions carry the warning")
     options.append(Option({setting: "warn"}, what))
@@ -287,12 +280,8 @@ def _days_of(finding: Finding) -> list[date]:
         return []
 
 
-def with_answer(looked: Looked, option: Option) -> dict[str, Any]:
+def with_option(settings: Mapping[str, Any], option: Option) -> dict[str, Any]:
     """The settings with one more answer; what it sets to nothing is left out."""
-    return _with_option(looked.settings, option)
-
-
-def _with_option(settings: Mapping[str, Any], option: Option) -> dict[str, Any]:
     merged = dict(settings)
     for name, value in option.settings.items():
         if name == "source.columns" and isinstance(value, Mapping):

@@ -13,7 +13,9 @@ import yaml
 
 from fx_assets.errors import SpecError
 
-_FEED, _FORECAST = "fx_assets.components.PriceFeed", "fx_assets.components.Forecast"
+FEEDS = ("feeds", "fx_assets.components.PriceFeed")
+FORECASTS = ("forecasts", "fx_assets.components.Forecast")
+"""Where declarations of a kind lie, and the component that reads them."""
 _WIDTH = 100
 
 
@@ -35,16 +37,12 @@ class Declaration:
             return ""
 
 
-def feed_declaration(folder: Path, attributes: Mapping[str, Any]) -> Declaration:
-    """The file of a feed below the folder of declarations."""
-    file = folder / "feeds" / attributes["name"] / "defs.yaml"
-    return Declaration(file, _document(_FEED, attributes))
-
-
-def forecast_declaration(folder: Path, attributes: Mapping[str, Any]) -> Declaration:
-    """The file of a forecast below the folder of declarations."""
-    file = folder / "forecasts" / attributes["name"] / "defs.yaml"
-    return Declaration(file, _document(_FORECAST, attributes))
+def declaration(kind: tuple[str, str], folder: Path, attributes: Mapping[str, Any]) -> Declaration:
+    """The file of a feed or forecast below the folder of declarations."""
+    place, component = kind
+    body = {"type": component, "attributes": {k: _laid_out(v) for k, v in attributes.items()}}
+    text = yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return Declaration(folder / place / attributes["name"] / "defs.yaml", text)
 
 
 def refuse_to_overwrite(declarations: list[Declaration], replace: bool) -> None:
@@ -111,11 +109,6 @@ def _represent_list(dumper: yaml.SafeDumper, value: _FlowList) -> yaml.Node:
 
 _Dumper.add_representer(_Flow, _represent_flow)
 _Dumper.add_representer(_FlowList, _represent_list)
-
-
-def _document(kind: str, attributes: Mapping[str, Any]) -> str:
-    body = {"type": kind, "attributes": {k: _laid_out(v) for k, v in attributes.items()}}
-    return yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
 def _laid_out(value: Any) -> Any:

@@ -6,6 +6,8 @@ import ast
 import hashlib
 import inspect
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from textwrap import dedent
@@ -13,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 
 Name = Annotated[
     str,
@@ -39,6 +41,19 @@ class Spec(BaseModel):
         return made
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Lets editors and ``dg check`` know of a setting what its type does not say."""
+
+    told: Callable[[JsonSchemaValue], JsonSchemaValue]
+    """From the JSON schema of the type to that of the setting."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return self.told(handler(schema))
+
+
 class Record(BaseModel):
     """Frozen, and unknown keys are legal: older code reads what newer code has written."""
 
@@ -51,6 +66,11 @@ def digest(value: Any) -> str:
     """A short stable hash of anything that JSON can hold (16 hex digits)."""
     text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def complaint(detail: ErrorDetails) -> str:
+    """What is wrong with a value, without what pydantic puts before our own words."""
+    return detail["msg"].removeprefix("Value error, ")
 
 
 def meanings(spec: type[Spec]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import ValidationError
 
 from fx_assets.errors import SpecError
-from fx_assets.specs.base import Spec
+from fx_assets.specs.base import Spec, complaint
 from fx_assets.specs.feed import FeedSpec
 from fx_assets.specs.forecast import ForecastSpec
 from fx_assets.specs.sources import source_class
@@ -273,7 +273,7 @@ def _describe(
 ) -> Iterator[Problem]:
     for detail in error.errors():
         loc = detail["loc"]
-        message = detail["msg"].removeprefix("Value error, ")
+        message = complaint(detail)
         if detail["type"] == "extra_forbidden":
             theirs = _source_at(document.value, loc[:-1])
             allowed = sorted(theirs) if theirs else _settings_at(spec_type, loc[:-1])

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     AfterValidator,
     Field,
-    GetJsonSchemaHandler,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
@@ -17,12 +16,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from fx_assets.code_identity import installed_version
 from fx_assets.doors import FAMILIES, FEATURE_SETS, TARGETS
-from fx_assets.specs.base import Name, Spec, digest
+from fx_assets.specs.base import Name, Shape, Spec, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.distribution import DistributionName, DistributionSpec, distribution_of
 from fx_assets.specs.strategy import StrategySpec
@@ -35,27 +32,6 @@ TargetKind: TypeAlias = str
 """The name of a kind of target."""
 
 
-class _OneOfTargets:
-    """Lets editors and ``dg check`` know the kinds of target."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return handler(schema) | {"enum": list(TARGETS)}
-
-
-class _OneOrSeveral:
-    """Lets editors and ``dg check`` accept a list of horizons."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        one = handler(schema)
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 2}]}
-
-
 class TargetSpec(Spec):
     """What is predicted.
 
@@ -65,8 +41,11 @@ class TargetSpec(Spec):
     Further kinds come through the door of targets.
     """
 
-    kind: Annotated[TargetKind, _OneOfTargets]
-    horizon: Annotated[PositiveInt, _OneOrSeveral] = 1
+    kind: Annotated[TargetKind, Shape(lambda kind: kind | {"enum": list(TARGETS)})]
+    horizon: Annotated[
+        PositiveInt,
+        Shape(lambda one: {"anyOf": [one, {"type": "array", "items": one, "minItems": 2}]}),
+    ] = 1
     """Bars ahead; a declaration may list several."""
 
     @field_validator("kind")
@@ -168,14 +147,16 @@ class CandidateSpec(Spec):
         return self
 
 
-class _NameOrSettings:
-    """Lets editors and ``dg check`` accept a family's name where a candidate is expected."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string", "enum": sorted(FAMILIES)}, handler(schema)]}
+Candidates = Annotated[
+    list[
+        Annotated[
+            CandidateSpec,
+            Shape(lambda it: {"anyOf": [{"type": "string", "enum": sorted(FAMILIES)}, it]}),
+        ]
+    ],
+    Field(min_length=1),
+]
+"""Candidates, each by its settings or by the name of its family."""
 
 
 class WalkForwardSpec(Spec):
@@ -257,7 +238,7 @@ class ForecastSpec(Spec):
     target: TargetSpec
     features: FeatureSetName = "fx_close"
     """Name of a feature set."""
-    candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
+    candidates: Candidates
     walk_forward: WalkForwardSpec = WalkForwardSpec()
     promotion: PromotionRule = PromotionRule()
     suspicion: SuspicionRule = SuspicionRule()

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, time, timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -163,7 +163,28 @@ def _told(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-class EcbSource(SourceSpec):
+class FixingSource(SourceSpec):
+    """Fixings of TARGET days; a bar is the price of one unit of ``base`` in ``quote``."""
+
+    bar_columns: ClassVar[frozenset[str] | None] = FIXING
+    frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
+    fixing: ClassVar[bool] = True
+    kind: str
+    base: Currency = "EUR"
+    quote: Currency
+
+    @model_validator(mode="after")
+    def _two_currencies(self) -> Self:
+        if self.base == self.quote:
+            raise ValueError(f"base and quote are both {self.base}; name two currencies")
+        return self
+
+    @property
+    def instrument(self) -> str:
+        return self.base + self.quote
+
+
+class EcbSource(FixingSource):
     """Euro foreign exchange reference rates of the European Central Bank.
 
     The bar is the price of one unit of ``base`` in ``quote``. Where neither is the euro it is the
@@ -171,47 +192,19 @@ class EcbSource(SourceSpec):
     """
 
     provider: ClassVar[str] = "fx_assets.sources.ecb:fetch"
-    bar_columns: ClassVar[frozenset[str] | None] = FIXING
-    frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
-    fixing: ClassVar[bool] = True
     whereabouts: ClassVar[frozenset[str]] = frozenset({"fallback"})
     vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:ecb"
     kind: Literal["ecb"]
-    base: Currency = "EUR"
-    quote: Currency
     fallback: bool = True
     """Whether the last good download or the packaged snapshot may stand in for the live files."""
 
-    @model_validator(mode="after")
-    def _two_currencies(self) -> EcbSource:
-        _refuse_one_currency(self.base, self.quote)
-        return self
 
-    @property
-    def instrument(self) -> str:
-        return self.base + self.quote
-
-
-class FrankfurterSource(SourceSpec):
+class FrankfurterSource(FixingSource):
     """The ECB's reference rates as the Frankfurter API serves them; needs no key."""
 
     provider: ClassVar[str] = "fx_assets.sources.frankfurter:fetch"
-    bar_columns: ClassVar[frozenset[str] | None] = FIXING
-    frequencies: ClassVar[tuple[Frequency, ...]] = ("1d",)
-    fixing: ClassVar[bool] = True
     vendor: ClassVar[str] = "fx_assets.testing.vendors.tryouts:frankfurter"
     kind: Literal["frankfurter"]
-    base: Currency = "EUR"
-    quote: Currency
-
-    @model_validator(mode="after")
-    def _two_currencies(self) -> FrankfurterSource:
-        _refuse_one_currency(self.base, self.quote)
-        return self
-
-    @property
-    def instrument(self) -> str:
-        return self.base + self.quote
 
 
 class TwelveDataSource(SourceSpec):
@@ -404,8 +397,3 @@ def columns_of(source: SourceSpec) -> frozenset[str] | None:
 
 def _letters(symbol: str) -> str:
     return "".join(c for c in symbol if c.isalnum())
-
-
-def _refuse_one_currency(base: str, quote: str) -> None:
-    if base == quote:
-        raise ValueError(f"base and quote are both {base}; name two currencies")

@@ -10,32 +10,10 @@ from fx_assets.specs.base import Spec, digest
 
 StrategyKind = Literal["none", "sign", "sized", "risk_target"]
 _HUNDREDTHS = frozenset({"JPY", "HUF"})
-_TEN_THOUSANDTHS = frozenset(
-    [
-        "AUD",
-        "BGN",
-        "CAD",
-        "CHF",
-        "CNH",
-        "CNY",
-        "CZK",
-        "DKK",
-        "EUR",
-        "GBP",
-        "HKD",
-        "ILS",
-        "MXN",
-        "NOK",
-        "NZD",
-        "PLN",
-        "RON",
-        "SEK",
-        "SGD",
-        "TRY",
-        "USD",
-        "ZAR",
-    ]
-)
+_TEN_THOUSANDTHS = frozenset({
+    "AUD", "BGN", "CAD", "CHF", "CNH", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD",
+    "ILS", "MXN", "NOK", "NZD", "PLN", "RON", "SEK", "SGD", "TRY", "USD", "ZAR",
+})  # fmt: skip
 
 
 def usual_pip(instrument: str) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 from zlib import crc32
 
 from pydantic import (
@@ -19,18 +19,17 @@ from pydantic import (
 )
 
 from fx_assets.calendars import Calendar, Frequency
-from fx_assets.specs.base import Name, Spec
+from fx_assets.specs.base import Name, Spec, complaint
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.distribution import DistributionName
 from fx_assets.specs.feed import CalendarName, CheckRule, FeedSpec, GateSpec
 from fx_assets.specs.forecast import (
-    CandidateSpec,
+    Candidates,
     FeatureSetName,
     ForecastSpec,
     PromotionRule,
     TargetSpec,
     WalkForwardSpec,
-    _NameOrSettings,
 )
 from fx_assets.specs.series import Series, series_of
 from fx_assets.specs.sources import DayClose, Instrument
@@ -145,7 +144,7 @@ class MembershipRule(Spec):
 class UniverseTarget(TargetSpec):
     """What is predicted of every instrument, and by whom."""
 
-    candidates: list[Annotated[CandidateSpec, _NameOrSettings]] = Field(min_length=1)
+    candidates: Candidates
     calibrate: bool = False
     """As of a forecast: of a direction, whether probabilities are shrunk to the base rate."""
     quantiles: tuple[float, ...] | None = None
@@ -278,7 +277,7 @@ class UniverseSpec(Spec):
                 feed = self.feed(instrument)
             except ValidationError as error:
                 reasons = [
-                    ": ".join(filter(None, [".".join(map(str, each["loc"])), _reason(each["msg"])]))
+                    ": ".join(filter(None, [".".join(map(str, each["loc"])), complaint(each)]))
                     for each in error.errors()
                 ]
                 who = f"{instrument}: " if instrument in self.instruments else ""
@@ -312,8 +311,7 @@ class UniverseSpec(Spec):
             try:
                 self.forecast("any", target)
             except ValidationError as error:
-                reasons = [_reason(each["msg"]) for each in error.errors()]
-                raise ValueError("; ".join(reasons)) from None
+                raise ValueError("; ".join(map(complaint, error.errors()))) from None
         return self
 
     @property
@@ -411,7 +409,3 @@ class UniverseSpec(Spec):
 
     def _feed_name(self, instrument: str) -> str:
         return f"{self.name}_{instrument.lower()}"
-
-
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ")
