@@ -264,18 +264,7 @@ class Model(ABC, Generic[P]):
             )
         graph = self._graph()
         graph.clip(*self.target.definition.limits)
-        return graph.to_bytes(self._described(columns) | dict(metadata or {}))
-
-    def _described(self, columns: Sequence[str]) -> dict[str, str]:
-        """What the graph's metadata say about the fitted model."""
-        return {
-            "family": self.family,
-            "target": self.target.kind,
-            "horizon": str(self.target.horizon),
-            "params": json.dumps(self.params, sort_keys=True),
-            "seed": str(self.seed),
-            "columns": json.dumps(list(columns)),
-        }
+        return graph.to_bytes(described(self, columns) | dict(metadata or {}))
 
     def feature_importance(self, names: Sequence[str]) -> dict[str, float] | None:  # noqa: ARG002
         """How much each input counts, by name; None for families without such a notion."""
@@ -328,6 +317,18 @@ class Model(ABC, Generic[P]):
     def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):
             raise SpecError(f"{self.family} is not fitted.", remedy="Call fit first.")
+
+
+def described(fitted: Any, columns: Sequence[str]) -> dict[str, str]:
+    """What a graph's metadata say about a fitted model, or a pool of several."""
+    return {
+        "family": fitted.family,
+        "target": fitted.target.kind,
+        "horizon": str(fitted.target.horizon),
+        "params": json.dumps(fitted.params, sort_keys=True),
+        "seed": str(fitted.seed),
+        "columns": json.dumps(list(columns)),
+    }
 
 
 def row_dot(X: FloatArray, weights: FloatArray) -> FloatArray:

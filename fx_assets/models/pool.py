@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fx_assets.models.base import BLOCK, FloatArray, InputSpec, Model
+from fx_assets.models.base import BLOCK, FloatArray, InputSpec, Model, described
 from fx_assets.models.reads import Reads
 from fx_assets.specs.forecast import POOL, TargetSpec
 from fx_assets.targets.shown import Outcome
@@ -120,15 +119,7 @@ class Pool:
             graph.then("Neg").function("Exp").then("Add", 1.0)
             graph.value = graph.node("Div", 1.0, graph.value)
         graph.clip(*definition.limits)
-        described = {
-            "family": self.family,
-            "target": self.target.kind,
-            "horizon": str(self.target.horizon),
-            "params": json.dumps(self.params, sort_keys=True),
-            "seed": str(self.seed),
-            "columns": json.dumps(list(names)),
-        }
-        return graph.to_bytes(described | dict(metadata or {}))
+        return graph.to_bytes(described(self, names) | dict(metadata or {}))
 
     @property
     def _places(self) -> list[tuple[int, int]]:
