@@ -12,12 +12,13 @@ import logging
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import pandas as pd
 
 from fx_assets.alerting.alert import Alert
 from fx_assets.alerting.channels import AlertSettings, Channel, Undelivered, channels
+from fx_assets.lake import Lake
 from fx_assets.tables import ALERTS, PLATFORM
 
 _log = logging.getLogger(__name__)
@@ -27,18 +28,6 @@ TABLE, TABLE_NAME = ALERTS.name, PLATFORM
 COLUMNS: dict[str, str] = ALERTS.dtypes
 """Columns of the ``alerts`` table; ``state`` is claimed, delivered or failed."""
 UNIQUE = list(ALERTS.key)
-
-
-class AlertStore(Protocol):
-    """Where attempts are recorded; ``fx_assets.lake.Lake`` is one."""
-
-    def read_or_empty(self, table: str, name: str) -> pd.DataFrame:
-        """The table's rows."""
-        ...
-
-    def insert_new(self, table: str, name: str, frame: pd.DataFrame, keys: list[str]) -> Any:
-        """Add the rows whose key is new; the answer's ``rows`` says how many there were."""
-        ...
 
 
 class Alerter:
@@ -52,7 +41,7 @@ class Alerter:
         Receivers, cool-down and attempts.
     """
 
-    def __init__(self, store: AlertStore, settings: AlertSettings | None = None) -> None:
+    def __init__(self, store: Lake, settings: AlertSettings | None = None) -> None:
         self.store = store
         self.settings = settings or AlertSettings()
         self.channels = channels(self.settings)

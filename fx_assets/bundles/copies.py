@@ -153,8 +153,7 @@ def _content(blobs: Blobs, path: str) -> bytes | None:
 def _copy(blobs: Blobs, forecast: str, version: int, name: str, digest: str | None) -> bytes | None:
     if digest is None:
         return None
-    data = _content(blobs, f"{_folder(forecast, version)}{digest}.{name}")
-    return data if data is not None and sha256(data) == digest else None
+    return _whole(blobs, f"{_folder(forecast, version)}{digest}.{name}", digest)
 
 
 def _graph(blobs: Blobs, manifest: Manifest) -> bytes | None:
@@ -162,8 +161,13 @@ def _graph(blobs: Blobs, manifest: Manifest) -> bytes | None:
     if expected is None:
         return None
     path = graph_path(manifest.forecast, manifest.candidate, expected.sha256)
+    return _whole(blobs, path, expected.sha256)
+
+
+def _whole(blobs: Blobs, path: str, digest: str) -> bytes | None:
+    """The content of a file that is what its hash says."""
     data = _content(blobs, path)
-    return data if data is not None and sha256(data) == expected.sha256 else None
+    return data if data is not None and sha256(data) == digest else None
 
 
 def _pointed(blobs: Blobs, forecast: str, version: int) -> str | None:

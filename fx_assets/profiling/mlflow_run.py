@@ -9,7 +9,6 @@ from pathlib import Path
 from fx_assets.profiling.profile import FeedProfile
 from fx_assets.registry.links import run_path
 from fx_assets.registry.runs import ModelRegistry
-from fx_assets.registry.session import MlflowSession
 
 EXPERIMENT = "profiles"
 FILE = "profile.html"
@@ -34,10 +33,9 @@ def log_profile(registry: ModelRegistry, profile: FeedProfile, page: bytes) -> s
     from mlflow.entities import Metric
 
     experiment = registry.experiment(EXPERIMENT)
-    session = MlflowSession(registry.tracking_uri)
-    client = session.client()
+    client = registry.client()
     moment = int(profile.at.timestamp() * 1000)
-    with session.errors(f"logging the profile of {profile.feed}"):
+    with registry.errors(f"logging the profile of {profile.feed}"):
         known = client.search_runs([experiment], f"tags.feed = '{profile.feed}'", max_results=1)
         run = known[0] if known else client.create_run(experiment, run_name=profile.feed)
         run_id = str(run.info.run_id)

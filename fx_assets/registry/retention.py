@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fx_assets.registry.runs import CHAMPION_SINCE, PARENT_OF, ModelRegistry
+from fx_assets.registry.session import pages
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -24,7 +25,6 @@ KEEP = "keep"
 _CANDIDATE = ("forecast", "candidate", "recipe_hash")
 _VERSION = ("candidate", "recipe")
 _CHILD_OF = "mlflow.parentRunId"
-_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def forget_runs(registry: ModelRegistry, named: Collection[str], before: datetim
     with registry.errors("deleting old runs"):
         old = {run.info.run_id: run for run in _old_runs(client, before)}
         spare, kept = [], set(named)
-        for model in _pages(client.search_registered_models):
+        for model in pages(client.search_registered_models):
             for version in registry.versions(model.name):
                 if _is_spare(version, before, named):
                     spare.append(version)
@@ -131,12 +131,12 @@ def _weight(artifacts: Any, path: str | None = None) -> int:
 def _old_runs(client: Any, before: datetime) -> Iterator[Run]:
     from mlflow.entities import ViewType
 
-    experiments = [entry.experiment_id for entry in _pages(client.search_experiments)]
+    experiments = [entry.experiment_id for entry in pages(client.search_experiments)]
     asked = {
         "filter_string": f"attributes.start_time < {int(before.timestamp() * 1000)}",
         "run_view_type": ViewType.ALL,
     }
-    for run in _pages(client.search_runs, experiment_ids=experiments, **asked):
+    for run in pages(client.search_runs, experiment_ids=experiments, **asked):
         if KEEP not in run.data.tags:
             yield run
 
@@ -155,13 +155,3 @@ def _is_spare(version: RegisteredVersion, before: datetime, named: Collection[st
 def _has_children(client: Any, run: Run) -> bool:
     where = f"tags.`{_CHILD_OF}` = '{run.info.run_id}'"
     return bool(client.search_runs([run.info.experiment_id], where, max_results=1))
-
-
-def _pages(search: Any, **asked: Any) -> Iterator[Any]:
-    token = None
-    while True:
-        page = search(**asked, max_results=_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

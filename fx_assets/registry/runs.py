@@ -11,7 +11,7 @@ from typing import Any
 from fx_assets import clock
 from fx_assets.registry import candidate_run
 from fx_assets.registry.records import CandidateRun, LoggedModel, RegisteredVersion
-from fx_assets.registry.session import MlflowSession
+from fx_assets.registry.session import MlflowSession, pages
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -229,15 +229,11 @@ class ModelRegistry:
         """Every registered version, oldest first; empty for an unknown forecast."""
         client = self._session.client()
         found: list[RegisteredVersion] = []
-        token: str | None = None
         with self._session.errors(f"listing the versions of {forecast}"):
             aliases = self._aliases(forecast)
-            while aliases is not None:
-                page = client.search_model_versions(f"name='{forecast}'", 1000, page_token=token)
-                found += [_record(entry, aliases) for entry in page]
-                token = page.token
-                if not token:
-                    break
+            if aliases is not None:
+                ours = pages(client.search_model_versions, filter_string=f"name='{forecast}'")
+                found = [_record(entry, aliases) for entry in ours]
         return sorted(found, key=lambda entry: entry.version)
 
     def _source(self, logged: LoggedModel) -> str:

@@ -39,6 +39,7 @@ _SQLITE = "sqlite:///"
 _REVISIONS = re.compile(r"found version (\w+), but expected (\w+)")
 _LOCK_SECONDS = 120
 _CONNECT_SECONDS = 5
+_PAGE = 500
 
 
 class MlflowSession:
@@ -249,6 +250,17 @@ def revisions(session: MlflowSession) -> tuple[str, str] | None:
             engine.dispose()
         require_known_revision(session, f"found version {found}, but expected {known}")
         return found, known
+
+
+def pages(search: Any, **asked: Any) -> Iterator[Any]:
+    """All that one of the client's searches finds."""
+    token = None
+    while True:
+        page = search(**asked, max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def upgrade(uri: str) -> None:
