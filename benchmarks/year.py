@@ -181,7 +181,7 @@ def tidied(root: Path) -> int:
     from fx_assets.stages.upkeep import tidy, versions_in_use
 
     lake = Lake(str(root))
-    for _ in tidy(lake, timedelta(0)):
+    for _ in tidy(lake, timedelta(0), datetime.now(UTC)):
         pass
     named = [(key, version) for key, found in versions_in_use(lake).items() for version in found]
     for key, version in named:

@@ -202,13 +202,13 @@ def _mend(own: SeriesTables, job: str) -> dg.RunRequest | dg.SkipReason:
 
 @dg.op(
     pool="compaction",
-    description="Merge small files, and delete old versions that nothing is made from.",
+    description="Merge small files, thin old rows, delete versions that nothing is made from.",
 )
 def compact_tables(context: dg.OpExecutionContext, lake: LakeResource) -> None:
     from fx_assets.stages.upkeep import tidy
 
     grace = timedelta(days=Settings().keep_versions_days)
-    for done in tidy(lake.open(), grace, context.run_id):
+    for done in tidy(lake.open(), grace, clock.now(), context.run_id):
         context.log.info(done.sentence)
 
 

@@ -67,15 +67,23 @@ def judge_feed(
     """Judge a feed by its stored prices, or by those that a run is about to store."""
     from fx_assets.monitoring.freshness import feed_freshness
 
+    quality, sources = _newest_look(store, feed.name)
     return feed_freshness(
         feed,
         feed.market,
         prices=store.read_or_empty(PRICES.name, feed.name) if prices is None else prices,
-        quality=store.read_or_empty(QUALITY.name, feed.name),
-        sources=store.read_or_empty(SOURCES.name, feed.name),
+        quality=quality,
+        sources=sources,
         now=now,
         failed=newest_failure(instance, f"{feed.name}_ingest"),
     )
+
+
+def _newest_look(store: "Lake", name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the gate said last, and the payloads that it spoke of."""
+    quality = store.read_newest(QUALITY.name, name, "checked_at")
+    payloads = set(quality["payload"].dropna()) if "payload" in quality else set()
+    return quality, store.read_values(SOURCES.name, name, "sha256", payloads)
 
 
 def judge_predictions(
@@ -114,12 +122,13 @@ def judge_panel(
     prices = store.read_known(PRICES.name, spec.name, [INSTRUMENT_COLUMN, "event_time"])
     if spec.instruments:
         prices = prices[prices[INSTRUMENT_COLUMN].isin(list(spec.instruments))]
+    quality, sources = _newest_look(store, spec.name)
     return panel_freshness(
         spec.example.model_copy(update={"name": spec.name}),
         spec.market,
         prices=prices,
-        quality=store.read_or_empty(QUALITY.name, spec.name),
-        sources=store.read_or_empty(SOURCES.name, spec.name),
+        quality=quality,
+        sources=sources,
         now=now,
         most_missed=spec.membership.max_missed,
         failed=_newest_failure(instance, spec),

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -194,6 +195,17 @@ class DeltaStore:
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise self._error(table, name, "could not be read", error) from None
         frame: pd.DataFrame = data.to_pandas()
+        return frame
+
+    def read_newest(self, table: str, name: str, column: str) -> pd.DataFrame:
+        """The rows of the newest version with the largest value in a column, as read_values."""
+        source = self.require(table, name)
+        try:
+            rows = dataset_of(source)
+            newest = pc.max(rows.to_table(columns=[column])[column])
+            frame: pd.DataFrame = rows.to_table(filter=ds.field(column) == newest).to_pandas()
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise self._error(table, name, "could not be read", error) from None
         return frame
 
     def commit(

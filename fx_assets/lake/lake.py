@@ -161,6 +161,15 @@ class Lake:
             return pd.DataFrame(columns=wanted or there)
         return self._store.read_values(table, name, column, sorted(values), wanted)
 
+    def read_newest(self, table: str, name: str, column: str) -> pd.DataFrame:
+        """The rows with the largest value in a column; others take no memory.
+
+        A frame without columns where there is no table.
+        """
+        if not self.exists(table, name):
+            return pd.DataFrame()
+        return self._store.read_newest(table, name, column)
+
     def append(
         self,
         table: str,
@@ -241,6 +250,21 @@ class Lake:
         """Make the frame the content of the rows with these texts in a column, as replace_where."""
         plan = writes.replacing_values(frame, column, values, f"{table}/{name}")
         return self._commit(table, name, plan, run_id, None)
+
+    def thin(self, table: str, name: str, stay: writes.Choice, *, run_id: str = "") -> Commit:
+        """Take out the rows that are not to stay, which the commit counts; none where all are.
+
+        Raises
+        ------
+        LakeError
+            The rows of the table are chained: none can be taken out.
+        """
+        if table in CHAINED:
+            raise LakeError(
+                f"The rows of {table}/{name} are chained; none can be taken out.",
+                remedy="Leave them: whoever verifies the chain would miss them.",
+            )
+        return self._commit(table, name, writes.thinning(stay), run_id, None)
 
     def history(self, table: str, name: str, limit: int | None = None) -> list[CommitInfo]:
         """The table's commits, newest first."""

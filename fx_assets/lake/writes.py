@@ -22,6 +22,8 @@ from fx_assets.lake.commits import CONTENT_HASH
 from fx_assets.lake.delta import Plan, Write, dataset_of, schema_of
 from fx_assets.lake.reader import conform
 
+Choice = Callable[[pd.DataFrame], "pd.Series[bool]"]
+"""Which of a table's rows are chosen, in their order."""
 AtHand = Callable[[DeltaTable, list[str]], pd.DataFrame | None]
 
 TIME = "event_time"
@@ -151,6 +153,20 @@ def replacing_values(frame: pd.DataFrame, column: str, values: Collection[str], 
         if added is None:
             return write
         return Write(added, "append") if added.num_rows else None
+
+    return plan
+
+
+def thinning(stay: Choice) -> Plan:
+    """Keep the rows that are to stay, if those are not all."""
+
+    def plan(source: DeltaTable | None) -> Write | None:
+        if source is None:
+            return None
+        data = dataset_of(source).to_table()
+        chosen = stay(data.to_pandas()).to_numpy(dtype=bool)
+        gone = int((~chosen).sum())
+        return Write(data.filter(pa.array(chosen)), "overwrite", rows=gone) if gone else None
 
     return plan
 

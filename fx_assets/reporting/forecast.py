@@ -16,6 +16,7 @@ from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability
 from fx_assets.explaining.explanations import KeptExplanation
 from fx_assets.features import feature_set
+from fx_assets.lake.panel import numbered
 from fx_assets.presentation import figures
 from fx_assets.presentation.economics import figures_markdown
 from fx_assets.presentation.effects import effects_table
@@ -161,14 +162,14 @@ def _data(own: SeriesTables, now: datetime) -> list[Part]:
 
 
 def _gate(own: SeriesTables) -> list[Part]:
-    checks = own.store.read_or_empty(QUALITY.name, own.feed.name)
+    checks = numbered(own.store.read_or_empty(QUALITY.name, own.feed.name))
     kept_out = len(own.store.read_or_empty(QUARANTINE.name, own.feed.name))
     if checks.empty:
         return ["No batch was checked yet."]
     newest = checks[checks["batch"] == checks["batch"].max()]
     failed = newest[~newest["passed"].astype(bool)]
     said = (
-        f"{checks['batch'].nunique():,} batches were checked; of the newest {len(newest)} checks "
+        f"{checks['batch'].max() + 1:,} batches were checked; of the newest {len(newest)} checks "
         f"{len(newest) - len(failed)} passed. {kept_out:,} rows were kept out of all of them."
     )
     rows = [[row.check, row.severity, row.message] for row in failed.itertuples()]

@@ -2,7 +2,7 @@
 
 Tables that are appended to keep every version. Those that are replaced, because they follow from
 others, keep the present version, those of the last weeks, and for good those that a bundle, a
-candidate or a decision was made from.
+candidate or a decision was made from. Of tables whose old rows are thinned the same versions stay.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fx_assets.bundles.copies import DIGITS
 from fx_assets.bundles.records import MODEL_FILE
 from fx_assets.lake.below import MEMBERS
+from fx_assets.stages.thinning import choices
 from fx_assets.tables import CATALOGUE, DECISIONS
 
 if TYPE_CHECKING:
@@ -43,32 +44,40 @@ class Tidied:
     """Files that were put together."""
     deleted: int
     """Files of old versions."""
+    thinned: int = 0
+    """Rows that were taken out."""
 
     @property
     def sentence(self) -> str:
-        done = [f"{self.merged} files put together"] if self.merged else []
+        done = [f"{self.thinned:,} old rows taken out"] if self.thinned else []
+        done += [f"{self.merged} files put together"] if self.merged else []
         done += [f"{self.deleted} files of old versions deleted"] if self.deleted else []
         return f"{self.table}/{self.name}: {', '.join(done) or 'nothing to do'}"
 
 
-def tidy(lake: Lake, grace: timedelta, run_id: str = "") -> Iterator[Tidied]:
+def tidy(lake: Lake, grace: timedelta, now: datetime, run_id: str = "") -> Iterator[Tidied]:
     """Look after every table, one after the other.
 
     Parameters
     ----------
     grace
-        How long versions of replaced tables stay readable that nothing was made from.
+        How long versions of replaced and thinned tables stay readable that nothing was made from.
+    now
+        By the clock that stamps rows.
     """
-    named = versions_in_use(lake)
+    named, stays = versions_in_use(lake), choices(now)
     for table in lake.tables():
         for name in lake.names(table):
+            thinned, pinned = 0, named.get(f"{table}/{name}", set())
             if table in REPLACED:
-                pinned = named.get(f"{table}/{name}", set())
                 done = lake.vacuum(table, name, pinned, grace=grace, run_id=run_id)
+            elif table in stays:
+                thinned = lake.thin(table, name, stays[table], run_id=run_id).rows
+                done = lake.compact(table, name, pinned, grace=grace, run_id=run_id)
             else:
                 done = lake.compact(table, name, run_id=run_id)
             merged = max(0, done.files_before - done.files_after)
-            yield Tidied(table, name, merged, done.files_deleted)
+            yield Tidied(table, name, merged, done.files_deleted, thinned)
 
 
 def versions_in_use(lake: Lake) -> Mapping[str, set[int]]:

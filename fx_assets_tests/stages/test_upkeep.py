@@ -21,6 +21,8 @@ from fx_assets.lake.upkeep import PARTS
 from fx_assets.settings import Settings
 from fx_assets.stages.upkeep import forget_files, tidy
 
+NOW = datetime(2024, 2, 1, tzinfo=UTC)
+
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
@@ -53,7 +55,7 @@ def test_versions_that_nothing_is_made_from_go_and_those_of_models_and_decisions
     manifest, draft = ({"table_versions": {"features/x": n, "raw_prices/f": 0}} for n in (2, 3))
     lake.write_blob("bundles/x/1/manifest.json", json.dumps(manifest).encode())
     lake.write_blob("candidates/x/ewma/draft.json", json.dumps(draft).encode())
-    done = {f"{d.table}/{d.name}": d for d in tidy(lake, timedelta(0))}
+    done = {f"{d.table}/{d.name}": d for d in tidy(lake, timedelta(0), NOW)}
     assert done["features/x"].deleted == 4
     assert readable(lake, "features", 8) == [2, 3, 5, 7]
 
@@ -61,7 +63,7 @@ def test_versions_that_nothing_is_made_from_go_and_those_of_models_and_decisions
 def test_versions_of_the_last_weeks_stay(lake: Lake) -> None:
     for n in range(4):
         lake.replace("prices", "x", day(n))
-    assert [done.deleted for done in tidy(lake, timedelta(days=30))] == [0]
+    assert [done.deleted for done in tidy(lake, timedelta(days=30), NOW)] == [0]
     assert readable(lake, "prices", 4) == [0, 1, 2, 3]
 
 
@@ -70,7 +72,7 @@ def test_every_version_of_what_is_appended_to_stays_and_its_files_are_put_togeth
 ) -> None:
     for n in range(4):
         lake.append("predictions", "x", day(n))
-    (done,) = tidy(lake, timedelta(0))
+    (done,) = tidy(lake, timedelta(0), NOW)
     assert (done.merged, done.deleted) == (3, 0)
     assert len(lake.read("predictions", "x", version=1)) == 2
 

@@ -28,6 +28,7 @@ from fx_assets.stages.members import said_by, walked_rows
 from fx_assets.stages.panel_decide import decide_panel
 from fx_assets.stages.panel_issue import issue_panel
 from fx_assets.stages.score import score_panel
+from fx_assets.stages.upkeep import tidy
 from fx_assets.tables import UNIVERSE_LIVE_EVIDENCE, UNIVERSE_SHADOW_PREDICTIONS
 from fx_assets_tests.universe.helpers import issued, prices_of, universe, walk
 from serving.queries.history import backtest_rows
@@ -158,7 +159,9 @@ def test_a_champion_that_its_live_rows_contradict_does_not_predict_whatever_its_
     evidence = lake.read("live_evidence", SPEC.name)
     mine = (evidence["candidate"] == "ewma") & (evidence["instrument"] == "EURAAA")
     worse = evidence[mine].assign(rows=300, e_worse=150.0, skill=-0.2, skill_upper=-0.1)
-    lake.append("live_evidence", SPEC.name, worse)
+    hours = [evidence[mine].assign(rows=n) for n in range(2, 300)]
+    lake.append("live_evidence", SPEC.name, pd.concat([*hours, worse]))
+    assert sum(done.thinned for done in tidy(lake, timedelta(0), now + timedelta(days=9))) == 299
     deaf = SPEC.model_copy(update={"live_level": 0.0})
     assert decided(lake, rows, now + timedelta(minutes=1), deaf) == {}
     made = decided(lake, rows, now + timedelta(minutes=1))
