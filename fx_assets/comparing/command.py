@@ -112,7 +112,9 @@ def _judged(
     """Every candidate's finding, and which bars they rest on."""
     declared, now = load_declared(settings.declared_folder), clock.now()
     there = {*declared.forecasts, *declared.universes}
-    unknown = sorted(set(asked.forecasts) - there)
+    told = [name for one in asked.forecasts for name in declared.named(one) or [one]]
+    asked = replace(asked, forecasts=tuple(told))
+    unknown = sorted(set(told) - there)
     if unknown:
         raise SpecError(
             f"There is no forecast or universe {unknown[0]!r}.",
@@ -127,7 +129,10 @@ def _judged(
         if name in names or (universe.automatic and not asked.forecasts)
     ]
     members = {universe.name: members_of(universe, settings) for universe in universes}
-    panels = {u.name: [u.feed(member) for member in members[u.name]] for u in universes}
+    panels = {
+        u.name: [u.feed(m) for m in members[u.name] if not u.instruments or m in u.instruments]
+        for u in universes
+    }
     bars, without = take_bars(wanted.values(), panels, settings, scratch, now, _say)
     for name, why in without.items():
         _say(f"{name}: no bars. {why}")

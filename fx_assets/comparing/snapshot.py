@@ -83,13 +83,18 @@ def take_known(declared: Declared, settings: Settings, folder: Path) -> None:
 
 
 def members_of(universe: UniverseSpec, settings: Settings) -> list[str]:
-    """The instruments that stand for a universe: those with most bars, or the first declared."""
-    home = Lake.from_settings(settings)
+    """The instruments that stand for a universe: those with most bars, or the first declared.
+
+    As many that have bars and are named no more stand for what the other side may still name.
+    """
+    home, named = Lake.from_settings(settings), universe.instruments
     if home.exists(RAW_PRICES.name, universe.name):
         bars = home.read(RAW_PRICES.name, universe.name, columns=[INSTRUMENT_COLUMN])
-        return [str(name) for name in bars[INSTRUMENT_COLUMN].value_counts().index[:MEMBERS]]
-    if universe.instruments:
-        return list(universe.instruments)[:MEMBERS]
+        there = [str(name) for name in bars[INSTRUMENT_COLUMN].value_counts().index]
+        ours = [name for name in there if not named or name in named]
+        return ours[:MEMBERS] + [name for name in there if name not in ours][:MEMBERS]
+    if named:
+        return list(named)[:MEMBERS]
     majors = (name for name in MAJORS if name != universe.source.base)
     return [universe.instrument(name) for name in majors][:MEMBERS]
 

@@ -6,9 +6,14 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from fx_assets.cli import main
+from fx_assets.lake import Lake
+from fx_assets.settings import Settings
+from fx_assets.specs.files import load_declared
 
 FEED = """\
 type: fx_assets.components.PriceFeed
@@ -201,3 +206,50 @@ def test_a_base_whose_declarations_are_wrong_cannot_be_compared(home: Path) -> N
     git(home, "commit", "-qam", "A mistake")
     declare(home)
     assert main(["compare", "HEAD", "up"]) == 2
+
+
+@pytest.mark.slow
+def test_an_instrument_with_its_own_settings_is_new_on_one_side_and_gone_on_the_other(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = home / "defs/pair/defs.yaml"
+
+    def name(instruments: str) -> None:
+        text = UNIVERSE.format(candidates="ewma").replace("kind: simulated", "kind: files")
+        pair.write_text(text.replace("{AAA: {}, BBB: {}}", instruments))
+
+    def own(*names: str) -> str:
+        settings = "{{path: {0}.csv, timezone: UTC, stamp: close}}"
+        return f"{{{', '.join(f'{one}: {settings.format(one)}' for one in names)}}}"
+
+    name(own("AAA", "CCC"))
+    git(home, "commit", "-qam", "Of files, each with a path of its own")
+    name(own("AAA", "DDD"))
+    days = pd.date_range("2021-01-01", periods=700, tz="UTC").as_unit("us")
+    close = np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.01, (3, 700)), axis=1))
+    spec = load_declared(home / "defs").universes["pair"]
+    bars = [
+        pd.DataFrame({"event_time": days, "available_at": days, "close": close[k]}).assign(
+            **dict.fromkeys(("open", "high", "low", "volume", "market_cap"), np.nan),
+            instrument=one, source="files", payload="", ingested_at=days,
+            reading=spec.feed("AAA").reading,
+        )
+        for k, one in enumerate(("AAA", "CCC", "DDD"))
+    ]  # fmt: skip
+    Lake.from_settings(Settings()).append("raw_prices", "pair", pd.concat(bars))
+    assert main(["compare", "HEAD", "pair"]) == 0
+    said = rows_of(capsys.readouterr().out)
+    assert said["pair/CCC/volatility_1/ewma"][0] == "gone"
+    assert said["pair/DDD/volatility_1/ewma"][0] == "new"
+    assert "pair/AAA/volatility_1/ewma" not in said
+
+
+@pytest.mark.slow
+def test_a_forecast_of_several_horizons_is_asked_for_by_its_name(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / "defs/drift/defs.yaml"
+    file.write_text(file.read_text().replace("horizon: 1", "horizon: [1, 5]"))
+    git(home, "commit", "-qam", "Two horizons")
+    assert main(["compare", "HEAD", "drift"]) == 0
+    assert "4 candidates are unchanged" in capsys.readouterr().out
