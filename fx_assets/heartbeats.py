@@ -138,13 +138,19 @@ def _beats(
     while not ended.wait(BEAT.total_seconds()):
         # Storage that is away for a moment must not end the run; a later sign may get through.
         with suppress(Exception):
-            if not between_steps or _is_mine(_sign(instance, run_id)):
+            if not between_steps or _no_step_at_work(instance, run_id):
                 _beat(instance, run_id)
 
 
-def _is_mine(sign: SignOfLife | None) -> bool:
-    """Whether no step is at work: of a step that was killed the last sign has to stay."""
-    mine = (this_host(), os.getpid())
+def _no_step_at_work(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Of steps that are, the signs have to stay, also of one that was killed.
+
+    A step that ends takes back the last sign, be it another's: that one has begun and not ended.
+    """
+    steps = instance.get_run_step_stats(run_id)
+    if any(step.status and step.status.name == "IN_PROGRESS" for step in steps):
+        return False
+    sign, mine = _sign(instance, run_id), (this_host(), os.getpid())
     return sign is None or sign.process == NO_PROCESS or (sign.host, sign.process) == mine
 
 
