@@ -27,6 +27,7 @@ from fx_assets.lake.chain import FOLDER
 from fx_assets.lake.schema import FILE, Written, require_known
 from fx_assets.lake.turns import LOCKS
 from fx_assets.places import Place, places
+from fx_assets.plural import counted
 from fx_assets.runner import terminal
 from fx_assets.settings import Settings
 from fx_assets.specs.base import Record
@@ -94,8 +95,8 @@ def back_up(to: str, name: str | None = None) -> int:
     note = Note(name=called, made_at=now, made_by=release(), files=keep.files)
     target.write_blob(f"{NOTES}{called}.json", note.model_dump_json(indent=1).encode())
     console.print(
-        f"{called}: {of_lake} files of the lake, {len(keep.files) - of_lake} of MLflow and "
-        f"Dagster, {keep.added} of them new in {target.root}",
+        f"{called}: {counted(of_lake, 'file')} of the lake, {len(keep.files) - of_lake} of MLflow "
+        f"and Dagster, {keep.added} of them new in {target.root}",
         markup=False,
     )
     for place in places(settings):

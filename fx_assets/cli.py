@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fx_assets.errors import FxAssetsError, SpecError
+from fx_assets.plural import counted
 from fx_assets.settings import load_env_file
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument(
         "forecasts",
         nargs="*",
-        metavar="FORECAST",
-        help="only these (default: those of automatic feeds)",
+        metavar="NAME",
+        help="only these forecasts and universes (default: every forecast of an automatic feed)",
     )
     run.add_argument("--retrain", action="store_true", help="judge the candidates now")
     universe = commands.add_parser("universe", help="bring every universe up to date and show it")
@@ -70,13 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="only these forecasts and universes, of the latter live evidence and economics, too",
     )
     acknowledge = commands.add_parser("acknowledge", help="say that a held result is real")
-    acknowledge.add_argument("forecast", metavar="FORECAST")
+    acknowledge.add_argument("forecast", metavar="NAME", help="a forecast or universe")
     acknowledge.add_argument("--candidate", required=True, help="whose result it is")
     acknowledge.add_argument("--instrument", help="of a universe, such as EURUSD")
     acknowledge.add_argument("--reason", required=True, help="what you looked at; it is kept")
     acknowledge.add_argument("--by", default=None, help="your name (default: the user's)")
     rollback = commands.add_parser("rollback", help="let an earlier version predict again")
-    rollback.add_argument("forecast", metavar="FORECAST")
+    rollback.add_argument("forecast", metavar="NAME", help="a forecast or universe")
     which = rollback.add_mutually_exclusive_group(required=True)
     which.add_argument("--to", metavar="VERSION", help="such as 3; also a newer one again")
     which.add_argument("--release", action="store_true", help="let the rule go on from what is")
@@ -87,14 +88,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     move = commands.add_parser("migrate", help="bring what an older release wrote up to this one")
     move.add_argument("--dry-run", action="store_true", help="only say what would be done")
     verify = commands.add_parser("verify", help="whether the ledgers are what was once said")
-    verify.add_argument("forecast", nargs="?", metavar="FORECAST", help="only its ledgers")
+    verify.add_argument(
+        "forecast", nargs="?", metavar="NAME", help="only the ledgers of a forecast or universe"
+    )
     verify.add_argument("--head", metavar="HASH", help="a published head, or a file that holds one")
     keys = commands.add_parser("keys", help="sign bundles and pointers, and change the key")
     _add_keys(keys.add_subparsers(dest="what", required=True))
     prove = commands.add_parser("prove", help="run the contract and honesty suites on plug-ins")
     prove.add_argument("plugin", help="a family, a feature set, a package or a plug-in folder")
     again = commands.add_parser("reload", help="read a feed again, and take what has changed")
-    again.add_argument("feed", metavar="FEED")
+    again.add_argument("feed", metavar="FEED", help="a declared feed")
     again.add_argument("--from", dest="first", metavar="DATE", help="first day (default: all)")
     again.add_argument("--to", dest="last", metavar="DATE", help="last day (default: today)")
     again.add_argument(
@@ -113,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics.add_argument("--once", action="store_true", help="print them instead")
     beside = commands.add_parser("compare", help="what a change does to the forecasts")
     beside.add_argument("base", metavar="BASE", help="commit, branch or tag, such as origin/main")
-    beside.add_argument("forecasts", nargs="*", metavar="FORECAST", help="only these")
+    beside.add_argument(
+        "forecasts", nargs="*", metavar="NAME", help="only these forecasts and universes"
+    )
     beside.add_argument("--report", metavar="FILE", type=Path, help="Markdown, instead of printing")
     beside.add_argument(
         "--accept",
@@ -123,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="may pass although it is worse or suspected; again for more",
     )
     told = commands.add_parser("report", help="a page on a forecast or universe, to hand on")
-    told.add_argument("name", metavar="FORECAST", help="or a universe")
+    told.add_argument("name", metavar="NAME", help="a forecast or universe")
     told.add_argument("--to", metavar="FILE", type=Path, help=".html or .pdf (default: NAME.html)")
     told.set_defaults(here=Path.cwd())
     _add_data(commands.add_parser("data", help="versions of a feed's bars: log, show, diff, tag"))
@@ -311,17 +316,13 @@ def _check() -> int:
     if broken := broken_plugins():
         said = "\n".join(plugin.why for plugin in broken)
         raise SpecError(said, remedy="Mend it, or take it out of the folder or environment.")
-    counts = [_count(len(found.feeds), "feed"), _count(len(found.forecasts), "forecast")]
+    counts = [counted(len(found.feeds), "feed"), counted(len(found.forecasts), "forecast")]
     if found.universes:
-        counts.append(_count(len(found.universes), "universe"))
+        counts.append(counted(len(found.universes), "universe"))
     print(f"{', '.join(counts[:-1])} and {counts[-1]} are well declared.")
     for sentence in without_files(found):
         print(f"note: {sentence}")
     return 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 if __name__ == "__main__":

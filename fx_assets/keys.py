@@ -35,6 +35,7 @@ from fx_assets.bundles.universes import FOLDER
 from fx_assets.errors import FxAssetsError, SignatureError, SpecError
 from fx_assets.lake import Lake
 from fx_assets.lake.below import MEMBERS, Below
+from fx_assets.plural import counted
 from fx_assets.runner import say
 from fx_assets.settings import Settings
 
@@ -157,13 +158,13 @@ def _sign(lake: Lake, *, adopt: bool) -> int:
                 continue
             one.sign()
             done += 1
-    say(f"{_count(done)} signed by {' and '.join(own)}.")
+    say(f"{counted(done, 'file')} signed by {' and '.join(own)}.")
     for reason in left[:MOST_SHOWN]:
         say(f"LEFT {reason}")
     if left:
         say(
-            f"{_count(len(left))} left as found. What is from before there was this key: look at "
-            "it, then fx-assets keys sign --adopt; what is damaged: fx-assets run first."
+            f"{counted(len(left), 'file')} left as found. What is from before there was this key: "
+            "look at it, then fx-assets keys sign --adopt; what is damaged: fx-assets run first."
         )
     return 1 if left else 0
 
@@ -189,7 +190,8 @@ def _show(lake: Lake) -> int:
         say(f"key {key.public.id}, public: {key.public.text}")
     everything = list(_published(lake))
     wrong = list(filter(None, (one.wrong for one in everything)))
-    say(f"{_count(len(everything) - len(wrong))} of {len(everything)} signed by all of them.")
+    good = counted(len(everything) - len(wrong), "file")
+    say(f"{good} of {len(everything)} signed by all of them.")
     for reason in wrong[:MOST_SHOWN]:
         say(f"NOT SIGNED {reason}")
     if wrong:
@@ -261,5 +263,3 @@ def _require_keys() -> None:
         )
 
 
-def _count(number: int) -> str:
-    return f"{number} file" if number == 1 else f"{number} files"

@@ -26,6 +26,7 @@ from fx_assets.instance import (
     open_instance,
     storage_errors,
 )
+from fx_assets.plural import counted
 from fx_assets.settings import Settings
 
 WAITING = "Another fx-assets run is at work in this home; waiting for it. Stop with Ctrl-C."
@@ -117,7 +118,7 @@ class Runner(Failures):
 
     @property
     def summary(self) -> str:
-        text = f"{self.runs} run{'' if self.runs == 1 else 's'}"
+        text = counted(self.runs, "run")
         known = len(self.up_to_date)
         if known:
             text += f", {known} {self.noun}{' was' if known == 1 else 's were'} up to date"

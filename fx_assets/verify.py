@@ -9,6 +9,7 @@ from fx_assets.errors import LakeError, SpecError
 from fx_assets.lake import Lake
 from fx_assets.lake.chain import FOLDER
 from fx_assets.lake.verified import Verified
+from fx_assets.plural import counted
 from fx_assets.runner import terminal
 from fx_assets.settings import Settings
 from fx_assets.tables import CHAINED
@@ -90,17 +91,18 @@ def _hashes(given: str) -> list[str]:
 
 
 def _tell(each: Verified) -> None:
+    rows = counted(each.rows, "row")
     if each.findings:
         for finding in each.findings[:MOST_SHOWN]:
             _print(f"CHANGED {_of(each)}: {finding}")
         if len(each.findings) > MOST_SHOWN:
-            _print(f"CHANGED {_of(each)}: and {len(each.findings) - MOST_SHOWN} findings more")
+            _print(f"CHANGED {_of(each)}: and {len(each.findings) - MOST_SHOWN} more")
     elif each.head is None:
-        _print(f"{_of(each)}: {each.rows} rows of before it had a chain; the next row begins one")
+        _print(f"{_of(each)}: {rows} of before it had a chain; the next row begins one")
     else:
         early = each.rows - each.chained
         more = f", {early} of them of before it had a chain" if early else ""
-        _print(f"{_of(each)}: {each.rows} rows{more}, all as they were written; head {each.head}")
+        _print(f"{_of(each)}: {rows}{more}, all as they were written; head {each.head}")
 
 
 def _of(each: Verified) -> str:

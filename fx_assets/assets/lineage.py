@@ -20,6 +20,7 @@ import dagster as dg
 
 from fx_assets.assets.runs import failures_of
 from fx_assets.faults import release
+from fx_assets.plural import counted
 from fx_assets.resources import LINEAGE, table_of
 from fx_assets.settings import Settings
 from fx_assets.specs.base import Record
@@ -104,7 +105,7 @@ def tell_lineage(instance: dg.DagsterInstance, repository: dg.RepositoryDefiniti
     work.stopped.set()
     if thread.is_alive():
         work.problem = f"no answer within {BOUND_SECONDS:g} s"
-    told = f"OpenLineage was told of {work.runs} run{'' if work.runs == 1 else 's'}."
+    told = f"OpenLineage was told of {counted(work.runs, 'run')}."
     return f"{told} The rest waits: {work.problem}." if work.problem else told
 
 

@@ -11,6 +11,7 @@ from fx_assets.assets.declaring import asset_of, warning
 from fx_assets.assets.display import features_key, image
 from fx_assets.assets.freshness import FRESH, fresh_result, judge_predictions
 from fx_assets.errors import FxAssetsError
+from fx_assets.plural import counted
 from fx_assets.presentation.effects import effects_table
 from fx_assets.presentation.markdown import markdown_table
 from fx_assets.resources import UNIQUE_KEY, LakeResource, SeriesOf, unopened_registry
@@ -107,7 +108,7 @@ def build_predictions(
             },
         )
         differ = [*issued.differences, *issued.unverified]
-        same = f"{issued.verified} row(s) made again, all the same"
+        same = f"{counted(issued.verified, 'row')} made again, all the same"
         yield warning("reproduced", not differ, "; ".join(differ) or same)
         yield warning(REFUSED_CHECK, not issued.refused, _refusals(issued.refused))
         mended = "; ".join([*agreed.left, *agreed.mended])

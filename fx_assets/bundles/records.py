@@ -90,6 +90,14 @@ class BaselineFacts(Record):
     column: str = "baseline_mean"
 
 
+_OF_TARGETS = {
+    "log_return": "log return of one bar; lag 0 is the newest",
+    "baseline_mean": "mean of all targets known so far, in units of the target",
+    "last_target": "newest target known, in units of the target",
+}
+"""Inputs that are no features."""
+
+
 class FittedFacts(Record):
     """All that is said about a fitted recipe, whether it becomes champion or not.
 
@@ -161,6 +169,10 @@ class FittedFacts(Record):
     def features_names(self) -> tuple[str, str]:
         """The name under which its features lie, and that under which lakes of 0.1 hold them."""
         return features_name(self.feed, self.feature_set), self.forecast
+
+    def meaning(self, name: str) -> str:
+        """Meaning and unit of an input; empty where it is unknown."""
+        return self.units.get(name) or _OF_TARGETS.get(name.partition("_lag_")[0], "")
 
 
 class ChampionFacts(FittedFacts):

@@ -28,6 +28,7 @@ from fx_assets.specs import TargetSpec
 from fx_assets.specs.files import load_declared
 
 NO_HARM, WORSE, NOT_COMPARABLE = 0, 1, 2
+PICTURE = "compare.png"
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def compare(asked: Asked, report: Path | None = None) -> int:
         significance=asked.significance,
         tolerance=asked.tolerance,
         bars=bars,
+        picture="" if report is None else PICTURE,
     )
     if report is None:
         print(text)
@@ -97,7 +99,7 @@ def compare(asked: Asked, report: Path | None = None) -> int:
         report.parent.mkdir(parents=True, exist_ok=True)
         picture = figure(findings)
         if picture is not None:
-            report.with_name("compare.png").write_bytes(picture)
+            report.with_name(PICTURE).write_bytes(picture)
         report.write_text(text, encoding="utf-8")
         print(f"{headline(findings)} {report}")
     if any(found.blocks for found in findings):

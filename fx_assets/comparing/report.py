@@ -85,7 +85,13 @@ def headline(findings: Sequence[Finding]) -> str:
 
 
 def markdown(
-    findings: Sequence[Finding], *, base: str, significance: float, tolerance: float, bars: str
+    findings: Sequence[Finding],
+    *,
+    base: str,
+    significance: float,
+    tolerance: float,
+    bars: str,
+    picture: str = "",
 ) -> str:
     """The report.
 
@@ -95,6 +101,8 @@ def markdown(
         What is compared with, for people.
     bars
         What both sides were judged on, for people.
+    picture
+        Name of the file that :func:`figure` goes into; none where it is unset.
     """
     shown = [f for f in findings if f.change.kind != "unchanged"]
     lines = ["# What this change does to the forecasts", "", f"**{headline(findings)}**", ""]
@@ -106,8 +114,8 @@ def markdown(
             *(_row(found) for found in shown),
             "",
         ]
-        if any(found.difference for found in shown):
-            lines += ["![differences](compare.png)", ""]
+        if picture and any(found.difference for found in shown):
+            lines += [f"![differences]({picture})", ""]
         lines += ["What changed:", "", *_what(shown), ""]
     suspected = [(found.name, found.suspected) for found in shown if found.suspected]
     if suspected:

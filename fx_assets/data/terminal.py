@@ -15,6 +15,7 @@ from fx_assets import clock
 from fx_assets.acknowledge import user_name
 from fx_assets.data.versions import DataVersions, Version
 from fx_assets.lake import Lake
+from fx_assets.plural import counted
 from fx_assets.runner import say, terminal
 from fx_assets.settings import Settings
 from fx_assets.tables import INSTRUMENT_COLUMN, RAW_PRICES
@@ -89,7 +90,7 @@ def _show(versions: DataVersions, which: str | None, file: Path | None) -> int:
     version = versions.resolve(which)
     bars = versions.bars(version)
     instruments = bars[INSTRUMENT_COLUMN].nunique() if INSTRUMENT_COLUMN in bars else 1
-    of = f" of {instruments} instruments" if INSTRUMENT_COLUMN in bars else ""
+    of = f" of {counted(instruments, 'instrument')}" if INSTRUMENT_COLUMN in bars else ""
     span = ""
     if len(bars):
         first, last = bars["event_time"].min(), bars["event_time"].max()
@@ -97,7 +98,7 @@ def _show(versions: DataVersions, which: str | None, file: Path | None) -> int:
     tags = f", {', '.join(version.tags)}" if version.tags else ""
     say(
         f"{versions.name}, version {version.number} of {_when(version)}{tags}: "
-        f"{len(bars):,} bars{of}{span}"
+        f"{counted(len(bars), 'bar')}{of}{span}"
     )
     if file is not None:
         _write(bars, file)
@@ -112,7 +113,7 @@ def _diff(versions: DataVersions, before: str, after: str | None, file: Path | N
     bars = found.revised.drop_duplicates([c for c in found.revised if c in _KEY])
     say(
         f"{versions.name}, version {old.number} of {_when(old)} to {new.number} of {_when(new)}: "
-        f"{len(found.added):,} bars added, {len(bars):,} revised, {len(found.gone):,} gone"
+        f"{counted(len(found.added), 'bar')} added, {len(bars):,} revised, {len(found.gone):,} gone"
     )
     if file is not None:
         parts = [
@@ -142,7 +143,7 @@ def _rows(rows: pd.DataFrame) -> None:
 def _write(rows: pd.DataFrame, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     rows.to_csv(file, index=False)
-    say(f"{len(rows):,} rows in {file}")
+    say(f"{counted(len(rows), 'row')} in {file}")
 
 
 def _when(version: Version) -> str:

@@ -201,7 +201,7 @@ def explain(bundle: LoadedBundle, row: ArrayLike, background: Background) -> Exp
             usual=_summary(rows[:, group], of_returns=LAGS in name),
             effect=float(effect),
             standard_error=float(error),
-            meaning=manifest.units.get(name, ""),
+            meaning=manifest.meaning(name),
         )
         for name, group, effect, error in zip(names, groups, effects, errors, strict=True)
     ]

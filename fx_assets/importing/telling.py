@@ -9,6 +9,7 @@ import pandas as pd
 
 from fx_assets.importing.flags import flag_for, listed
 from fx_assets.importing.looking import Looked
+from fx_assets.plural import counted
 from fx_assets.sources.files.inspect import FileFound, Inspection
 from fx_assets.sources.files.questions import Question
 
@@ -24,7 +25,10 @@ def found(inspection: Inspection) -> Iterator[str]:
         return
     rows = sum(file.rows for file in inspection.files)
     count = len(inspection.files)
-    yield f"{count} file{'' if count == 1 else 's'}, {rows:,} rows, {inspection.bars:,} bars"
+    yield ", ".join(
+        counted(number, noun)
+        for number, noun in ((count, "file"), (rows, "row"), (inspection.bars, "bar"))
+    )
     for file in inspection.files[:_MOST_FILES]:
         yield f"  {file.name}"
         columns = ", ".join(f"{ours}: {theirs}" for ours, theirs in file.columns.items())
@@ -75,7 +79,7 @@ def bars(looked: Looked) -> Iterator[str]:
         return
     frame = looked.batch.bars
     present = [name for name in _SHOWN if frame[name].notna().any()]
-    yield f"{len(frame):,} bars by their close (UTC):"
+    yield f"{counted(len(frame), 'bar')} by their close (UTC):"
     yield f"  {'':<17}" + "".join(f"{name:>14}" for name in present)
     ends = [frame.head(_EDGE), frame.tail(_EDGE)] if len(frame) > 2 * _EDGE else [frame]
     for place, part in enumerate(ends):
@@ -116,7 +120,7 @@ def gate(looked: Looked) -> Iterator[str]:
     failed = [finding for finding in looked.report.findings if not finding.passed]
     kept = len(looked.report.accepted)
     if not failed:
-        yield f"The quality gate passes: every check, {kept:,} bars."
+        yield f"The quality gate passes: every check, {counted(kept, 'bar')}."
         return
     yield f"The quality gate: {kept:,} bars pass, {len(looked.report.quarantined):,} rows stay out."
     for finding in failed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fx_assets.plural import counted
 from fx_assets.presentation.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 
 def evidence_text(row: Mapping[str, Any]) -> str:
     """A candidate's live skill against the baseline, since when, and how sure that is."""
-    rows = int(row["rows"])
-    text = f"{row['candidate']} {_percent(row['skill'])} on {rows} row{'' if rows == 1 else 's'}"
+    text = f"{row['candidate']} {_percent(row['skill'])} on {counted(int(row['rows']), 'row')}"
     text += f" since {row['since']:%Y-%m-%d}"
     if row["e_better"] != row["e_better"]:
         return text
@@ -28,18 +28,23 @@ def evidence_lines(rows: pd.DataFrame, name: str) -> list[str]:
     return [f"live: {name}: {evidence_text(row)}" for row in ranked(rows)] if len(rows) else []
 
 
+EVIDENCE = ("candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse")
+"""What :func:`evidence_cells` are of."""
+
+
+def evidence_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A candidate's live evidence as cells of a table."""
+    return (
+        *(str(row["candidate"]), f"{row['since']:%Y-%m-%d}", str(int(row["rows"]))),
+        _percent(row["skill"]),
+        f"{_percent(row['skill_lower'])} to {_percent(row['skill_upper'])}",
+        *(f"{row['e_better']:.3g}", f"{row['e_worse']:.3g}"),
+    )
+
+
 def evidence_table(rows: pd.DataFrame) -> str:
     """Markdown, the best first."""
-    names = ["candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse"]
-    told = []
-    for row in ranked(rows):
-        bounds = f"{_percent(row['skill_lower'])} to {_percent(row['skill_upper'])}"
-        cells = (
-            *(str(row["candidate"]), f"{row['since']:%Y-%m-%d}", str(int(row["rows"]))),
-            *(_percent(row["skill"]), bounds, f"{row['e_better']:.3g}", f"{row['e_worse']:.3g}"),
-        )
-        told.append(cells)
-    return markdown_table(names, told)
+    return markdown_table(EVIDENCE, map(evidence_cells, ranked(rows)))
 
 
 def ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fx_assets.plural import counted
 from fx_assets.presentation.chart import BLUE, GREY, Chart, ends
 
 _ROW, _REST = 14, 90
@@ -21,7 +22,10 @@ def skill_figure(best: pd.DataFrame) -> str:
         are better than the baseline after correction, hollow ones are not.
     """
     targets = best.groupby(["kind", "horizon"])
-    panels = [_panel(f"{kind}, {horizon} bar(s)", rows) for (kind, horizon), rows in targets]
+    panels = [
+        _panel(f"{kind}, {counted(int(str(horizon)), 'bar')}", rows)
+        for (kind, horizon), rows in targets
+    ]
     return Chart.stacked(panels or [Chart("no skill to show yet", (0, 1), (0, 1))])
 
 

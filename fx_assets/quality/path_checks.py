@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from fx_assets.plural import counted
 from fx_assets.quality.confirmed import how_to_confirm
 from fx_assets.quality.evidence import KEPT_EXAMPLES, RETURNS, WARM_UP, Evidence, Outcome, listed
 from fx_assets.quality.path import SMALLEST_SIGMA
@@ -97,8 +98,8 @@ def jumps(evidence: Evidence) -> Outcome:
         return Outcome(0, f"No return lies beyond {limit:g} robust standard deviations.")
     return Outcome(
         len(found),
-        f"{len(found)} return(s) beyond {limit:g} robust standard deviations of the {RETURNS} "
-        f"before: {listed(texts, len(found))}.",
+        f"{counted(len(found), 'return')} beyond {limit:g} robust standard deviations of the "
+        f"{RETURNS} before: {listed(texts, len(found))}.",
         tuple(texts),
         path.times[found],
         "the return is a jump",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -178,6 +179,8 @@ def _save_model(folder: Path, candidate: CandidateRun, run_id: str, logged: Any)
     # MLflow would look at every file of every installed package to warn of versions that are
     # not the installed ones; those below are.
     vars(environment)["warn_dependency_requirement_mismatches"] = lambda _: None
+    # Nor does anybody need to hear that pip is not installed, as in environments made by uv.
+    logging.getLogger(environment.__name__).setLevel(logging.ERROR)
     proto = onnx.load_model_from_string(candidate.onnx)
     rows = np.asarray(candidate.example, dtype=np.float64)
     mlflow.onnx.save_model(

@@ -17,6 +17,7 @@ from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability
 from fx_assets.explaining.explanations import KeptExplanation
 from fx_assets.features import feature_set
 from fx_assets.lake.panel import numbered
+from fx_assets.plural import counted
 from fx_assets.presentation import figures
 from fx_assets.presentation.economics import figures_markdown
 from fx_assets.presentation.effects import effects_table
@@ -93,7 +94,11 @@ def _in_short(
 ) -> list[Part]:
     if newest is None:
         return [f"Nothing has been predicted yet: {why_none(own, now)}."]
-    lines = [sentence(newest, own.spec), f"Is its skill demonstrated? {skill_text(newest)}"]
+    said = skill_text(newest)
+    lines = [
+        sentence(newest, own.spec),
+        f"Is its skill demonstrated? {said[:1].upper()}{said[1:]}",
+    ]
     if ledger:
         lines.append(
             f"Newest decision, {ledger[-1].decided_at:{_FOUND}} UTC: {ledger[-1].sentence}"
@@ -169,8 +174,9 @@ def _gate(own: SeriesTables) -> list[Part]:
     newest = checks[checks["batch"] == checks["batch"].max()]
     failed = newest[~newest["passed"].astype(bool)]
     said = (
-        f"{checks['batch'].max() + 1:,} batches were checked; of the newest {len(newest)} checks "
-        f"{len(newest) - len(failed)} passed. {kept_out:,} rows were kept out of all of them."
+        f"Batches that were checked: {checks['batch'].max() + 1:,}. Of the newest {len(newest)} "
+        f"checks {len(newest) - len(failed)} passed; {counted(kept_out, 'row')} of all batches "
+        f"{'was' if kept_out == 1 else 'were'} kept out."
     )
     rows = [[row.check, row.severity, row.message] for row in failed.itertuples()]
     return [said, *([markdown_table(["check", "severity", "finding"], rows)] if rows else [])]

@@ -12,12 +12,17 @@ from fx_assets import build
 from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.lake import Lake
+from fx_assets.lake.panel import Panel
+from fx_assets.plural import counted
+from fx_assets.presentation.live import EVIDENCE, evidence_cells, ranked
 from fx_assets.presentation.markdown import markdown_table
 from fx_assets.presentation.universe_figure import skill_figure
 from fx_assets.presentation.wording import as_of_text, claim_of_row, interval_text, prediction_text
 from fx_assets.reporting.document import Part, Picture, Section, facts
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.stages.economics import earned_by_members
+from fx_assets.stages.members import each_member
+from fx_assets.stages.shadow import live_evidence
 from fx_assets.tables import (
     MEMBERSHIP,
     PREDICTIONS,
@@ -62,7 +67,7 @@ def universe_sections(store: Lake, spec: UniverseSpec, now: datetime) -> list[Se
         Section("What it says", _says(spec, issued)),
         Section("Decisions", _decisions(store, spec)),
         *_economics(store, spec),
-        Section("Live, and drift", _live(store, spec)),
+        Section("Live, and drift", _live(store, spec, table_of_members)),
         Section("To check it", [_checks(store, spec)]),
     ]
 
@@ -82,7 +87,7 @@ def _in_short(best: pd.DataFrame, present: int) -> str:
 
 
 def _declared(spec: UniverseSpec) -> str:
-    targets = (f"{each.kind}, {each.horizon} bar(s)" for each in spec.targets)
+    targets = (f"{each.kind}, {counted(each.horizon, 'bar')}" for each in spec.targets)
     tried = {c.name for target in spec.targets for c in target.candidates}
     rule = spec.membership
     return facts(
@@ -94,7 +99,7 @@ def _declared(spec: UniverseSpec) -> str:
             ("features", spec.features),
             ("candidates", ", ".join(sorted(tried))),
             ("a member has", f"{rule.min_history:,} fixings, and misses at most {rule.max_missed}"),
-            ("error rate", f"{spec.significance:.0%} for all claims together"),
+            ("error rate", f"{spec.significance:.0%} at a look, for all claims together"),
         ]
     )
 
@@ -120,8 +125,8 @@ def _data(store: Lake, spec: UniverseSpec, told: pd.DataFrame, present: set[str]
         failed = last[~last["passed"].astype(bool)].sort_values(["instrument", "check"])
         kept_out = len(store.read_or_empty(QUARANTINE.name, spec.name))
         parts.append(
-            f"Of the newest {len(last):,} checks {len(last) - len(failed):,} passed; {kept_out:,} "
-            "rows were kept out."
+            f"Of the newest {len(last):,} checks {len(last) - len(failed):,} passed; "
+            f"{counted(kept_out, 'row')} {'was' if kept_out == 1 else 'were'} kept out."
         )
         if len(failed):
             found = [[r.instrument, r.check, r.severity, r.message] for r in failed.itertuples()]
@@ -199,7 +204,7 @@ def _decisions(store: Lake, spec: UniverseSpec) -> list[Part]:
         [f"{r.decided_at:{_FOUND}}", r.instrument, f"{r.kind} {r.horizon}", r.sentence]
         for r in changes.itertuples()
     ]
-    said = f"{len(made):,} decisions: {_counts(made)}."
+    said = f"{counted(len(made), 'decision')}: {_counts(made)}."
     return [
         said,
         *([markdown_table(["decided", "instrument", "target", "what"], rows)] if rows else []),
@@ -218,7 +223,21 @@ def _economics(store: Lake, spec: UniverseSpec) -> list[Section]:
     return [Section("What it would have earned", parts)]
 
 
-def _live(store: Lake, spec: UniverseSpec) -> list[Part]:
+def _evidence(store: Lake, spec: UniverseSpec, known: pd.DataFrame) -> list[Part]:
+    """What each candidate of each member would have done live."""
+    names = sorted(known["instrument"].unique())
+    rows = [
+        [member.instrument, f"{member.target.kind} {member.target.horizon}", *evidence_cells(row)]
+        for member in each_member(spec, Panel(store, spec.name, names), names, known)
+        for row in ranked(live_evidence(member.own))
+    ]
+    if not rows:
+        return []
+    said = "What each candidate would have done live, with e-values that it is better and worse:"
+    return [said, markdown_table(["instrument", "target", *EVIDENCE], rows[:_MOST])]
+
+
+def _live(store: Lake, spec: UniverseSpec, known: pd.DataFrame) -> list[Part]:
     came = store.read_or_empty(UNIVERSE_OUTCOMES.name, spec.name)
     live = came[came["mode"] == "live"] if len(came) else came
     if len(live):
@@ -243,6 +262,7 @@ def _live(store: Lake, spec: UniverseSpec) -> list[Part]:
         parts.append(markdown_table(header, rows))
     else:
         parts.append("No outcome of a prediction that was issued in time is known yet.")
+    parts += _evidence(store, spec, known)
     for one, usual in ((UNIVERSE_DRIFT, "none"), (UNIVERSE_PERFORMANCE, "undecided")):
         told = store.read_or_empty(one.name, spec.name)
         if len(told):

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import ValidationError
 
 from fx_assets.errors import SpecError
+from fx_assets.plural import counted
 from fx_assets.specs.base import Spec, complaint
 from fx_assets.specs.feed import FeedSpec
 from fx_assets.specs.forecast import ForecastSpec
@@ -133,7 +134,7 @@ def load_declared(folder: Path, judge: Judge = _no_mistakes) -> Declared:
     if problems:
         ordered = sorted(set(problems), key=lambda problem: (problem.file, problem.line))
         raise SpecError(
-            f"{len(ordered)} mistake(s) in the declared feeds and forecasts:\n"
+            f"{counted(len(ordered), 'mistake')} in the declared feeds and forecasts:\n"
             + "\n".join(f"  {problem}" for problem in ordered)
         )
     return Declared(

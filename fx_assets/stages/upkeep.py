@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from fx_assets.bundles.copies import DIGITS
 from fx_assets.bundles.records import MODEL_FILE
 from fx_assets.lake.below import MEMBERS
+from fx_assets.plural import counted
 from fx_assets.stages.thinning import choices
 from fx_assets.tables import CATALOGUE, DECISIONS
 
@@ -49,9 +50,9 @@ class Tidied:
 
     @property
     def sentence(self) -> str:
-        done = [f"{self.thinned:,} old rows taken out"] if self.thinned else []
-        done += [f"{self.merged} files put together"] if self.merged else []
-        done += [f"{self.deleted} files of old versions deleted"] if self.deleted else []
+        done = [f"{counted(self.thinned, 'old row')} taken out"] if self.thinned else []
+        done += [f"{counted(self.merged, 'file')} put together"] if self.merged else []
+        done += [f"{counted(self.deleted, 'file')} of old versions deleted"] if self.deleted else []
         return f"{self.table}/{self.name}: {', '.join(done) or 'nothing to do'}"
 
 

@@ -217,7 +217,7 @@ def test_an_issued_prediction_made_again_is_the_identical_row_and_no_new_one(
     pd.testing.assert_frame_equal(platform.predictions(), issued)
     (check,) = (c for c in result.get_asset_check_evaluations() if c.check_name == "reproduced")
     assert check.passed
-    assert check.description == "3 row(s) made again, all the same"
+    assert check.description == "3 rows made again, all the same"
 
 
 def test_a_prediction_that_would_differ_today_is_kept_and_reported(platform: Platform) -> None:

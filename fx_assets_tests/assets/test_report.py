@@ -27,7 +27,7 @@ def test_a_report_tells_how_a_forecast_was_judged(first_evening: Started) -> Non
     (drawn, *_) = (part for part in sections["Data"].parts if isinstance(part, Picture))
     assert f"{len(bars):,} bars" in drawn.caption
     batches = platform.lake.read(QUALITY.name, feed.name)["batch"].nunique()
-    assert f"{batches:,} batches were checked" in "\n".join(map(str, sections["Data"].parts))
+    assert f"Batches that were checked: {batches:,}." in "\n".join(map(str, sections["Data"].parts))
     made = page("report", list(sections.values()), decision.decided_at)
     assert decision.recipe in made
     assert f"fx-assets verify {spec.name}" in made

@@ -181,7 +181,9 @@ def test_what_a_person_accepts_passes_and_says_so(
 ) -> None:
     declare(home, har="{family: har, params: {short: 1, medium: 2, long: 3}}")
     assert main(["compare", "HEAD", "spread", "--accept", "spread/har"]) == 0
-    assert "worse (accepted)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "worse (accepted)" in said
+    assert "![" not in said, "no picture that is nowhere"
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_the_terminal_shows_compares_and_writes_all_rows(
     assert "4 bars, 2024-03-01 00:00 to 2024-03-01 03:00 UTC" in said
     file = tmp_path / "difference.csv"
     assert main(["data", "diff", "hours", "sent", "--csv", str(file)]) == 1
-    assert "1 bars added, 1 revised, 0 gone" in capsys.readouterr().out
+    assert "1 bar added, 1 revised, 0 gone" in capsys.readouterr().out
     assert sorted(pd.read_csv(file)["change"]) == ["added", "revised", "revised"]
     assert main(["data", "diff", "hours", "1", "2"]) == 0
 

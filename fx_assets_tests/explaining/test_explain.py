@@ -63,6 +63,8 @@ def test_the_contributions_of_every_family_add_up_to_its_prediction(case: Family
     )
     assert found.prediction == float(bundle.predict(row[None, :])[0])
     assert found == explain(bundle, row, background)
+    of_targets = {"baseline_mean", "last_target"}
+    assert all(c.meaning for c in found.contributions if c.name in of_targets)
     sizes = [abs(c.effect) for c in found.contributions]
     assert sizes == sorted(sizes, reverse=True)
     assert found.sentence

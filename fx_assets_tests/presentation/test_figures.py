@@ -139,8 +139,8 @@ def test_a_universes_picture_has_a_panel_a_target_and_a_row_an_instrument() -> N
     )
     svg = skill_figure(best)
     texts = drawn(svg)[0]
-    assert "direction, 1 bar(s): 1 of 3 better than the baseline" in texts
-    assert "volatility, 1 bar(s): 1 of 1 better than the baseline" in texts
+    assert "direction, 1 bar: 1 of 3 better than the baseline" in texts
+    assert "volatility, 1 bar: 1 of 1 better than the baseline" in texts
     assert texts.count("EURUSD") == 2
     assert svg.count("<circle") == 3
     assert "no skill to show yet" in drawn(skill_figure(best[:0]))[0]

@@ -57,7 +57,8 @@ def mistakes(folder: Path) -> list[str]:
     with pytest.raises(SpecError) as error:
         load_declared(folder, candidate_mistakes)
     head, *lines = str(error.value).splitlines()
-    assert head == f"{len(lines)} mistake(s) in the declared feeds and forecasts:"
+    noun = "mistake" if len(lines) == 1 else "mistakes"
+    assert head == f"{len(lines)} {noun} in the declared feeds and forecasts:"
     return [line.strip().removeprefix(f"{folder}/") for line in lines]
 
 

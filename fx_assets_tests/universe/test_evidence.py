@@ -23,6 +23,7 @@ from fx_assets.lake import Lake
 from fx_assets.lake.below import Below, member_folder
 from fx_assets.lake.location import Location
 from fx_assets.lake.reader import Reader
+from fx_assets.reporting.universe import universe_sections
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.members import said_by, walked_rows
 from fx_assets.stages.panel_decide import decide_panel
@@ -130,6 +131,14 @@ def test_live_rows_of_each_are_weighed_when_the_outcome_comes(lived: Lake) -> No
         assert row.champion_loss == outcome["loss"]
     score_panel(SPEC, lived, NAMES)
     assert len(lived.read("live_evidence", SPEC.name)) == len(found), "once a row"
+
+
+def test_a_report_tells_what_each_candidate_would_have_done(lived: Lake) -> None:
+    now = prices()["available_at"].max().to_pydatetime()
+    sections = {one.title: one.parts for one in universe_sections(lived, SPEC, now)}
+    said = str(sections["Live, and drift"])
+    for row in lived.read("live_evidence", SPEC.name).itertuples():
+        assert f"| {row.instrument} | {row.kind} 1 | {row.candidate} |" in said
 
 
 def decided(

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fx_assets.plural import counted
 from fx_assets.targets.shown import ValueFormat
 
 DAYS = 366
@@ -140,7 +141,10 @@ def _notes(row: dict[str, Any]) -> list[str]:
         notes.append(f"the last good copy answers: {row['stale']}")
     if row["data"]["freshness"] != "fresh":
         missing = row["data"]["missing_bars"]
-        notes.append(f"the data is {row['data']['freshness']}: {missing} bar(s) are missing")
+        are = "is" if missing == 1 else "are"
+        notes.append(
+            f"the data is {row['data']['freshness']}: {counted(missing, 'bar')} {are} missing"
+        )
     if row.get("abstained"):
         notes.append(f"the champion is not heard, the value is the reference's: {row['abstained']}")
     if row.get("expired"):

@@ -154,7 +154,7 @@ class Champion:
         return [
             InputFact(
                 name,
-                manifest.units.get(name) or _UNITS.get(shared or name.partition("_lag_")[0], ""),
+                manifest.units.get(name) or manifest.meaning(shared or name),
                 *manifest.input_ranges.get(name, (None, None)),
             )
             for name in self.names
@@ -196,11 +196,6 @@ def ref_of(manifest: Manifest) -> ChampionRef:
 
 _OF_TARGETS = frozenset({"baseline_mean", "last_target"})
 """Inputs that are outcomes, or means of them."""
-_UNITS = {
-    "log_return": "log return of one bar; lag 0 is the newest",
-    "baseline_mean": "mean of all targets known so far, in units of the target",
-    "last_target": "newest target known, in units of the target",
-}
 
 
 def _some(names: Sequence[str]) -> str:
