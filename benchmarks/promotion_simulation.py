@@ -59,6 +59,7 @@ class Cell:
     history: int
     recipes: Recipes = "the same"
     skill: float = 0.0
+    noise: float = NOISE
 
 
 @cache
@@ -125,7 +126,7 @@ class World:
 
     def noise(self) -> Floats:
         """What a recipe without skill says."""
-        draws = NOISE * self.rng.standard_normal(self.rows)
+        draws = self.cell.noise * self.rng.standard_normal(self.rows)
         if self.cell.kind == "volatility":
             return np.asarray(self.baseline * np.exp(draws), dtype=np.float64)
         return self.baseline + draws * (0.5 if self.cell.kind == "direction" else 1.0)

@@ -39,6 +39,7 @@ QUICK = {
         "--quick --processes 1",
         "14 looks in a year",
     ),
+    "benchmarks.universe_rates": ("--quick --processes 1", "260 bars in a year"),
     "benchmarks.universe": ("--sizes 2 --bars 900", "| 2 |"),
 }
 """What takes seconds: arguments, and what is printed."""
