@@ -261,5 +261,3 @@ def _require_keys() -> None:
             "not set.",
             remedy="Make one with fx-assets keys new FILE, and set what it prints.",
         )
-
-
