@@ -152,7 +152,9 @@ def _judged(
         walk = _to_walk(found, {"changed"} if k == 0 else {"changed", "new"}, facts[k], bars)
         if walk:
             _say(f"Walking forward: {side.called}.")
-            walked = side.ask({**request, "walk": walk, "probe": k == 1, "out": f"rows{k}"}, scratch)
+            walked = side.ask(
+                {**request, "walk": walk, "probe": k == 1, "out": f"rows{k}"}, scratch
+            )
             facts[k] = {**facts[k], **walked}
     return _findings(found, facts, scratch, asked), _bars_told(bars, now)
 
