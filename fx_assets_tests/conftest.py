@@ -40,22 +40,24 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 OBJECTS_UNTIL_COLLECTED = 400_000
 
-TOGETHER = ("serving_page", "deploy")
-"""Folders whose files share servers, a browser or Prometheus."""
+TOGETHER = ("assets", "universe", "serving_page", "deploy")
+"""Folders whose files share a started platform, servers, a browser or Prometheus."""
 
 LONGEST_FIRST = (
-    "loop",
-    "states",
-    "benchmarks",
-    "deploy",
-    "serving_page",
-    "universe",
-    "importing",
-    "forecasts",
     "assets",
-    "lake",
+    "universe",
+    "production",
+    "serving_page",
+    "states",
     "serving",
+    "forecasts",
+    "deploy",
+    "benchmarks",
+    "lake",
+    "importing",
+    "comparing",
     "releases",
+    "doors",
     "test_new.py",
     "test_acknowledge.py",
     "test_cli.py",

@@ -46,6 +46,7 @@ def test_the_planted_signal_has_the_stated_edge_and_stops() -> None:
     assert x.std() == pytest.approx(0.006, rel=0.02)
 
 
+@pytest.mark.slow
 def test_garch_persists_in_variance_only() -> None:
     x = returns(garch_world(7000, 1))
     assert correlation(x**2) > 0.1

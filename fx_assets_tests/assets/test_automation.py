@@ -93,7 +93,7 @@ def test_the_weekly_look_is_skipped_when_nothing_is_new(
         pytest.param("@daily", "2018-03-29T00:00", marks=pytest.mark.slow),
         pytest.param("0 19 * * 1-5", "2018-03-29T19:00", marks=pytest.mark.slow),
         pytest.param("0 18 * * 6", "2018-03-31T18:00", marks=pytest.mark.slow),
-        ("0 6 1 * *", "2018-04-01T06:00"),
+        pytest.param("0 6 1 * *", "2018-04-01T06:00", marks=pytest.mark.slow),
     ],
 )
 def test_new_bars_are_judged_once_the_setting_says_so(

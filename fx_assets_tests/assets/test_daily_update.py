@@ -56,6 +56,7 @@ def test_one_new_bar_asks_for_its_day_and_scores_the_day_before(
     assert isinstance(platform.sensor(), dg.SkipReason)
 
 
+@pytest.mark.slow
 def test_every_candidate_says_beside_a_live_prediction_what_it_would_have_said(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_past_day_without_a_champion_of_that_time_is_refused(platform: Platfor
     assert list(platform.predictions().index) == [TODAY]
 
 
+@pytest.mark.slow
 def test_a_refused_day_holds_no_other_back_and_says_why(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

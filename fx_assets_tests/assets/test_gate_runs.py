@@ -94,6 +94,7 @@ def test_a_fault_fails_its_check_and_leaves_the_tables_as_they_were(
     assert kept_out["reason"].str.len().gt(0).all()
 
 
+@pytest.mark.slow
 def test_a_missing_day_and_a_bar_of_a_closed_one_are_said_and_stop_nothing(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
@@ -144,6 +145,7 @@ def test_downstream_of_a_refused_batch_nothing_runs_until_the_provider_corrects_
     assert list(platform.predictions().index) == [TODAY, "2018-03-29", "2018-04-03", DAY]
 
 
+@pytest.mark.slow
 def test_an_ingestion_of_other_years_does_not_clear_a_refusal(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
@@ -155,6 +157,7 @@ def test_an_ingestion_of_other_years_does_not_clear_a_refusal(
     assert "refused its batch of 2018" in failures(result)
 
 
+@pytest.mark.slow
 def test_a_correction_within_the_same_instant_clears_a_refusal(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
@@ -183,6 +186,7 @@ def test_an_operator_lets_it_go_on_by_naming_the_day_as_known_bad(
     assert prices["event_time"].max() < pd.Timestamp(DAY, tz="UTC")
 
 
+@pytest.mark.slow
 def test_a_warning_does_not_stop_anything(platform: Platform, rates: pd.DataFrame) -> None:
     jumped = rates.copy()
     jumped.loc[DAY:, "USD"] = (jumped.loc[DAY:, "USD"] * 1.15).round(6)
@@ -204,6 +208,7 @@ def test_quarantined_rows_are_kept_once_however_often_they_come(
     assert list(kept_out["event_date"]).count(DAY) == 1
 
 
+@pytest.mark.slow
 def test_one_refusal_is_told_once_though_the_provider_packs_its_payload_anew(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_bar_of_an_earlier_year_that_the_ecb_corrects_is_a_revision(
     assert "history_stands" not in failed_checks(ingest(platform, "2018"))
 
 
+@pytest.mark.slow
 def test_files_that_are_added_changed_or_gone_are_noticed_whatever_their_age(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_person_reloads_a_feed_or_a_span_and_accepts_more_revisions_than_the_limit(
     home: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_person_reloads_a_feed_or_a_span_and_accepts_more_revisions_than_the_l
     assert left.empty, "what was accepted is not in quarantine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -146,6 +146,7 @@ def test_quantiles_are_issued_walked_forward_and_scored(real: Platform, name: st
     assert scores["crps"] == scores["pit_p_value"] == len(wide) / walked["recipe"].nunique()
 
 
+@pytest.mark.slow
 def test_a_distribution_that_is_asked_for_later_comes_with_the_next_retrain(
     real: Platform,
 ) -> None:

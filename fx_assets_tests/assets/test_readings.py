@@ -92,7 +92,12 @@ def assert_bars_are(platform: Platform, spec: FeedSpec) -> None:
 
 
 CHANGES = [
-    pytest.param("1h", {"source": files(timezone="Asia/Dubai")}, id="hourly time zone"),
+    pytest.param(
+        "1h",
+        {"source": files(timezone="Asia/Dubai")},
+        id="hourly time zone",
+        marks=pytest.mark.slow,
+    ),
     pytest.param("1h", {"source": files(stamp="open")}, id="hourly stamp", marks=pytest.mark.slow),
     pytest.param("1h", {"calendar": "24x5"}, id="hourly calendar", marks=pytest.mark.slow),
     pytest.param(
@@ -111,7 +116,10 @@ CHANGES = [
         marks=pytest.mark.slow,
     ),
     pytest.param(
-        "1d", {"source": {"kind": "simulated", "instrument": "EURUSD"}}, id="daily source"
+        "1d",
+        {"source": {"kind": "simulated", "instrument": "EURUSD"}},
+        id="daily source",
+        marks=pytest.mark.slow,
     ),
 ]
 WARNS = {"closed_days": {"severity": "warn"}}
@@ -227,6 +235,7 @@ def test_going_back_and_forth_takes_each_time_the_bars_of_what_is_declared(
     assert not raw.duplicated(["event_time", "reading"]).any(), "what is equal is stored once"
 
 
+@pytest.mark.slow
 def test_a_lake_of_an_earlier_release_goes_on_and_its_bars_are_of_the_first_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +254,7 @@ def test_a_lake_of_an_earlier_release_goes_on_and_its_bars_are_of_the_first_read
     assert_bars_are(platform, new)
 
 
+@pytest.mark.slow
 def test_bars_of_an_earlier_release_that_contradict_what_is_declared_are_read_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +298,7 @@ def killed_before(monkeypatch: pytest.MonkeyPatch, commit: int) -> Iterator[None
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "commit", [pytest.param(n, marks=pytest.mark.slow if n != 4 else ()) for n in range(8)]
 )

@@ -33,6 +33,7 @@ def fits(result: Any) -> dict[str, int]:
     return {name: metadata(result, f"direction/models/{name}")["fits"] for name in CANDIDATES}
 
 
+@pytest.mark.slow
 def test_a_later_look_fits_the_newest_fold_only_and_adds_rows(
     platform: Platform, rates: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ revision = st.tuples(st.integers(-4, 7), st.integers(0, 4), st.integers(-20, 20)
 """Which bar, counted from the first live one; how many days later; and by how much."""
 
 
+@pytest.mark.slow
 @settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -227,6 +227,7 @@ def upgraded(platform: Platform) -> Platform:
     return platform
 
 
+@pytest.mark.slow
 def test_an_unchanged_forecast_goes_on_where_the_code_before_left_it(
     upgraded: Platform, rates: pd.DataFrame
 ) -> None:
@@ -298,6 +299,7 @@ def test_a_ledger_that_the_code_before_mixed_is_told_apart(upgraded: Platform) -
     )
 
 
+@pytest.mark.slow
 def test_a_truth_that_the_code_before_took_from_another_feed_yields_to_the_right_one(
     upgraded: Platform, rates: pd.DataFrame
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_lake_with_features_once_a_forecast_goes_on_without_a_lost_row(
     assert found == [("eurusd", "fx_close")]
 
 
+@pytest.mark.slow
 def test_what_an_old_bundle_was_trained_on_stays_pinned_and_explains_it_again(
     before: Platform,
 ) -> None:

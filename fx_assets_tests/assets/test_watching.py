@@ -77,6 +77,7 @@ def test_the_newest_prediction_is_explained_and_the_history_is_a_ledger(
     assert "| base_rate | 2018-03-28 | now | bootstrap |" in history
 
 
+@pytest.mark.slow
 def test_a_quiet_world_raises_no_alarm_where_stock_tests_do(
     platform: Platform,
 ) -> None:
@@ -160,6 +161,7 @@ def test_planted_drift_asks_for_one_retrain_and_a_broken_receiver_fails_nothing(
     assert tick(platform, "direction_review").run_requests == [], "the decision answered it"
 
 
+@pytest.mark.slow
 def test_a_broken_feature_is_named_and_no_model_is_judged_on_it(platform: Platform) -> None:
     lake = platform.lake
     broken = lake.read("features", "eurusd.fx_close").sort_values("event_time", ignore_index=True)
@@ -173,6 +175,7 @@ def test_a_broken_feature_is_named_and_no_model_is_judged_on_it(platform: Platfo
     assert len(alerts(platform, "drift")) >= 1
 
 
+@pytest.mark.slow
 def test_a_holiday_is_quiet_and_a_missed_fixing_is_tried_three_times_then_recovers(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

@@ -45,6 +45,9 @@ QUICK = {
 """What takes seconds: arguments, and what is printed."""
 SECONDS = {
     "benchmarks.universe",
+    "benchmarks.economics",
+    "benchmarks.pools",
+    "benchmarks.promotion_simulation",
     "benchmarks.monitoring",
     "benchmarks.drift_delays",
     "benchmarks.gate",

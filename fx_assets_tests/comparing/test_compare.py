@@ -176,6 +176,7 @@ def test_without_a_change_nothing_is_fitted_and_the_answer_is_0(
     assert "Walking forward" not in said
 
 
+@pytest.mark.slow
 def test_what_a_person_accepts_passes_and_says_so(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

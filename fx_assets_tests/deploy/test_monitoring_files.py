@@ -43,6 +43,7 @@ def test_promtool_accepts_the_configuration_and_its_rules() -> None:
     )
 
 
+@pytest.mark.slow
 @needs_prometheus
 def test_every_alert_fires_when_it_should_and_not_before() -> None:
     promtool("test", "rules", MONITORING / "alerts.test.yaml")
@@ -79,6 +80,7 @@ def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
         assert len(notes["description"]) > 80, rule
 
 
+@pytest.mark.slow
 def test_alerts_and_dashboard_ask_only_for_metrics_that_are_exposed(
     watched: Monitored,
 ) -> None:

@@ -87,6 +87,7 @@ def client(folder: Path, ports: dict[str, int]) -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("login", [None, ("ann", "wrong"), ("bob", PASSWORD)])
 def test_nobody_comes_through_without_a_password(
     login: tuple[str, str] | None, client: httpx.Client, ports: dict[str, int]

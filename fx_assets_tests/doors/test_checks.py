@@ -39,9 +39,14 @@ def test_the_documentations_check_is_proved_and_refuses_what_it_finds(
 @pytest.mark.parametrize(
     ("right", "wrong", "check"),
     [
-        ("% 1 == 0", "> 0", "clean bars pass"),
+        pytest.param("% 1 == 0", "> 0", "clean bars pass", marks=pytest.mark.slow),
         ("% 1 == 0", "< 0", "what is planted is found"),
-        ("        rows =", "        evidence.stored.iloc[0]\n        rows =", "a first load"),
+        pytest.param(
+            "        rows =",
+            "        evidence.stored.iloc[0]\n        rows =",
+            "a first load",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_fault_in_a_check_is_found(

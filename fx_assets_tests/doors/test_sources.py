@@ -31,6 +31,7 @@ def broken(found: str) -> list[str]:
     return [verdict.check for verdict in prove(found) if not verdict.holds]
 
 
+@pytest.mark.slow
 def test_the_documentations_source_is_proved(
     plugin: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,8 +96,15 @@ def test_a_kind_that_nobody_offers_and_a_frequency_that_it_lacks_are_refused(
             "every bar comes once",
             marks=pytest.mark.slow,
         ),
-        ("utc=True)", "utc=True) - pd.Timedelta(1, 'h')", "every bar comes once and as it was"),
-        ('"close"})', '"close", "turnover"})', "it says what it is"),
+        pytest.param(
+            "utc=True)",
+            "utc=True) - pd.Timedelta(1, 'h')",
+            "every bar comes once and as it was",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            '"close"})', '"close", "turnover"})', "it says what it is", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_fault_in_a_source_is_found(
@@ -165,9 +173,9 @@ SHUFFLED = """
 @pytest.mark.parametrize(
     ("fetch", "check"),
     [
-        (LEAKS, "a failure is told with what to do"),
+        pytest.param(LEAKS, "a failure is told with what to do", marks=pytest.mark.slow),
         (UNFINISHED, "no unfinished bar is returned"),
-        (SHUFFLED, "two fetches agree to the last bit"),
+        pytest.param(SHUFFLED, "two fetches agree to the last bit", marks=pytest.mark.slow),
     ],
 )
 def test_a_source_with_a_fetch_of_its_own_is_held_to_the_same(

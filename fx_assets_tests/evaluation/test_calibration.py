@@ -68,6 +68,7 @@ def test_a_model_that_is_twice_too_sure_is_halved_and_one_that_is_right_stays() 
         assert shrinkage(said, base, came) == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.slow
 def test_without_skill_the_base_rate_is_said_and_before_250_labels_always() -> None:
     declared = spec()
     for signal in (0.0, 1.5):

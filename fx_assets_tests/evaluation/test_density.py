@@ -42,7 +42,13 @@ ASKED = {
     "return, XGBoost": ("return", 1, "quantile_xgboost"),
     "variance, LightGBM": ("volatility", 5, "quantile_lightgbm"),
 }
-every_kind = pytest.mark.parametrize("name", ASKED)
+every_kind = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "variance, LightGBM" else name
+        for name in ASKED
+    ],
+)
 
 
 def garch_t_bars(n: int, seed: int) -> pd.DataFrame:

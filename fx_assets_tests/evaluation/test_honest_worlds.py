@@ -65,6 +65,7 @@ def test_nothing_is_promoted_in_a_random_walk_and_no_metric_claims_skill(seed: i
     assert scores.loc["accuracy", "lower"] < 0.5 < scores.loc["accuracy", "upper"]
 
 
+@pytest.mark.slow
 def test_a_planted_signal_is_promoted_and_demoted_after_it_stops() -> None:
     stops = 3700
     tables = backtests(worlds.planted_direction(5000, seed=3, strength=0.25, stops_at=stops))

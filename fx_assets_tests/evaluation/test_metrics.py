@@ -171,6 +171,7 @@ def test_cumulative_advantage_ends_at_the_sum_of_loss_differences() -> None:
     assert str(table["event_time"].dtype) == "datetime64[us, UTC]"
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_percentile_intervals_have_the_nominal_share_of_the_draws_inside() -> None:
     """Of a mean of independent rows, 95 % reach 1.96 standard errors to both sides."""

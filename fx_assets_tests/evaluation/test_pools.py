@@ -110,6 +110,7 @@ def test_weights_are_found_from_labels_that_were_known_only() -> None:
     assert (first["prediction"][~same] != second["prediction"][~same]).any()
 
 
+@pytest.mark.slow
 def test_a_stacked_pool_leans_on_who_has_skill_and_says_the_base_rate_without() -> None:
     for signal, skilled in ((1.5, True), (0.0, False)):
         declared = spec("stacked", ["base_rate", "logistic_regression"])

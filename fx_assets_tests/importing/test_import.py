@@ -25,6 +25,8 @@ from fx_assets.testing.vendors.exports import EXPORTS, Export, made, soiled
 from fx_assets.testing.vendors.files import bars_of, feed_of, same
 
 BY_NAME = {export.name: export for export in EXPORTS}
+AT_ONCE = {"mt5_1h", "histdata_1h", "dukascopy_1d", "binance_1h", "own_1h", "fred_1d"}
+"""Exports that each run imports; CI imports those of every vendor."""
 Import = Callable[..., int]
 
 
@@ -54,7 +56,11 @@ def read_back(name: str) -> tuple[Declared, Batch]:
 @pytest.mark.parametrize(
     "dirty", [pytest.param(False, marks=pytest.mark.slow), True], ids=["clean", "dirty"]
 )
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
+@pytest.mark.parametrize(
+    "export",
+    [e if e.name in AT_ONCE else pytest.param(e, marks=pytest.mark.slow) for e in EXPORTS],
+    ids=lambda export: export.name,
+)
 def test_each_vendors_files_become_a_feed_with_the_right_bars_and_a_forecast(
     export: Export, dirty: bool, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "LOOK_SECONDS", 0.02)
 
 
+@pytest.mark.slow
 def test_of_many_owners_one_has_the_turn_at_a_time_and_each_gets_it(place: Place) -> None:
     inside, most, had = [0], [0], []
 
@@ -79,6 +80,7 @@ def test_an_owner_that_has_the_turn_goes_on_at_once_in_any_process(place: Place)
         pass
 
 
+@pytest.mark.slow
 def test_a_killed_process_gives_its_turn_back(place: Place) -> None:
     command = [sys.executable, "-c", HOLD, json.dumps(place)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -27,7 +27,11 @@ from fx_assets.testing.families import (
 from fx_assets_tests.examples import examples
 from fx_assets_tests.models.cases import CASES
 
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_case = pytest.mark.parametrize(
+    "case",
+    [c if c.target.horizon == 1 else pytest.param(c, marks=pytest.mark.slow) for c in CASES],
+    ids=str,
+)
 
 
 @every_case

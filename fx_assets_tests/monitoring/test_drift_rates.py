@@ -34,6 +34,7 @@ def interval(trials: int, probability: float) -> tuple[int, int]:
     return int(low), int(high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("returns", RETURNS)
 def test_false_alarms_come_at_the_stated_rate_where_nothing_changes(
     returns: Callable[[int, int], np.ndarray],

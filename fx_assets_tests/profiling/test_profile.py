@@ -194,6 +194,7 @@ def test_a_sample_is_the_same_each_time_and_in_order(found: FeedProfile) -> None
     pd.testing.assert_frame_equal(sample, found.sample(500))
 
 
+@pytest.mark.slow
 def test_the_job_leaves_a_page_in_the_lake_and_one_run_in_mlflow(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -291,6 +291,7 @@ def _prepare(uri: str, artifact_root: str, answers: Any) -> None:
     answers.put(made.experiment("x"))
 
 
+@pytest.mark.slow
 def test_processes_may_create_the_database_at_once(registry: ModelRegistry, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/new/mlflow.db"
     forked = multiprocessing.get_context("fork")

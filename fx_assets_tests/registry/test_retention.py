@@ -114,6 +114,7 @@ def test_only_what_is_old_and_named_by_nothing_goes_with_models_artifacts_and_pa
     assert kept.runs() == stay - {drafted.run_id, parents[1]}
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_is_completed_by_the_next_call(kept: Kept) -> None:
     made = kept.candidate()
     kept.client.delete_logged_model(made.model_id)

@@ -16,6 +16,7 @@ FORECAST = "/v1/forecasts/direction"
 CAVEAT = "made from bars that failed stale_close (severity lowered in the feed)"
 
 
+@pytest.mark.slow
 def test_bars_that_failed_a_lowered_check_are_named_by_every_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

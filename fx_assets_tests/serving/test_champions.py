@@ -29,6 +29,7 @@ def version(client: httpx.Client) -> int:
     return answered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_swaps_under_load_lose_and_mix_nothing(tmp_path: Path, workers: int) -> None:
     lake = small_lake.make(tmp_path / "lake")

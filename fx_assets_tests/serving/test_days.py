@@ -175,6 +175,7 @@ def test_every_answer_names_the_markets_days(
     assert not [day for day in dates - {made_of, about} if day in said]
 
 
+@pytest.mark.slow
 def test_a_friday_is_never_called_saturday(api: httpx.Client) -> None:
     for name in ("week_to_midnight", "week_to_new_york", "week_to_tokyo"):
         latest = api.get(f"/v1/forecasts/{name}/latest").json()

@@ -118,6 +118,7 @@ def test_a_forecast_that_is_declared_anew_waits_for_a_champion_of_its_own(
         assert api.get(f"{BASE}/champions").json()["reigns"] == []
 
 
+@pytest.mark.slow
 def test_the_list_says_what_is_paused_and_what_has_nothing_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +203,7 @@ def test_before_anything_is_published_the_list_says_what_is_declared(
         assert second["state"] == "not published"
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_look_at_its_lake_says_nothing_of_what_is_declared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

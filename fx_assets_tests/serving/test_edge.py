@@ -37,6 +37,7 @@ def test_whatever_is_sent_the_answer_is_below_500(server: Running, make: Any) ->
     assert len(found.statuses) >= 3
 
 
+@pytest.mark.slow
 def test_half_open_clients_are_told_and_closed_while_others_are_answered(
     lake_root: Path, tmp_path: Path
 ) -> None:
@@ -53,6 +54,7 @@ def test_half_open_clients_are_told_and_closed_while_others_are_answered(
         assert 'status="500"' not in running.client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_connections_beyond_the_most_are_closed_and_logged(lake_root: Path, tmp_path: Path) -> None:
     with serving(lake_root, tmp_path, max_connections="20") as running:
         clients = fuzz.hold_open(running.port, 19, [b"GET / HTTP/1.1\r\n"])
@@ -135,6 +137,7 @@ def test_browsers_of_an_allowed_origin_can_use_keys_and_read_refusals(
         assert "access-control-allow-origin" not in stranger.headers
 
 
+@pytest.mark.slow
 def test_probes_are_never_limited_and_only_trusted_proxies_name_clients(
     lake_root: Path, tmp_path: Path
 ) -> None:

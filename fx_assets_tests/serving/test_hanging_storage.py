@@ -24,6 +24,7 @@ FORECAST = "/v1/forecasts/direction"
 BUCKET = "a-bucket-of-ours"
 
 
+@pytest.mark.slow
 def test_storage_that_hangs_is_told_in_time_and_then_found_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def test_no_process_outlives_the_server(
         until(lambda: not alive(pids))
 
 
+@pytest.mark.slow
 def test_connections_that_say_nothing_more_do_not_hold_up_the_end(
     lake_root: Path, tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_live_skill_is_a_metric_that_follows_the_newest_look(tmp_path: Path) -> 
         assert told(server)["fx_live_outcomes"] == "40.0"
 
 
+@pytest.mark.slow
 def test_an_explanation_of_other_inputs_than_were_issued_is_not_kept(tmp_path: Path) -> None:
     lake = small_lake.make(tmp_path / "lake", issue=False)
     said = explained(lake)

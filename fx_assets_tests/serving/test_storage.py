@@ -88,6 +88,7 @@ UNIVERSE = UniverseFacts(
 )
 
 
+@pytest.mark.slow
 def test_a_universe_does_not_vanish_with_the_storage(tmp_path: Path) -> None:
     root = tmp_path / "lake"
     Lake(str(root)).write_blob(universe_path("desk"), UNIVERSE.model_dump_json().encode())
@@ -128,6 +129,7 @@ def ruin(lake: Path, how: str) -> None:
         lake.write_text("no folder")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -285,6 +287,7 @@ def test_a_bundle_that_does_harm_is_refused_and_holds_up_no_other(
         assert health(client, "before")["version"] == 3
 
 
+@pytest.mark.slow
 def test_a_members_bundle_that_does_harm_is_tried_once(tmp_path: Path) -> None:
     lake = small_lake.make(tmp_path / "lake")
     lake.write_blob(universe_path("desk"), UNIVERSE.model_dump_json().encode())

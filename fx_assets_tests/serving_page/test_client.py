@@ -163,6 +163,7 @@ def test_no_answer_exits_with_3(call, site: Site) -> None:
     assert "not JSON" in err
 
 
+@pytest.mark.slow
 def test_the_key_comes_from_the_environment(locked: tuple[Site, str]) -> None:
     site, key = locked
     refused = ask(site, "latest")

@@ -57,7 +57,7 @@ def expected_numbers(site: Site, name: str) -> dict[str, float]:
     return {key: value for key, value in numbers.items() if value is not None}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ONE_AND_OTHERS)
 def test_every_number_on_the_page_is_the_apis(visit: Tabs, site: Site, name: str) -> None:
     page = visit(site).open(name)
     assert shown(page) == pytest.approx(expected_numbers(site, name), rel=1e-12)
@@ -84,6 +84,7 @@ def test_the_sentence_says_what_when_and_how_likely(visit: Tabs, site: Site) -> 
     assert f"volatility of {a_year:.1f} % a year" in plain(tab.page.inner_text(".sentence"))
 
 
+@pytest.mark.slow
 def test_a_baseline_as_champion_is_said_to_have_no_skill(visit: Tabs, site: Site) -> None:
     tab = visit(site)
     verdict = plain(tab.open("direction").inner_text(".verdict"))
@@ -117,6 +118,7 @@ def test_live_late_and_backtest_rows_are_told_apart(visit: Tabs, site: Site, nam
     assert [row["mode"] for row in issued] == ["live"] * LIVE + ["late"] * LATE
 
 
+@pytest.mark.slow
 def test_decisions_are_listed_with_their_reasons(visit: Tabs, site: Site) -> None:
     page = visit(site).open("volatility")
     history = site.json("/v1/forecasts/volatility/model")["history"]
@@ -131,6 +133,7 @@ def test_decisions_are_listed_with_their_reasons(visit: Tabs, site: Site) -> Non
         assert entry.locator("tbody th").all_inner_texts() == names
 
 
+@pytest.mark.slow
 def test_the_newest_drift_report_is_shown_the_worst_column_first(visit: Tabs, site: Site) -> None:
     assert {"column", "distance", "shift_threshold", "drifted"} <= set(ColumnDrift.model_fields)
     tab = visit(site)
@@ -189,6 +192,7 @@ def test_everything_can_be_reached_by_keyboard(visit: Tabs, site: Site) -> None:
     assert unreachable == 0
 
 
+@pytest.mark.slow
 def test_dark_follows_the_system_and_the_button_wins(visit: Tabs, site: Site) -> None:
     page = visit(site, color_scheme="dark").open("direction")
 
@@ -231,6 +235,7 @@ def test_axe_finds_nothing_serious(visit: Tabs, site: Site, name: str, scheme: s
     assert serious == []
 
 
+@pytest.mark.slow
 def test_a_forecast_that_has_issued_nothing_says_since_when_one_is_due(
     visit: Tabs, site: Site
 ) -> None:
@@ -242,6 +247,7 @@ def test_a_forecast_that_has_issued_nothing_says_since_when_one_is_due(
     assert page.locator(".headline time").get_attribute("datetime") == published
 
 
+@pytest.mark.slow
 def test_nobody_who_reads_a_forecast_is_told_to_run_commands(visit: Tabs, site: Site) -> None:
     tab = visit(site)
     for name in (*NAMES, SILENT.name, ""):
@@ -249,6 +255,7 @@ def test_nobody_who_reads_a_forecast_is_told_to_run_commands(visit: Tabs, site: 
         assert not re.search(r"\bmake (run|serve|dev)\b|fx-assets run|Materialize", text)
 
 
+@pytest.mark.slow
 def test_all_forecasts_come_first_the_proven_before_the_newest_and_the_silent_last(
     visit: Tabs, site: Site
 ) -> None:
@@ -290,6 +297,7 @@ def test_the_hit_rate_is_the_apis_with_its_band(visit: Tabs, site: Site) -> None
     assert part.locator(".band").count() == 1
 
 
+@pytest.mark.slow
 def test_a_search_finds_an_instrument_in_a_universe_and_leads_to_it(
     visit: Tabs, universe_site: Site
 ) -> None:
@@ -326,12 +334,14 @@ def test_bars_with_highs_and_lows_are_drawn_as_candles(visit: Tabs, hourly_site:
     redrawn(page, before)
 
 
+@pytest.mark.slow
 def test_fixings_are_drawn_as_a_line(visit: Tabs, site: Site) -> None:
     page = visit(site).open("volatility")
     assert "filled where it fell" not in page.inner_text(".legend")
     assert "open" not in page.inner_text(".readout")
 
 
+@pytest.mark.slow
 def test_an_empty_lake_says_of_each_forecast_that_it_is_not_published_yet(
     visit: Tabs, empty_site: Site
 ) -> None:
@@ -342,6 +352,7 @@ def test_an_empty_lake_says_of_each_forecast_that_it_is_not_published_yet(
     assert "make run" not in page.inner_text("main")
 
 
+@pytest.mark.slow
 def test_where_nothing_is_known_the_page_says_who_knows_why(
     visit: Tabs, undeclared_site: Site
 ) -> None:
@@ -357,6 +368,7 @@ def test_where_nothing_is_known_the_page_says_who_knows_why(
     tab.problems.clear()
 
 
+@pytest.mark.slow
 def test_where_keys_are_asked_for_the_page_asks_for_one(
     visit: Tabs, locked: tuple[Site, str]
 ) -> None:

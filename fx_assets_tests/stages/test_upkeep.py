@@ -151,6 +151,7 @@ def test_old_pages_graphs_and_downloads_go_and_what_is_named_stays(
     assert all(": 0 deleted" in line for line in again)
 
 
+@pytest.mark.slow
 def test_a_table_that_grows_is_not_written_anew_every_night(lake: Lake, tmp_path: Path) -> None:
     large = pd.DataFrame(np.random.default_rng(0).normal(size=(20_000, 8))).add_prefix("c")
     lake.append("predictions", "x", large)

@@ -35,6 +35,7 @@ def test_a_restored_home_goes_on_where_the_backup_was_taken(home: Home, tmp_path
     assert len(lake.read("predictions", "up")) == len(predictions) + 1
 
 
+@pytest.mark.slow
 def test_a_restored_home_may_be_another_one(home: Home, tmp_path: Path) -> None:
     place = str(tmp_path / "backup")
     home.run("backup", place).succeeded()
@@ -46,6 +47,7 @@ def test_a_restored_home_may_be_another_one(home: Home, tmp_path: Path) -> None:
     assert "up v1" in said or "prediction:" in said
 
 
+@pytest.mark.slow
 def test_nothing_is_restored_over_something_without_force_nor_from_what_is_no_backup(
     home: Home, tmp_path: Path
 ) -> None:

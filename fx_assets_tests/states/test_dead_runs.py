@@ -55,6 +55,7 @@ def status(instance: dg.DagsterInstance, run: str) -> dg.DagsterRunStatus:
     return found.status
 
 
+@pytest.mark.slow
 def test_a_command_that_was_killed_holds_nothing_up(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

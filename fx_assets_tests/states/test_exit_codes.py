@@ -117,6 +117,7 @@ def test_a_damaged_table_is_told_once_with_what_to_do(home: Home) -> None:
     assert "Put " in said
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(new_home: Home) -> None:
     process = new_home.start("run")
     lake = new_home.folder / "data" / "lake"

@@ -34,6 +34,7 @@ def _enter(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.slow
 def test_a_moved_home_works_from_its_new_place(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     old = home.folder
     moved = Home(old.rename(old.with_name("home of mine")), home.day)

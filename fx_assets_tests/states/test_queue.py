@@ -55,6 +55,7 @@ def next_runs(daemon: QueuedRunCoordinatorDaemon, instance: dg.DagsterInstance) 
     return [run.run_id for run in found]
 
 
+@pytest.mark.slow
 def test_the_queue_lets_one_run_of_a_job_through_whoever_asked_for_it(
     instance: dg.DagsterInstance,
 ) -> None:

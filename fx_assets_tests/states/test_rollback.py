@@ -101,6 +101,7 @@ def test_what_cannot_be_is_refused_with_what_to_do_and_changes_nothing(
     assert champion_ref(lake_of(three_versions), "up").version == 3
 
 
+@pytest.mark.slow
 def test_a_version_whose_bundle_is_gone_is_refused_with_those_that_are_whole(home: Home) -> None:
     lake = home.folder / "data" / "lake"
     shutil.rmtree(lake / "bundles" / "up" / "1")

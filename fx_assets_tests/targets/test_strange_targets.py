@@ -118,6 +118,7 @@ def test_where_no_kind_is_installed_the_remedy_is_to_install_again() -> None:
         Door("fx_assets.no_such_group", "kind of target")["direction"]
 
 
+@pytest.mark.slow
 def test_strange_kinds_are_declared_judged_issued_scored_and_served(
     plugins: Callable[..., None],
     tmp_path: Path,

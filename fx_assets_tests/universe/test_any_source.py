@@ -132,6 +132,7 @@ def test_every_member_has_a_bundle_of_its_own_and_is_looked_at(desk: Desk) -> No
     assert (looks["drift_verdict"] == "not_enough_data").all()
 
 
+@pytest.mark.slow
 def test_one_instrument_alone_and_all_together_give_the_same_rows(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +178,7 @@ class StoodIn(Desk):
     )
 
 
+@pytest.mark.slow
 def test_where_one_provider_fails_its_failover_serves_and_rows_say_who(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +197,7 @@ def test_where_one_provider_fails_its_failover_serves_and_rows_say_who(
     assert "AAAUSD" not in said
 
 
+@pytest.mark.slow
 def test_a_pointer_of_one_member_does_not_pass_for_another_where_they_are_signed(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def decided(lake: Lake, days: int) -> int:
     return len(decide_panel(SPEC, lake, lake.read("skill", SPEC.name), judged, now))
 
 
+@pytest.mark.slow
 def test_every_members_strategy_is_weighed_with_the_costs_of_its_instrument(
     tmp_path: Path,
 ) -> None:

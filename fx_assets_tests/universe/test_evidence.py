@@ -157,6 +157,7 @@ def decided(
     return {about[made.series]: made for made in decide_panel(spec, lake, table, judged, now)}
 
 
+@pytest.mark.slow
 def test_a_champion_that_its_live_rows_contradict_does_not_predict_whatever_its_backtest_says(
     lake: Lake, rows: pd.DataFrame
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_champion_that_its_live_rows_contradict_does_not_predict_whatever_its_
     assert decided(lake, rows, now + timedelta(minutes=2)) == {}, "nor does it come back"
 
 
+@pytest.mark.slow
 def test_a_lake_of_before_candidates_were_kept_goes_on_and_casts_shadows(
     lake: Lake, rows: pd.DataFrame
 ) -> None:

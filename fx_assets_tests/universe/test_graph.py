@@ -124,6 +124,7 @@ def test_one_instrument_can_be_brought_up_to_date_alone(
     assert platform.commits("prices") == 1
 
 
+@pytest.mark.slow
 def test_a_refused_instrument_does_not_stop_the_others(
     platform: UniversePlatform, many_rates: pd.DataFrame
 ) -> None:

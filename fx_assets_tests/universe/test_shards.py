@@ -80,6 +80,7 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, pd.D
         yield {table: content(desk.lake, table) for table in COMPARED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "backwards"), [(1, True), (2, False)])
 def test_shards_of_any_size_in_any_order_give_the_rows_of_one_run(
     one_run: dict[str, pd.DataFrame],
@@ -105,6 +106,7 @@ def test_shards_of_any_size_in_any_order_give_the_rows_of_one_run(
         pd.testing.assert_frame_equal(content(desk.lake, table), rows, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_shard_that_was_killed_is_run_again_and_the_family_waits_for_it(
     one_run: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +152,7 @@ def asked(desk: Shards) -> list[dg.RunRequest]:
     return found
 
 
+@pytest.mark.slow
 def test_a_family_of_many_shards_is_judged_by_processes_as_it_is_by_one(tmp_path: Path) -> None:
     judged, now = {}, moment("2030-01-02")
     prices = prices_of({coin(i): walk(800, i) for i in range(4)})

@@ -85,6 +85,7 @@ def test_a_revision_that_is_taken_back_leaves_the_rows_as_they_were(
     pd.testing.assert_frame_equal(kept.drop(columns="batch"), whole.drop(columns="batch"))
 
 
+@pytest.mark.slow
 def test_the_rows_do_not_depend_on_how_many_processes_computed_them() -> None:
     spec = universe(targets=[{"kind": "volatility", "candidates": ["ewma"]}], workers=2)
     prices = prices_of({coin(i): walk(700, i) for i in range(4)})
@@ -140,6 +141,7 @@ def test_instruments_that_were_never_members_are_not_walked_forward(prices: pd.D
     assert set(walked(pd.concat([prices, young]))["instrument"]) == {"EURAAA", "EURBBB"}
 
 
+@pytest.mark.slow
 def test_without_skill_the_baseline_predicts_and_the_candidate_is_shown_beside_it(
     prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_member_without_the_newest_fixing_is_predicted_as_of_its_own_newest_an
     assert set(made["mode"]) == {"late"}
 
 
+@pytest.mark.slow
 def test_every_missed_bar_is_predicted_from_once_by_who_was_champion_then(
     prices: pd.DataFrame, stored: pd.DataFrame, tmp_path: Path
 ) -> None:
