@@ -95,6 +95,7 @@ def test_a_bar_becomes_late_without_a_run_and_easter_does_not(platform: Platform
     assert "lacks 1 bar " in shown(platform, "eurusd/prices")[1]
 
 
+@pytest.mark.slow
 def test_fridays_last_hour_is_fresh_on_sunday_and_late_on_monday(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

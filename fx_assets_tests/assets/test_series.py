@@ -124,6 +124,7 @@ def test_a_forecast_that_moves_to_another_feed_and_back_keeps_two_ledgers(
     assert dict(known["instrument"]) == {series[0]: "EURUSD", series[1]: "EURGBP"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

@@ -171,6 +171,7 @@ def test_a_pools_graph_computes_what_it_predicts_row_by_row(kind: str, members: 
     assert one_by_one == graph.predict(rows)[:20].tolist()
 
 
+@pytest.mark.slow
 def test_stored_rows_of_a_pool_are_not_made_again() -> None:
     declared, frame = spec("stacked"), labelled_frame(700)
     pool = declared.candidates[-1]

@@ -211,6 +211,7 @@ def test_a_model_is_not_replaced_by_one_that_is_not_significantly_better() -> No
     assert any("Diebold–Mariano" in o for o in twin.objections)
 
 
+@pytest.mark.slow
 def test_a_champion_whose_signal_stops_is_demoted_and_stays_away_until_it_proves_itself() -> None:
     world = World(n=3600, seed=1, stops_at=2500)
     ledger = world.decide([], SKILLED, 2500)

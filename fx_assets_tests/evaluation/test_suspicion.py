@@ -149,6 +149,7 @@ def test_a_held_look_that_a_demotion_follows_is_not_taken_up_again() -> None:
     assert found.champion == BASELINE
 
 
+@pytest.mark.slow
 def test_hourly_reversal_as_bitcoins_is_held_and_can_be_acknowledged() -> None:
     world = World(n=20_000, edge=0.045, seed=5)
     streams = {"logistic_regression": "skilled"}

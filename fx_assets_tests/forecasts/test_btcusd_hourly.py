@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import ccxt
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -87,6 +86,8 @@ def lived(new_folder: Callable[[], Path]) -> Iterator[Lived]:
     bars[PRICES] = bars[PRICES].round(1)
     exchange = Traded.of(bars, NOON)
     with pytest.MonkeyPatch.context() as patch, running(exchange):
+        import ccxt
+
         patch.setattr(ccxt.Exchange, "throttle", lambda *_: None)
         environment = {"FX_ASSETS_CCXT_URL": exchange.url}
         platform = Platform(new_folder(), patch, [FEED], [SPEC], environment)

@@ -48,8 +48,20 @@ def statsmodels_of(model: Model, returns: np.ndarray) -> object:
     return arima.smooth([*mean, *model.arma_.ar, *model.arma_.ma, 0.006**2])
 
 
-@pytest.mark.parametrize("horizon", [1, 2, 5, 20])
-@pytest.mark.parametrize(("p", "q"), [(1, 0), (0, 1), (1, 1), (2, 1), (1, 3)])
+@pytest.mark.parametrize(
+    "horizon",
+    [1, pytest.param(2, marks=pytest.mark.slow), 5, pytest.param(20, marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize(
+    ("p", "q"),
+    [
+        (1, 0),
+        pytest.param(0, 1, marks=pytest.mark.slow),
+        pytest.param(1, 1, marks=pytest.mark.slow),
+        (2, 1),
+        pytest.param(1, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_the_forecast_is_statsmodels_after_extending_bar_by_bar(
     p: int, q: int, horizon: int
 ) -> None:

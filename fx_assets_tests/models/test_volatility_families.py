@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from arch import arch_model
 
 from fx_assets.errors import SpecError
 from fx_assets.models import build_model, model_class, model_inputs
@@ -35,6 +34,8 @@ def fit(family: str, horizon: int, returns: np.ndarray = RETURNS, **params):
 
 def fixed_arch(model: Garch):
     """arch's own filter with our parameters, on returns in percent."""
+    from arch import arch_model
+
     c = model.coefficients_
     arch = arch_model(100 * RETURNS, mean="Zero", vol="GARCH", dist="t", rescale=False)
     return arch.fix([c.omega * 1e4, c.alpha, c.beta, c.nu])
@@ -51,6 +52,8 @@ def test_garch_recovers_the_parameters_of_the_world():
 
 
 def test_garch_finds_what_arch_finds_in_percent():
+    from arch import arch_model
+
     result = arch_model(100 * RETURNS, mean="Zero", dist="t", rescale=False).fit(disp="off")
     y = variances(1)
     model = build_model("garch", TargetSpec(kind="volatility"))

@@ -75,7 +75,13 @@ ACTIVE = """USD JPY CZK DKK GBP HUF PLN RON SEK CHF NOK TRY AUD BRL CAD CNY HKD 
 MYR NZD PHP SGD THB ZAR RUB HRK TRL ROL LVL SIT SKK"""
 
 
-@pytest.mark.parametrize("quote", ACTIVE.split())
+@pytest.mark.parametrize(
+    "quote",
+    [
+        pytest.param(quote, marks=pytest.mark.slow if place % 4 else ())
+        for place, quote in enumerate(ACTIVE.split())
+    ],
+)
 def test_real_history_passes_with_jumps_as_warnings_only(quote: str) -> None:
     bars = ecb_bars(quote=quote)
     report = judge(bars)

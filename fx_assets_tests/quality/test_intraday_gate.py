@@ -117,6 +117,7 @@ def test_honest_bars_pass_at_every_frequency(calendar: str, frequency: str) -> N
         assert len(report.accepted) == len(bars)
 
 
+@pytest.mark.slow
 def test_each_bar_passes_when_it_arrives_also_after_the_weekend(hourly: Bars) -> None:
     spec = feed("24x5")
     openings = np.flatnonzero(hourly["event_time"].diff() > pd.Timedelta(hours=2))[-20:]
@@ -415,6 +416,7 @@ def test_an_intraday_feed_has_rules_of_its_own_and_keeps_what_it_sets() -> None:
     assert spec.gate.zero_returns == gate_defaults("1min").zero_returns
 
 
+@pytest.mark.slow
 def test_half_a_million_minutes_are_judged_in_seconds_and_one_more_at_once() -> None:
     spec = feed("24x7", "1min")
     bars = world(spec, "2024-01-01", "2024-12-15").head(500_000)

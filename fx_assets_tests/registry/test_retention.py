@@ -71,6 +71,7 @@ def kept(
         yield Kept(registry)
 
 
+@pytest.mark.slow
 def test_only_what_is_old_and_named_by_nothing_goes_with_models_artifacts_and_parents(
     kept: Kept,
 ) -> None:

@@ -35,7 +35,6 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
-from dagster_webserver.app import create_app_from_workspace_process_context
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ecs.models import ecs_backends
 from moto.moto_api import state_manager
@@ -319,6 +318,8 @@ def workers(home: Home) -> Iterator[Workers]:
 @contextmanager
 def webserver(context: WorkspaceProcessContext) -> Iterator[str]:
     """Dagster's webserver on a port of its own."""
+    from dagster_webserver.app import create_app_from_workspace_process_context
+
     app = create_app_from_workspace_process_context(context)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))

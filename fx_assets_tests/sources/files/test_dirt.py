@@ -236,6 +236,7 @@ def test_the_last_point_of_coingecko_before_a_close_is_the_close(tmp_path: Path)
     assert "5 points are not the last before a close" in daily.provenance.notes
 
 
+@pytest.mark.slow
 def test_hundreds_of_thousands_of_minutes_are_read_in_a_second(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, "1min", timezone="America/New_York+7")
     count = 300_000

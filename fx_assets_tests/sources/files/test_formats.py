@@ -189,7 +189,7 @@ def kinds() -> dict[str, Kind]:
 KINDS = kinds()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", pytest.param("utf-16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", KINDS)
 def test_a_file_is_taken_for_what_it_is_asked_about_and_read(
     tmp_path: Path, what: str, encoding: str
