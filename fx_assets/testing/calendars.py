@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -19,12 +18,11 @@ from fx_assets.calendars import (
     frequencies_of,
     instant_of,
 )
-from fx_assets.testing.require import require
+from fx_assets.testing.require import Checks, require
 
 FIRST: Final = date(2016, 1, 1)
 LAST: Final = date(2025, 12, 31)
-CHECKS: Final[list[Callable[[CalendarCase], None]]] = []
-"""The checks in the order in which they are run; a check's name is what it states."""
+CHECKS: Final[Checks[CalendarCase]] = Checks()
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,7 @@ def cases_of(name: str) -> list[CalendarCase]:
     return [CalendarCase(name, each) for each in dict.fromkeys((able[-1], hours))]
 
 
-def _check(check: Callable[[CalendarCase], None]) -> Callable[[CalendarCase], None]:
-    CHECKS.append(check)
-    return check
-
-
-@_check
+@CHECKS.add
 def it_says_what_it_is(case: CalendarCase) -> None:
     """Documentation, and when a day closes."""
     found = definition_of(case.name)
@@ -64,7 +57,7 @@ def it_says_what_it_is(case: CalendarCase) -> None:
     require(bool(custom_close(case.name)), "it has no day_close")
 
 
-@_check
+@CHECKS.add
 def closes_come_in_order_on_open_days(case: CalendarCase) -> None:
     """Ten years, change of clocks included, and the next; a day has one daily bar."""
     market = case.market
@@ -80,7 +73,7 @@ def closes_come_in_order_on_open_days(case: CalendarCase) -> None:
     require(len(due) > 0 and np.array_equal(same, due), f"bars of {len(same)} days on {len(due)}")
 
 
-@_check
+@CHECKS.add
 def a_closed_day_says_why_and_has_no_bar(case: CalendarCase) -> None:
     """Reasons are words; open days have none."""
     market = case.market
@@ -92,7 +85,7 @@ def a_closed_day_says_why_and_has_no_bar(case: CalendarCase) -> None:
         require(reason is None or not bars, f"{day} is closed ({reason}), and has a bar")
 
 
-@_check
+@CHECKS.add
 def bars_are_known_after_they_close(case: CalendarCase) -> None:
     """Publication follows the close."""
     closes = case.market.closes(FIRST, LAST)
@@ -100,7 +93,7 @@ def bars_are_known_after_they_close(case: CalendarCase) -> None:
     require(bool((known >= closes).all()), "a bar is known before it closes")
 
 
-@_check
+@CHECKS.add
 def the_close_keeps_its_local_time_when_clocks_change(case: CalendarCase) -> None:
     """Daylight saving moves a close in UTC, never on the wall."""
     market = case.market
@@ -112,7 +105,7 @@ def the_close_keeps_its_local_time_when_clocks_change(case: CalendarCase) -> Non
         )
 
 
-@_check
+@CHECKS.add
 def the_next_close_is_the_next_bar(case: CalendarCase) -> None:
     """What labels are counted by."""
     closes = case.market.closes(FIRST, LAST)
@@ -121,7 +114,7 @@ def the_next_close_is_the_next_bar(case: CalendarCase) -> None:
         require(bool((found == closes[bars:]).all()), f"{bars} bars ahead is another close")
 
 
-@_check
+@CHECKS.add
 def two_askings_agree(case: CalendarCase) -> None:
     """Determinism: what a day is does not depend on when it is asked."""
     found = definition_of(case.name)

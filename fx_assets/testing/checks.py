@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,14 +15,13 @@ from fx_assets.quality import inspect as judge
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES, REJECTED_DTYPES
 from fx_assets.specs.feed import GateSpec
-from fx_assets.testing.markets import bars_of_market, market
-from fx_assets.testing.require import require
+from fx_assets.testing.markets import bars_of_market, market, usual_calendar
+from fx_assets.testing.require import Checks, require
 
 BARS: Final = 1500
 FRESH: Final = 100
 WORLDS: Final = 5
-CHECKS: Final[list[Callable[[CheckCase], None]]] = []
-"""The checks in the order in which they are run; a check's name is what it states."""
+CHECKS: Final[Checks[CheckCase]] = Checks()
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class CheckCase:
                 "name": "proved",
                 "source": {"kind": "files", "path": "proved.csv", "instrument": "PROVED"},
                 "frequency": self.frequency,
-                "calendar": "24x5" if self.frequency == "1d" else "24x7",
+                "calendar": usual_calendar(self.frequency),
                 "start": "2021-01-01",
                 "gate": gate,
             }
@@ -56,7 +54,7 @@ class CheckCase:
 
     def world(self, seed: int = 1) -> pd.DataFrame:
         """Bars in which nothing is wrong."""
-        grid = market(self.frequency, "24x5" if self.frequency == "1d" else "24x7")
+        grid = market(self.frequency, usual_calendar(self.frequency))
         bars = bars_of_market(grid, BARS, seed)
         bars["source"] = bars["payload"] = "proved"
         bars["ingested_at"] = bars["available_at"]
@@ -80,16 +78,11 @@ def cases_of(name: str) -> list[CheckCase]:
     return [CheckCase(name, each) for each in getattr(DOOR[name], "frequencies", ("1d", "1h"))]
 
 
-def _check(check: Callable[[CheckCase], None]) -> Callable[[CheckCase], None]:
-    CHECKS.append(check)
-    return check
-
-
 def _require_it_looked(found: Finding) -> None:
     require(not found.message.startswith("The check itself failed"), found.message)
 
 
-@_check
+@CHECKS.add
 def it_says_what_it_asserts(case: CheckCase) -> None:
     """The docstring's first line is what people read beside the finding."""
     require(bool((inspect.getdoc(case.plugin) or "").strip()), "there is no docstring")
@@ -97,7 +90,7 @@ def it_says_what_it_asserts(case: CheckCase) -> None:
     require(bool(np.isfinite(limit)), f"the limit is {limit!r}")
 
 
-@_check
+@CHECKS.add
 def clean_bars_pass(case: CheckCase) -> None:
     """No false alarm in worlds where nothing is wrong."""
     for seed in range(1, WORLDS + 1):
@@ -108,7 +101,7 @@ def clean_bars_pass(case: CheckCase) -> None:
         )
 
 
-@_check
+@CHECKS.add
 def what_is_planted_is_found(case: CheckCase) -> None:
     """The fault that the check is for, and a message that says where."""
     if not hasattr(case.plugin, "planted"):
@@ -122,7 +115,7 @@ def what_is_planted_is_found(case: CheckCase) -> None:
     require(bool(found.message.strip()), "the finding says nothing")
 
 
-@_check
+@CHECKS.add
 def two_looks_agree(case: CheckCase) -> None:
     """Determinism."""
     bars = case.world()
@@ -130,7 +123,7 @@ def two_looks_agree(case: CheckCase) -> None:
     require(first == again, f"{first.count:g} first, {again.count:g} again")
 
 
-@_check
+@CHECKS.add
 def bars_are_left_as_they_are(case: CheckCase) -> None:
     """A check looks, and changes nothing."""
     bars = case.world()
@@ -139,7 +132,7 @@ def bars_are_left_as_they_are(case: CheckCase) -> None:
     require(bars.equals(before), "bars were changed")
 
 
-@_check
+@CHECKS.add
 def a_first_load_and_a_single_bar_can_be_looked_at(case: CheckCase) -> None:
     """Nothing stored, and hardly anything new."""
     for bars in (case.world(), case.world().tail(1).reset_index(drop=True)):

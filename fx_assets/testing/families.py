@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -20,7 +19,13 @@ from fx_assets.specs.base import meanings
 from fx_assets.specs.forecast import TargetSpec
 from fx_assets.targets import target_definition
 from fx_assets.targets.base import NONE
-from fx_assets.testing.require import ContractError, require, require_refused, require_same_bits
+from fx_assets.testing.require import (
+    Checks,
+    ContractError,
+    require,
+    require_refused,
+    require_same_bits,
+)
 
 Floats = NDArray[np.float64]
 ROWS: Final = 2600
@@ -35,8 +40,7 @@ FEATURE_NAMES: Final = (
     "noise",
 )
 """Columns of the simulated feature set; one knows the sign of the next return, with much noise."""
-CHECKS: Final[list[Callable[[FamilyCase], None]]] = []
-"""The checks in the order in which they are run; a check's name is what it states."""
+CHECKS: Final[Checks[FamilyCase]] = Checks()
 
 
 @dataclass(frozen=True)
@@ -166,12 +170,7 @@ def require_legal(case: FamilyCase, prediction: Floats) -> None:
     )
 
 
-def _check(check: Callable[[FamilyCase], None]) -> Callable[[FamilyCase], None]:
-    CHECKS.append(check)
-    return check
-
-
-@_check
+@CHECKS.add
 def two_fits_with_one_seed_agree_to_the_last_bit(case: FamilyCase) -> None:
     """Determinism."""
     again = case.build().fit(case.rows(TRAIN), case.targets(TRAIN))
@@ -181,7 +180,7 @@ def two_fits_with_one_seed_agree_to_the_last_bit(case: FamilyCase) -> None:
     require(content == exported(case), "two equal fits give different ONNX graphs")
 
 
-@_check
+@CHECKS.add
 def fits_in_a_thread_pool_agree_with_a_fit_alone(case: FamilyCase) -> None:
     """No state is shared between models."""
 
@@ -195,7 +194,7 @@ def fits_in_a_thread_pool_agree_with_a_fit_alone(case: FamilyCase) -> None:
             require_same_bits(expected, found, "by a fit in a thread")
 
 
-@_check
+@CHECKS.add
 def a_fit_forgets_the_fit_before(case: FamilyCase) -> None:
     """``fit`` begins anew."""
     model = case.build().fit(case.rows(TEST), np.ones(TEST.stop - TEST.start))
@@ -204,7 +203,7 @@ def a_fit_forgets_the_fit_before(case: FamilyCase) -> None:
     require_same_bits(expected, model.predict(case.rows(TEST)), "after another fit")
 
 
-@_check
+@CHECKS.add
 def fit_and_predict_leave_their_inputs_alone(case: FamilyCase) -> None:
     """Arrays that cannot be written are enough."""
     X, y = case.rows(TRAIN).copy(), case.targets(TRAIN).copy()
@@ -215,7 +214,7 @@ def fit_and_predict_leave_their_inputs_alone(case: FamilyCase) -> None:
     require(model.params == before, f"a fit changed the parameters {before} to {model.params}")
 
 
-@_check
+@CHECKS.add
 def a_row_alone_is_predicted_as_among_others(case: FamilyCase) -> None:
     """A prediction is a function of its own row, in Python and in ONNX."""
     X = case.rows(TEST)
@@ -230,7 +229,7 @@ def a_row_alone_is_predicted_as_among_others(case: FamilyCase) -> None:
         require_same_bits(served, np.concatenate(parts), f"by the graph in parts of {size}")
 
 
-@_check
+@CHECKS.add
 def a_prediction_does_not_depend_on_later_rows(case: FamilyCase) -> None:
     """Prefix invariance, and a future that is scrambled."""
     whole = simulated_frame(case.target)
@@ -247,7 +246,7 @@ def a_prediction_does_not_depend_on_later_rows(case: FamilyCase) -> None:
             require_same_bits(expected[:cut], found, f"{how} rows after the {cut}th")
 
 
-@_check
+@CHECKS.add
 def a_constant_target_gives_a_legal_forecast(case: FamilyCase) -> None:
     """Nothing to learn is nothing to fail at."""
     for value in (0.0, 1.0):
@@ -263,7 +262,7 @@ def a_constant_target_gives_a_legal_forecast(case: FamilyCase) -> None:
         _require_parity(model, case, case.rows(TEST))
 
 
-@_check
+@CHECKS.add
 def training_rows_and_whole_columns_may_be_nan(case: FamilyCase) -> None:
     """Missing inputs are legal."""
     X = case.rows(TRAIN).copy()
@@ -274,7 +273,7 @@ def training_rows_and_whole_columns_may_be_nan(case: FamilyCase) -> None:
     _require_parity(model, case, np.vstack([X, case.rows(TEST)]))
 
 
-@_check
+@CHECKS.add
 def very_few_training_rows_give_a_legal_forecast(case: FamilyCase) -> None:
     """1, 2 and 30 rows."""
     for rows in (1, 2, 30):
@@ -283,7 +282,7 @@ def very_few_training_rows_give_a_legal_forecast(case: FamilyCase) -> None:
         require_legal(case, model.predict(case.rows(TEST)))
 
 
-@_check
+@CHECKS.add
 def broken_inputs_give_a_legal_forecast(case: FamilyCase) -> None:
     """NaN, infinities and sizes at the end of both precisions."""
     rows = hostile_rows(case.width)
@@ -291,7 +290,7 @@ def broken_inputs_give_a_legal_forecast(case: FamilyCase) -> None:
     require_legal(case, OnnxModel(exported(case)).predict(rows))
 
 
-@_check
+@CHECKS.add
 def the_onnx_graph_computes_what_the_fitted_object_does(case: FamilyCase) -> None:
     """Parity within the family's ``onnx_tolerance``."""
     X = case.rows(TEST)
@@ -307,7 +306,7 @@ def the_onnx_graph_computes_what_the_fitted_object_does(case: FamilyCase) -> Non
     )
 
 
-@_check
+@CHECKS.add
 def a_saved_model_predicts_the_same_when_loaded(case: FamilyCase) -> None:
     """A graph and a pickled object are whole."""
     X = case.rows(TEST)
@@ -317,7 +316,7 @@ def a_saved_model_predicts_the_same_when_loaded(case: FamilyCase) -> None:
     require_same_bits(fitted(case).predict(X), copy.predict(X), "by a pickled copy")
 
 
-@_check
+@CHECKS.add
 def a_graph_says_what_it_is(case: FamilyCase) -> None:
     """Its metadata name family, target, horizon, seed and inputs."""
     content = fitted(case).to_onnx(
@@ -338,7 +337,7 @@ def a_graph_says_what_it_is(case: FamilyCase) -> None:
     require(loaded.width == case.width, f"{loaded.width} inputs, not {case.width}")
 
 
-@_check
+@CHECKS.add
 def an_unknown_hyper_parameter_is_refused_with_those_allowed(case: FamilyCase) -> None:
     """A typing error is told, with what is possible."""
     call = partial(case.build, no_such_parameter=1)
@@ -347,7 +346,7 @@ def an_unknown_hyper_parameter_is_refused_with_those_allowed(case: FamilyCase) -
         require(name in error.remedy, f"the remedy does not name {name}: {error.remedy}")
 
 
-@_check
+@CHECKS.add
 def every_hyper_parameter_refuses_nonsense_and_is_documented(case: FamilyCase) -> None:
     """Each has a sentence and limits."""
     meaning = meanings(case.model_class.params_type)
@@ -359,7 +358,7 @@ def every_hyper_parameter_refuses_nonsense_and_is_documented(case: FamilyCase) -
             require_refused(call, name, f"{name}={nonsense!r}")
 
 
-@_check
+@CHECKS.add
 def parameters_and_seed_describe_a_model_fully(case: FamilyCase) -> None:
     """What MLflow records is enough to make the fit again."""
     model = fitted(case)
@@ -369,7 +368,7 @@ def parameters_and_seed_describe_a_model_fully(case: FamilyCase) -> None:
     require_same_bits(expected, found, "by a model with these parameters and this seed")
 
 
-@_check
+@CHECKS.add
 def wrong_rows_are_refused_with_what_was_expected(case: FamilyCase) -> None:
     """Unfitted models, no rows, rows and targets that do not match, impossible targets."""
     X, y = case.rows(TRAIN), case.targets(TRAIN)
@@ -387,7 +386,7 @@ def wrong_rows_are_refused_with_what_was_expected(case: FamilyCase) -> None:
     )
 
 
-@_check
+@CHECKS.add
 def no_rows_in_are_no_predictions_out(case: FamilyCase) -> None:
     """The empty matrix is legal."""
     nothing = np.empty((0, case.width))
@@ -395,7 +394,7 @@ def no_rows_in_are_no_predictions_out(case: FamilyCase) -> None:
         require(found.shape == (0,), f"predictions of shape {found.shape} for no row")
 
 
-@_check
+@CHECKS.add
 def importance_names_every_feature_or_is_none(case: FamilyCase) -> None:
     """A family that reads features and ranks them ranks all of them."""
     importance = fitted(case).feature_importance(FEATURE_NAMES)

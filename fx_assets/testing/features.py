@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -15,12 +14,11 @@ from fx_assets.doors import FEATURE_SETS
 from fx_assets.features import FeatureSet, FeatureSetDefinition, feature_set
 from fx_assets.features.frame import feature_frame
 from fx_assets.testing.honesty import assert_future_scramble_invariant, assert_prefix_invariant
-from fx_assets.testing.markets import bars_of_market, market
-from fx_assets.testing.require import ContractError, require, require_same_bits
+from fx_assets.testing.markets import bars_of_market, market, usual_calendar
+from fx_assets.testing.require import Checks, ContractError, require, require_same_bits
 
 COLUMNS: Final = ("open", "high", "low", "close", "volume", "market_cap")
-CHECKS: Final[list[Callable[[FeatureCase], None]]] = []
-"""The checks in the order in which they are run; a check's name is what it states."""
+CHECKS: Final[Checks[FeatureCase]] = Checks()
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class FeatureCase:
     @property
     def calendar(self) -> Calendar:
         """A calendar of such bars, which are known when they close."""
-        return market(self.frequency, "24x5" if self.frequency == "1d" else "24x7")
+        return market(self.frequency, usual_calendar(self.frequency))
 
     @property
     def definition(self) -> type[FeatureSetDefinition]:
@@ -73,12 +71,7 @@ def _world(case: FeatureCase, seed: int = 1) -> pd.DataFrame:
     return bars_of_market(case.calendar, case.rows, seed)
 
 
-def _check(check: Callable[[FeatureCase], None]) -> Callable[[FeatureCase], None]:
-    CHECKS.append(check)
-    return check
-
-
-@_check
+@CHECKS.add
 def columns_are_named_explained_and_have_units(case: FeatureCase) -> None:
     """Each column can be read by a person."""
     names = case.features.columns
@@ -89,7 +82,7 @@ def columns_are_named_explained_and_have_units(case: FeatureCase) -> None:
     require(bool((case.definition.__doc__ or "").strip()), "the class has no docstring")
 
 
-@_check
+@CHECKS.add
 def values_are_missing_in_the_warm_up_only(case: FeatureCase) -> None:
     """From its ``warm_up`` on each column is finite, and before it NaN."""
     frame = case.build(_world(case))
@@ -108,7 +101,7 @@ def values_are_missing_in_the_warm_up_only(case: FeatureCase) -> None:
         )
 
 
-@_check
+@CHECKS.add
 def no_column_changes_when_later_bars_arrive(case: FeatureCase) -> None:
     """Prefix invariance, to the last bit."""
     end = case.rows
@@ -116,14 +109,14 @@ def no_column_changes_when_later_bars_arrive(case: FeatureCase) -> None:
     assert_prefix_invariant(case.build, _world(case), cuts)
 
 
-@_check
+@CHECKS.add
 def no_column_knows_a_later_price(case: FeatureCase) -> None:
     """A scrambled future changes no earlier row."""
     for cut in (case.features.warm_up + 100, case.rows - 13):
         assert_future_scramble_invariant(case.build, _world(case), cut, seed=cut)
 
 
-@_check
+@CHECKS.add
 def a_world_with_holes_does_not_look_ahead(case: FeatureCase) -> None:
     """Missing bars and missing cells change nothing of that."""
     bars = bars_of_market(case.calendar, case.rows, seed=2)
@@ -136,7 +129,7 @@ def a_world_with_holes_does_not_look_ahead(case: FeatureCase) -> None:
     assert_future_scramble_invariant(case.build, bars, cut, seed=3)
 
 
-@_check
+@CHECKS.add
 def two_computations_agree_to_the_last_bit(case: FeatureCase) -> None:
     """Determinism."""
     bars = _world(case)
@@ -144,7 +137,7 @@ def two_computations_agree_to_the_last_bit(case: FeatureCase) -> None:
     require_same_bits(one, two, "the second time")
 
 
-@_check
+@CHECKS.add
 def bars_are_left_as_they_were(case: FeatureCase) -> None:
     """The upstream frame is not changed in place."""
     bars = _world(case).copy()
@@ -153,7 +146,7 @@ def bars_are_left_as_they_were(case: FeatureCase) -> None:
     require(bars.equals(before), "computing the features changed the bars")
 
 
-@_check
+@CHECKS.add
 def nothing_is_read_beyond_what_is_stated(case: FeatureCase) -> None:
     """The columns in ``reads`` are enough, and the others change nothing."""
     bars = _world(case)
@@ -172,7 +165,7 @@ def nothing_is_read_beyond_what_is_stated(case: FeatureCase) -> None:
         )
 
 
-@_check
+@CHECKS.add
 def prices_that_stand_still_or_leap_give_no_infinity(case: FeatureCase) -> None:
     """Pegs, and moves of a half: rows are finite or NaN."""
     still = bars_of_market(case.calendar, case.rows, seed=4)

@@ -18,6 +18,11 @@ def market(frequency: str = "1h", name: str = "24x7") -> Calendar:
     return calendar(f"{name}|{frequency}||0")
 
 
+def usual_calendar(frequency: str) -> str:
+    """What suites try bars of a length on: days of currencies, or shorter bars of a coin."""
+    return "24x5" if frequency == "1d" else "24x7"
+
+
 @cache
 def _closes(market: Calendar, n: int) -> np.ndarray:
     days = timedelta(days=7 + 2 * n * market.bar // timedelta(days=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,16 @@ from numpy.typing import NDArray
 from fx_assets.errors import FxAssetsError
 
 Floats = NDArray[np.float64]
+Case = TypeVar("Case")
+
+
+class Checks(list[Callable[[Case], None]]):
+    """Checks in the order in which they are run; a check's name is what it states."""
+
+    def add(self, check: Callable[[Case], None]) -> Callable[[Case], None]:
+        """Decorates a check."""
+        self.append(check)
+        return check
 
 
 class ContractError(AssertionError):

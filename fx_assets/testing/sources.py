@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,15 +24,14 @@ from fx_assets.sources.plugin import spellings
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.specs.sources import SourceSpec, columns_of, source_class
-from fx_assets.testing.markets import bars_of_market, market
-from fx_assets.testing.require import ContractError, require
+from fx_assets.testing.markets import bars_of_market, market, usual_calendar
+from fx_assets.testing.require import Checks, ContractError, require
 from fx_assets.testing.vendors.tryouts import moment_within_the_last_bar
 
 BARS: Final = 2600
 """More than vendors give in one page."""
 PRICES: Final = ("open", "high", "low", "close", "volume", "market_cap")
-CHECKS: Final[list[Callable[[SourceCase], None]]] = []
-"""The checks in the order in which they are run; a check's name is what it states."""
+CHECKS: Final[Checks[SourceCase]] = Checks()
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class SourceCase:
         """A calendar that the source has."""
         if self.source_class.fixing:
             return "target"
-        return self.source_class.tried_on or ("24x5" if self.frequency == "1d" else "24x7")
+        return self.source_class.tried_on or usual_calendar(self.frequency)
 
     def truth(self) -> pd.DataFrame:
         """Bars of its world, with six decimals; the last is unfinished when it is asked."""
@@ -92,22 +91,15 @@ class Trial:
     def feed(self) -> FeedSpec:
         """A feed of the source."""
         start = self.truth["event_time"].iloc[0] - pd.Timedelta(3, "D")
-        return FeedSpec.model_validate(
-            {
-                "name": "proved",
-                "source": {"kind": self.case.name, **self.tryout.settings},
-                "frequency": self.case.frequency,
-                "calendar": self.case.calendar,
-                "start": start.date(),
-                "delay_minutes": 0,
-            }
-            if not self.case.source_class.fixing
-            else {
-                "name": "proved",
-                "source": {"kind": self.case.name, **self.tryout.settings},
-                "start": start.date(),
-            }
-        )
+        feed = {
+            "name": "proved",
+            "source": {"kind": self.case.name, **self.tryout.settings},
+            "start": start.date(),
+        }
+        if not self.case.source_class.fixing:
+            bars = {"frequency": self.case.frequency, "calendar": self.case.calendar}
+            feed |= bars | {"delay_minutes": 0}
+        return FeedSpec.model_validate(feed)
 
     @property
     def now(self) -> datetime:
@@ -142,12 +134,7 @@ def cases_of(name: str) -> list[SourceCase]:
     return [SourceCase(name, each) for each in dict.fromkeys((able[-1], able[0]))]
 
 
-def _check(check: Callable[[SourceCase], None]) -> Callable[[SourceCase], None]:
-    CHECKS.append(check)
-    return check
-
-
-@_check
+@CHECKS.add
 def it_says_what_it_is(case: SourceCase) -> None:
     """Name, columns, frequencies, instrument and documentation are stated."""
     kind = case.source_class
@@ -163,7 +150,7 @@ def it_says_what_it_is(case: SourceCase) -> None:
         require(source.instrument.isalnum(), f"the instrument is {source.instrument!r}")
 
 
-@_check
+@CHECKS.add
 def every_bar_comes_once_and_as_it_was(case: SourceCase) -> None:
     """Paging: whatever a page holds, the bars are whole, in order, and have their values."""
     with case.tried() as trial:
@@ -187,7 +174,7 @@ def every_bar_comes_once_and_as_it_was(case: SourceCase) -> None:
             require(not off.any(), f"{name} of the bar of {when} is {said!r}, and was {was!r}")
 
 
-@_check
+@CHECKS.add
 def a_part_that_is_asked_for_alone_is_the_same(case: SourceCase) -> None:
     """What is fetched tomorrow fits to what was fetched today."""
     with case.tried() as trial:
@@ -200,7 +187,7 @@ def a_part_that_is_asked_for_alone_is_the_same(case: SourceCase) -> None:
             require(bool(same.all()), f"{name} differs in {int((~same).sum())} bars")
 
 
-@_check
+@CHECKS.add
 def two_fetches_agree_to_the_last_bit(case: SourceCase) -> None:
     """Determinism, the hash of what was read included."""
     with case.tried() as trial:
@@ -209,7 +196,7 @@ def two_fetches_agree_to_the_last_bit(case: SourceCase) -> None:
         require(a.provenance.sha256 == b.provenance.sha256, "the hashes of what was read differ")
 
 
-@_check
+@CHECKS.add
 def no_unfinished_bar_is_returned(case: SourceCase) -> None:
     """What the clock says is not over is no bar."""
     with case.tried() as trial:
@@ -220,7 +207,7 @@ def no_unfinished_bar_is_returned(case: SourceCase) -> None:
         require(newest == trial.truth["event_time"].iloc[-2], f"the newest bar is of {newest}")
 
 
-@_check
+@CHECKS.add
 def a_bar_is_known_when_the_calendar_says(case: SourceCase) -> None:
     """``available_at`` is never before the close."""
     with case.tried() as trial:
@@ -235,7 +222,7 @@ def a_bar_is_known_when_the_calendar_says(case: SourceCase) -> None:
             require(available == pd.Timestamp(due), f"{event_time} is known at {available}")
 
 
-@_check
+@CHECKS.add
 def bars_have_the_columns_that_are_stated(case: SourceCase) -> None:
     """No more and no less than ``bar_columns``."""
     with case.tried() as trial:
@@ -250,7 +237,7 @@ def bars_have_the_columns_that_are_stated(case: SourceCase) -> None:
         require(bool((bars["source"] != "").all()), "a bar does not say where it comes from")
 
 
-@_check
+@CHECKS.add
 def a_failure_is_told_with_what_to_do(case: SourceCase) -> None:
     """Errors are of one kind, and show no key."""
     with case.tried() as trial:
@@ -266,7 +253,7 @@ def a_failure_is_told_with_what_to_do(case: SourceCase) -> None:
             raise ContractError("a vendor that fails is not noticed")
 
 
-@_check
+@CHECKS.add
 def no_key_is_shown(case: SourceCase) -> None:
     """Neither in rows nor in where they came from; and without one it is said which to set."""
     with case.tried() as trial:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, get_args
@@ -18,15 +17,14 @@ from fx_assets.targets import TargetDefinition, Wording, target_definition
 from fx_assets.targets.base import NONE, Floats
 from fx_assets.targets.plausible import Measure
 from fx_assets.testing.families import simulated_returns
-from fx_assets.testing.require import require, require_same_bits
+from fx_assets.testing.require import Checks, require, require_same_bits
 
 BARS: Final = 1500
 FIELDS: Final = dict.fromkeys(
     ("value", "lower", "upper", "coverage", "close", "from", "level", "when", "over"), ""
 )
 """What texts may hold in braces."""
-CHECKS: Final[list[Callable[[TargetCase], None]]] = []
-"""The checks in the order in which they are run; a check's name is what it states."""
+CHECKS: Final[Checks[TargetCase]] = Checks()
 
 
 @dataclass(frozen=True)
@@ -79,12 +77,7 @@ def _closes() -> Floats:
     return np.asarray(100 * np.exp(np.cumsum(simulated_returns(BARS, seed=5))), dtype=np.float64)
 
 
-def _check(check: Callable[[TargetCase], None]) -> Callable[[TargetCase], None]:
-    CHECKS.append(check)
-    return check
-
-
-@_check
+@CHECKS.add
 def labels_are_outcomes_and_are_unknown_where_they_do_not_end(case: TargetCase) -> None:
     """NaN for the newest bars only, and what an outcome can be before."""
     values = case.definition.labels(_closes(), case.ends)
@@ -96,7 +89,7 @@ def labels_are_outcomes_and_are_unknown_where_they_do_not_end(case: TargetCase) 
     require(len(np.unique(values[known])) > 1, "every outcome is the same")
 
 
-@_check
+@CHECKS.add
 def no_label_knows_a_close_beyond_its_end(case: TargetCase) -> None:
     """Closes before a bar and after its end change nothing."""
     cut = 700
@@ -111,7 +104,7 @@ def no_label_knows_a_close_beyond_its_end(case: TargetCase) -> None:
     require_same_bits(whole[cut:], changed[cut:], "with other closes before its bar")
 
 
-@_check
+@CHECKS.add
 def the_expected_outcome_has_the_least_loss(case: TargetCase) -> None:
     """The score is proper for the mean: no other number does better."""
     loss, outcomes = case.definition.loss, case.outcomes
@@ -126,7 +119,7 @@ def the_expected_outcome_has_the_least_loss(case: TargetCase) -> None:
         require(better <= slack, f"{other!r} loses {better!r} less than the mean {mean!r}")
 
 
-@_check
+@CHECKS.add
 def limits_are_possible_and_have_a_finite_loss(case: TargetCase) -> None:
     """Every prediction can be judged."""
     low, high = case.definition.limits
@@ -137,7 +130,7 @@ def limits_are_possible_and_have_a_finite_loss(case: TargetCase) -> None:
         require(np.isfinite(losses).all(), f"a prediction of {said!r} has no finite loss")
 
 
-@_check
+@CHECKS.add
 def its_baseline_and_its_reference_predict_it(case: TargetCase) -> None:
     """They are families that state this kind, or its outcomes."""
     reference = case.definition.reference(case.horizon)
@@ -148,7 +141,7 @@ def its_baseline_and_its_reference_predict_it(case: TargetCase) -> None:
     require(np.isfinite(values).all(), "the baseline is not a finite number")
 
 
-@_check
+@CHECKS.add
 def intervals_have_a_lower_and_an_upper_bound(case: TargetCase) -> None:
     """Learned from outcomes, for each prediction."""
     from fx_assets.evaluation.intervals import IntervalModel
@@ -161,7 +154,7 @@ def intervals_have_a_lower_and_an_upper_bound(case: TargetCase) -> None:
         require(lower <= upper, f"{value!r} has the interval from {lower!r} to {upper!r}")
 
 
-@_check
+@CHECKS.add
 def metrics_hold_the_mean_loss_and_have_titles(case: TargetCase) -> None:
     """One number for each resample, and a name for people."""
     definition, outcomes, said = case.definition, case.outcomes, case.said
@@ -175,7 +168,7 @@ def metrics_hold_the_mean_loss_and_have_titles(case: TargetCase) -> None:
     require(set(definition.baseline_metrics(outcomes, said, weights)) == set(found), "not the same")
 
 
-@_check
+@CHECKS.add
 def figures_on_scales_are_finite(case: TargetCase) -> None:
     """Scale of effects, distance from the baseline, parity and bias."""
     definition, said = case.definition, case.said
@@ -190,7 +183,7 @@ def figures_on_scales_are_finite(case: TargetCase) -> None:
     require(not definition.gap(said, said).any(), "equal predictions are apart")
 
 
-@_check
+@CHECKS.add
 def plausible_limits_are_of_measures_that_exist(case: TargetCase) -> None:
     """At every frequency."""
     for frequency in get_args(Frequency):
@@ -199,7 +192,7 @@ def plausible_limits_are_of_measures_that_exist(case: TargetCase) -> None:
             require(np.isfinite(limit), f"{measure} has the limit {limit!r} at {frequency}")
 
 
-@_check
+@CHECKS.add
 def a_person_can_read_it(case: TargetCase) -> None:
     """Texts hold fields that exist, and numbers have digits."""
     definition = case.definition
@@ -221,7 +214,7 @@ def a_person_can_read_it(case: TargetCase) -> None:
     require((wording.outcomes is not None) == binary, "outcomes are named if they are 0 and 1")
 
 
-@_check
+@CHECKS.add
 def the_servers_histogram_has_ascending_bounds(case: TargetCase) -> None:
     """As Prometheus asks."""
     bounds = np.array(case.definition.buckets)

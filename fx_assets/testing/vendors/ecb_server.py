@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
-from fx_assets.testing.vendors.answers import Answer, listening
+from fx_assets.testing.vendors.answers import Answer, listening, raw
 
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in to WiFi</title></head><body/></html>"
 
@@ -36,33 +36,19 @@ xmlns="http://www.ecb.int/vocabulary/2002-08-01/eurofxref">
 def ok(content: bytes, etag: str = "") -> Answer:
     """200 with the content, or 304 to who already holds that ETag."""
 
+    if not etag:
+        return raw(content)
+
     def answer(request: BaseHTTPRequestHandler) -> None:
-        if etag and request.headers.get("If-None-Match") == etag:
-            request.send_response(304)
-            request.send_header("ETag", etag)
-            request.end_headers()
-            return
-        request.send_response(200)
-        request.send_header("Content-Length", str(len(content)))
-        if etag:
-            request.send_header("ETag", etag)
-        request.end_headers()
-        request.wfile.write(content)
+        held = request.headers.get("If-None-Match") == etag
+        (raw(b"", 304, ETag=etag) if held else raw(content, ETag=etag))(request)
 
     return answer
 
 
 def status(code: int, **headers: str) -> Answer:
     """This status, with nothing in it."""
-
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(code)
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.send_header("Content-Length", "0")
-        request.end_headers()
-
-    return answer
+    return raw(b"", code, declared=None, **headers)
 
 
 class EcbServer:

@@ -7,7 +7,7 @@ the last bar is unfinished.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,33 +52,25 @@ def ecb(truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
     forget()
 
 
-@contextmanager
-def frankfurter(truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
+def frankfurter(truth: pd.DataFrame, folder: Path) -> AbstractContextManager[Tryout]:
     """Frankfurter's API."""
-    with _vendor("frankfurter", "USD", truth, {"quote": "USD"}) as tryout:
-        yield tryout
+    return _vendor("frankfurter", "USD", truth, {"quote": "USD"})
 
 
-@contextmanager
-def twelve_data(truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
+def twelve_data(truth: pd.DataFrame, folder: Path) -> AbstractContextManager[Tryout]:
     """Twelve Data's API, of a share: currencies have no volume there."""
-    with _vendor("twelve_data", "AAPL", truth, {"symbol": "AAPL"}) as tryout:
-        yield tryout
+    return _vendor("twelve_data", "AAPL", truth, {"symbol": "AAPL"})
 
 
-@contextmanager
-def coingecko(truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
+def coingecko(truth: pd.DataFrame, folder: Path) -> AbstractContextManager[Tryout]:
     """CoinGecko's public API."""
     settings = {"coin": "bitcoin", "instrument": "BTCUSD"}
-    with _vendor("coingecko", "bitcoin", truth, settings) as tryout:
-        yield tryout
+    return _vendor("coingecko", "bitcoin", truth, settings)
 
 
-@contextmanager
-def cryptocompare(truth: pd.DataFrame, folder: Path) -> Iterator[Tryout]:
+def cryptocompare(truth: pd.DataFrame, folder: Path) -> AbstractContextManager[Tryout]:
     """CoinDesk's data API."""
-    with _vendor("cryptocompare", "BTC-USD", truth, {"pair": "BTC-USD"}) as tryout:
-        yield tryout
+    return _vendor("cryptocompare", "BTC-USD", truth, {"pair": "BTC-USD"})
 
 
 @contextmanager
