@@ -103,6 +103,7 @@ bench-serving: $(VENV)/installed-dev  ## The server under load, beside hello-wor
 bench: $(VENV)/installed-dev  ## Speed, false promotions, false alarms and how soon drift is found
 	@$(BIN)/python -m benchmarks.pipeline
 	@$(BIN)/python -m benchmarks.promotion_simulation
+	@$(BIN)/python -m benchmarks.universe_rates
 	@$(BIN)/python -m benchmarks.densities
 	@$(BIN)/python -m benchmarks.economics
 	@$(BIN)/python -m benchmarks.pools

@@ -129,7 +129,8 @@ def _decide(
             accepted[name] = word
         reign = reigns[recipe] = _reign(forecast, series, ledger, recipe, rows[name])
         if recipe == reigning:
-            falls[recipe] = reign.fall([d.fall for d in reign.decisions if d.fall])
+            fallen = [d.fall for d in reign.decisions if d.fall]
+            falls[recipe] = reign.fall(fallen, _bias_in_office(reign))
         ground, why = "live", against(recipe)
         if not why:
             ground, why = _fallen(spec, reign, row, falls)
@@ -145,7 +146,7 @@ def _decide(
     recipe = best["recipe"] if best else forecast.recipe_hash(baseline)
     if best and recipe not in falls:
         reign = reigns[recipe]
-        falls[recipe] = reign.fall_of(recipe, reign.rows.n, reign.rows.n, _bias(spec, best))
+        falls[recipe] = reign.fall_of(recipe, reign.rows.n, reign.rows.n, _bias_of(spec, best))
     shown = best or next(iter(verdicts), _UNJUDGED)
     walked = rows.get(shown["candidate"])
     known = now if walked is None else walked["label_available_at"].max().to_pydatetime()
@@ -244,7 +245,7 @@ def _fallen(
     if again is not None and again >= needed:
         since = "on the rows after its demotion, needed below"
         return "return", f"Clark–West p = {again:.3g} {since} {needed:.3g}"
-    before = reign.fall_before(recipe, _bias(spec, row))
+    before = reign.fall_before(recipe, _bias_of(spec, row))
     if before is not None and before.exceeds:
         return "fall", f"as champion it would have been demoted: {before.text}"
     return "", ""
@@ -255,8 +256,26 @@ def _needed(spec: UniverseSpec, row: Row) -> float:
     return float(spec.significance / max(int(row["tests"]), 1))
 
 
-def _bias(spec: UniverseSpec, row: Row) -> float:
-    return bias_of(_known(row["p_clark_west"]), _needed(spec, row))
+def _bias(needed: float, *p_values: float | None) -> float:
+    """By how many standard errors a gain is overstated that had to pass both tests.
+
+    The larger p-value tells: a weak skill is seen by Clark and West's test long before its
+    forecasts are better, so the other one chooses.
+    """
+    return bias_of(max((p for p in p_values if p is not None), default=None), needed)
+
+
+def _bias_of(spec: UniverseSpec, row: Row) -> float:
+    return _bias(_needed(spec, row), _known(row["p_value"]))
+
+
+def _bias_in_office(reign: Reign) -> float:
+    chosen = reign.chosen
+    found = chosen.statistics_of(chosen.champion)
+    if found is None:
+        return 0.0
+    needed = found.needed_p or chosen.thresholds.clark_west_p
+    return _bias(needed, found.clark_west_p, found.diebold_mariano_p)
 
 
 _UNJUDGED: Row = {"candidate": "", "n": 0, "tests": 0, "p_value": math.nan}

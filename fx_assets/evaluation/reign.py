@@ -50,19 +50,26 @@ class Reign:
         newest = int((times > times[-1] - year).sum())
         return float(newest if span >= year else newest * (year / span))
 
-    def fall(self, known: Sequence[Fall] = ()) -> Fall | None:
-        """Where the champion, a model, stands; ``None`` where its history is too short.
-
-        ``known`` are falls whose limit is taken where it is of the same history.
-        """
+    @property
+    def chosen(self) -> Decision:
+        """The decision whose figures made the champion, a model, what it is."""
         recipe = self.ledger[-1].recipe
-        chosen = next(
+        return next(
             (d for d in reversed(self.ledger) if (d.verdict, d.recipe) == ("replace", recipe)),
             self.decisions[0],
         )
-        found = chosen.statistics_of(chosen.champion)
-        needed = (found and found.needed_p) or chosen.thresholds.clark_west_p
-        bias = bias_of(found.clark_west_p if found else None, needed)
+
+    def fall(self, known: Sequence[Fall] = (), bias: float | None = None) -> Fall | None:
+        """Where the champion, a model, stands; ``None`` where its history is too short.
+
+        ``known`` are falls whose limit is taken where it is of the same history; ``bias`` is by how
+        many standard errors its choice overstates its gain, by default as Clark and West's test.
+        """
+        recipe, chosen = self.ledger[-1].recipe, self.chosen
+        if bias is None:
+            found = chosen.statistics_of(chosen.champion)
+            needed = (found and found.needed_p) or chosen.thresholds.clark_west_p
+            bias = bias_of(found.clark_west_p if found else None, needed)
         history, seen = self._rows_by(chosen), self._rows_by(self.decisions[0])
         return self.fall_of(recipe, history, seen, bias, known)
 

@@ -300,6 +300,28 @@ def test_holm_promotes_and_what_came_since_sends_away(rows: pd.DataFrame) -> Non
     assert of_family(died, ledgers, ["ewma"], 2) == {}, "its whole backtest does not bring it back"
 
 
+def test_one_that_barely_was_better_may_fall_further(rows: pd.DataFrame) -> None:
+    table = membership(prices(), SPEC.membership, SPEC.market)
+    judged = judgeable_rows(SPEC, rows, table, SPEC.market)
+    judged = judged[judged["kind"] == "volatility"].reset_index(drop=True)
+    skill = skill_of(SPEC, judged)
+    skill = skill.assign(may_predict=skill["candidate"] == "ewma", p_clark_west=1e-9)
+    needed = SPEC.significance / skill["tests"].iloc[0]
+    about = {SPEC.series(NAMES[0], SPEC.targets[1]).id: (NAMES[0], SPEC.targets[1])}
+    now = prices()["available_at"].max().to_pydatetime()
+
+    def chosen(p: float) -> Decision:
+        told = skill.assign(p_diebold_mariano=p, p_value=p)
+        (made,) = decide_family(SPEC, told, judged, about, {}, (), now).values()
+        return made
+
+    sure, barely = chosen(1e-9), chosen(0.99 * needed)
+    assert sure.fall is not None
+    assert barely.fall is not None
+    assert barely.fall.gain < sure.fall.gain, "its choice overstates what it gains"
+    assert barely.fall.limit > sure.fall.limit
+
+
 def test_a_limit_is_found_once_in_a_reign(
     rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

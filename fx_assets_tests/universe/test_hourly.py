@@ -216,10 +216,12 @@ def test_a_champion_falls_as_a_forecasts_does_on_the_same_losses(
         baseline_evidence(forecast, mine),
         Evidence(first.champion, first.recipe, mine),
     ]
-    for begun in (first, first.model_copy(update={"fall": None})):
-        alone = decide(
-            forecast, [begun], evidence, member.decided_at, member.data_as_of,
-            frequency=SPEC.frequency, series=first.series,
-        )[-1]  # fmt: skip
-        assert (alone.verdict, alone.ground) == ("demote", "fall")
-        assert alone.fall == member.fall, "the limit of the ledger, and one that is found again"
+    alone = decide(
+        forecast, [first], evidence, member.decided_at, member.data_as_of,
+        frequency=SPEC.frequency, series=first.series,
+    )[-1]  # fmt: skip
+    assert (alone.verdict, alone.ground) == ("demote", "fall")
+    assert alone.fall == member.fall
+    again = decided(died, target, [first.model_copy(update={"fall": None})])
+    assert again is not None
+    assert again.fall == member.fall, "a limit that is found again is the same"
