@@ -17,6 +17,7 @@ import yaml
 import fx_assets as fx
 from fx_assets.bundles.bundle import load
 from fx_assets.bundles.signing import signing_keys
+from fx_assets.bundles.universes import universe_path
 from fx_assets.cli import main as command
 from fx_assets.errors import SpecError
 from fx_assets.lake.below import Below, member_folder
@@ -438,6 +439,34 @@ def test_a_desk_answers_about_members_by_name(desk: Desk) -> None:
         with pytest.raises(SpecError) as refused:
             mine.features(wrong)
         assert named in str(refused.value.remedy)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("declared")
+def test_a_member_is_not_served_by_a_champion_of_another_series(desk: Desk, tmp_path: Path) -> None:
+    root, defs = tmp_path / "lake", tmp_path / "desk" / "defs.yaml"
+    shutil.copytree(desk.lake.root, root)
+    text, facts = defs.read_text(), root / universe_path("desk")
+    with serving(str(root), tmp_path / "served") as running:
+        path = "/v1/forecasts/desk/latest?instrument=AAAUSD"
+
+        def kind() -> str:
+            answer = running.client.get(path)
+            told = "" if answer.status_code == 200 else answer.json()["type"]
+            return told.rpartition(":")[2]
+
+        until(lambda: kind() == "")
+        defs.write_text(text.replace("stamp: close", "stamp: open"))
+        until(lambda: kind() == "champion-of-another-series")
+        refused = running.client.get(path)
+        assert refused.status_code == 503
+        assert "fx-assets universe desk" in refused.json()["remedy"]
+        defs.write_text(text)
+        until(lambda: kind() == "")
+        defs.write_text(text.replace("name: desk", "name: other"))
+        series = SPEC.series("AAAUSD", SPEC.targets[0]).id
+        facts.write_text(facts.read_text().replace(series, "0" * 16))
+        until(lambda: kind() == "nothing-said")
 
 
 def named(*names: str, **settings: str) -> UniverseSpec:

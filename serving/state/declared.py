@@ -11,10 +11,43 @@ from fx_assets.errors import FxAssetsError
 from fx_assets.series.rows import About
 from fx_assets.specs.files import load_declared
 from fx_assets.specs.series import Series, series_of
+from fx_assets.specs.universe import UniverseSpec
 from fx_assets.targets import target_definition
 
 _log = logging.getLogger("serving")
 Stamp = tuple[tuple[str, int, int], ...]
+
+
+class DeclaredUniverse:
+    """What a universe is declared to be about."""
+
+    def __init__(self, spec: UniverseSpec) -> None:
+        self._spec = spec
+        self._series: dict[tuple[str, str, int], Series | None] = {}
+
+    def contradiction(self, manifest: Manifest) -> str | None:
+        """Why what is published of a member is not what is declared, or ``None``.
+
+        An instrument that is named no more is what it was.
+        """
+        key = manifest.instrument, manifest.target, manifest.horizon
+        if key not in self._series:
+            self._series[key] = self._of(*key)
+        series = self._series[key]
+        if series is None or About.of(series).agrees(vars(manifest)):
+            return None
+        return (
+            f"it is declared as {series.sentence}; what is published was made from another reading "
+            "or calendar."
+        )
+
+    def _of(self, instrument: str, kind: str, horizon: int) -> Series | None:
+        spec = self._spec
+        if spec.instruments and instrument not in spec.instruments:
+            return None
+        about = (kind, horizon)
+        found = (spec.series(instrument, t) for t in spec.targets if (t.kind, t.horizon) == about)
+        return next(found, None)
 
 
 class Declarations:
@@ -30,6 +63,7 @@ class Declarations:
         self._series: Mapping[str, Series] = {}
         self._terms: frozenset[str] = frozenset()
         self._universes: Mapping[str, str] = {}
+        self._panels: Mapping[str, DeclaredUniverse] = {}
         self._paused: frozenset[str] = frozenset()
 
     @property
@@ -49,6 +83,12 @@ class Declarations:
         """What each declared universe is to predict, in words."""
         self._look()
         return self._universes
+
+    @property
+    def panels(self) -> Mapping[str, DeclaredUniverse]:
+        """What each declared universe is about."""
+        self._look()
+        return self._panels
 
     @property
     def paused(self) -> frozenset[str]:
@@ -98,6 +138,7 @@ class Declarations:
             name: ", ".join({target_definition(t.kind).wording.title: 0 for t in universe.targets})
             for name, universe in found.universes.items()
         }
+        self._panels = {name: DeclaredUniverse(spec) for name, spec in found.universes.items()}
         self._paused = frozenset(
             [n for n in found.forecasts if not found.feed_of(n).automatic]
             + [n for n, universe in found.universes.items() if not universe.automatic]

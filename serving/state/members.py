@@ -28,6 +28,7 @@ from serving.queries.query import LiveSkill, Newest, Reigns
 from serving.queries.reader import Tables
 from serving.schemas import Reign
 from serving.state.champions import Champion, ref_of
+from serving.state.declared import DeclaredUniverse
 from serving.state.service import Service
 from serving.state.trust import Trust
 
@@ -94,21 +95,39 @@ Published = Callable[[Member], Awaitable[Champion | None]]
 
 
 async def member_service(
-    tables: Tables, published: Published, facts: UniverseFacts, choice: Choice
+    tables: Tables,
+    published: Published,
+    facts: UniverseFacts,
+    choice: Choice,
+    declared: DeclaredUniverse | None = None,
 ) -> Service:
     """The service of the member that is asked for.
 
     One of which nothing was issued has its bars, and the walk-forward rows of whoever was decided
-    on last.
+    on last. A champion of another series than the member's is not its champion.
 
     Raises
     ------
     Problem
-        400 where the choice is not complete, 404 where there is no such member.
+        400 where the choice is not complete, 404 where there is no such member, 503 where what is
+        published of it is of another series than the declared one.
     """
     instrument, target = _chosen(facts, choice)
     manifest = _manifest(facts, instrument, target)
+    reason = declared and declared.contradiction(manifest)
+    if reason:
+        raise Problem(
+            503,
+            "champion-of-another-series",
+            f"{instrument.instrument} of {facts.forecast} has no champion yet: {reason}",
+            field="instrument",
+            value=instrument.instrument,
+            remedy=f"Run fx-assets universe {facts.forecast}, or declare it as it was.",
+            headers={"retry-after": "5"},
+        )
     found = await published(manifest)
+    if found is not None and found.manifest.series not in ("", manifest.series):
+        found = None
     if found is not None:
         manifest = cast("Member", found.manifest)
     row, context, drift = await tables.ask(Newest(manifest))

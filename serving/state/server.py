@@ -96,7 +96,8 @@ class Server:
         """
         facts = self.store.universes.get(name)
         if facts is not None:
-            return await member_service(self.tables, self.store.member, facts, choice)
+            declared = self.store.declared_panels.get(name)
+            return await member_service(self.tables, self.store.member, facts, choice, declared)
         horizons = self.store.horizons(name)
         service = next(
             (one for one in horizons if one.champion.manifest.horizon == choice.horizon), None

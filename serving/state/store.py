@@ -24,7 +24,7 @@ from serving.queries.reader import Tables
 from serving.schemas import Said
 from serving.settings import Settings
 from serving.state.champions import Champion
-from serving.state.declared import Declarations
+from serving.state.declared import Declarations, DeclaredUniverse
 from serving.state.members import read_universes
 from serving.state.service import Service
 from serving.state.snapshot import Snapshot
@@ -67,6 +67,8 @@ class Store:
         """Declared forecasts of several horizons."""
         self.declared_universes: Mapping[str, str] = {}
         """What each declared universe is to predict, in words."""
+        self.declared_panels: Mapping[str, DeclaredUniverse] = {}
+        """What each declared universe is about."""
         self.told: Mapping[str, list[Said]] = {}
         """What is said of the members of each universe."""
         self.looks = 0
@@ -332,6 +334,7 @@ class Store:
         found, paused = {}, self._declarations.paused
         self.paused, self.declared = paused, self._declarations.series
         self.declared_universes = self._declarations.universes
+        self.declared_panels = self._declarations.panels
         self.declared_terms = self._declarations.terms
         for name, service in services.items():
             if self._declarations.replaced(service.champion.manifest):
