@@ -7,9 +7,15 @@ import re
 _LOGIN = re.compile(r"://(?:[^\s/@:]*:(?!\d+/)\S*|[^\s/@]+)@")
 
 
-def without_logins(text: str) -> str:
-    """A text in which no URL names a user or a password."""
-    return _LOGIN.sub("://***@", text)
+def without_logins(text: str, shown: str = "***@") -> str:
+    """A text in which no URL names a user or a password; ``shown`` stands in their place."""
+    return _LOGIN.sub(f"://{shown}", text)
+
+
+def one_line(text: object, most: int = 300) -> str:
+    """A text on one line, cut where it is longer."""
+    said = " ".join(str(text).split())
+    return said if len(said) <= most else f"{said[:most]}..."
 
 
 class FxAssetsError(Exception):

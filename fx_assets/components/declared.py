@@ -212,20 +212,14 @@ def _candidates(spec: ForecastSpec) -> Iterator[Mistake]:
             message = f"the platform sets {' and '.join(ours)} itself; leave it out"
             yield Mistake(("candidates", position, "params", ours[0]), message)
             continue
-        if candidate.when_installed and not candidate.installed:
+        if candidate.pools or (candidate.when_installed and not candidate.installed):
             continue
-        if candidate.pools:
-            continue
+        part = "params"
         try:
             build_model(candidate.family, spec.target, candidate.params)
+            part = "tune"
+            if candidate.tune is not None:
+                search_space(candidate, spec.target)
         except SpecError as error:
             message = " ".join(filter(None, [error.message, error.remedy]))
-            yield Mistake(("candidates", position, "params"), message)
-            continue
-        if candidate.tune is None:
-            continue
-        try:
-            search_space(candidate, spec.target)
-        except SpecError as error:
-            message = " ".join(filter(None, [error.message, error.remedy]))
-            yield Mistake(("candidates", position, "tune"), message)
+            yield Mistake(("candidates", position, part), message)

@@ -16,7 +16,7 @@ from fx_assets.evaluation.compare import compared
 from fx_assets.evaluation.cusum import Fall
 from fx_assets.evaluation.decision import CandidateStatistics, Decision, Thresholds, Verdict
 from fx_assets.evaluation.evidence import Evidence, pair
-from fx_assets.evaluation.judged import covering, judged_rows
+from fx_assets.evaluation.judged import covering, judged_rows, suspicion_of
 from fx_assets.evaluation.plausible import plausible_limits
 from fx_assets.evaluation.reign import FELL, Reign, bias_of
 from fx_assets.evaluation.rollback import rolled_away, standing_rollback, versions_of
@@ -121,10 +121,7 @@ def _decide(
             item = Evidence(name, recipe, rows[name])
             word = covering(acknowledgements, item, series)
             if word is None:
-                judged = judged_rows(item, series)
-                suspicions.append(
-                    Suspicion(candidate=name, recipe=recipe, excess=excess[name], judged=judged)
-                )
+                suspicions.append(suspicion_of(item, series, excess[name]))
                 continue
             accepted[name] = word
         reign = reigns[recipe] = _reign(forecast, series, ledger, recipe, rows[name])

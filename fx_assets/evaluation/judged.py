@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.evaluation.evidence import Evidence
-from fx_assets.evaluation.suspicion import Acknowledgement, Judged
+from fx_assets.evaluation.plausible import Excess
+from fx_assets.evaluation.suspicion import Acknowledgement, Judged, Suspicion
 
 
 def judged_rows(item: Evidence, series: str, until: datetime | None = None) -> Judged:
@@ -31,6 +32,12 @@ def judged_rows(item: Evidence, series: str, until: datetime | None = None) -> J
         content.update("".join(rows["row_key"]).encode())
     last = times[-1].to_pydatetime() if len(times) else pd.Timestamp(0, tz="UTC").to_pydatetime()
     return Judged(series=series, last_row=last, rows=len(rows), row_hash=content.hexdigest()[:16])
+
+
+def suspicion_of(item: Evidence, series: str, excess: tuple[Excess, ...]) -> Suspicion:
+    """What is recorded of a candidate whose figures are beyond what is plausible."""
+    judged = judged_rows(item, series)
+    return Suspicion(candidate=item.candidate, recipe=item.recipe, excess=excess, judged=judged)
 
 
 def covering(

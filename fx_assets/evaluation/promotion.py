@@ -24,7 +24,7 @@ from fx_assets.evaluation.decision import (
     arrivals,
 )
 from fx_assets.evaluation.evidence import Evidence, Paired, pair
-from fx_assets.evaluation.judged import covering, judged_rows
+from fx_assets.evaluation.judged import covering, suspicion_of
 from fx_assets.evaluation.losses import Floats, loss_for, skill
 from fx_assets.evaluation.plausible import Excess, PlausibleLimits, excesses, plausible_limits
 from fx_assets.evaluation.reign import YEAR, Reign, bias_of
@@ -412,13 +412,7 @@ class _Case:
     def suspicions(self, of: Sequence[Evidence]) -> tuple[Suspicion, ...]:
         """What is recorded of suspected candidates."""
         return tuple(
-            Suspicion(
-                candidate=item.candidate,
-                recipe=item.recipe,
-                excess=self.statistics_of(item).excess,
-                judged=judged_rows(item, self.series),
-            )
-            for item in of
+            suspicion_of(item, self.series, self.statistics_of(item).excess) for item in of
         )
 
     @cached_property

@@ -13,11 +13,11 @@ from contextlib import closing, contextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from fx_assets.errors import RegistryError
+from fx_assets.errors import RegistryError, without_logins
 from fx_assets.registry.relocation import relocate
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class MlflowSession:
     @property
     def shown_uri(self) -> str:
         """The URI without user and password."""
-        return _shown(self.tracking_uri)
+        return without_logins(self.tracking_uri, shown="")
 
     def client(self) -> MlflowClient:
         """The client, connected; the first call creates or upgrades a SQLite database.
@@ -153,7 +153,7 @@ class MlflowSession:
             if not _is_foreign(error):
                 raise
             require_known_revision(self, str(error))
-            text = str(error).replace(self.tracking_uri, self.shown_uri).strip()
+            text = without_logins(str(error), shown="").strip()
             first = text.splitlines()[0] if text else type(error).__name__
             raise RegistryError(
                 f"MLflow at {self.shown_uri}: {action}: {first}",
@@ -177,13 +177,6 @@ class MlflowSession:
         )
 
 
-def _shown(uri: str) -> str:
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _without_login(uri: str) -> str:
     """A server's address, when its user and password are where MLflow looks for them."""
     parts = urlsplit(uri)
@@ -191,7 +184,7 @@ def _without_login(uri: str) -> str:
         return uri
     os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
     os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
-    return _shown(uri)
+    return without_logins(uri, shown="")
 
 
 def require_known_revision(session: MlflowSession, said: str) -> None:

@@ -17,14 +17,12 @@ from urllib.parse import quote, quote_plus
 import pandas as pd
 
 from fx_assets.doors import SOURCES
-from fx_assets.errors import FxAssetsError, SourceError
+from fx_assets.errors import FxAssetsError, SourceError, one_line
 from fx_assets.settings import Settings
 from fx_assets.sources.bars import Ask, Batch, Wanted, price_bars
 from fx_assets.specs import FeedSpec
 from fx_assets.specs.bars import BAR_DTYPES
 from fx_assets.specs.sources import SourceSpec
-
-LONGEST_MESSAGE = 300
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,7 @@ class SourcePlugin(SourceSpec):
         for variable in self.secrets:
             for spelt in spellings(os.environ.get(variable, "").strip()):
                 text = text.replace(spelt, f"({variable})")
-        text = " ".join(text.split())
-        return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+        return one_line(text)
 
 
 def spellings(secret: str) -> list[str]:

@@ -12,14 +12,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from fx_assets.errors import SourceError
+from fx_assets.errors import SourceError, one_line
 from fx_assets.sources import http
 from fx_assets.sources.bars import Ask
 from fx_assets.sources.budget import RequestBudget
 from fx_assets.sources.http import ApiCall, Download, Patience, TransientError, shown
 
 MAX_BYTES = 50_000_000
-LONGEST_MESSAGE = 300
 
 
 @dataclass(frozen=True)
@@ -215,8 +214,7 @@ class VendorClient:
 
     def clean(self, message: object) -> str:
         """What a vendor says as one line, short, and without the key."""
-        said = " ".join(self.without_key(str(message)).split())
-        return said if len(said) <= LONGEST_MESSAGE else f"{said[:LONGEST_MESSAGE]}..."
+        return one_line(self.without_key(str(message)))
 
     def _read(self, download: Download, expected: str) -> Answer:
         status, vendor = download.status, self.vendor

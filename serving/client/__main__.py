@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -139,6 +139,17 @@ def _parser() -> argparse.ArgumentParser:
     member.add_argument("--horizon", type=_positive, help="of a forecast of several horizons")
     commands = parser.add_subparsers(dest="command", required=True)
 
+    def about_one(
+        name: str,
+        text: str,
+        ask: Callable[[Api, argparse.Namespace], Any],
+        *more: argparse.ArgumentParser,
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[shared, *more], help=text)
+        command.add_argument("forecast")
+        command.set_defaults(ask=ask)
+        return command
+
     latest = commands.add_parser("latest", parents=[shared, member], help="the newest forecasts")
     latest.add_argument("forecast", nargs="*", help="names; all of them if none is given")
     latest.add_argument(
@@ -146,45 +157,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     latest.set_defaults(ask=_latest)
 
-    history = commands.add_parser(
-        "history", parents=[shared, earlier, member], help="forecasts and outcomes"
-    )
-    history.add_argument("forecast")
+    history = about_one("history", "forecasts and outcomes", _history, earlier, member)
     history.add_argument("--mode", choices=["issued", "live", "late", "backtest"], default="issued")
     history.add_argument("--from", dest="start", type=date.fromisoformat, metavar="DATE")
     history.add_argument("--to", type=date.fromisoformat, metavar="DATE")
     history.add_argument("--limit", type=_positive, default=20, help="rows (default %(default)s)")
-    history.set_defaults(ask=_history)
 
-    performance = commands.add_parser(
-        "performance",
-        parents=[shared, member],
-        help="how good the champion was, and what it would have earned",
-    )
-    performance.add_argument("forecast")
-    performance.set_defaults(ask=_performance)
-
-    why = commands.add_parser("why", parents=[shared, member], help="what moved a forecast")
-    why.add_argument("forecast")
+    said = "how good the champion was, and what it would have earned"
+    about_one("performance", said, _performance, member)
+    why = about_one("why", "what moved a forecast", _why, member)
     why.add_argument("--date", type=date.fromisoformat, help="in force at its end (default: now)")
-    why.set_defaults(ask=_why)
-
-    champions = commands.add_parser(
-        "champions", parents=[shared, earlier, member], help="who was champion, and why"
-    )
-    champions.add_argument("forecast")
-    champions.set_defaults(ask=_champions)
-
-    instruments = commands.add_parser(
-        "instruments", parents=[shared], help="the instruments of a universe, and what is said"
-    )
-    instruments.add_argument("forecast")
-    instruments.set_defaults(ask=_instruments)
-
-    predict = commands.add_parser(
-        "predict", parents=[shared, member], help="predict from your own data"
-    )
-    predict.add_argument("forecast")
+    about_one("champions", "who was champion, and why", _champions, earlier, member)
+    about_one("instruments", "the instruments of a universe, and what is said", _instruments)
+    predict = about_one("predict", "predict from your own data", _predict, member)
     given = predict.add_mutually_exclusive_group(required=True)
     given.add_argument("--features", nargs="+", metavar="NAME=VALUE", help="the model's inputs")
     given.add_argument("--bars", metavar="FILE", help="CSV with day and close; - reads the input")
@@ -193,7 +178,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="JSON as the API takes it, single or batch; - reads the input",
     )
-    predict.set_defaults(ask=_predict)
     return parser
 
 

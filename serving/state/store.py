@@ -166,24 +166,23 @@ class Store:
         return bool(self.services or self.universes or (self.looks and self._readable))
 
     def _absent(self, name: str) -> Problem:
+        def without(status: int, kind: str, said: str, remedy: str) -> Problem:
+            return Problem(status, kind, said, field="forecast", value=name, remedy=remedy)
+
         if name in self.refused:
-            return Problem(
+            return without(
                 503,
                 "champion-refused",
                 f"{name} has no usable champion: {self.refused[name]}",
-                field="forecast",
-                value=name,
-                remedy=f"Publish again: materialize {name}/champion.",
+                f"Publish again: materialize {name}/champion.",
             )
         if name in self.foreign:
-            return Problem(
+            return without(
                 503,
                 "champion-of-another-series",
                 f"{name} has no champion yet: {self.foreign[name]}",
-                field="forecast",
-                value=name,
-                remedy=f"Run fx-assets run {name}, or materialize its retrain job; or declare it "
-                "as it was.",
+                f"Run fx-assets run {name}, or materialize its retrain job; or declare it as it "
+                "was.",
             )
         if name in self.universes:
             return Problem(
@@ -196,23 +195,19 @@ class Store:
         if not self._known:
             return self._empty()
         if name in {*self.declared, *self.declared_terms, *self.declared_universes}:
-            return Problem(
+            return without(
                 503,
                 "nothing-published",
                 f"{name} is declared, but no champion of it has been published yet.",
-                field="forecast",
-                value=name,
-                remedy=f"Materialize {name}/champion, or run `make run`.",
+                f"Materialize {name}/champion, or run `make run`.",
             )
         if not self.services and not self.universes:
             return self._empty()
-        return Problem(
+        return without(
             404,
             "no-such-forecast",
             f"There is no forecast {shortened(name)!r}.",
-            field="forecast",
-            value=name,
-            remedy=f"Choose one of {', '.join(sorted({*self.services, *self.universes}))}.",
+            f"Choose one of {', '.join(sorted({*self.services, *self.universes}))}.",
         )
 
     def _empty(self) -> Problem:
