@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fx_assets.comparing.changes import Change
 from fx_assets.comparing.verdict import Difference, Word
 from fx_assets.evaluation.claim import Claim, percent, percent_within
-from fx_assets.presentation.chart import BLUE, GREY, ORANGE
+from fx_assets.presentation.chart import BLUE, GREY, ORANGE, as_png
 
 SIGNS = {"worse": "❌", "suspected": "❌", "better": "✅", "not comparable": "⚠️"}
 
@@ -138,7 +137,6 @@ def markdown(
 
 def figure(findings: Sequence[Finding]) -> bytes | None:
     """Each paired difference with its interval, as a PNG file; ``None`` without any."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     drawn = [(f, f.difference) for f in findings if f.difference and not f.difference.same]
@@ -154,10 +152,7 @@ def figure(findings: Sequence[Finding]) -> bytes | None:
     axes.set_yticks(range(len(drawn)), [found.name for found, _ in reversed(drawn)])
     axes.set_ylim(-0.7, len(drawn) - 0.3)
     axes.set_xlabel("loss less than before, % (95 % interval); right of the line is better")
-    FigureCanvasAgg(canvas)
-    picture = io.BytesIO()
-    canvas.savefig(picture, format="png", dpi=100)
-    return picture.getvalue()
+    return as_png(canvas)
 
 
 def _row(found: Finding) -> str:

@@ -5,12 +5,16 @@ Drawn at each ingest and for each candidate, where Matplotlib would take most of
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from html import escape
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Ends: TypeAlias = tuple[float, float]
@@ -253,3 +257,13 @@ def _dates(start: float, end: float) -> list[tuple[float, str]]:
         if 0 < len(dates) <= _MOST_DATES:
             return list(zip(seconds(dates), dates.strftime(form), strict=True))
     return []
+
+
+def as_png(figure: Figure) -> bytes:
+    """A figure of Matplotlib's as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=100)
+    return target.getvalue()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from fx_assets.presentation.chart import BLUE, GREY, ORANGE
+from fx_assets.presentation.chart import BLUE, GREY, ORANGE, as_png
 from fx_assets.profiling.profile import BASIS_POINT, FeedProfile, autocorrelation
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ def panels(profile: FeedProfile, bars_a_year: int) -> bytes:
     bars_a_year
         Annualises volatility.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, dpi=100)
@@ -39,10 +37,7 @@ def panels(profile: FeedProfile, bars_a_year: int) -> bytes:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         one(axes, profile, bars_a_year)
-    FigureCanvasAgg(figure)
-    target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=100)
-    return target.getvalue()
+    return as_png(figure)
 
 
 def _title(axes: Axes, text: str) -> None:

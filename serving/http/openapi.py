@@ -41,7 +41,6 @@ def described(
     answer: type | None = None,
     *,
     body: type | None = None,
-    example: Any = None,
     bodies: Mapping[str, Mapping[str, Any]] | None = None,
     problems: tuple[int, ...] = (),
     other: Mapping[str, Mapping[str, Any]] | None = None,
@@ -56,8 +55,6 @@ def described(
         What it belongs to.
     answer, body
         msgspec types of the JSON answer and of the JSON body.
-    example
-        Of the body.
     bodies
         Content types of the body with their schemas, where there are more than JSON of one type.
     problems
@@ -84,8 +81,6 @@ def described(
     extra: dict[str, Any] = {}
     if body is not None:
         media: dict[str, Any] = {"schema": _ref(body)}
-        if example is not None:
-            media["example"] = example
         content = {"application/json": media} if bodies is None else dict(bodies)
         extra["requestBody"] = {"required": True, "content": content}
     if named:
