@@ -17,6 +17,7 @@ from fx_assets.lake import Lake
 from fx_assets.runner import Runner, at_work
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec
+from fx_assets.specs.files import undeclared
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.asking import ACCEPT_TAG, ALL, RELOAD_TAG
 from fx_assets.stages.readings import pending_change
@@ -111,9 +112,7 @@ def _instruments(runner: Runner, spec: UniverseSpec, instrument: str | None) -> 
 def _feed(name: str) -> FeedSpec:
     feeds = load_declared().feeds
     if name not in feeds:
-        raise SpecError(
-            f"No feed is called {name}.", remedy=f"Declared are: {', '.join(sorted(feeds))}."
-        )
+        raise undeclared("feed", [name], feeds)
     return feeds[name]
 
 

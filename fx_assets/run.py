@@ -13,7 +13,6 @@ from fx_assets import clock
 from fx_assets.assets.automation import range_tags
 from fx_assets.assets.prices import partitions_to_ingest
 from fx_assets.components.declared import declared as load_declared
-from fx_assets.errors import SpecError
 from fx_assets.lake import Lake
 from fx_assets.presentation.live import evidence_lines
 from fx_assets.presentation.term import term_text
@@ -24,7 +23,7 @@ from fx_assets.runner import Failures, Runner, at_work, terminal
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import ForecastSpec
-from fx_assets.specs.files import Declared
+from fx_assets.specs.files import Declared, undeclared
 from fx_assets.stages.due import (
     day_to_refresh,
     days_to_predict,
@@ -120,11 +119,8 @@ def _update(runner: Runner, own: SeriesTables, force_retrain: bool) -> None:
 def _restrict(declared: Declared, only: Sequence[str]) -> Declared:
     unknown = sorted(name for name in only if not declared.named(name))
     if unknown:
-        names = sorted({*declared.forecasts, *declared.universes})
-        raise SpecError(
-            f"No forecast or universe is called {', '.join(unknown)}.",
-            remedy=f"Declared are: {', '.join(names)}.",
-        )
+        known = {*declared.forecasts, *declared.universes}
+        raise undeclared("forecast or universe", unknown, known)
     if only:
         chosen = dict.fromkeys(name for asked in only for name in declared.named(asked))
         forecasts = {name: declared.forecasts[name] for name in chosen}

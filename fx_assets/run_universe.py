@@ -17,7 +17,6 @@ from fx_assets.assets.automation import range_tags
 from fx_assets.assets.universe_automation import is_behind
 from fx_assets.assets.universe_prices import FAILED, NONE_FAILED, instrument_partitions
 from fx_assets.components.declared import declared
-from fx_assets.errors import SpecError
 from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.lake import Lake
@@ -26,6 +25,7 @@ from fx_assets.presentation.live import evidence_lines
 from fx_assets.presentation.wording import as_of_text
 from fx_assets.runner import Failures, Runner, at_work, terminal
 from fx_assets.settings import Settings
+from fx_assets.specs.files import undeclared
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.economics import earned_text
 from fx_assets.stages.members import each_member
@@ -206,8 +206,5 @@ def _partitions(spec: UniverseSpec) -> str:
 def _restrict(universes: dict[str, UniverseSpec], only: Sequence[str]) -> list[UniverseSpec]:
     unknown = sorted(set(only) - set(universes))
     if unknown:
-        raise SpecError(
-            f"No universe is called {', '.join(unknown)}.",
-            remedy=f"Declared are: {', '.join(sorted(universes)) or 'none'}.",
-        )
+        raise undeclared("universe", unknown, universes)
     return [spec for name, spec in sorted(universes.items()) if not only or name in only]

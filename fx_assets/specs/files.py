@@ -56,9 +56,16 @@ class Declared:
             There is none.
         """
         if name not in self.forecasts:
-            known = ", ".join(sorted([*self.forecasts, *self.universes]))
-            raise SpecError(f"No forecast is called {name}.", remedy=f"Declared are: {known}.")
+            raise undeclared("forecast", [name], [*self.forecasts, *self.universes])
         return self.forecasts[name]
+
+
+def undeclared(what: str, names: Iterable[str], known: Iterable[str]) -> SpecError:
+    """To raise where names are asked for that nothing declared has."""
+    return SpecError(
+        f"No {what} is called {', '.join(names)}.",
+        remedy=f"Declared are: {', '.join(sorted(known)) or 'none'}.",
+    )
 
 
 @dataclass(frozen=True)

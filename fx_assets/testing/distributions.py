@@ -81,7 +81,12 @@ def walked(case: DistributionCase, bars: int) -> Walked:
             "distribution": case.family,
         }
     )
-    frame = labelled_frame(worlds.garch_world(BARS, 17)[:bars], spec, calendar("target"))
+    return walk(spec, worlds.garch_world(BARS, 17)[:bars])
+
+
+def walk(spec: ForecastSpec, bars: pd.DataFrame) -> Walked:
+    """What the first candidate of a forecast says of daily bars, with its distributions."""
+    frame = labelled_frame(bars, spec, calendar("target"))
     study, asked = Study(spec, frame), spec.density
     rows = study.walk_forward(spec.candidates[0]).predictions
     times = pd.DatetimeIndex(frame["event_time"])

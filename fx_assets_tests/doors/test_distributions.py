@@ -6,13 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fx_assets.calendars import calendar
-from fx_assets.evaluation.density import Judged, walk_distributions
-from fx_assets.evaluation.intervals import ewma_volatility
+from fx_assets.evaluation.density import Judged
 from fx_assets.evaluation.metrics import skill_interval
-from fx_assets.evaluation.study import Study
-from fx_assets.features import labelled_frame
 from fx_assets.testing import worlds
+from fx_assets.testing.distributions import walk
 from fx_assets_tests.evaluation.helpers import forecast
 
 N = 3200
@@ -29,15 +26,7 @@ def weekday_bars(seed: int, wild: float) -> pd.DataFrame:
 
 def walked(bars: pd.DataFrame, kind: str, centre: str, family: str) -> Judged:
     about = forecast(kind, 1, **SETTINGS, distribution=family, candidates=[centre])
-    frame = labelled_frame(bars, about, calendar("target"))
-    study = Study(about, frame)
-    rows = study.walk_forward(about.candidates[0]).predictions
-    times = pd.DatetimeIndex(frame["event_time"])
-    volatility = pd.Series(ewma_volatility(frame["log_return"]), index=times)
-    assert about.density
-    found = walk_distributions(study, about.density, rows, volatility)
-    assert found
-    return found
+    return walk(about, bars).judged
 
 
 @pytest.mark.slow

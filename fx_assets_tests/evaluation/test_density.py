@@ -23,13 +23,13 @@ from fx_assets.evaluation.density import (
     uniformity,
     walk_distributions,
 )
-from fx_assets.evaluation.intervals import ewma_volatility
 from fx_assets.evaluation.stated import issued_scores, stated
 from fx_assets.evaluation.study import Study
 from fx_assets.features import labelled_frame
 from fx_assets.models._quantile_trees import Library
 from fx_assets.specs import ForecastSpec
 from fx_assets.testing import worlds
+from fx_assets.testing.distributions import walk
 from fx_assets_tests.evaluation.helpers import forecast
 
 N, SPLIT = 3200, 2300
@@ -70,16 +70,8 @@ def spec(name: str) -> ForecastSpec:
 
 @cache
 def walked(name: str, n: int = N) -> tuple[Study, pd.DataFrame, pd.Series, Judged]:
-    about = spec(name)
-    frame = labelled_frame(garch_t_bars(N, 11)[:n], about, calendar("target"))
-    study = Study(about, frame)
-    rows = study.walk_forward(about.candidates[0]).predictions
-    times = pd.DatetimeIndex(frame["event_time"])
-    volatility = pd.Series(ewma_volatility(frame["log_return"]), index=times)
-    assert about.density
-    judged = walk_distributions(study, about.density, rows, volatility)
-    assert judged
-    return study, rows, volatility, judged
+    found = walk(spec(name), garch_t_bars(N, 11)[:n])
+    return found.study, found.rows, found.volatility, found.judged
 
 
 @every_kind
