@@ -156,6 +156,7 @@ def test_the_terminal_shows_members_pegs_and_those_that_left(first_evening: Star
     assert "Holm's correction for 6 tests at 5%" in said
 
 
+@pytest.mark.slow
 def test_an_instrument_that_left_before_anything_was_said_has_its_bars_and_its_backtest(
     first_evening: Started, tmp_path: Path
 ) -> None:
