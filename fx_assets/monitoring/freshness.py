@@ -228,9 +228,8 @@ class _Due:
         """
         market = self.market
         if len(have):
-            known = have.min() if market.daily else have.max()
-            start = max(start, market.bar_day(instant_of(known)))
-            after = known
+            after = self._known(have)
+            start = max(start, market.bar_day(instant_of(after)))
         else:
             after = np.datetime64(start, "us") - np.timedelta64(DAY)
         late = self._overdue(start, after)
@@ -253,7 +252,13 @@ class _Due:
         published, now = self.market.published(due), moment(self.now)
         waiting = (published <= now) & (now < published + np.timedelta64(self.grace))
         late = due[waiting & ~np.isin(due, have)]
+        late = late[late > self._known(have)] if len(have) else late
         return instant_of(late[-1]) if len(late) else None
+
+    def _known(self, have: Instants) -> np.datetime64:
+        """What is there after which bars are told to lack; nothing before it is waited for."""
+        known: np.datetime64 = have.min() if self.market.daily else have.max()
+        return known
 
     def severe(self, lacking: Sequence[datetime]) -> bool:
         """Whether what the present lacks, oldest first, is an error."""

@@ -12,6 +12,7 @@ from fx_assets.monitoring.freshness import (
     FailedRun,
     Freshness,
     feed_freshness,
+    panel_freshness,
     prediction_freshness,
     recovered,
 )
@@ -104,6 +105,21 @@ def test_a_bar_within_its_grace_is_waited_for() -> None:
     assert [v.status for v in (before, waiting, late)] == ["fresh", "waiting", "stale"]
     assert before.next_due == waiting.next_due == at("2024-04-10 16:00")
     assert late.next_due == at("2024-04-11 16:00")
+
+
+def test_of_many_instruments_no_bar_is_waited_for_that_is_older_than_the_newest() -> None:
+    hours = pd.Series(pd.date_range("2024-04-10 12:00", periods=3, freq="h", tz="UTC"))
+    for market, times in (
+        (TARGET, prices("2024-04-10")["event_time"].tail(3)),
+        (calendar("24x7|1h||0"), hours.dt.as_unit("us")),
+    ):
+        newest = pd.Timestamp(max(times))
+        known = pd.DataFrame([{"instrument": n, "event_time": t} for n in "AB" for t in times])
+        found = panel_freshness(
+            FEED, market, prices=known, quality=EMPTY, sources=EMPTY,
+            now=(newest + pd.Timedelta(5, "min")).to_pydatetime(), most_missed=10,
+        )  # fmt: skip
+        assert found.status == "fresh", found.sentence
 
 
 @pytest.mark.parametrize(
