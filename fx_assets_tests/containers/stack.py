@@ -21,7 +21,7 @@ import yaml
 
 from fx_assets.testing.processes import free_port
 from fx_assets_tests.containers.engine import ROOT, Engine
-from fx_assets_tests.production.servers import Postgres, object_store, postgres
+from fx_assets_tests.production.servers import ANY, Postgres, object_store, postgres
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
 PORTS = {
@@ -40,6 +40,8 @@ class Stack:
     file: Path
     ports: dict[str, int]
     environment: dict[str, str]
+    keys: dict[str, str]
+    """By which others reach its store."""
     began: float = 0.0
     """When it was told to come up, by the monotonic clock."""
 
@@ -134,7 +136,14 @@ def stack(
             **environment,
         }
         variables["DOCKER_GID"] = str(os.stat(variables["DOCKER_SOCKET"]).st_gid)
-        made = Stack(engine, database, file, ports, variables)
+        keys = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store}",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": ANY,
+            "AWS_SECRET_ACCESS_KEY": ANY,
+            "AWS_ALLOW_HTTP": "true",
+        }
+        made = Stack(engine, database, file, ports, variables, keys)
         home.chmod(0o755)
         into = ["-v", f"{HOME_VOLUME}:/data", "-v", f"{home}:/from:ro"]
         try:
