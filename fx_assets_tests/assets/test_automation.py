@@ -74,6 +74,7 @@ def test_two_ticks_of_a_schedule_are_two_runs_and_the_same_tick_is_one(platform:
     assert first.run_key == again.run_key != later.run_key
 
 
+@pytest.mark.slow
 def test_the_weekly_look_is_skipped_when_nothing_is_new(
     platform: Platform, rates: pd.DataFrame
 ) -> None:
@@ -140,6 +141,7 @@ def test_before_the_first_champion_the_sensor_asks_for_one_once_a_version_of_pri
     assert len(set(keys)) == 2, "a first attempt that failed would never be repeated"
 
 
+@pytest.mark.slow
 def test_no_other_champion_is_asked_for_while_the_first_is_being_decided_on(
     new_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, rates: pd.DataFrame
 ) -> None:

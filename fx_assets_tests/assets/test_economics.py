@@ -34,6 +34,8 @@ from fx_assets_tests.platform import (
     rates_of,
 )
 
+pytestmark = pytest.mark.slow
+
 COSTS: dict[str, Any] = {
     "unit": "pips",
     "spread": 0.8,
@@ -138,7 +140,6 @@ def test_what_it_would_have_earned_stands_beside_the_verdict(platform: Platform)
     assert earned_text(dearer) == ""
 
 
-@pytest.mark.slow
 def test_a_strategy_that_cannot_be_weighed_is_refused_and_the_decision_stands(
     platform: Platform,
 ) -> None:

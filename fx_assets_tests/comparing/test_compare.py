@@ -204,6 +204,7 @@ def test_what_cannot_be_asked_is_refused_with_what_can(
     assert told in error
 
 
+@pytest.mark.slow
 def test_a_base_whose_declarations_are_wrong_cannot_be_compared(home: Path) -> None:
     (home / "defs/up/defs.yaml").write_text("type: fx_assets.components.Forecast\nattributes: {}\n")
     git(home, "commit", "-qam", "A mistake")

@@ -26,7 +26,7 @@ from fx_assets_tests.deploy.monitored import (
 from fx_assets_tests.deploy.test_monitoring_files import dashboard, rules
 from fx_assets_tests.homes import LAST
 
-pytestmark = needs_prometheus
+pytestmark = [needs_prometheus, pytest.mark.slow]
 VARIABLES = {
     "$job": ".*",
     "$forecast": ".*",
@@ -35,14 +35,12 @@ VARIABLES = {
 }
 
 
-@pytest.mark.slow
 def test_prometheus_finds_the_server_and_the_platform(scraped: Prometheus) -> None:
     eventually(2.0, lambda: scraped.value("sum(up)"))
     found = {t["labels"]["job"]: t["lastError"] for t in scraped.api("targets")["activeTargets"]}
     assert found == {"fx-serving": "", "fx-platform": ""}
 
 
-@pytest.mark.slow
 def test_requests_and_predictions_are_counted_one_by_one(scraped: Prometheus) -> None:
     predict, latest = "/v1/forecasts/{forecast}/predict/features", "/v1/forecasts/{forecast}/latest"
     expected = {
@@ -66,7 +64,6 @@ def test_requests_and_predictions_are_counted_one_by_one(scraped: Prometheus) ->
     assert scraped.value("fx_out_of_range_total") == monitored.OUTSIDE
 
 
-@pytest.mark.slow
 def test_gauges_say_what_is_served_and_how_old_it_is(
     scraped: Prometheus, watched: Monitored
 ) -> None:
@@ -89,7 +86,6 @@ def test_gauges_say_what_is_served_and_how_old_it_is(
     assert found == expected
 
 
-@pytest.mark.slow
 def test_the_platform_tells_of_its_runs_its_data_and_its_weight(scraped: Prometheus) -> None:
     eventually(1.0, lambda: scraped.value('up{job="fx-platform"}'))
     last = pd.Timestamp("2022-01-03") + 39 * pd.offsets.BDay()
@@ -113,7 +109,6 @@ def test_the_platform_tells_of_its_runs_its_data_and_its_weight(scraped: Prometh
     assert 0 < scraped.value('fx_platform_oldest_run_seconds{state="started"}') < 3600
 
 
-@pytest.mark.slow
 def test_every_panel_of_the_dashboard_shows_something(scraped: Prometheus) -> None:
     eventually(True, lambda: scraped.value("count_over_time(fx_model_version[1m])") >= 3)
     empty = []
@@ -129,7 +124,6 @@ def test_every_panel_of_the_dashboard_shows_something(scraped: Prometheus) -> No
     assert empty == []
 
 
-@pytest.mark.slow
 def test_every_rule_can_be_evaluated_on_real_series(scraped: Prometheus) -> None:
     def health() -> set[tuple[str, str]]:
         groups = scraped.api("rules")["groups"]
@@ -140,7 +134,6 @@ def test_every_rule_can_be_evaluated_on_real_series(scraped: Prometheus) -> None
     assert sum(len(group["rules"]) for group in groups) == len(rules())
 
 
-@pytest.mark.slow
 def test_a_refused_bundle_raises_its_alert(scraped: Prometheus, watched: Monitored) -> None:
     lake, path = watched.lake.lake, pointer_path(FORECAST)
     pointer = lake.read_blob(path)

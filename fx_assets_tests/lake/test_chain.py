@@ -61,12 +61,10 @@ def rows_of(table: Table, every: str, instruments: list[str], count: int = ROWS)
     return frame[[name for name in table.names if name not in CHAIN_COLUMNS]]
 
 
-AT_ONCE = {"a daily direction", "decisions"}
-"""One kind of each table's columns; CI looks at all."""
-
-
 @pytest.fixture(
-    params=[k if k in AT_ONCE else pytest.param(k, marks=pytest.mark.slow) for k in KINDS]
+    params=[
+        k if k == "a daily direction" else pytest.param(k, marks=pytest.mark.slow) for k in KINDS
+    ]
 )
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
     """A ledger that was written in three commits."""

@@ -44,7 +44,8 @@ def lake_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def server(lake_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with serving(lake_root, tmp_path_factory.mktemp("server")) as running:
+    folder = tmp_path_factory.mktemp("server")
+    with serving(lake_root, folder, poll_seconds="1") as running:
         until(lambda: running.client.get("/health/ready").status_code == 200)
         yield running
 

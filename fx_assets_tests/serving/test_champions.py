@@ -160,6 +160,7 @@ def _predictions(running: Running) -> float:
     return float(next(line for line in text.splitlines() if line.startswith(name)).split()[1])
 
 
+@pytest.mark.slow
 def test_a_server_that_is_ready_predicts(lake_root: Path, tmp_path: Path) -> None:
     with serving(lake_root, tmp_path, patience_seconds="0.001") as running:
         until(lambda: running.client.get("/health/ready").status_code == 200)

@@ -89,6 +89,7 @@ def test_a_damaged_registry_can_be_moved_away_as_the_message_says(home: Home) ->
     home.run("run", "--retrain").succeeded()
 
 
+@pytest.mark.slow
 def test_damaged_records_of_dagster_can_be_moved_away_as_the_message_says(home: Home) -> None:
     damaged_run_storage(home)
     assert "move the folder away" in home.run("run").failed().said
@@ -98,6 +99,7 @@ def test_damaged_records_of_dagster_can_be_moved_away_as_the_message_says(home: 
     assert "1 forecast was up to date" in answer.out
 
 
+@pytest.mark.slow
 def test_a_forecast_whose_first_live_day_is_to_come_says_so_and_is_no_failure(
     new_home: Home,
 ) -> None:

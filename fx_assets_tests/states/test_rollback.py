@@ -14,6 +14,8 @@ from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.homes import LAST, Home
 from fx_assets_tests.states.stores import lake_of, stores
 
+pytestmark = pytest.mark.slow
+
 WHY = "the vendor took the week's bars back"
 
 
@@ -62,7 +64,6 @@ def test_an_earlier_version_is_served_within_seconds_and_all_stores_follow(home:
     assert "champion" in stores(home)["aliases"], "bundle, pointer, ledger and alias agree"
 
 
-@pytest.mark.slow
 def test_runs_leave_it_until_it_is_released_and_predict_by_it(home: Home) -> None:
     home.run(*back(home, "--to", "1")).succeeded()
     home.advance(5)
@@ -101,7 +102,6 @@ def test_what_cannot_be_is_refused_with_what_to_do_and_changes_nothing(
     assert champion_ref(lake_of(three_versions), "up").version == 3
 
 
-@pytest.mark.slow
 def test_a_version_whose_bundle_is_gone_is_refused_with_those_that_are_whole(home: Home) -> None:
     lake = home.folder / "data" / "lake"
     shutil.rmtree(lake / "bundles" / "up" / "1")

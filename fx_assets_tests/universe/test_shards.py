@@ -21,6 +21,8 @@ from fx_assets_tests.platform import failures
 from fx_assets_tests.universe.helpers import coin, moment, prices_of, universe, walk
 from fx_assets_tests.universe.test_any_source import HOURS, NAMES, SPEC, Desk
 
+pytestmark = pytest.mark.slow
+
 NAME = SPEC.name
 OF_RUNS = {
     *("table_versions", "ingested_at", "issued_at", "checked_at", "read_at", "run_id"),
@@ -80,7 +82,6 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, pd.D
         yield {table: content(desk.lake, table) for table in COMPARED}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("size", "backwards"), [(1, True), (2, False)])
 def test_shards_of_any_size_in_any_order_give_the_rows_of_one_run(
     one_run: dict[str, pd.DataFrame],
@@ -106,7 +107,6 @@ def test_shards_of_any_size_in_any_order_give_the_rows_of_one_run(
         pd.testing.assert_frame_equal(content(desk.lake, table), rows, check_exact=True)
 
 
-@pytest.mark.slow
 def test_a_shard_that_was_killed_is_run_again_and_the_family_waits_for_it(
     one_run: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +152,6 @@ def asked(desk: Shards) -> list[dg.RunRequest]:
     return found
 
 
-@pytest.mark.slow
 def test_a_family_of_many_shards_is_judged_by_processes_as_it_is_by_one(tmp_path: Path) -> None:
     judged, now = {}, moment("2030-01-02")
     prices = prices_of({coin(i): walk(800, i) for i in range(4)})
