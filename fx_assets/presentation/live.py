@@ -25,7 +25,7 @@ def evidence_text(row: Mapping[str, Any]) -> str:
 
 def evidence_lines(rows: pd.DataFrame, name: str) -> list[str]:
     """A line for each candidate of a forecast or member of this name, the best first."""
-    return [f"live: {name}: {evidence_text(row)}" for row in ranked(rows)] if len(rows) else []
+    return [f"live: {name}: {evidence_text(row)}" for row in ranked(rows)]
 
 
 EVIDENCE = ("candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse")
@@ -48,7 +48,9 @@ def evidence_table(rows: pd.DataFrame) -> str:
 
 
 def ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the table ``live_evidence``, the best first."""
+    """Rows of the table ``live_evidence``, the best first; none where nothing is known yet."""
+    if rows.empty:
+        return []
     ordered = rows.sort_values("skill", ascending=False, kind="stable")
     return [{str(k): v for k, v in row.items()} for row in ordered.to_dict("records")]
 
