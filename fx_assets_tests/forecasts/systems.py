@@ -213,7 +213,7 @@ def assert_reproduced(platform: Platform, spec: ForecastSpec, day: date) -> None
     before = platform.lake.read("predictions", spec.name)
     result = live(platform, spec, day)
     assert "reproduced" not in failed_checks(result)
-    assert re.match(r"[1-9]\d* row\(s\) made again, all the same", said_by(result, "reproduced"))
+    assert re.match(r"[1-9]\d* rows? made again, all the same", said_by(result, "reproduced"))
     after = platform.lake.read("predictions", spec.name)
     pd.testing.assert_frame_equal(before, after)
 

@@ -225,7 +225,6 @@ def test_schedule_and_sensors_follow_the_hours(lived: Lived) -> None:
     assert not fresh.run_requests
 
 
-@pytest.mark.slow
 def test_at_the_turn_of_the_month_both_months_are_asked_for(lived: Lived) -> None:
     midnight = datetime(2024, 3, 1, tzinfo=UTC)
     lived.at(midnight + LATER)
