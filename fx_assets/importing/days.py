@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fx_assets.calendars import DAY_CLOSES, calendar
+from fx_assets.quality.times import bar_times
 from fx_assets.sources.files.questions import Option, Question
 from fx_assets.sources.files.source import MAJORS
 from fx_assets.specs import FeedSpec
@@ -62,7 +63,7 @@ def _weekends(feed: FeedSpec, bars: pd.DataFrame) -> tuple[Question, ...]:
     pair = feed.instrument
     if feed.calendar != "24x7" or len(pair) != 6 or not {pair[:3], pair[3:]} <= MAJORS:
         return ()
-    times = pd.DatetimeIndex(bars["event_time"]).tz_convert(None).to_numpy("datetime64[us]")
+    times = bar_times(bars)
     close = feed.day_close or ("00:00 UTC" if feed.market.daily else "")
     week = calendar(f"24x5|{feed.frequency}|{close}|0")
     outside = ~week.possible(times)

@@ -261,9 +261,6 @@ def _dates(start: float, end: float) -> list[tuple[float, str]]:
 
 def as_png(figure: Figure) -> bytes:
     """A figure of Matplotlib's as a PNG file."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    FigureCanvasAgg(figure)
     target = io.BytesIO()
     figure.savefig(target, format="png", dpi=100)
     return target.getvalue()
