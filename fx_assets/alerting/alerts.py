@@ -24,10 +24,6 @@ from fx_assets.tables import ALERTS, PLATFORM
 _log = logging.getLogger(__name__)
 
 Outcome = Literal["delivered", "failed", "suppressed"]
-TABLE, TABLE_NAME = ALERTS.name, PLATFORM
-COLUMNS: dict[str, str] = ALERTS.dtypes
-"""Columns of the ``alerts`` table; ``state`` is claimed, delivered or failed."""
-UNIQUE = list(ALERTS.key)
 
 
 class Alerter:
@@ -78,7 +74,7 @@ class Alerter:
 
     def _next(self, alert: Alert, name: str, now: datetime) -> tuple[int | None, int]:
         """Number of the message and of the attempt at it; None if nothing is to be sent."""
-        rows = self.store.read_or_empty(TABLE, TABLE_NAME)
+        rows = self.store.read_or_empty(ALERTS.name, PLATFORM)
         if len(rows):
             rows = rows[(rows["key"] == alert.dedupe_key) & (rows["channel"] == name)]
         if rows.empty:
@@ -141,9 +137,10 @@ class Alerter:
             "state": state,
             "error": error,
         }
-        frame = pd.DataFrame([row]).astype(COLUMNS)
+        frame = pd.DataFrame([row]).astype(ALERTS.dtypes)
         try:
-            return bool(self.store.insert_new(TABLE, TABLE_NAME, frame, UNIQUE).rows)
+            done = self.store.insert_new(ALERTS.name, PLATFORM, frame, list(ALERTS.key))
+            return bool(done.rows)
         except Exception as problem:
             _log.warning("Alert %s could not be recorded: %s", alert.dedupe_key, problem)
             return True
