@@ -17,7 +17,6 @@ from fx_assets.specs.cron import last_tick
 from fx_assets.tables import (
     ACKNOWLEDGEMENTS,
     DECISIONS,
-    ECONOMICS,
     FEATURES,
     PREDICTIONS,
     PRICES,
@@ -133,8 +132,9 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
         ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
     if spec.strategy.kind != "none":
-        weighed = own.read(ECONOMICS)
-        if spec.strategy.id not in set(weighed.get("strategy", [])):
+        from fx_assets.stages.economics import weighed_as_declared
+
+        if not weighed_as_declared(own):
             return "its strategy has not been weighed as it is declared now"
     said, ruled = own.read(ACKNOWLEDGEMENTS), decisions[decisions["verdict"] != "rollback"]
     new = said[said["acknowledged_at"] > ruled["decided_at"].max()] if len(said) else said

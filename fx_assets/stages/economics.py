@@ -118,6 +118,15 @@ def earned_text(own: SeriesTables) -> str:
     return "" if said.empty else str(said["sentence"].iloc[-1])
 
 
+def weighed_as_declared(own: SeriesTables) -> bool:
+    """Whether the newest figures are of the strategy as it is declared."""
+    weighed = own.read(ECONOMICS)
+    if weighed.empty:
+        return False
+    newest = weighed[weighed["measured_at"] == weighed["measured_at"].max()]
+    return own.spec.strategy.id in set(newest["strategy"])
+
+
 def earned_by_members(store: Lake, universe: str) -> pd.DataFrame:
     """What each champion's strategy would have earned, as it was weighed last.
 

@@ -36,7 +36,7 @@ from fx_assets.stages.candidate import (
     without_draft,
 )
 from fx_assets.stages.champion import carry_out, restated
-from fx_assets.stages.economics import weigh_economics
+from fx_assets.stages.economics import weigh_economics, weighed_as_declared
 from fx_assets.stages.members import Member, each_member, members_of, said_by, walked_rows
 from fx_assets.stages.reconcile import keep_background
 from fx_assets.stages.shadow import live_contradiction
@@ -154,12 +154,11 @@ def _decide_panel(
 
 def _weighs(member: Member, now: datetime, *, decided: bool) -> bool:
     """Whether its strategy is weighed anew: as it is declared now, after a decision, each week."""
-    strategy = member.forecast.strategy
-    if strategy.kind == "none":
+    if member.forecast.strategy.kind == "none":
         return False
-    weighed = member.own.read(ECONOMICS)
-    mine = weighed[weighed["strategy"] == strategy.id] if len(weighed) else weighed
-    return decided or mine.empty or now - mine["measured_at"].max() >= WEIGHED_EVERY
+    if decided or not weighed_as_declared(member.own):
+        return True
+    return bool(now - member.own.read(ECONOMICS)["measured_at"].max() >= WEIGHED_EVERY)
 
 
 def _said(member: Member, walked: pd.DataFrame | None, candidate: CandidateSpec) -> pd.DataFrame:

@@ -138,6 +138,10 @@ def test_what_it_would_have_earned_stands_beside_the_verdict(platform: Platform)
     dearer = SeriesTables(platform.lake, forecast(spread=2.0), platform.feeds[0])
     assert retrain_reason(dearer) == "its strategy has not been weighed as it is declared now"
     assert earned_text(dearer) == ""
+    later = figures["measured_at"].max() + pd.Timedelta(1, "D")
+    own.insert(ECONOMICS, figures.assign(strategy=dearer.spec.strategy.id, measured_at=later))
+    assert retrain_reason(dearer) is None
+    assert retrain_reason(own) == "its strategy has not been weighed as it is declared now"
 
 
 def test_a_strategy_that_cannot_be_weighed_is_refused_and_the_decision_stands(

@@ -83,6 +83,13 @@ def test_every_members_strategy_is_weighed_with_the_costs_of_its_instrument(
     weighed = len(figures)
     assert decided(lake, 1) == 0
     assert len(lake.read("economics", SPEC.name)) == weighed, "figures stay for a week"
+    other = figures.assign(
+        strategy="other", measured_at=figures["measured_at"] + timedelta(hours=1)
+    )
+    lake.append("economics", SPEC.name, other)
+    assert decided(lake, 1) == 0
+    assert len(lake.read("economics", SPEC.name)) == 3 * weighed, "unless others came since"
+    lake.replace("economics", SPEC.name, figures)
     assert decided(lake, 8) == 0
     assert len(lake.read("economics", SPEC.name)) == 2 * weighed
     again = lake.read("strategy_rows", SPEC.name)
