@@ -32,7 +32,7 @@ def settings(server: EcbServer) -> Callable[..., Settings]:
         values: dict[str, Any] = {
             "ecb_history_url": f"{server.url}/hist.zip",
             "ecb_daily_url": f"{server.url}/daily.xml",
-            "http_timeout_seconds": 0.5,
+            "http_timeout_seconds": 5.0,
             "http_attempts": 3,
             "http_backoff_seconds": 0.005,
         }
