@@ -45,6 +45,7 @@ def run(commands: Path, project: Path) -> Run:
     return told
 
 
+@pytest.mark.slow
 def test_a_project_from_the_wheel_is_whole_and_well_declared(project: Path, run: Run) -> None:
     for name in (
         *("pyproject.toml", "workspace.yaml", "dagster.yaml", ".env.example", "README.md"),

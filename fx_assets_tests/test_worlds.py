@@ -38,6 +38,7 @@ def test_every_world_has_one_bar_on_each_target_day_with_the_publication_of_its_
         assert set(delay) == {15.0, 105.0}
 
 
+@pytest.mark.slow
 def test_the_planted_signal_has_the_stated_edge_and_stops() -> None:
     x = returns(planted_direction(40_000, 5, 0.2, stops_at=30_000, start="1900-01-01"))
     hits = (x[1:29_999] > 0) == (x[:29_998] > 0)

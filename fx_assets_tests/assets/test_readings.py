@@ -170,6 +170,7 @@ def test_everything_is_asked_for_while_the_reading_is_another(
     assert partitions_to_ingest(platform.lake, platform.feeds[0], clock.now())[0] == "2024-01"
 
 
+@pytest.mark.slow
 def test_a_reading_that_the_gate_refuses_changes_nothing_and_the_old_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +196,7 @@ def test_a_reading_that_the_gate_refuses_changes_nothing_and_the_old_one_goes_on
     assert_bars_are(platform, old)
 
 
+@pytest.mark.slow
 def test_a_source_that_is_away_leaves_the_old_reading_in_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ def test_what_an_old_bundle_was_trained_on_stays_pinned_and_explains_it_again(
     assert json.loads(lake.read_blob(path)) == told
 
 
+@pytest.mark.slow
 def test_a_second_forecast_on_the_feed_stores_no_features_of_its_own(platform: Platform) -> None:
     platform.forecasts.append(
         forecast_spec(name="moves", target={"kind": "return"}, candidates=["historical_mean"])

@@ -101,6 +101,7 @@ def test_a_quiet_world_raises_no_alarm_where_stock_tests_do(
     assert tick(platform, "direction_is_watched").run_requests[0].run_key == batch.cursor
 
 
+@pytest.mark.slow
 def test_planted_drift_asks_for_one_retrain_and_a_broken_receiver_fails_nothing(
     platform: Platform, rates: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def test_shares_are_found_from_labels_that_were_known_only() -> None:
     assert (first["prediction"][~same] != second["prediction"][~same]).any()
 
 
+@pytest.mark.slow
 def test_rows_of_before_calibration_are_shrunk_without_a_fit_and_the_other_way_round() -> None:
     frame, plain, declared = labelled_frame(700, signal=1.0), spec(calibrate=False), spec()
     before = Study(plain, frame).walk_forward(plain.candidates[1])

@@ -161,6 +161,7 @@ def test_a_frame_of_too_few_rows_states_nothing_yet() -> None:
     assert fit_distribution(study, about.density, rows, volatility).n == len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", get_args(Library))
 def test_the_graph_of_boosted_quantiles_says_what_the_trees_say_without_their_library(
     library: Library,

@@ -47,6 +47,7 @@ def test_false_alarms_come_at_the_stated_rate_where_nothing_changes(
     assert low <= found <= high, (found, months, rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("plant", "within"), [(level_shift, 40), (doubled_volatility, 126)])
 @pytest.mark.parametrize("returns", RETURNS)
 def test_a_planted_change_of_the_market_is_found(

@@ -406,6 +406,7 @@ def test_one_row_on_its_exchanged_date_is_refused() -> None:
         assert kept_out or not report.passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_new_rows_on_exchanged_dates_are_refused(size: int) -> None:
     bars = ecb_bars(first="2021-01-01")

@@ -86,6 +86,7 @@ def test_an_answer_says_until_when_it_is_good(lake: Lake, api: httpx.Client) -> 
     assert not answer["expired"]
 
 
+@pytest.mark.slow
 def test_past_that_it_is_marked(lake: Lake, tmp_path: Path) -> None:
     later = (small_lake.TARGET.available_at(small_lake.LAST) + timedelta(days=10)).isoformat()
     with serving(Path(lake.root), tmp_path, now=later) as running:

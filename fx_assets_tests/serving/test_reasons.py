@@ -114,6 +114,7 @@ def test_the_client_asks_why(reasons: tuple[Running, Explanation]) -> None:
     assert len(ask("champions", "direction")["reigns"]) == 1  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_live_skill_is_a_metric_that_follows_the_newest_look(tmp_path: Path) -> None:
     lake = small_lake.make(tmp_path / "lake")
 

@@ -199,6 +199,7 @@ def test_bytes_that_are_no_text_and_deep_nesting_are_4xx_everywhere(
         problem(answer)
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_in_the_middle_is_no_failure_of_the_server(
     lake_root: Path, tmp_path: Path
 ) -> None:

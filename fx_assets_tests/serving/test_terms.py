@@ -169,6 +169,7 @@ attributes:
 """
 
 
+@pytest.mark.slow
 def test_a_horizon_that_is_declared_no_more_is_served_under_no_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

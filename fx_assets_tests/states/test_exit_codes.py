@@ -133,6 +133,7 @@ def test_an_interrupt_ends_the_whole_run_and_the_next_one_goes_on(new_home: Home
     new_home.run("run").succeeded()
 
 
+@pytest.mark.slow
 def test_a_run_in_the_background_of_a_script_can_still_be_ended(home: Home) -> None:
     # Scripts start what they put into the background with SIGINT ignored.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.getsignal(signal.SIGTERM)
