@@ -18,6 +18,7 @@ from fx_assets.heartbeats import (
     SILENCE,
     WRITES,
     SignOfLife,
+    alive_key,
     dead_runs,
     end_dead_runs,
     heartbeat,
@@ -49,6 +50,12 @@ def sign(instance: dg.DagsterInstance, run: str, life: SignOfLife) -> None:
     instance.daemon_cursor_storage.set_cursor_values({f"fx_assets/alive/{run}": str(life)})
 
 
+def at_work(instance: dg.DagsterInstance, *jobs: str) -> bool:
+    """Whether a run of one of the jobs has begun, and given its first sign of life."""
+    begun = {alive_key(r.run_id) for r in instance.get_runs(filters=WORKING) if r.job_name in jobs}
+    return bool(begun and instance.daemon_cursor_storage.get_cursor_values(begun))
+
+
 def status(instance: dg.DagsterInstance, run: str) -> dg.DagsterRunStatus:
     found = instance.get_run_by_id(run)
     assert found is not None
@@ -62,10 +69,9 @@ def test_a_command_that_was_killed_holds_nothing_up(
     monkeypatch.chdir(home.folder)  # where its dagster.yaml puts the records
     process = home.start("run", "--retrain")
     with dg.DagsterInstance.from_config(str(home.folder)) as instance:
-        while not instance.get_runs(filters=WORKING):
+        while not at_work(instance, "up_retrain", "eur_ingest"):
             assert process.poll() is None, process.communicate()
-            time.sleep(0.05)
-        time.sleep(0.5)
+            time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert in_progress(instance, "up_retrain", "eur_ingest")
