@@ -112,6 +112,7 @@ def test_a_missing_day_and_a_bar_of_a_closed_one_are_said_and_stop_nothing(
     assert "2018-04-02" not in set(stored)
 
 
+@pytest.mark.slow
 def test_downstream_of_a_refused_batch_nothing_runs_until_the_provider_corrects_itself(
     platform: Platform, rates: pd.DataFrame
 ) -> None:

@@ -21,6 +21,7 @@ from fx_assets_tests.platform import (
     rates_of,
 )
 
+pytestmark = pytest.mark.slow
 LEVELS = (0.1, 0.5, 0.9)
 TODAY, TOMORROW = "2018-03-28", "2018-03-29"
 

@@ -113,6 +113,7 @@ def test_a_fault_in_what_a_calendar_may_say_is_found(
     assert check in [verdict.check for verdict in prove("gulf") if not verdict.holds]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALENDARS)
 def test_ours_come_through_the_door_and_are_proved(name: str) -> None:
     assert CALENDARS.origin(name) == "fx-assets"

@@ -36,6 +36,7 @@ def variance_frame(n: int = 400) -> pd.DataFrame:
     return frame.assign(target=np.append(np.square(moves[1:]), np.nan), baseline_mean=4e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["equal", "trailing", "stacked", "hedged"])
 def test_a_pool_costs_no_fit_beyond_its_members(
     weights: str, monkeypatch: pytest.MonkeyPatch

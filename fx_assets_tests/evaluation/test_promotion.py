@@ -546,6 +546,7 @@ def test_a_model_that_only_lost_lately_is_looked_at_by_people_and_stays() -> Non
     assert world.decide(ledger[:2], streams, 2020, fixed)[-1].ground == "trailing"
 
 
+@pytest.mark.slow
 def test_a_ground_of_demotion_is_recorded_by_its_name() -> None:
     world = World(n=3600, seed=1, stops_at=2500)
     ledger = world.decide([], SKILLED, 2500)

@@ -103,6 +103,7 @@ def hourly() -> Bars:
 # Honest bars
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calendar", ["24x7", "24x5"])
 @pytest.mark.parametrize("frequency", FREQUENCIES)
 def test_honest_bars_pass_at_every_frequency(calendar: str, frequency: str) -> None:

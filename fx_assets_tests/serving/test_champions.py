@@ -106,6 +106,7 @@ def test_a_damaged_bundle_is_refused_with_the_reason_and_a_good_one_follows(
         assert health(client)["refused"] is None
 
 
+@pytest.mark.slow
 def test_without_the_lake_a_restarted_server_still_answers_and_says_so(tmp_path: Path) -> None:
     root, home = tmp_path / "lake", tmp_path / "home"
     small_lake.make(root)
