@@ -132,9 +132,9 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
         ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
     if spec.strategy.kind != "none":
-        from fx_assets.stages.economics import weighed_as_declared
+        from fx_assets.stages.economics import weighed_at
 
-        if not weighed_as_declared(own):
+        if weighed_at(own) is None:
             return "its strategy has not been weighed as it is declared now"
     said, ruled = own.read(ACKNOWLEDGEMENTS), decisions[decisions["verdict"] != "rollback"]
     new = said[said["acknowledged_at"] > ruled["decided_at"].max()] if len(said) else said

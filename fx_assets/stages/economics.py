@@ -118,13 +118,15 @@ def earned_text(own: SeriesTables) -> str:
     return "" if said.empty else str(said["sentence"].iloc[-1])
 
 
-def weighed_as_declared(own: SeriesTables) -> bool:
-    """Whether the newest figures are of the strategy as it is declared."""
+def weighed_at(own: SeriesTables) -> datetime | None:
+    """When the strategy was weighed; ``None`` where not as it is declared, or never."""
     weighed = own.read(ECONOMICS)
     if weighed.empty:
-        return False
-    newest = weighed[weighed["measured_at"] == weighed["measured_at"].max()]
-    return own.spec.strategy.id in set(newest["strategy"])
+        return None
+    last = weighed["measured_at"].max()
+    newest = weighed[weighed["measured_at"] == last]
+    at: datetime = last.to_pydatetime()
+    return at if own.spec.strategy.id in set(newest["strategy"]) else None
 
 
 def earned_by_members(store: Lake, universe: str) -> pd.DataFrame:

@@ -36,11 +36,11 @@ from fx_assets.stages.candidate import (
     without_draft,
 )
 from fx_assets.stages.champion import carry_out, restated
-from fx_assets.stages.economics import weigh_economics, weighed_as_declared
+from fx_assets.stages.economics import weigh_economics, weighed_at
 from fx_assets.stages.members import Member, each_member, members_of, said_by, walked_rows
 from fx_assets.stages.reconcile import keep_background
 from fx_assets.stages.shadow import live_contradiction
-from fx_assets.tables import ECONOMICS, MEMBERSHIP, SERIES_COLUMN
+from fx_assets.tables import MEMBERSHIP, SERIES_COLUMN
 
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
@@ -156,9 +156,10 @@ def _weighs(member: Member, now: datetime, *, decided: bool) -> bool:
     """Whether its strategy is weighed anew: as it is declared now, after a decision, each week."""
     if member.forecast.strategy.kind == "none":
         return False
-    if decided or not weighed_as_declared(member.own):
+    if decided:
         return True
-    return bool(now - member.own.read(ECONOMICS)["measured_at"].max() >= WEIGHED_EVERY)
+    weighed = weighed_at(member.own)
+    return weighed is None or now - weighed >= WEIGHED_EVERY
 
 
 def _said(member: Member, walked: pd.DataFrame | None, candidate: CandidateSpec) -> pd.DataFrame:
