@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
@@ -232,10 +233,10 @@ def demoted(cell: Cell, seed: int) -> Demotions | None:
         gains = loss(target, world.baseline) - loss(target, said["recipe_0"])
         limit = limit or limit_after(gains[:n], look)
         fall = falls(gains[n:], limit.head_start)[WEEK - 1 :: WEEK]
-        sequential.append(_first(fall > limit.limit))
+        sequential.append(first_crossing(fall > limit.limit))
         total = np.cumsum(gains)
         trailing = total[n + WEEK - 1 :: WEEK] - total[n + WEEK - 501 : -500 : WEEK]
-        fixed.append(_first(trailing < 0))
+        fixed.append(first_crossing(trailing < 0))
     return Demotions(*sequential, *fixed)
 
 
@@ -256,8 +257,20 @@ def limit_after(gains: Floats, look: Decision) -> FallLimit:
     return limit
 
 
-def _first(crossed: NDArray[np.bool_]) -> int | None:
+def first_crossing(crossed: NDArray[np.bool_]) -> int | None:
+    """The number of the first true value, from one; ``None`` where there is none."""
     return int(crossed.argmax()) + 1 if crossed.any() else None
+
+
+def demoted_in_years(weeks: Sequence[int | None]) -> tuple[int, int]:
+    """How many were demoted in the first year, and how many after it."""
+    first = sum(week is not None and week <= YEAR // WEEK for week in weeks)
+    return first, len(weeks) - weeks.count(None) - first
+
+
+def seeds_of(first: int, worlds: int) -> list[int]:
+    """A seed for each world."""
+    return [first + 1000 * i for i in range(worlds)]
 
 
 def share(count: int, n: int) -> str:
@@ -297,14 +310,12 @@ def demotions_table(results: dict[Cell, list[Demotions]]) -> str:
         " weeks to find its end, sequential | fixed |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    year = YEAR // WEEK
     for cell, found in results.items():
         n = len(found)
         if not n:
             continue
-        ours = sum(each.living is not None and each.living <= year for each in found)
-        later = sum(each.living is not None and each.living > year for each in found)
-        fixed = sum(each.living_fixed is not None and each.living_fixed <= year for each in found)
+        ours, later = demoted_in_years([each.living for each in found])
+        fixed, _ = demoted_in_years([each.living_fixed for each in found])
         lines.append(
             f"| {cell.kind} | {cell.history:,} | {cell.skill:.1%} | {n:,} | {share(ours, n)} | "
             f"{share(later, n)} | {share(fixed, n)} | {median([each.dead for each in found])} | "
@@ -361,13 +372,11 @@ def main() -> None:
         first = {}
         for cell in promotions:
             n = null if not cell.skill and cell.recipes == "the same" else planted
-            seeds = [args.seed + 1000 * i for i in range(n)]
-            first[cell] = pool.map(partial(promoted, cell), seeds, chunksize=8)
+            first[cell] = pool.map(partial(promoted, cell), seeds_of(args.seed, n), chunksize=8)
         print(promotions_table(first), flush=True)
         second = {}
         for cell in demotions:
-            seeds = [args.seed + 1000 * i for i in range(planted)]
-            found = pool.map(partial(demoted, cell), seeds, chunksize=8)
+            found = pool.map(partial(demoted, cell), seeds_of(args.seed, planted), chunksize=8)
             second[cell] = [each for each in found if each is not None]
         print(f"\n{demotions_table(second)}")
     print(f"\n{LOOKS} looks in a year; {time.perf_counter() - started:.0f} s.")

@@ -32,7 +32,10 @@ from benchmarks.promotion_simulation import (
     Floats,
     Kind,
     World,
+    demoted_in_years,
+    first_crossing,
     median,
+    seeds_of,
     share,
     weekdays,
 )
@@ -202,8 +205,7 @@ def demoted(family: Family, seed: int) -> Demotions | None:
     weeks: list[int | None] = []
     for outcomes in (world.target, ended):
         gains = loss(outcomes, world.baseline) - loss(outcomes, said)
-        crossed = falls(gains[n:], first.fall.head_start) > first.fall.limit
-        day = int(crossed.argmax()) + 1 if crossed.any() else None
+        day = first_crossing(falls(gains[n:], first.fall.head_start) > first.fall.limit)
         if day is not None:
             made = members.after(first, n + day, outcomes)
             assert (made.verdict, made.ground) == ("demote", "fall"), made.sentence
@@ -234,13 +236,11 @@ def demotions_table(results: dict[Family, list[Demotions]]) -> str:
         " weeks to find its end |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    year = YEAR // WEEK
     for family, found in results.items():
         n = len(found)
         if not n:
             continue
-        first = sum(each.living is not None and each.living <= year for each in found)
-        later = sum(each.living is not None and each.living > year for each in found)
+        first, later = demoted_in_years([each.living for each in found])
         lines.append(
             f"| {family.kind} | {family.members} | {family.history:,} | {family.skill:.1%} | "
             f"{n:,} | {share(first, n)} | {share(later, n)} | "
@@ -271,16 +271,13 @@ def main() -> None:
     started = time.perf_counter()
     with Pool(args.processes) as pool:
         first = {
-            family: pool.map(
-                partial(promoted, family), [args.seed + 1000 * i for i in range(worlds)], 8
-            )
+            family: pool.map(partial(promoted, family), seeds_of(args.seed, worlds), 8)
             for family in null
         }
         print(promotions_table(first), flush=True)
         second = {}
         for family in planted:
-            seeds = [args.seed + 1000 * i for i in range(planted_worlds)]
-            found = pool.map(partial(demoted, family), seeds, 8)
+            found = pool.map(partial(demoted, family), seeds_of(args.seed, planted_worlds), 8)
             second[family] = [each for each in found if each is not None]
         print(f"\n{demotions_table(second)}")
     print(f"\n{YEAR} bars in a year; {time.perf_counter() - started:.0f} s.")
