@@ -131,10 +131,7 @@ def _judged(
         if name in names or (universe.automatic and not asked.forecasts)
     ]
     members = {universe.name: members_of(universe, settings) for universe in universes}
-    panels = {
-        u.name: [u.feed(m) for m in members[u.name] if not u.instruments or m in u.instruments]
-        for u in universes
-    }
+    panels = {u.name: [u.feed(m) for m in members[u.name] if u.is_named(m)] for u in universes}
     bars, without = take_bars(wanted.values(), panels, settings, scratch, now, _say)
     for name, why in without.items():
         _say(f"{name}: no bars. {why}")

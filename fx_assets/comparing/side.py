@@ -59,7 +59,7 @@ def _forecasts(
     for name, universe in sorted(declared.universes.items()):
         for target in universe.targets:
             for instrument in members.get(name, []):
-                if universe.instruments and instrument not in universe.instruments:
+                if not universe.is_named(instrument):
                     continue
                 told = f"{name}/{instrument}/{target.label}"
                 yield told, universe.forecast(instrument, target), universe.feed(instrument)

@@ -87,14 +87,14 @@ def members_of(universe: UniverseSpec, settings: Settings) -> list[str]:
 
     As many that have bars and are named no more stand for what the other side may still name.
     """
-    home, named = Lake.from_settings(settings), universe.instruments
+    home = Lake.from_settings(settings)
     if home.exists(RAW_PRICES.name, universe.name):
         bars = home.read(RAW_PRICES.name, universe.name, columns=[INSTRUMENT_COLUMN])
         there = [str(name) for name in bars[INSTRUMENT_COLUMN].value_counts().index]
-        ours = [name for name in there if not named or name in named]
+        ours = [name for name in there if universe.is_named(name)]
         return ours[:MEMBERS] + [name for name in there if name not in ours][:MEMBERS]
-    if named:
-        return list(named)[:MEMBERS]
+    if universe.instruments:
+        return list(universe.instruments)[:MEMBERS]
     majors = (name for name in MAJORS if name != universe.source.base)
     return [universe.instrument(name) for name in majors][:MEMBERS]
 

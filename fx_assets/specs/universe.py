@@ -339,6 +339,10 @@ class UniverseSpec(Spec):
         size = self.shard_size or max(len(instruments), 1)
         return [list(instruments[at : at + size]) for at in range(0, len(instruments), size)]
 
+    def is_named(self, instrument: str) -> bool:
+        """Whether it is among the instruments that are named, or none is."""
+        return not self.instruments or instrument in self.instruments
+
     def instrument(self, currency: str) -> str:
         """What a currency's price is called: ``EURUSD``."""
         return f"{self.source.base}{currency}"

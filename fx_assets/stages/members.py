@@ -129,7 +129,7 @@ def of_declared(spec: UniverseSpec, store: Lake, instruments: Iterable[str]) -> 
     was. What had settings of its own is left out with them; its rows stay as they are.
     """
     chosen = list(instruments)
-    unnamed = [n for n in chosen if n not in spec.instruments] if spec.instruments else []
+    unnamed = [n for n in chosen if not spec.is_named(n)]
     panel = Panel(store, spec.name, unnamed)
     return [n for n in chosen if n not in unnamed or _as_it_was(spec, panel.of(n), n)]
 
