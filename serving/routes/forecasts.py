@@ -274,7 +274,7 @@ def _missing(store: Store, name: str) -> Unpublished:
         title=(
             target_definition(series.kind).wording.title
             if series
-            else store.declared_universes[name]
+            else store.declared_universes[name].title
         ),
         horizon=series.horizon if series else None,
         paused=name in store.paused,

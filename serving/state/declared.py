@@ -25,6 +25,12 @@ class DeclaredUniverse:
         self._spec = spec
         self._series: dict[tuple[str, str, int], Series | None] = {}
 
+    @property
+    def title(self) -> str:
+        """What it is to predict, in words."""
+        titles = (target_definition(target.kind).wording.title for target in self._spec.targets)
+        return ", ".join(dict.fromkeys(titles))
+
     def contradiction(self, manifest: Manifest) -> str | None:
         """Why what is published of a member is not what is declared, or ``None``.
 
@@ -43,7 +49,7 @@ class DeclaredUniverse:
 
     def _of(self, instrument: str, kind: str, horizon: int) -> Series | None:
         spec = self._spec
-        if spec.instruments and instrument not in spec.instruments:
+        if not spec.is_named(instrument):
             return None
         about = (kind, horizon)
         found = (spec.series(instrument, t) for t in spec.targets if (t.kind, t.horizon) == about)
@@ -62,8 +68,7 @@ class Declarations:
         self._stamp: Stamp | None = None
         self._series: Mapping[str, Series] = {}
         self._terms: frozenset[str] = frozenset()
-        self._universes: Mapping[str, str] = {}
-        self._panels: Mapping[str, DeclaredUniverse] = {}
+        self._universes: Mapping[str, DeclaredUniverse] = {}
         self._paused: frozenset[str] = frozenset()
 
     @property
@@ -79,16 +84,10 @@ class Declarations:
         return self._terms
 
     @property
-    def universes(self) -> Mapping[str, str]:
-        """What each declared universe is to predict, in words."""
-        self._look()
-        return self._universes
-
-    @property
-    def panels(self) -> Mapping[str, DeclaredUniverse]:
+    def universes(self) -> Mapping[str, DeclaredUniverse]:
         """What each declared universe is about."""
         self._look()
-        return self._panels
+        return self._universes
 
     @property
     def paused(self) -> frozenset[str]:
@@ -134,11 +133,7 @@ class Declarations:
             return
         self._series = {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
         self._terms = frozenset(spec.term for spec in found.forecasts.values() if spec.term)
-        self._universes = {
-            name: ", ".join({target_definition(t.kind).wording.title: 0 for t in universe.targets})
-            for name, universe in found.universes.items()
-        }
-        self._panels = {name: DeclaredUniverse(spec) for name, spec in found.universes.items()}
+        self._universes = {name: DeclaredUniverse(spec) for name, spec in found.universes.items()}
         self._paused = frozenset(
             [n for n in found.forecasts if not found.feed_of(n).automatic]
             + [n for n, universe in found.universes.items() if not universe.automatic]

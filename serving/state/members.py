@@ -123,7 +123,6 @@ async def member_service(
             field="instrument",
             value=instrument.instrument,
             remedy=f"Run fx-assets universe {facts.forecast}, or declare it as it was.",
-            headers={"retry-after": "5"},
         )
     found = await published(manifest)
     if found is not None and found.manifest.series not in ("", manifest.series):

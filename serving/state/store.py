@@ -65,9 +65,7 @@ class Store:
         """The series of each declared forecast."""
         self.declared_terms: frozenset[str] = frozenset()
         """Declared forecasts of several horizons."""
-        self.declared_universes: Mapping[str, str] = {}
-        """What each declared universe is to predict, in words."""
-        self.declared_panels: Mapping[str, DeclaredUniverse] = {}
+        self.declared_universes: Mapping[str, DeclaredUniverse] = {}
         """What each declared universe is about."""
         self.told: Mapping[str, list[Said]] = {}
         """What is said of the members of each universe."""
@@ -329,7 +327,6 @@ class Store:
         found, paused = {}, self._declarations.paused
         self.paused, self.declared = paused, self._declarations.series
         self.declared_universes = self._declarations.universes
-        self.declared_panels = self._declarations.panels
         self.declared_terms = self._declarations.terms
         for name, service in services.items():
             if self._declarations.replaced(service.champion.manifest):
