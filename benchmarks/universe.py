@@ -82,7 +82,7 @@ def run(spec: UniverseSpec, prices: pd.DataFrame) -> tuple[list[float], pd.DataF
     members = membership(prices, spec.membership, spec.market)
     rows = walk_universe(spec, prices, members, pd.DataFrame())
     marks.append(time.perf_counter())
-    judged = judgeable_rows(spec, rows, members, spec.market)
+    judged = judgeable_rows(spec, rows, members)
     skill = skill_of(spec, judged)
     marks.append(time.perf_counter())
     newest = prices["available_at"].max().to_pydatetime()

@@ -2,7 +2,6 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -28,9 +27,6 @@ from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
 from fx_assets.stages.due import days_to_predict, retrain_reason
 from fx_assets.tables import DECISIONS, OUTCOMES, PREDICTIONS, PRICES, RAW_PRICES
-
-if TYPE_CHECKING:
-    pass
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

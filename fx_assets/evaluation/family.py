@@ -53,7 +53,7 @@ def decide_family(
     Parameters
     ----------
     skill
-        From :func:`fx_assets.evaluation.universe_skill.skill_table`.
+        From :func:`fx_assets.evaluation.universe_skill.skill_of`.
     judged
         The rows that it is of, sorted by event time.
     about

@@ -2,9 +2,9 @@
 
 What is learned depends on the kind of target (:mod:`fx_assets.targets.intervals`). The guarantee of
 conformal prediction needs exchangeable rows, which time series are not, so the coverage is
-measured, walking forward, and shown: :func:`measure_coverage`. Where labels overlap, or split
-conformal intervals were seen to miss their coverage, intervals adapt: :func:`learn_intervals`. An
-:class:`IntervalModel` needs NumPy only.
+measured, walking forward, and shown. Where labels overlap, or split conformal intervals were seen
+to miss their coverage, intervals adapt: :func:`learn_intervals`. An :class:`IntervalModel` needs
+NumPy only.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ RENEWED = np.timedelta64(7, "D")
 """How long adapted bounds are judged before they are renewed: as retrains do."""
 TOLERANCE = 0.01
 """How far split conformal intervals may miss their coverage before bounds adapt."""
+BLOCK = 250
+"""Rows that are judged by intervals learned before all of them, at the least."""
 MOST_BLOCKS = 200
 """Each block learns from all rows before it: more of them would take a time quadratic in rows."""
 WINDOWS_AT_ONCE = 50_000
@@ -251,28 +253,6 @@ def fit_intervals(
     )
 
 
-def measure_coverage(
-    predictions: pd.DataFrame,
-    kind: TargetKind,
-    coverage: float = 0.9,
-    volatility: pd.Series | None = None,
-    start: int = FIRST_JUDGED,
-    block: int = 250,
-) -> Coverage:
-    """Walk forward through the backtest: learn from the labels known, count how often it held.
-
-    The first ``start`` rows are only learned from; then each block of rows is judged by intervals
-    learned from labels that were known before it. There are at most ``MOST_BLOCKS`` blocks. One
-    outcome cannot cover a probability, so for ``direction`` a case is a block: whether its share of
-    ups lies within what the intervals and the chance of a finite block allow.
-    """
-    rows = predictions[predictions["target"].notna()].sort_values("event_time")
-    said, came = (rows[name].to_numpy(dtype=np.float64) for name in ("prediction", "target"))
-    scale = _aligned(rows, kind, volatility)
-    held, _ = _walk_split(rows, said, came, scale, kind, coverage, start, block)
-    return _coverage(coverage, held)
-
-
 def _walk_split(
     rows: pd.DataFrame,
     said: Floats,
@@ -280,16 +260,19 @@ def _walk_split(
     scale: Floats,
     kind: TargetKind,
     coverage: float,
-    start: int = FIRST_JUDGED,
-    block: int = 250,
 ) -> tuple[list[bool], Floats]:
-    """Whether each case was held, and the (n, 2) bounds, NaN of rows that are not judged."""
+    """Whether each case was held, and the (n, 2) bounds, NaN of rows that are not judged.
+
+    Each block of rows is judged by intervals learned from labels that were known before it. One
+    outcome cannot cover a probability, so for ``direction`` a case is a block: whether its share of
+    ups lies within what the intervals and the chance of a finite block allow.
+    """
     rule = target_definition(kind).interval
     time, known_at = _instants(rows)
     held: list[bool] = []
     bounds = np.full((len(rows), 2), np.nan)
-    block = max(block, len(rows) // MOST_BLOCKS)
-    for first in range(start, len(rows), block):
+    block = max(BLOCK, len(rows) // MOST_BLOCKS)
+    for first in range(FIRST_JUDGED, len(rows), block):
         past = np.flatnonzero(known_at[:first] <= time[first])
         if len(past) < MIN_ROWS:
             continue

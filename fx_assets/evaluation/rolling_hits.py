@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fx_assets.evaluation.losses import Floats
+from fx_assets.evaluation.rolling_skill import STEP
 from fx_assets.targets.shown import Outcome
 
 Z = 1.959963984540054
@@ -33,9 +34,8 @@ def rolling_hits(
     horizon: int,
     *,
     window: int,
-    step: int = 21,
 ) -> RollingHits:
-    """Shares every ``step`` rows, the newest window included; none of targets without sides.
+    """Shares every ``STEP`` rows, the newest window included; none of targets without sides.
 
     The band is Wilson's, of ``window / horizon`` independent trials: outcomes over several bars
     overlap. A row where forecast or outcome is on neither side does not count.
@@ -46,7 +46,7 @@ def rolling_hits(
         (n,) known outcomes and what was said of them, in order of time.
     """
     middle = {"binary": 0.5, "real": 0.0}.get(outcome)
-    last = np.arange(len(target) - 1, window - 2, -step)[::-1]
+    last = np.arange(len(target) - 1, window - 2, -STEP)[::-1]
     if middle is None or not len(last):
         empty = np.empty(0)
         return RollingHits(last[:0], empty, empty, empty, empty)

@@ -10,7 +10,10 @@ from fx_assets.evaluation.bootstrap import block_weights
 from fx_assets.evaluation.losses import Floats, loss_for
 from fx_assets.specs.forecast import TargetKind
 
-WINDOW = 250
+STEP = 21
+"""Rows between two windows."""
+COVERAGE = 0.95
+"""Nominal, of the band."""
 RESAMPLES = 200
 
 
@@ -32,11 +35,9 @@ def rolling_skill(
     kind: TargetKind,
     horizon: int,
     *,
-    window: int = WINDOW,
-    step: int = 21,
-    coverage: float = 0.95,
+    window: int,
 ) -> RollingSkill:
-    """Relative reduction of the proper score, every ``step`` rows, the newest window included.
+    """Relative reduction of the proper score, every ``STEP`` rows, the newest window included.
 
     Parameters
     ----------
@@ -44,10 +45,8 @@ def rolling_skill(
         (n,) known outcomes and what was said of them, in order of time.
     kind, horizon
         Of the target; overlapping targets lengthen the bootstrap's blocks.
-    coverage
-        Nominal coverage of the block-bootstrap interval.
     """
-    last = np.arange(len(target) - 1, window - 2, -step)[::-1]
+    last = np.arange(len(target) - 1, window - 2, -STEP)[::-1]
     if not len(last):
         empty = np.empty(0)
         return RollingSkill(window, last, empty, empty, empty)
@@ -56,7 +55,7 @@ def rolling_skill(
     model, reference = loss(target, prediction)[rows], loss(target, baseline)[rows]
     weights = block_weights(window, horizon, RESAMPLES, seed=0)
     draws = 1 - (weights @ model.T) / (weights @ reference.T)
-    tail = (1 - coverage) / 2
+    tail = (1 - COVERAGE) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
     value = 1 - model.mean(axis=1) / reference.mean(axis=1)
     return RollingSkill(window, last, value, lower, upper)

@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fx_assets.calendars import Calendar
 from fx_assets.evaluation.compare import (
     Compared,
     compared,
@@ -68,22 +67,15 @@ CORRECTIONS = (
 """Each corrected column, the p-values that it corrects, and statsmodels' name of the method."""
 
 
-def skill_table(
-    spec: UniverseSpec, backtest: pd.DataFrame, members: pd.DataFrame, market: Calendar
-) -> pd.DataFrame:
+def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
     """Skill of every candidate for every instrument and target, with corrected p-values.
 
     Parameters
     ----------
     spec
         The universe.
-    backtest
-        Its walk-forward rows, at least ``SKILL_COLUMNS``. Rows of other recipes are left out, and
-        rows for which the instrument was not a member, or pegged, when they were decided.
-    members
-        From :func:`fx_assets.evaluation.universe_members.membership`.
-    market
-        Says when a row was decided.
+    judgeable
+        From :func:`judgeable_rows`.
 
     Returns
     -------
@@ -99,11 +91,6 @@ def skill_table(
         reference; empty where the reference has not been walked forward. ``suspicious``: a figure
         is beyond what is plausible at the frequency.
     """
-    return skill_of(spec, judgeable_rows(spec, backtest, members, market))
-
-
-def skill_of(spec: UniverseSpec, judgeable: pd.DataFrame) -> pd.DataFrame:
-    """As :func:`skill_table`, of the rows that are judged, sorted by event time."""
     return family_table(spec, compare_rows(spec, judgeable))
 
 
@@ -128,7 +115,7 @@ def compare_rows(spec: UniverseSpec, judgeable: pd.DataFrame) -> list[Judged]:
 
 
 def family_table(spec: UniverseSpec, judged: Sequence[Judged]) -> pd.DataFrame:
-    """The table of :func:`skill_table`, of every candidate of the whole family."""
+    """The table of :func:`skill_of`, of every candidate of the whole family."""
     table = pd.DataFrame([each.row for each in judged], columns=list(SKILL_DTYPES))
     tested = table["p_value"].notna().to_numpy(dtype=bool)
     table["tests"] = int(tested.sum())
@@ -218,7 +205,7 @@ def may_predict(table: pd.DataFrame) -> pd.Series[bool]:
 
 
 def judgeable_rows(
-    spec: UniverseSpec, backtest: pd.DataFrame, members: pd.DataFrame, market: Calendar
+    spec: UniverseSpec, backtest: pd.DataFrame, members: pd.DataFrame
 ) -> pd.DataFrame:
     """Rows of series and recipes as declared, of times of membership, sorted by event time.
 
@@ -237,7 +224,7 @@ def judgeable_rows(
     ]
     series = [spec.series(instrument, target).id for instrument, target in pairs]
     rows = rows[rows["recipe"].isin(declared) & rows[SERIES_COLUMN].isin(series)]
-    inside = while_member(rows["instrument"], rows["event_time"], members, market)
+    inside = while_member(rows["instrument"], rows["event_time"], members, spec.market)
     return rows[inside & rows["target"].notna().to_numpy()].sort_values(
         "event_time", kind="stable", ignore_index=True
     )

@@ -173,4 +173,4 @@ def _judgeable(
     spec: UniverseSpec, store: Lake, known: pd.DataFrame, shard: list[str]
 ) -> pd.DataFrame:
     rows = store.read_values(BACKTEST.name, spec.name, INSTRUMENT_COLUMN, shard, SKILL_COLUMNS)
-    return judgeable_rows(spec, rows, known, spec.market)
+    return judgeable_rows(spec, rows, known)

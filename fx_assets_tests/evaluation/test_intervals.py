@@ -12,14 +12,17 @@ from fx_assets.evaluation import adaptive
 from fx_assets.evaluation.adaptive import Adapted, adapt
 from fx_assets.evaluation.coverage import coverage_scores
 from fx_assets.evaluation.intervals import (
+    Coverage,
     IntervalModel,
+    _aligned,
+    _coverage,
+    _walk_split,
     ewma_volatility,
     fit_intervals,
     learn_intervals,
-    measure_coverage,
     newest_volatility,
 )
-from fx_assets.specs.forecast import TargetSpec
+from fx_assets.specs.forecast import TargetKind, TargetSpec
 
 N = 3000
 TIMES = pd.date_range("2000-01-03", periods=N + 1, tz="UTC")
@@ -36,6 +39,18 @@ def rows(prediction: np.ndarray, target: np.ndarray) -> pd.DataFrame:
     )
 
 
+def split_coverage(
+    backtest: pd.DataFrame,
+    kind: TargetKind,
+    coverage: float = 0.9,
+    volatility: pd.Series | None = None,
+) -> Coverage:
+    """How often intervals that do not adapt held, walking forward."""
+    said, came = (backtest[name].to_numpy() for name in ("prediction", "target"))
+    scale = _aligned(backtest, kind, volatility)
+    return _coverage(coverage, _walk_split(backtest, said, came, scale, kind, coverage)[0])
+
+
 def returns_with_changing_volatility() -> tuple[pd.DataFrame, pd.Series]:
     rng = np.random.default_rng(0)
     sigma = 0.006 * np.exp(0.7 * np.sin(np.arange(N + 1) / 200))
@@ -46,7 +61,7 @@ def returns_with_changing_volatility() -> tuple[pd.DataFrame, pd.Series]:
 
 def test_return_intervals_hold_their_coverage_and_follow_volatility() -> None:
     backtest, volatility = returns_with_changing_volatility()
-    found = measure_coverage(backtest, "return", 0.9, volatility)
+    found = split_coverage(backtest, "return", 0.9, volatility)
     assert found.n == N - 500
     assert found.measured == pytest.approx(0.9, abs=0.02)
     model = fit_intervals(backtest, "return", 0.9, volatility)
@@ -58,7 +73,7 @@ def test_volatility_intervals_hold_their_coverage() -> None:
     rng = np.random.default_rng(1)
     f = 1e-5 * np.exp(rng.standard_normal(N))
     backtest = rows(f, f * rng.chisquare(1, N))
-    assert measure_coverage(backtest, "volatility", 0.8).measured == pytest.approx(0.8, abs=0.03)
+    assert split_coverage(backtest, "volatility", 0.8).measured == pytest.approx(0.8, abs=0.03)
     lower, upper = fit_intervals(backtest, "volatility", 0.8).interval(2e-5)
     assert 0 < lower < 2e-5 < upper
 
@@ -73,7 +88,7 @@ def test_direction_intervals_say_how_often_it_rose_when_it_said_about_this() -> 
         lower, upper = model.interval(p)
         assert lower < 0.5 + 0.5 * (p - 0.5) < upper
         assert 0.05 < upper - lower < 0.12
-    assert measure_coverage(backtest, "direction", 0.9).measured >= 0.8
+    assert split_coverage(backtest, "direction", 0.9).measured >= 0.8
 
 
 def test_a_constant_forecast_gets_the_interval_of_the_base_rate() -> None:
@@ -88,8 +103,8 @@ def test_coverage_is_measured_with_labels_known_at_the_time_only() -> None:
     backtest, volatility = returns_with_changing_volatility()
     wild = backtest.copy()
     wild.loc[2500:, "target"] *= 100
-    before = measure_coverage(wild.head(2500), "return", 0.9, volatility)
-    after = measure_coverage(wild, "return", 0.9, volatility)
+    before = split_coverage(wild.head(2500), "return", 0.9, volatility)
+    after = split_coverage(wild, "return", 0.9, volatility)
     first = before.measured * before.n
     assert after.measured * after.n < first + 0.6 * 500
 
@@ -140,14 +155,8 @@ def test_coverage_learns_only_from_labels_that_were_known_before_the_block() -> 
     backtest = rows(np.full(N, 1e-5), 1e-5 * size * rng.chisquare(1, N)).assign(
         label_available_at=times[delay:]
     )
-    found = measure_coverage(backtest, "volatility", 0.9, start=500, block=100)
-    at_once = measure_coverage(
-        backtest.assign(label_available_at=times[1 : N + 1]),
-        "volatility",
-        0.9,
-        start=500,
-        block=100,
-    )
+    found = split_coverage(backtest, "volatility")
+    at_once = split_coverage(backtest.assign(label_available_at=times[1 : N + 1]), "volatility")
     # The larger variances are learnt of 400 bars later: as many blocks miss them.
     assert found.n == at_once.n
     missed = found.n * (at_once.measured - found.measured)
@@ -166,7 +175,7 @@ def test_return_intervals_are_scaled_by_the_volatility_of_their_own_day() -> Non
         assert (lower, upper) == pytest.approx((-1.645 * scale, 1.645 * scale), rel=0.1)
     lower, upper = model.interval(0.002, 0.001)
     assert (lower, upper) == pytest.approx((0.002 - 0.001645, 0.002 + 0.001645), rel=0.1)
-    found = measure_coverage(backtest, "return", 0.9, volatility)
+    found = split_coverage(backtest, "return", 0.9, volatility)
     assert found.measured == pytest.approx(0.9, abs=0.02)
     calm = np.arange(N) % 2 == 1
     inside = [
@@ -253,7 +262,7 @@ def test_one_bar_ahead_intervals_adapt_only_where_they_were_seen_to_miss() -> No
     growing = np.exp(np.linspace(0, 3, N))
     drifting = rows(np.full(N, 1e-5), 1e-5 * growing * rng.chisquare(1, N))
     found = learn_intervals(drifting, TargetSpec(kind="volatility"))
-    split = measure_coverage(drifting, "volatility")
+    split = split_coverage(drifting, "volatility")
     assert split.measured < 0.88
     assert found.model.rate > 0
     assert abs(found.coverage.measured - 0.9) < abs(split.measured - 0.9) / 2

@@ -15,10 +15,10 @@ from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.compare import reference_candidate
 from fx_assets.evaluation.significance import holm_threshold
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import _corrected, skill_table
+from fx_assets.evaluation.universe_skill import _corrected
 from fx_assets.testing import worlds
 from fx_assets_tests.evaluation.test_claim import World
-from fx_assets_tests.universe.helpers import coin, prices_of, universe
+from fx_assets_tests.universe.helpers import coin, prices_of, skill_table, universe
 from fx_assets_tests.universe.test_skill import SPEC, null_rows
 
 
@@ -53,8 +53,8 @@ def test_a_p_value_that_convinces_alone_does_not_among_many() -> None:
     everybody = membership(
         prices_of({coin(i): bars for i in range(20)}), SPEC.membership, SPEC.market
     )
-    table = skill_table(SPEC, rows, everybody, SPEC.market)
-    alone = skill_table(SPEC, rows[first], everybody, SPEC.market)
+    table = skill_table(SPEC, rows, everybody)
+    alone = skill_table(SPEC, rows[first], everybody)
     assert table["tests"].tolist() == [20] * 20
     for corrected, of in (("p_holm", "p_value"), ("p_holm_clark_west", "p_clark_west")):
         assert table[corrected].to_numpy() == pytest.approx(holm(table[of].to_numpy()))
@@ -78,7 +78,7 @@ def test_what_is_demonstrated_is_what_the_correction_leaves() -> None:
     everybody = membership(
         prices_of({coin(i): bars for i in range(5)}), SPEC.membership, SPEC.market
     )
-    table = skill_table(SPEC, rows, everybody, SPEC.market)
+    table = skill_table(SPEC, rows, everybody)
     assert list(table["instrument"][table["skill_demonstrated"]]) == [coin(0)]
     assert isinstance(table, pd.DataFrame)
 
@@ -115,7 +115,7 @@ def verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     everybody = membership(
         prices_of({str(name): bars for name in names}), VARIANCES.membership, VARIANCES.market
     )
-    return skill_table(VARIANCES, rows, everybody, VARIANCES.market).set_index("instrument")
+    return skill_table(VARIANCES, rows, everybody).set_index("instrument")
 
 
 def test_a_claim_is_made_against_the_reference_too_and_who_predicts_is_decided_without_it() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of, skill_table
+from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
 from fx_assets.specs.universe import UniverseSpec
 from fx_assets.stages.panel_decide import decide_panel
@@ -48,7 +48,12 @@ def judged(spec: UniverseSpec, bars: dict[str, pd.DataFrame]) -> pd.DataFrame:
     prices = prices_of(bars)
     members = membership(prices, spec.membership, spec.market)
     rows = walk_universe(spec, prices, members, pd.DataFrame())
-    return skill_table(spec, rows, members, spec.market)
+    return skill_table(spec, rows, members)
+
+
+def skill_table(spec: UniverseSpec, backtest: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts on walk-forward rows, of times of membership."""
+    return skill_of(spec, judgeable_rows(spec, backtest, members))
 
 
 def coin(number: int, first: str = "A") -> str:
@@ -67,7 +72,7 @@ def issued(
     """What is said of the newest bars, from walk-forward rows; ``verdict`` changes the skill."""
     lake, market = Lake(str(folder)), spec.market
     members = membership(prices, spec.membership, market)
-    judged = judgeable_rows(spec, rows, members, market)
+    judged = judgeable_rows(spec, rows, members)
     skill = skill_of(spec, judged).assign(**verdict)
     readings = {name: spec.feed(str(name)).reading for name in prices["instrument"].unique()}
     raw = prices.assign(reading=prices["instrument"].map(readings))

@@ -54,7 +54,7 @@ def decided(lake: Lake, days: int) -> int:
     known = prices()
     now = known["available_at"].max().to_pydatetime() + timedelta(days=days)
     judged = judgeable_rows(
-        SPEC, lake.read("backtest", SPEC.name), lake.read("universe", SPEC.name), SPEC.market
+        SPEC, lake.read("backtest", SPEC.name), lake.read("universe", SPEC.name)
     )
     return len(decide_panel(SPEC, lake, lake.read("skill", SPEC.name), judged, now))
 

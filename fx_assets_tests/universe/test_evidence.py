@@ -145,7 +145,7 @@ def decided(
     lake: Lake, rows: pd.DataFrame, now: datetime, spec: UniverseSpec = SPEC
 ) -> dict[tuple[str, str], Decision]:
     """What is decided where EWMA may predict."""
-    judged = judgeable_rows(spec, rows, lake.read("universe", spec.name), spec.market)
+    judged = judgeable_rows(spec, rows, lake.read("universe", spec.name))
     skill = skill_of(spec, judged)
     lake.replace("skill", spec.name, skill.assign(may_predict=skill["candidate"] == "ewma"))
     table = lake.read("skill", spec.name)
@@ -196,7 +196,7 @@ def test_a_lake_of_before_candidates_were_kept_goes_on_and_casts_shadows(
     lake, known = Lake(lake.root), prices()
     now = known["available_at"].max().to_pydatetime()
     served = lake.read("predictions", SPEC.name)
-    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name), SPEC.market)
+    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name))
     assert decide_panel(SPEC, lake, lake.read("skill", SPEC.name), judged, now) == []
     last = served["event_time"] == served["event_time"].max()
     lake.replace("predictions", SPEC.name, served[~last])
@@ -213,7 +213,7 @@ def test_a_candidate_that_is_declared_later_is_fitted_and_noted_in_the_ledger(
     spec = universe(targets=more, workers=1)
     known = prices()
     now, rows = known["available_at"].max().to_pydatetime(), walked(known, spec)
-    judged = judgeable_rows(spec, rows, lake.read("universe", spec.name), spec.market)
+    judged = judgeable_rows(spec, rows, lake.read("universe", spec.name))
     skill = skill_of(spec, judged).assign(may_predict=False)
     lake.replace("backtest", spec.name, rows)
     made = decide_panel(spec, lake, skill, judged, now)
@@ -278,7 +278,7 @@ def of_family(
 
 def test_holm_promotes_and_what_came_since_sends_away(rows: pd.DataFrame) -> None:
     table = membership(prices(), SPEC.membership, SPEC.market)
-    judged = judgeable_rows(SPEC, rows, table, SPEC.market)
+    judged = judgeable_rows(SPEC, rows, table)
     judged = judged[judged["kind"] == "volatility"].reset_index(drop=True)
     half = judged["event_time"] <= np.sort(judged["event_time"].unique())[299]
     ledgers: dict[str, list[Decision]] = {}
@@ -302,7 +302,7 @@ def test_holm_promotes_and_what_came_since_sends_away(rows: pd.DataFrame) -> Non
 
 def test_one_that_barely_was_better_may_fall_further(rows: pd.DataFrame) -> None:
     table = membership(prices(), SPEC.membership, SPEC.market)
-    judged = judgeable_rows(SPEC, rows, table, SPEC.market)
+    judged = judgeable_rows(SPEC, rows, table)
     judged = judged[judged["kind"] == "volatility"].reset_index(drop=True)
     skill = skill_of(SPEC, judged)
     skill = skill.assign(may_predict=skill["candidate"] == "ewma", p_clark_west=1e-9)
@@ -326,7 +326,7 @@ def test_a_limit_is_found_once_in_a_reign(
     rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = membership(prices(), SPEC.membership, SPEC.market)
-    judged = judgeable_rows(SPEC, rows, table, SPEC.market)
+    judged = judgeable_rows(SPEC, rows, table)
     judged = judged[judged["kind"] == "volatility"].reset_index(drop=True)
     half = judged["event_time"] <= np.sort(judged["event_time"].unique())[299]
     ledgers: dict[str, list[Decision]] = {}

@@ -95,7 +95,7 @@ def rows(prices: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def judged(prices: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    return judgeable_rows(SPEC, rows, membership(prices, SPEC.membership, SPEC.market), SPEC.market)
+    return judgeable_rows(SPEC, rows, membership(prices, SPEC.membership, SPEC.market))
 
 
 @pytest.fixture(scope="module")

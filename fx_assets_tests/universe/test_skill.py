@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 
 from fx_assets.evaluation.universe_members import membership
-from fx_assets.evaluation.universe_skill import best_candidates, skill_table
+from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.testing import worlds
-from fx_assets_tests.universe.helpers import coin, judged, prices_of, universe, with_gaps
+from fx_assets_tests.universe.helpers import (
+    coin,
+    judged,
+    prices_of,
+    skill_table,
+    universe,
+    with_gaps,
+)
 
 SPEC = universe()
 PATIENT = universe(
@@ -67,7 +74,7 @@ def everybody() -> pd.DataFrame:
 def test_without_a_signal_few_worlds_have_any_corrected_claim(everybody: pd.DataFrame) -> None:
     claims = knowing = uncorrected = 0
     for seed in range(20):
-        table = skill_table(SPEC, null_rows(10, 300, seed), everybody, SPEC.market)
+        table = skill_table(SPEC, null_rows(10, 300, seed), everybody)
         assert (table["tests"] == 10).all()
         claims += bool(table["skill_demonstrated"].any())
         knowing += bool((table["p_holm_clark_west"] < 0.05).any())
@@ -94,18 +101,18 @@ def test_exactly_the_planted_signals_are_found_among_eight() -> None:
 
 def test_rows_outside_a_membership_count_for_nothing(everybody: pd.DataFrame) -> None:
     rows = null_rows(1, 400, 1)
-    table = skill_table(SPEC, rows, everybody, SPEC.market)
+    table = skill_table(SPEC, rows, everybody)
     assert table["n"].tolist() == [400]
     later = everybody.assign(member_from=everybody["member_from"] + pd.Timedelta(days=365))
-    assert skill_table(SPEC, rows, later, SPEC.market)["n"].iloc[0] < 160
+    assert skill_table(SPEC, rows, later)["n"].iloc[0] < 160
     pegged = everybody.assign(pegged=True)
-    assert skill_table(SPEC, rows, pegged, SPEC.market).empty
+    assert skill_table(SPEC, rows, pegged).empty
 
 
 def test_of_two_rows_about_the_same_the_last_appended_counts(everybody: pd.DataFrame) -> None:
     rows = null_rows(1, 400, 1)
     knowing = rows.assign(prediction=rows["prediction"] + 0.4 * (rows["target"] - 0.5), batch=1)
-    table = skill_table(SPEC, pd.concat([knowing, rows]), everybody, SPEC.market)
+    table = skill_table(SPEC, pd.concat([knowing, rows]), everybody)
     assert table["n"].tolist() == [400]
     assert table["skill_demonstrated"].all()
 
@@ -113,7 +120,7 @@ def test_of_two_rows_about_the_same_the_last_appended_counts(everybody: pd.DataF
 def test_too_few_rows_are_shown_and_not_tested(everybody: pd.DataFrame) -> None:
     spec = universe(min_rows=401)
     rows = null_rows(2, 400, 1)
-    table = skill_table(spec, rows, everybody, spec.market)
+    table = skill_table(spec, rows, everybody)
     assert table["p_holm"].isna().all()
     assert (table["tests"] == 0).all()
     assert not table["skill_demonstrated"].any()
@@ -122,13 +129,13 @@ def test_too_few_rows_are_shown_and_not_tested(everybody: pd.DataFrame) -> None:
 
 def test_rows_of_another_recipe_are_left_out(everybody: pd.DataFrame) -> None:
     rows = null_rows(1, 400, 1).assign(recipe="0123456789abcdef")
-    assert skill_table(SPEC, rows, everybody, SPEC.market).empty
+    assert skill_table(SPEC, rows, everybody).empty
 
 
 def test_the_interval_of_the_skill_contains_it_and_the_corrections_only_raise_p(
     everybody: pd.DataFrame,
 ) -> None:
-    table = skill_table(SPEC, null_rows(20, 400, 7), everybody, SPEC.market)
+    table = skill_table(SPEC, null_rows(20, 400, 7), everybody)
     assert (table["skill_lower"] < table["skill"]).all()
     assert (table["skill"] < table["skill_upper"]).all()
     assert (table["p_value"] == table[["p_clark_west", "p_diebold_mariano"]].max(axis=1)).all()

@@ -241,7 +241,7 @@ def test_a_result_that_is_too_good_is_held_back_until_somebody_vouches_for_it(
         acknowledge_member(wary, lake, None, best, reason="I looked at it", by="me", now=now)
     acknowledge_member(wary, lake, "EURAAA", best, reason="I looked at it", by="me", now=now)
     later = now + timedelta(minutes=1)
-    judged = judgeable_rows(wary, rows, lake.read("universe", SPEC.name), wary.market)
+    judged = judgeable_rows(wary, rows, lake.read("universe", SPEC.name))
     (made,) = decide_panel(wary, lake, skill_of(wary, judged), judged, later)
     assert (made.verdict, made.champion) == ("replace", best)
     assert made.acknowledgement is not None
@@ -256,7 +256,7 @@ def test_a_person_takes_a_recipe_out_of_a_member_and_the_rule_leaves_it_out(
     now = prices["available_at"].max().to_pydatetime()
     issued(tmp_path, SPEC, prices, stored, now)
     lake = Lake(str(tmp_path))
-    judged = judgeable_rows(SPEC, stored, lake.read("universe", SPEC.name), SPEC.market)
+    judged = judgeable_rows(SPEC, stored, lake.read("universe", SPEC.name))
     able = skill_of(SPEC, judged).assign(may_predict=True)
 
     def decided(minutes: int, skill: pd.DataFrame = able) -> list[Decision]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -439,10 +438,3 @@ def chosen_ticker(tickers: Iterable[str], source: FilesSource) -> str | None:
     """The ticker that the feed names by ``symbol`` or by its instrument."""
     wanted = _bare(source.symbol or source.instrument)
     return next((ticker for ticker in tickers if _bare(ticker) == wanted), None)
-
-
-def renamed(table: Table, names: list[str]) -> Table:
-    """A table of some columns, without the positions that repeated names were given."""
-    plain_names = [name.partition("#")[0] or name for name in names]
-    cells = table.cells.select(names).rename_columns(plain_names)
-    return replace(table, cells=cells)
