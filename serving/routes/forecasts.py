@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import datetime
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from fx_assets.bundles.universes import PanelTarget, UniverseFacts
 from fx_assets.calendars import calendar
@@ -18,7 +17,7 @@ from serving.http.shortcuts import Headers
 from serving.market import bar_day
 from serving.queries.query import DriftReport, Records
 from serving.routes.caching import conditional, matches
-from serving.routes.parameters import NO_CHOICE, BelowValue, Chosen, IsoDate, Name
+from serving.routes.parameters import NO_CHOICE, AtHour, BelowValue, Chosen, Name, OnDay
 from serving.routes.reasons import in_force
 from serving.schemas import (
     Forecast,
@@ -52,7 +51,7 @@ def add(routes: APIRouter, server: Server) -> None:
         **described(TAG, ForecastList, problems=(503,), cached=True),
     )
     async def list_forecasts(request: Request) -> Raw:
-        paused = server.store.paused
+        paused = server.store.declared.paused
         universes = [
             _universe(facts, paused=facts.forecast in paused)
             for facts in server.store.universes.values()
@@ -148,14 +147,13 @@ def add(routes: APIRouter, server: Server) -> None:
     )
     async def issued(
         forecast: Name,
-        date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
-        hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
+        date: OnDay,
+        hour: AtHour = 23,
         choice: Chosen = NO_CHOICE,
         below: BelowValue = None,
     ) -> Raw:
         service = await server.find(forecast, choice)
-        end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
-        row = await in_force(server, service, end)
+        row = await in_force(server, service, date, hour)
         answer = service.with_below(row, server.now(), below)
         metrics.told(forecast, answer.champion.version)
         return json_answer(answer, {"cache-control": "no-cache", **ledger_head(answer)})
@@ -261,12 +259,12 @@ def _newest(service: Service) -> Newest | None:
 def _unpublished(store: Store) -> list[Unpublished]:
     """What is declared and not served; declarations may be elsewhere, then nothing is known."""
     served = store.services.keys() | store.universes.keys()
-    missing = (store.declared.keys() | store.declared_universes.keys()) - served
+    missing = (store.declared.series.keys() | store.declared.universes.keys()) - served
     return [_missing(store, name) for name in sorted(missing)]
 
 
 def _missing(store: Store, name: str) -> Unpublished:
-    series = store.declared.get(name)
+    series = store.declared.series.get(name)
     refused, foreign = store.refused.get(name), store.foreign.get(name)
     return Unpublished(
         forecast=name,
@@ -274,10 +272,10 @@ def _missing(store: Store, name: str) -> Unpublished:
         title=(
             target_definition(series.kind).wording.title
             if series
-            else store.declared_universes[name].title
+            else store.declared.universes[name].title
         ),
         horizon=series.horizon if series else None,
-        paused=name in store.paused,
+        paused=name in store.declared.paused,
         state="refused" if refused else "of another series" if foreign else "not published",
         reason=refused or foreign,
     )

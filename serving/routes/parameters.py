@@ -62,6 +62,8 @@ def _iso(value: object) -> object:
 
 
 IsoDate = Annotated[date, BeforeValidator(_iso)]
+OnDay = Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])]
+AtHour = Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")]
 From = Annotated[
     IsoDate | None, Query(alias="from", description="First day, by the bar's event time in UTC.")
 ]

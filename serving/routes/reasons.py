@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 
 from fx_assets.bundles.universes import folder_of
 from fx_assets.explaining.explanations import explanation_path
@@ -18,7 +18,7 @@ from serving.http.responses import Raw
 from serving.queries.query import Reigns, RowAt
 from serving.queries.windows import microseconds
 from serving.routes.caching import conditional
-from serving.routes.parameters import NO_CHOICE, Chosen, IsoDate, Name
+from serving.routes.parameters import NO_CHOICE, AtHour, Chosen, Name, OnDay
 from serving.routes.series import OfSeries, asked_for
 from serving.schemas import Champions, Explanation
 from serving.state.server import Server
@@ -54,13 +54,12 @@ def add(routes: APIRouter, server: Server) -> None:
     async def issued_explanation(
         forecast: Name,
         request: Request,
-        date: Annotated[IsoDate, Query(description="Date in UTC.", examples=["2026-10-30"])],
-        hour: Annotated[int, Query(ge=0, le=23, description="Hour in UTC.")] = 23,
+        date: OnDay,
+        hour: AtHour = 23,
         choice: Chosen = NO_CHOICE,
     ) -> Raw:
         service = await server.find(forecast, choice)
-        end = datetime(date.year, date.month, date.day, hour, 59, 59, 999_999, tzinfo=UTC)
-        row = await in_force(server, service, end)
+        row = await in_force(server, service, date, hour)
         answer = await _explanation(server, service, row, row["decision_time"])
         return conditional(request, server, service, answer)
 
@@ -79,8 +78,8 @@ def add(routes: APIRouter, server: Server) -> None:
         return conditional(request, server, service, answer)
 
 
-async def in_force(server: Server, service: Service, end: datetime) -> Mapping[str, Any]:
-    """The row of the forecast that was in force at a moment.
+async def in_force(server: Server, service: Service, day: date, hour: int) -> Mapping[str, Any]:
+    """The row of the forecast that was in force at the end of an hour in UTC.
 
     Raises
     ------
@@ -88,6 +87,7 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
         404: none had been issued by then.
     """
     forecast, manifest = service.name, service.champion.manifest
+    end = datetime(day.year, day.month, day.day, hour, 59, 59, 999_999, tzinfo=UTC)
     row, first = await server.tables.ask(RowAt(manifest, microseconds(end)))
     if row is None:
         raise Problem(
@@ -95,7 +95,7 @@ async def in_force(server: Server, service: Service, end: datetime) -> Mapping[s
             "nothing-issued-then",
             f"No forecast of {forecast} had been issued by {end:%Y-%m-%d %H:%M} UTC.",
             field="date",
-            value=end.date().isoformat(),
+            value=day.isoformat(),
             remedy=(
                 f"The first was decided at {first or 'no time yet'}; for earlier days see "
                 f"/v1/forecasts/{forecast}/history?mode=backtest."

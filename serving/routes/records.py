@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
 from serving.http.responses import Raw, json_bytes, spliced
-from serving.queries.formats import CONTENT_TYPES, CSV, PARQUET, Form, chosen_form
+from serving.queries.formats import CONTENT_TYPES, CSV, PARQUET, Form, Page, chosen_form
 from serving.queries.query import HistoryPage, LiveCandidates, PerformanceOf, PricePage
 from serving.queries.windows import Window
 from serving.routes.caching import conditional
@@ -72,19 +73,11 @@ def add(routes: APIRouter, server: Server) -> None:
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
         page = await server.tables.ask(HistoryPage(manifest, mode, window, form))
-        following = _next(request, page.oldest)
-        body = page.content
-        if form == "json":
-            body = json_bytes(
-                {
-                    "forecast": service.name,
-                    "bars_a_year": calendar(manifest.calendar).bars_a_year,
-                    "rows": spliced(body),
-                    "next": following,
-                    "series": manifest.series or series,
-                }
-            )
-        return _page(request, server, service, body, form, following)
+        about = {
+            "forecast": service.name,
+            "bars_a_year": calendar(manifest.calendar).bars_a_year,
+        }
+        return _paged(request, server, service, page, form, about, manifest.series or series)
 
     @routes.get(
         "/v1/forecasts/{forecast}/performance",
@@ -152,13 +145,8 @@ def add(routes: APIRouter, server: Server) -> None:
         window = _window(start, to, before, limit)
         form = chosen_form(request, format)
         page = await server.tables.ask(PricePage(manifest, features, window, form))
-        following = _next(request, page.oldest)
-        body = page.content
-        if form == "json":
-            names = {"forecast": service.name, "feed": service.feed}
-            told = {"rows": spliced(body), "next": following, "series": service.series}
-            body = json_bytes({**names, **told})
-        return _page(request, server, service, body, form, following)
+        about = {"forecast": service.name, "feed": service.feed}
+        return _paged(request, server, service, page, form, about, service.series)
 
 
 def _window(start: date | None, to: date | None, before: datetime | None, limit: int) -> Window:
@@ -181,14 +169,20 @@ def _next(request: Request, oldest: datetime | None) -> str | None:
     return f"{url.path}?{url.query}"
 
 
-def _page(
+def _paged(
     request: Request,
     server: Server,
     service: Service,
-    body: bytes,
+    page: Page,
     form: Form,
-    following: str | None,
+    about: Mapping[str, object],
+    series: str | None,
 ) -> Raw:
+    """A page, with the address of the one that follows it; as JSON also what it is about."""
+    body, following = page.content, _next(request, page.oldest)
+    if form == "json":
+        rows = {"rows": spliced(body), "next": following, "series": series}
+        body = json_bytes({**about, **rows})
     answer = conditional(request, server, service, body, content_type=CONTENT_TYPES[form])
     if following is not None:
         answer.raw_headers.append((b"link", f'<{following}>; rel="next"'.encode("latin-1")))

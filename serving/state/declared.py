@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fx_assets.bundles.records import Manifest
@@ -56,44 +57,22 @@ class DeclaredUniverse:
         return next(found, None)
 
 
-class Declarations:
-    """The series of each declared forecast; none where there is no folder of declarations.
+@dataclass(frozen=True)
+class Declared:
+    """What is declared."""
 
-    A server that holds only a lake serves what is published there. One that also holds the
-    declarations does not pass off a champion of another series as the forecast that is declared.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._stamp: Stamp | None = None
-        self._series: Mapping[str, Series] = {}
-        self._terms: frozenset[str] = frozenset()
-        self._universes: Mapping[str, DeclaredUniverse] = {}
-        self._paused: frozenset[str] = frozenset()
+    series: Mapping[str, Series] = field(default_factory=dict)
+    """What each forecast is about."""
+    terms: frozenset[str] = frozenset()
+    """Forecasts of several horizons."""
+    universes: Mapping[str, DeclaredUniverse] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()
+    """Forecasts and universes that nothing starts by itself."""
 
     @property
-    def series(self) -> Mapping[str, Series]:
-        """By forecast; what was last read where a file is wrong."""
-        self._look()
-        return self._series
-
-    @property
-    def terms(self) -> frozenset[str]:
-        """Forecasts of several horizons."""
-        self._look()
-        return self._terms
-
-    @property
-    def universes(self) -> Mapping[str, DeclaredUniverse]:
-        """What each declared universe is about."""
-        self._look()
-        return self._universes
-
-    @property
-    def paused(self) -> frozenset[str]:
-        """Forecasts and universes that nothing starts by itself."""
-        self._look()
-        return self._paused
+    def names(self) -> set[str]:
+        """Of everything that can be asked for."""
+        return {*self.series, *self.terms, *self.universes}
 
     def contradiction(self, manifest: Manifest) -> str | None:
         """Why a bundle is not of the forecast that is declared under its name, or ``None``."""
@@ -114,30 +93,46 @@ class Declarations:
         Of a single horizon that has become a list, of a list that has become a single one, or of
         one that was taken out of the list.
         """
-        self._look()
-        if manifest.forecast in self._series:
+        if manifest.forecast in self.series:
             return False
         names = {manifest.forecast, manifest.term}
-        return bool(names & self._terms or manifest.term in self._series)
+        return bool(names & self.terms or manifest.term in self.series)
 
-    def _look(self) -> None:
+
+class Declarations:
+    """The declarations of this deployment; none where it has no folder of them.
+
+    A server that holds only a lake serves what is published there. One that also holds the
+    declarations does not pass off a champion of another series as the forecast that is declared.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp: Stamp | None = None
+        self._declared = Declared()
+
+    def read(self) -> Declared:
+        """What is declared now; what was last read where a file is wrong."""
         stamp = _stamp(self._folder)
         if stamp == self._stamp:
-            return
+            return self._declared
         before, self._stamp = self._stamp, stamp
         try:
             found = load_declared.__wrapped__(self._folder)
         except (FxAssetsError, OSError) as error:
             if before is not None or stamp:
                 _log.warning("The declarations cannot be read: %s", error)
-            return
-        self._series = {n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()}
-        self._terms = frozenset(spec.term for spec in found.forecasts.values() if spec.term)
-        self._universes = {name: DeclaredUniverse(spec) for name, spec in found.universes.items()}
-        self._paused = frozenset(
-            [n for n in found.forecasts if not found.feed_of(n).automatic]
-            + [n for n, universe in found.universes.items() if not universe.automatic]
+            return self._declared
+        self._declared = Declared(
+            series={n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()},
+            terms=frozenset(spec.term for spec in found.forecasts.values() if spec.term),
+            universes={name: DeclaredUniverse(spec) for name, spec in found.universes.items()},
+            paused=frozenset(
+                [n for n in found.forecasts if not found.feed_of(n).automatic]
+                + [n for n, universe in found.universes.items() if not universe.automatic]
+            ),
         )
+        return self._declared
 
 
 def _stamp(folder: Path) -> Stamp:

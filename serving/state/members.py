@@ -76,17 +76,15 @@ def read_universes(
     found = {}
     for path in files.list_blobs(f"{FOLDER}/"):
         name, raw = path.rpartition("/")[2].removesuffix(".json"), files.read_blob(path)
+        if name in present:
+            found[name] = present[name]
         if trust.reason(raw, path) is not None:
-            if name in present:
-                found[name] = present[name]
             continue
         try:
             found[name] = UniverseFacts.model_validate_json(raw)
             trust.accept(raw, path)
         except ValidationError as error:
             _log.warning("%s cannot be read: %s values are wrong", path, error.error_count())
-            if name in present:
-                found[name] = present[name]
     return found
 
 

@@ -96,7 +96,7 @@ class Server:
         """
         facts = self.store.universes.get(name)
         if facts is not None:
-            declared = self.store.declared_universes.get(name)
+            declared = self.store.declared.universes.get(name)
             return await member_service(self.tables, self.store.member, facts, choice, declared)
         horizons = self.store.horizons(name)
         service = next(

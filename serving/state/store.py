@@ -15,7 +15,6 @@ from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.lake.below import Below
 from fx_assets.lake.schema import require_readable
 from fx_assets.settings import Settings as PlatformSettings
-from fx_assets.specs.series import Series
 from serving.blobs import Files, served
 from serving.http.problems import Problem, shortened
 from serving.processes.child import Child
@@ -24,7 +23,7 @@ from serving.queries.reader import Tables
 from serving.schemas import Said
 from serving.settings import Settings
 from serving.state.champions import Champion
-from serving.state.declared import Declarations, DeclaredUniverse
+from serving.state.declared import Declarations, Declared
 from serving.state.members import read_universes
 from serving.state.service import Service
 from serving.state.snapshot import Snapshot
@@ -59,14 +58,7 @@ class Store:
         """Forecasts whose published champion is of another series than the declared one."""
         self.universes: Mapping[str, UniverseFacts] = {}
         """Forecasts of many instruments, without bundles; one that is gone stays, as they do."""
-        self.paused: frozenset[str] = frozenset()
-        """Forecasts and universes that nothing starts by itself."""
-        self.declared: Mapping[str, Series] = {}
-        """The series of each declared forecast."""
-        self.declared_terms: frozenset[str] = frozenset()
-        """Declared forecasts of several horizons."""
-        self.declared_universes: Mapping[str, DeclaredUniverse] = {}
-        """What each declared universe is about."""
+        self.declared = Declared()
         self.told: Mapping[str, list[Said]] = {}
         """What is said of the members of each universe."""
         self.looks = 0
@@ -155,7 +147,7 @@ class Store:
         Problem
             503: there is none, and nothing can be said of what is declared.
         """
-        told = self._known and (self.universes or self.declared or self.declared_universes)
+        told = self._known and (self.universes or self.declared.names)
         return self.services if told else self.any()
 
     @property
@@ -192,7 +184,7 @@ class Store:
             )
         if not self._known:
             return self._empty()
-        if name in {*self.declared, *self.declared_terms, *self.declared_universes}:
+        if name in self.declared.names:
             return without(
                 503,
                 "nothing-published",
@@ -315,27 +307,21 @@ class Store:
             self._services = self._snapshot.restore()
         except OSError as error:
             _log.warning("The last good copies cannot be read: %s", error)
-        foreign: dict[str, str] = {}
-        declared = self._as_declared(self._services, foreign)
-        self.foreign = foreign
-        return declared
+        return self._as_declared()
 
-    def _as_declared(
-        self, services: Mapping[str, Service], foreign: dict[str, str]
-    ) -> dict[str, Service]:
-        """The services whose champion is of the series that is declared; why the others are not."""
-        found, paused = {}, self._declarations.paused
-        self.paused, self.declared = paused, self._declarations.series
-        self.declared_universes = self._declarations.universes
-        self.declared_terms = self._declarations.terms
-        for name, service in services.items():
-            if self._declarations.replaced(service.champion.manifest):
+    def _as_declared(self) -> dict[str, Service]:
+        """The services whose champion is of the declared series; why others are not is noted."""
+        found, foreign = {}, {}
+        self.declared = declared = self._declarations.read()
+        for name, service in self._services.items():
+            if declared.replaced(service.champion.manifest):
                 continue
-            reason = self._declarations.contradiction(service.champion.manifest)
+            reason = declared.contradiction(service.champion.manifest)
             if reason is None:
-                found[name] = replace(service, paused=name in paused)
+                found[name] = replace(service, paused=name in declared.paused)
             else:
                 foreign[name] = reason
+        self.foreign = foreign
         return found
 
     def _look(self) -> dict[str, Service]:
@@ -359,12 +345,9 @@ class Store:
             if service is not None:
                 found[name] = service
         self.refused = refused
-        foreign: dict[str, str] = {}
-        declared = self._as_declared(found, foreign)
         self._services = found
-        self.foreign = foreign
         self._trial.rest()
-        return declared
+        return self._as_declared()
 
     def _champion(
         self, name: str, present: Service | None, refused: dict[str, str]
