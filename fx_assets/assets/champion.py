@@ -80,7 +80,7 @@ def build_champion(spec: ForecastSpec, feed: FeedSpec, tables: SeriesOf) -> dg.A
             now=now,
         )
         latest = decided.decisions[-1]
-        published = int(latest.version or 0)
+        published = latest.bundle
         if latest.publishes or not store.blob_exists(background_path(spec.name, published)):
             keep_background(store, spec.name, published, study.frame)
         for decision in decided.decisions:

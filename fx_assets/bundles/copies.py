@@ -19,6 +19,7 @@ from fx_assets.bundles.records import (
     Manifest,
     Pointer,
     folder,
+    manifest_path,
     pointer_path,
     sha256,
 )
@@ -81,7 +82,7 @@ def damage(blobs: Blobs, forecast: str, version: int) -> dict[str, str]:
     """
     kept = copies_of(blobs, forecast, version)
     wrong: dict[str, str] = {}
-    raw = _content(blobs, f"{folder(forecast, version)}/{MANIFEST_FILE}")
+    raw = _content(blobs, manifest_path(forecast, version))
     known = kept.get(MANIFEST_FILE) or _pointed(blobs, forecast, version)
     manifest = _manifest(raw, forecast, version)
     if raw is None:

@@ -308,6 +308,11 @@ def folder(forecast: str, version: int) -> str:
     return f"bundles/{forecast}/{version}"
 
 
+def manifest_path(forecast: str, version: int) -> str:
+    """The file that says what one version is."""
+    return f"{folder(forecast, version)}/{MANIFEST_FILE}"
+
+
 def pointer_path(forecast: str) -> str:
     """The file that names the champion."""
     return f"bundles/{forecast}/{POINTER_FILE}"

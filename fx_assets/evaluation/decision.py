@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -171,45 +171,9 @@ class Decision(Record):
         return self.thresholds.clark_west_p
 
     @property
-    def error_spent(self) -> float | None:
-        """Of the year's error budget, this look included."""
-        return self.boundary.spent if self.boundary else None
-
-    @property
-    def error_budget(self) -> float | None:
-        """Share of years that the recipes on trial may err in."""
-        return self.boundary.budget if self.boundary else None
-
-    @property
-    def error_left(self) -> float | None:
-        """Of the year's error budget."""
-        return self.boundary.left if self.boundary else None
-
-    @property
-    def boundary_correlation(self) -> float | None:
-        """The mean of the correlations among recipes on trial; none of fewer than two."""
-        if self.boundary is None or len(self.boundary.correlation) < 2:
-            return None
-        rows = self.boundary.correlation
-        total = sum(sum(row) for row in rows) - len(rows)
-        return total / (len(rows) * (len(rows) - 1))
-
-    @property
-    def boundary_seed(self) -> int | None:
-        return self.boundary.seed if self.boundary else None
-
-    @property
-    def boundary_replications(self) -> int | None:
-        return self.boundary.replications if self.boundary else None
-
-    @property
-    def fallen(self) -> float | None:
-        """The champion's fall."""
-        return self.fall.fall if self.fall else None
-
-    @property
-    def fall_limit(self) -> float | None:
-        return self.fall.limit if self.fall else None
+    def bundle(self) -> int:
+        """The published bundle in production; 0 before there is any."""
+        return self.version or 0
 
     @property
     def publishes(self) -> bool:
@@ -279,22 +243,38 @@ def failed_text(failed_checks: Sequence[str]) -> str:
     return f"made from bars that failed {names} (severity lowered in the feed)"
 
 
-_SHOWN = tuple(name for name in DECISIONS.names if name not in ("record", *CHAIN_COLUMNS))
+_OF_ACCOUNT = {
+    "error_budget": "budget",
+    "error_spent": "spent",
+    "error_left": "left",
+    "boundary_correlation": "mean_correlation",
+    "boundary_seed": "seed",
+    "boundary_replications": "replications",
+}
+"""Columns of a decision, and the figures of its account that they hold."""
+_OF_FALL = {"fallen": "fall", "fall_limit": "limit"}
+"""The same of the champion's fall."""
+_OTHERS = {*_OF_ACCOUNT, *_OF_FALL, "record", *CHAIN_COLUMNS}
+_OWN = tuple(name for name in DECISIONS.names if name not in _OTHERS)
 
 
 def ledger_table(ledger: Sequence[Decision]) -> pd.DataFrame:
     """One row a decision: the columns that people read, and the whole record as JSON."""
     import pandas as pd
 
-    table = pd.DataFrame(
-        [
-            {name: getattr(decision, name) for name in _SHOWN}
-            | {SERIES_COLUMN: decision.series or None, "record": decision.model_dump_json()}
-            for decision in ledger
-        ],
-        columns=list(DECISIONS.names),
-    )
+    table = pd.DataFrame(map(_shown, ledger), columns=list(DECISIONS.names))
     return table.astype(DECISIONS.dtypes)
+
+
+def _shown(decision: Decision) -> dict[str, Any]:
+    account, fall = decision.boundary, decision.fall
+    return {
+        **{name: getattr(decision, name) for name in _OWN},
+        **{name: account and getattr(account, figure) for name, figure in _OF_ACCOUNT.items()},
+        **{name: fall and getattr(fall, figure) for name, figure in _OF_FALL.items()},
+        SERIES_COLUMN: decision.series or None,
+        "record": decision.model_dump_json(),
+    }
 
 
 def read_ledger(table: pd.DataFrame) -> list[Decision]:

@@ -76,7 +76,7 @@ def step_back(
             f"{name} never had a v{version} in production.",
             remedy=_choice(known, last) or f"There is no champion yet: fx-assets run {name}",
         )
-    target, left = known[version], int(last.version or 0)
+    target, left = known[version], last.bundle
     if version == left:
         held = standing_rollback(ledger)
         end = f" Or let the rule go on from it: fx-assets rollback {name} --release" if held else ""
@@ -134,7 +134,7 @@ def release(
             remedy="There is nothing to release: the rule decides as ever.",
         )
     last = ledger[-1]
-    version = int(last.version or 0)
+    version = last.bundle
     return _row(
         last,
         now,

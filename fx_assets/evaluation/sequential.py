@@ -87,6 +87,14 @@ class Boundary(Record):
         return sum(max(0.0, a.budget - a.spent - a.spends) for a in self.accounts)
 
     @property
+    def mean_correlation(self) -> float | None:
+        """Of the recipes on trial with each other; none of fewer than two."""
+        n = len(self.correlation)
+        if n < 2:
+            return None
+        return (sum(map(sum, self.correlation)) - n) / (n * (n - 1))
+
+    @property
     def text(self) -> str:
         """For people."""
         now = sum(account.spends for account in self.accounts)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from fx_assets import tables
-from fx_assets.bundles.records import MANIFEST_FILE, folder
+from fx_assets.bundles.records import MANIFEST_FILE, folder, manifest_path
 from fx_assets.errors import FxAssetsError
 from fx_assets.specs.series import Series
 from fx_assets.tables import Table
@@ -190,7 +190,7 @@ class SeriesRows:
 
     def _bundle(self, version: int) -> Mapping[str, Any] | None:
         if version not in self._bundles:
-            path = f"{folder(self.forecast, version)}/{MANIFEST_FILE}"
+            path = manifest_path(self.forecast, version)
             try:
                 self._bundles[version] = json.loads(self._files.read_blob(path))
             except (FxAssetsError, ValueError):

@@ -53,7 +53,7 @@ def name_aliases(own: SeriesTables, registry: ModelRegistry, latest: Decision) -
         MLflow or the bundle cannot be used.
     """
     store, name = own.store, own.forecast
-    bundle = load(store, name, int(latest.version or 0))
+    bundle = load(store, name, latest.bundle)
     known = registered(registry.versions(name), bundle.manifest)
     registry.set_champion(name, known or _register_again(store, registry, bundle), latest.sentence)
     challenger = latest.challenger if latest.challenger != latest.champion else None

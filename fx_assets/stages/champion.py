@@ -20,12 +20,7 @@ from fx_assets.bundles.bundle import (
     store_bundle,
 )
 from fx_assets.bundles.copies import keep_copies, restored
-from fx_assets.bundles.records import (
-    MANIFEST_FILE,
-    SkillFacts,
-    folder,
-    pointer_path,
-)
+from fx_assets.bundles.records import SkillFacts, manifest_path, pointer_path
 from fx_assets.calendars import DAY, moment
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.evaluation.compare import claim_of, reference_of
@@ -96,7 +91,7 @@ def _decide_champion(
     evidence = [_evidence(candidate, study, own, ledger) for candidate in spec.all_candidates]
     data_as_of = study.frame["available_at"].max().to_pydatetime()
     fresh = _open_days_missing(feed, data_as_of, now) <= FRESH_WITHIN_BARS
-    lost = bool(ledger) and not restored(store, spec.name, int(ledger[-1].version or 0))
+    lost = bool(ledger) and not restored(store, spec.name, ledger[-1].bundle)
     decisions = decide(
         spec,
         ledger,
@@ -114,8 +109,8 @@ def _decide_champion(
     decisions = _claimed(decisions, study, evidence, ledger)
     decisions = carry_out(decisions, study, own, ledger, now, run_id, registry=registry)
     latest = decisions[-1]
-    version = int(latest.version or 0)
-    for published in {int(decision.version or 0) for decision in decisions}:
+    version = latest.bundle
+    for published in {decision.bundle for decision in decisions}:
         keep_copies(store, spec.name, published)
     point_to(store, spec.name, version, latest.put_back)
     name_aliases(own, registry, latest)
@@ -126,9 +121,9 @@ def restated(own: SeriesTables, ledger: Sequence[Decision]) -> str:
     """Why the champion's bundle is made again: the forecast asks for another distribution."""
     if not ledger or standing_rollback(ledger) is not None:
         return ""
-    version = int(ledger[-1].version or 0)
+    version = ledger[-1].bundle
     try:
-        manifest = own.store.read_blob(f"{folder(own.forecast, version)}/{MANIFEST_FILE}")
+        manifest = own.store.read_blob(manifest_path(own.forecast, version))
         told = json.loads(manifest).get("distribution") or {}
     except (FxAssetsError, ValueError, AttributeError):
         return ""
@@ -401,7 +396,7 @@ def _bundle_of(
     """
     facts = ChampionFacts(
         **dict(draft.facts),
-        version=int(decision.version or 0),
+        version=decision.bundle,
         mlflow_version=mlflow_version,
         decision=decision,
         skill=SkillFacts(

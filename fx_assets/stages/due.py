@@ -88,7 +88,7 @@ def _answerable(
             decision = active_champion(ledger, decided)
         except NoChampionError:
             return True
-        return any(able(int(d.version or 0)) for d in stand_ins(ledger, decision, decided))
+        return any(able(d.bundle) for d in stand_ins(ledger, decision, decided))
 
     moments = (own.feed.market.publication(time) for time in times.to_pydatetime())
     return times[np.array([answered(moment) for moment in moments], dtype=bool)]

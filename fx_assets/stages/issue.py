@@ -248,11 +248,11 @@ class _Issuer:
     ) -> tuple[Decision, LoadedBundle]:
         found: list[str] = []
         for able in stand_ins(self.ledger, decision, decided) if stand_in else [decision]:
-            bundle = self._bundle(int(able.version or 0))
+            bundle = self._bundle(able.bundle)
             if isinstance(bundle, LoadedBundle):
                 return able, bundle
             found.append(bundle.message)
-        name, version = self.spec.name, int(decision.version or 0)
+        name, version = self.spec.name, decision.bundle
         raise LostChampionError(
             f"{name} v{version}, its champion then, cannot be used, and no copy of it is left. "
             f"{found[0]}",

@@ -172,7 +172,7 @@ def _said(member: Member, walked: pd.DataFrame | None, candidate: CandidateSpec)
 def _published(member: Member, ledger: Sequence[Decision]) -> bool:
     return (
         bool(ledger)
-        and restored(member.store, member.forecast.name, int(ledger[-1].version or 0))
+        and restored(member.store, member.forecast.name, ledger[-1].bundle)
         and not restated(member.own, ledger)
     )
 
@@ -244,7 +244,7 @@ def _measured(
 
 def settle_member(member: Member, decision: Decision) -> None:
     """Let the pointer, the copies and the background follow a recorded decision."""
-    store, name, version = member.store, member.forecast.name, int(decision.version or 0)
+    store, name, version = member.store, member.forecast.name, decision.bundle
     try:
         present = champion_ref(store, name)
         same = (present.version, present.put_back) == (version, decision.put_back)

@@ -26,6 +26,7 @@ from fx_assets.bundles.records import (
     MANIFEST_FILE,
     Manifest,
     folder,
+    manifest_path,
     pointer_path,
     sha256,
 )
@@ -63,7 +64,7 @@ def differences(own: SeriesTables, registry: ModelRegistry) -> list[str]:
     store, forecast, ledger = own.store, own.forecast, _in_force(own)
     if not ledger:
         return []
-    latest, version = ledger[-1], int(ledger[-1].version or 0)
+    latest, version = ledger[-1], ledger[-1].bundle
     wrong = damage(store, forecast, version)
     found = [f"{folder(forecast, version)}/{name}: {what}" for name, what in wrong.items()]
     if MANIFEST_FILE in wrong:
@@ -87,9 +88,9 @@ def reconcile(own: SeriesTables, registry: ModelRegistry) -> Reconciled:
         if not ledger:
             return done
         latest = ledger[-1]
-        version = int(latest.version or 0)
+        version = latest.bundle
         _make_whole(store, forecast, version, done)
-        versions = {int(decision.version or 0) for decision in ledger}
+        versions = {decision.bundle for decision in ledger}
         for uncopied in without_copies(store, forecast, versions):
             keep_copies(store, forecast, uncopied)
         if done.left:
@@ -157,7 +158,7 @@ def _move_pointer(store: Lake, latest: Decision, done: Reconciled) -> None:
     wrong = _pointer(store, latest)
     if wrong:
         try:
-            point_to(store, latest.forecast, int(latest.version or 0), latest.put_back)
+            point_to(store, latest.forecast, latest.bundle, latest.put_back)
         except SignatureError as error:
             done.left.append(str(error))
             return
@@ -165,14 +166,14 @@ def _move_pointer(store: Lake, latest: Decision, done: Reconciled) -> None:
 
 
 def _pointer(store: Lake, latest: Decision) -> str | None:
-    forecast, version = latest.forecast, int(latest.version or 0)
+    forecast, version = latest.forecast, latest.bundle
     try:
         present = champion_ref(store, forecast)
     except FxAssetsError as error:
         return error.message.rstrip(".")
     if present.version != version:
         return f"the pointer to the champion said v{present.version}, the ledger v{version}"
-    raw = store.read_blob(f"{folder(forecast, version)}/{MANIFEST_FILE}")
+    raw = store.read_blob(manifest_path(forecast, version))
     if present.manifest_sha256 != sha256(raw):
         return "the pointer to the champion named another manifest"
     if present.put_back != latest.put_back:
@@ -211,7 +212,7 @@ def _name_aliases(
     own: SeriesTables, registry: ModelRegistry, latest: Decision, done: Reconciled
 ) -> None:
     store = own.store
-    manifest = _manifest(store, latest.forecast, int(latest.version or 0))
+    manifest = _manifest(store, latest.forecast, latest.bundle)
     uris = registry.tracking_uri, registry.shown_uri
     wrong = disagreement(store, *uris, latest, manifest)
     if wrong is None:
@@ -225,5 +226,5 @@ def _name_aliases(
 
 
 def _manifest(store: Lake, forecast: str, version: int) -> Manifest:
-    path = f"{folder(forecast, version)}/{MANIFEST_FILE}"
+    path = manifest_path(forecast, version)
     return Manifest.model_validate_json(store.read_blob(path))

@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 from pydantic import ValidationError
 
-from fx_assets.bundles.records import MANIFEST_FILE, Manifest, folder
+from fx_assets.bundles.records import Manifest, manifest_path
 from fx_assets.bundles.universes import Member, folder_of, of_member
 from fx_assets.errors import FxAssetsError
 from fx_assets.lake.below import Below
@@ -53,7 +53,7 @@ def _published(reader: Reader, forecast: str) -> dict[str | None, set[int]]:
 
 
 def _manifest(reader: Reader, present: Manifest, version: int) -> Manifest | None:
-    path = f"{folder(present.forecast, version)}/{MANIFEST_FILE}"
+    path = manifest_path(present.forecast, version)
     files = Below(Files(reader.location), folder_of(present))
     try:
         found = Manifest.model_validate_json(files.read_blob(path))
