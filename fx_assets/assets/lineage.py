@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from fx_assets.assets.runs import failures_of
+from fx_assets.assets.runs import failures_in, failures_of
 from fx_assets.faults import release
 from fx_assets.plural import counted
 from fx_assets.resources import LINEAGE, table_of
@@ -208,11 +208,14 @@ class _Events:
                 made.setdefault(step, []).append(entry.asset_materialization)
                 continue
             kind = _STEPS[event.event_type]
-            why = [event.step_failure_data.error_display_string] if kind == "FAIL" else []
+            why = [failure.message for failure in failures_in([event])]
+            trace = event.step_failure_data.error_display_string if why else None
             wrote = made.get(step, []) if kind == "COMPLETE" else []
             run_id = str(uuid.uuid5(uuid.UUID(self.run.run_id), step))
             name = step.replace("__", "/")
-            told = self._event(kind, entry.timestamp, run_id, name, within=True, why=why)
+            told = self._event(
+                kind, entry.timestamp, run_id, name, within=True, why=why, trace=trace
+            )
             told.inputs = [self._input(key) for key in self._read_by(wrote)]
             told.outputs = [self._output(one) for one in wrote]
             found.append(told)
@@ -227,6 +230,7 @@ class _Events:
         *,
         within: bool = False,
         why: Iterable[str] = (),
+        trace: str | None = None,
     ) -> RunEvent:
         from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
         from openlineage.client.facet_v2 import error_message_run, job_type_job, parent_run
@@ -241,7 +245,7 @@ class _Events:
             facets["parent"] = parent_run.ParentRunFacet(run=run, job=parent)
         text = "\n".join(why)
         if text:
-            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(text, "PYTHON")
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(text, "PYTHON", trace)
         about = job_type_job.JobTypeJobFacet(
             processingType="BATCH", integration="DAGSTER", jobType="STEP" if within else "JOB"
         )

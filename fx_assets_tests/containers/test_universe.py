@@ -1,7 +1,7 @@
 """A universe whose shards are runs in containers of their own, as the daemon of the compose file
 launches them, says what one process says, to the bit.
 
-``FX_TESTS_SHARDS=20`` takes as many shards of two instruments.
+``FX_TESTS_SHARDS=20 FX_TESTS_SHARD_SIZE=25`` takes as many shards of as many instruments.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ from fx_assets_tests.containers.engine import Engine
 from fx_assets_tests.containers.stack import Stack, stack
 from fx_assets_tests.homes import DAGSTER, Home
 
-pytestmark = [pytest.mark.slow, pytest.mark.containers, pytest.mark.timeout(3600)]
 SHARDS = int(os.environ.get("FX_TESTS_SHARDS", "4"))
-SIZE = 2
+SIZE = int(os.environ.get("FX_TESTS_SHARD_SIZE", "2"))
+PATIENCE_SECONDS = max(3000, 10 * SHARDS * SIZE)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.containers,
+    pytest.mark.timeout(PATIENCE_SECONDS + 600),
+]
 NAME = "desk"
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOURS = 1200
@@ -50,7 +55,6 @@ OF_RUNS = {
 """Columns that tell when, in which order or by which run rows were written."""
 RUNS = """SELECT r.pipeline_name, r.status, t.value, r.start_time, r.end_time FROM runs r
     LEFT JOIN run_tags t ON t.run_id = r.run_id AND t.key = 'docker/container_id'"""
-PATIENCE_SECONDS = 3000
 
 
 def new_home(folder: Path) -> Home:
