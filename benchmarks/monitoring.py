@@ -20,7 +20,8 @@ def look() -> float:
     import pandas as pd
 
     from fx_assets.features import build_features, feature_set, labelled_frame
-    from fx_assets.monitoring.drift import check_features, drift_report
+    from fx_assets.monitoring.broken import faults_of_features
+    from fx_assets.monitoring.drift import drift_report
     from fx_assets.monitoring.monitored import monitored_frame
     from fx_assets.testing import worlds
     from fx_assets.testing.drift_worlds import RULE, TARGET, spec
@@ -36,7 +37,7 @@ def look() -> float:
     )
     start = time.process_time()
     again = build_features(bars, "fx_close", TARGET)
-    broken = check_features(frame, again, feature_set("fx_close").columns, RULE)
+    broken = faults_of_features(frame, again, feature_set("fx_close").columns, RULE.window)
     rows = monitored_frame(frame, said, spec(), TARGET)
     through = frame["event_time"].iloc[-40]
     now = datetime.now(UTC)

@@ -19,7 +19,7 @@ from fx_assets.calendars import Calendar, calendar
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.losses import loss_for
 from fx_assets.evaluation.outcomes import live_rows
-from fx_assets.monitoring.broken import BrokenColumn, faults_of_features, implausible
+from fx_assets.monitoring.broken import BrokenColumn, implausible
 from fx_assets.monitoring.calibration import (
     Calibration,
     ColumnScale,
@@ -162,7 +162,7 @@ def drift_report(
     blobs
         Where the calibration is kept; without it every report calibrates anew (0.3 s).
     broken
-        Faults of features found by computing them again (:func:`check_features`).
+        Faults of features found by computing them again.
     relation
         The test of recent losses (:func:`check_relation`).
     market
@@ -205,13 +205,6 @@ def drift_report(
         }
     )
     return report.model_copy(update={"sentence": _sentence(report)})
-
-
-def check_features(
-    stored: pd.DataFrame, recomputed: pd.DataFrame, columns: tuple[str, ...], rule: DriftRule
-) -> tuple[BrokenColumn, ...]:
-    """Faults of stored features against the same computed again from prices."""
-    return faults_of_features(stored, recomputed, columns, rule.window)
 
 
 def check_relation(

@@ -7,7 +7,6 @@ skill has a confidence sequence, so that looking every day does not make a false
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -49,14 +48,6 @@ class Figure(Spec):
         return abs(self.z) > Z_ALARM
 
 
-class ReliabilityBin(Spec):
-    """Probabilities that were about the same, and how often it rose."""
-
-    said: float
-    came: float
-    rows: int
-
-
 class Performance(Spec):
     """The verdict on the live predictions of a forecast."""
 
@@ -77,13 +68,10 @@ class Performance(Spec):
     mae: float | None = None
     """Mean absolute error of the newest outcomes, in units of the target."""
     mae_baseline: float | None = None
-    mae_rows: int = 0
-    mae_too_large: bool = False
     bias: Figure | None = None
     """Mean outcome against mean prediction; for variances the mean of outcome over prediction."""
     coverage: Figure | None = None
     """Share of outcomes inside their interval against the nominal one; not for probabilities."""
-    reliability: tuple[ReliabilityBin, ...] = ()
     problems: tuple[str, ...] = ()
     sentence: str
 
@@ -93,25 +81,12 @@ class Performance(Spec):
         return bool(self.problems)
 
 
-@dataclass(frozen=True)
-class PerformanceReport:
-    """The verdict and its history: a row an outcome, for the table and the plot.
-
-    ``history``: ``event_time, known_at, champion, rolling_skill`` (of the newest ``window`` rows),
-    ``skill, skill_lower, skill_upper`` (of all rows so far, with the confidence sequence),
-    ``rolling_mae`` and ``rolling_mae_baseline``.
-    """
-
-    verdict: Performance
-    history: pd.DataFrame
-
-
 def performance_report(
     outcomes: pd.DataFrame,
     spec: ForecastSpec,
     now: datetime,
     rule: PerformanceRule | None = None,
-) -> PerformanceReport:
+) -> Performance:
     """Judge the live predictions of a forecast.
 
     Parameters
@@ -129,45 +104,25 @@ def performance_report(
         live = live_rows(outcomes[outcomes["known_at"] <= pd.Timestamp(now)])
     needed = rule.min_rows * spec.target.horizon
     if len(live) < needed:
-        return PerformanceReport(_too_few(live, spec, now, rule, needed), pd.DataFrame())
-    history = _history(live, spec, rule, needed)
-    return PerformanceReport(_verdict(live, history, spec, now, rule), history)
+        return _too_few(live, spec, now, rule, needed)
+    return _verdict(live, spec, now, rule, needed)
 
 
-def _history(
+def _skill(
     live: pd.DataFrame, spec: ForecastSpec, rule: PerformanceRule, first: int
-) -> pd.DataFrame:
+) -> tuple[float, float, float]:
+    """Of all rows so far, with the bounds of its confidence sequence."""
     loss, reference = _floats(live["loss"]), _floats(live["baseline_loss"])
-    mean, lower, upper = confidence_sequence(
-        reference - loss, spec.target.horizon, rule.confidence, first
-    )
-    scale = np.cumsum(reference) / np.arange(1, len(live) + 1)
-    error, error_baseline = _errors(live)
-    rolling_reference = _rolling(reference, rule.window)
-    return pd.DataFrame(
-        {
-            "event_time": live["event_time"],
-            "known_at": live["known_at"],
-            "champion": live["champion"],
-            "skill": mean / scale,
-            "skill_lower": lower / scale,
-            "skill_upper": upper / scale,
-            "rolling_skill": _rolling(reference - loss, rule.window) / rolling_reference,
-            "rolling_mae": _rolling(error, rule.window),
-            "rolling_mae_baseline": _rolling(error_baseline, rule.window),
-        }
-    )
+    sequence = confidence_sequence(reference - loss, spec.target.horizon, rule.confidence, first)
+    scale = np.cumsum(reference)[-1] / len(live)
+    mean, lower, upper = (float(bound[-1] / scale) for bound in sequence)
+    return mean, lower, upper
 
 
 def _verdict(
-    live: pd.DataFrame,
-    history: pd.DataFrame,
-    spec: ForecastSpec,
-    now: datetime,
-    rule: PerformanceRule,
+    live: pd.DataFrame, spec: ForecastSpec, now: datetime, rule: PerformanceRule, first: int
 ) -> Performance:
-    last = history.iloc[-1]
-    skill, lower, upper = (float(last[f"skill{end}"]) for end in ("", "_lower", "_upper"))
+    skill, lower, upper = _skill(live, spec, rule, first)
     same = bool((live["prediction"] == live["baseline"]).all())
     verdict: Verdict = (
         "baseline" if same else "better" if lower > 0 else "worse" if upper < 0 else "undecided"
@@ -209,11 +164,8 @@ def _verdict(
         confidence=rule.confidence,
         mae=mae,
         mae_baseline=mae_baseline,
-        mae_rows=len(error),
-        mae_too_large=bool(too_large),
         bias=bias,
         coverage=coverage,
-        reliability=_reliability(live) if spec.target.definition.outcome == "binary" else (),
         problems=tuple(problems),
         sentence=_sentence(verdict, skill, lower, upper, len(live), rule, problems),
     )
@@ -288,19 +240,6 @@ def _coverage(live: pd.DataFrame, spec: ForecastSpec) -> Figure | None:
     return found.model_copy(update={"standard_error": max(found.standard_error, binomial)})
 
 
-def _reliability(live: pd.DataFrame, bins: int = 5) -> tuple[ReliabilityBin, ...]:
-    ordered = live[["prediction", "target"]].sort_values("prediction")
-    return tuple(
-        ReliabilityBin(
-            said=float(part["prediction"].mean()),
-            came=float(part["target"].mean()),
-            rows=len(part),
-        )
-        for rows in np.array_split(np.arange(len(ordered)), bins)
-        if len(part := ordered.iloc[rows])
-    )
-
-
 def _mean(values: Floats, expected: float, horizon: int) -> Figure:
     n = len(values)
     lags = dependence_length(n, horizon) - 1
@@ -314,11 +253,6 @@ def _errors(live: pd.DataFrame) -> tuple[Floats, Floats]:
         np.abs(came - _floats(live["prediction"])),
         np.abs(came - _floats(live["baseline"])),
     )
-
-
-def _rolling(values: Floats, window: int) -> Floats:
-    found: Floats = pd.Series(values).rolling(window, min_periods=1).mean().to_numpy()
-    return found
 
 
 def _floats(column: pd.Series) -> Floats:

@@ -34,12 +34,6 @@ class Relation(Spec):
     limit: float
     rows: int
     """Live outcomes counted."""
-    history_rows: int
-    alarms_a_year: float
-    mean_before: float | None
-    """Mean excess loss over the baseline in the backtest; None without a row."""
-    mean_now: float | None
-    """The same of the live outcomes."""
     sentence: str
 
 
@@ -49,7 +43,6 @@ def label_relation(
     horizon: int,
     alarms_a_year: float,
     bars_a_year: int,
-    seed: int = 0,
 ) -> Relation:
     """Test recent losses against those of the backtest.
 
@@ -71,11 +64,11 @@ def label_relation(
     past, now = past[np.isfinite(past)], now[np.isfinite(now)]
     why = _untestable(past)
     if why:
-        return _untested(why, past, now, alarms_a_year)
+        return _untested(why, len(now))
     low, high = np.quantile(past, [TAIL, 1 - TAIL])
     past_limited, now_limited = np.clip(past, low, high), np.clip(now, low, high)
     mean, std = float(past_limited.mean()), float(past_limited.std())
-    limit = cusum_limit((past_limited - mean) / std, horizon, alarms_a_year, seed, bars_a_year)
+    limit = cusum_limit((past_limited - mean) / std, horizon, alarms_a_year, 0, bars_a_year)
     path = cusum((now_limited - mean) / std) if len(now) else np.zeros(1)
     statistic = float(path[-1])
     alarm = statistic > limit
@@ -86,10 +79,6 @@ def label_relation(
         statistic=statistic,
         limit=limit,
         rows=len(now),
-        history_rows=len(past),
-        alarms_a_year=alarms_a_year,
-        mean_before=_mean(past),
-        mean_now=_mean(now),
         sentence=(
             f"The relation of inputs to label is {said}: CUSUM {statistic:.1f}, limit {limit:.1f}, "
             f"after {len(now)} live outcomes."
@@ -134,20 +123,12 @@ def _untestable(past: Floats) -> str:
     return ""
 
 
-def _mean(values: Floats) -> float | None:
-    return float(values.mean()) if len(values) else None
-
-
-def _untested(why: str, past: Floats, now: Floats, alarms_a_year: float) -> Relation:
+def _untested(why: str, rows: int) -> Relation:
     return Relation(
         tested=False,
         alarm=False,
         statistic=0.0,
         limit=0.0,
-        rows=len(now),
-        history_rows=len(past),
-        alarms_a_year=alarms_a_year,
-        mean_before=_mean(past),
-        mean_now=_mean(now),
+        rows=rows,
         sentence=f"The relation of inputs to label is not tested: {why}.",
     )

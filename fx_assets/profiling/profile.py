@@ -38,8 +38,8 @@ class FeedProfile:
         As declared.
     at
         The moment (UTC).
-    rows, raw_rows
-        Bars, and rows of ``raw_prices`` that were known by then, revisions included.
+    rows
+        Bars.
     first, last
         Event times of the first and the last bar (UTC).
     due, missing
@@ -74,7 +74,6 @@ class FeedProfile:
     calendar: str
     at: datetime
     rows: int
-    raw_rows: int
     first: pd.Timestamp
     last: pd.Timestamp
     due: int
@@ -135,7 +134,6 @@ def profile(raw: pd.DataFrame, spec: FeedSpec, at: datetime) -> FeedProfile:
         calendar=spec.calendar,
         at=at,
         rows=len(bars),
-        raw_rows=len(known),
         first=bars["event_time"].iloc[0],
         last=bars["event_time"].iloc[-1],
         due=len(due),

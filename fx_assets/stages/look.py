@@ -62,8 +62,8 @@ def look_at(
     """
     from fx_assets.bundles.bundle import load
     from fx_assets.features import feature_set, labelled_frame
+    from fx_assets.monitoring.broken import faults_of_features
     from fx_assets.monitoring.drift import (
-        check_features,
         check_relation,
         drift_report,
         report_table,
@@ -88,7 +88,7 @@ def look_at(
         known = known[known["event_time"] <= stored["event_time"].iloc[-1]].reset_index(drop=True)
         again = labelled_frame(known, spec, feed.market)
         columns = feature_set(spec.features, feed.market.bar).columns
-        broken = check_features(stored, again, columns, rule)
+        broken = faults_of_features(stored, again, columns, rule.window)
     if past is None:
         found = own.newest(BACKTEST)
         past = _in_order(found[found["recipe"] == manifest.recipe])
@@ -121,7 +121,7 @@ def look_at(
     if spec.watching.page:
         judged = evidently_report(report, monitored, reference_until)
         report, page = judged.report, _store_page(store, judged.report, judged.html)
-    performance = performance_report(outcomes, spec, now, spec.watching.performance).verdict
+    performance = performance_report(outcomes, spec, now, spec.watching.performance)
     if report.columns:
         own.insert(DRIFT, report_table(report), run_id)
     row = performance_row(performance, report)

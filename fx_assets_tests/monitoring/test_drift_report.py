@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 
 from fx_assets.features import feature_set
-from fx_assets.monitoring.broken import implausible
+from fx_assets.monitoring.broken import BrokenColumn, faults_of_features, implausible
 from fx_assets.monitoring.drift import (
     DriftReport,
-    check_features,
     check_relation,
     drift_report,
     report_table,
@@ -66,8 +65,12 @@ def report(
         monitored_frame(stored, predictions, spec(), TARGET),
         trained_through=world.frame["event_time"].iloc[-70],
         measured_at=NOW,
-        broken=check_features(stored, world.frame, COLUMNS, RULE),
+        broken=faults(stored, world),
     )
+
+
+def faults(stored: pd.DataFrame, world: Watched) -> tuple[BrokenColumn, ...]:
+    return faults_of_features(stored, world.frame, COLUMNS, RULE.window)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -80,7 +83,7 @@ def test_a_broken_feature_is_named_within_two_days(
     values = stored[column].to_numpy(copy=True)
     values[-days:] = FAULTS[fault](values[-days:], values[-days - 1])
     stored[column] = values
-    found = check_features(stored, world.frame, COLUMNS, RULE)
+    found = faults(stored, world)
     assert [(f.column, f.fault) for f in found] == [(column, fault)]
     assert found[0].rows <= days
     assert column in found[0].sentence
@@ -92,15 +95,15 @@ def test_a_fault_of_one_day_is_found_on_that_day(world: Watched, fault: str) -> 
     values = stored["return_5"].to_numpy(copy=True)
     values[-1:] = FAULTS[fault](values[-1:], values[-2])
     stored["return_5"] = values
-    assert [f.fault for f in check_features(stored, world.frame, COLUMNS, RULE)] == [fault]
+    assert [f.fault for f in faults(stored, world)] == [fault]
 
 
 def test_features_that_equal_their_recomputation_are_not_broken(world: Watched) -> None:
-    assert check_features(world.frame, world.frame, COLUMNS, RULE) == ()
+    assert faults(world.frame, world) == ()
 
 
 def test_rows_without_features_are_missed(world: Watched) -> None:
-    found = check_features(world.frame.iloc[:-3], world.frame, COLUMNS, RULE)
+    found = faults(world.frame.iloc[:-3], world)
     assert [(f.column, f.fault, f.rows) for f in found] == [("event_time", "missing", 3)]
 
 

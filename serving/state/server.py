@@ -42,7 +42,6 @@ class Latest:
         forecast = service.latest(now)
         body = json_bytes(forecast)
         forecast.data.age_seconds = 0.0
-        self.service = service
         self.version = forecast.champion.version
         # Weak: the age in the body moves on while nothing else does.
         self.etag = f'W/"{hashlib.sha256(json_bytes(forecast)).hexdigest()[:20]}"'

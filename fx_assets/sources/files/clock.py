@@ -57,15 +57,12 @@ class Clock:
         Which rows state their instant: an epoch, or an offset from UTC.
     label
         Whether a row's date names the bar's day, so that the feed says when it closes.
-    said_by
-        Where ``zone`` comes from: ``setting``, ``header``, ``format``, or nothing.
     """
 
     zone: str | None
     stamp: Literal["open", "close"] | None
     stated: np.ndarray
     label: bool = False
-    said_by: str = ""
 
 
 def read_clock(body: Body, feed: FeedSpec, source: FilesSource, asked: Asked) -> Clock:
@@ -74,15 +71,12 @@ def read_clock(body: Body, feed: FeedSpec, source: FilesSource, asked: Asked) ->
     stated = ~np.isnat(times.offset)
     if source.offsets == "local":
         stated = np.zeros(len(stated), dtype=bool)
-    zone, said_by = source.timezone or layout.zone, "setting" if source.timezone else ""
-    if not said_by and layout.zone:
-        said_by = "header" if layout.zone_in_header else "format"
-    stamp = source.stamp or layout.stamp
+    zone, stamp = source.timezone or layout.zone, source.stamp or layout.stamp
     if feed.market.daily and _are_labels(layout, times, feed, source):
-        return Clock(zone, stamp, stated, label=True, said_by=said_by)
+        return Clock(zone, stamp, stated, label=True)
     if times.dated and feed.market.daily and zone is not None:
         stamp = "open"
-    clock = Clock(zone, stamp, stated, said_by=said_by)
+    clock = Clock(zone, stamp, stated)
     if zone is None and (layout.zone_matters or not stated.all()):
         _ask_zone(body, clock, feed, asked)
     elif source.timezone:

@@ -112,11 +112,6 @@ class Inspection:
     last_close: datetime | None = None
     bars: int = 0
 
-    @property
-    def complete(self) -> bool:
-        """Whether the files are a feed as ``attributes`` say."""
-        return not self.questions and not self.problems and self.bars > 0
-
 
 @dataclass
 class _Found:

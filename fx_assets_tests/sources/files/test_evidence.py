@@ -315,7 +315,6 @@ def test_an_inspection_says_what_files_are_and_all_that_must_be_said(tmp_path: P
         text = world.metatrader4(bars.iloc[part], feed, "Europe/Athens")
         (tmp_path / f"EURUSD60_{i}.csv").write_text(text)
     seen = inspect_files({"source": {"path": "*.csv"}}, tmp_path)
-    assert not seen.complete
     assert [f.format for f in seen.files] == ["metatrader4"] * 3
     assert seen.files[0].times == "dates and times without a zone"
     assert sum(f.rows for f in seen.files) == len(bars)
@@ -329,7 +328,7 @@ def test_an_inspection_says_what_files_are_and_all_that_must_be_said(tmp_path: P
     assert {"source.timezone": "Europe/Athens"} in options
     told = with_settings(seen.attributes, {"source.timezone": "Europe/Athens"})
     known = inspect_files(told, tmp_path)
-    assert known.complete
+    assert (known.questions, known.problems) == ((), ())
     assert known.bars == len(bars)
     assert known.first_close == bars["event_time"].iloc[0].tz_localize("UTC")
     assert json.dumps(known.attributes)
@@ -338,7 +337,6 @@ def test_an_inspection_says_what_files_are_and_all_that_must_be_said(tmp_path: P
 def test_an_inspection_keeps_what_it_found_before_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("hello\nworld\n")
     seen = inspect_files({"source": {"path": "a.csv"}}, tmp_path)
-    assert not seen.complete
     assert "neither a header nor a row" in seen.problems[0][0]
     assert [q.setting for q in seen.questions] == ["source.instrument"]
 
