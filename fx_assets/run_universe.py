@@ -124,7 +124,7 @@ def show_evidence(console: Console, lake: Lake, spec: UniverseSpec) -> None:
     names = sorted(known["instrument"].unique()) if len(known) else []
     console.print()
     for member in each_member(spec, Panel(lake, spec.name, names), names, known):
-        name = f"{spec.name} {member.instrument} {member.target.kind} {member.target.horizon}"
+        name = f"{spec.name} {member.name}"
         lines = evidence_lines(live_evidence(member.own), name)
         earned = earned_text(member.own)
         for text in [*lines, *([f"economics: {name}: {earned}"] if earned else [])]:

@@ -1,43 +1,13 @@
-"""The promotion history as people read it: who was champion when, why, and on which evidence.
-
-Needs pandas for the table only: the server tells the same history without.
-"""
+"""The promotion history as people read it: who was champion when, why, and on which evidence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from fx_assets.evaluation.decision import Decision, Verdict
 from fx_assets.presentation.markdown import markdown_table
 from fx_assets.specs.base import Spec
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-REIGN_COLUMNS: dict[str, str] = {
-    "forecast": "object",
-    "champion": "object",
-    "recipe": "object",
-    "from": "datetime64[us, UTC]",
-    "until": "datetime64[us, UTC]",
-    "how": "object",
-    "why": "object",
-    "skill": "float64",
-    "clark_west_p": "float64",
-    "needed_p": "float64",
-    "diebold_mariano_p": "float64",
-    "trials": "int64",
-    "rows": "int64",
-    "row_hash": "object",
-    "versions": "object",
-    "refreshes": "int64",
-    "looks": "int64",
-    "challengers_refused": "int64",
-    "ended": "object",
-}
-"""Columns of :func:`reigns` with their pandas dtypes."""
 
 
 class Reign(Spec):
@@ -70,7 +40,7 @@ class Reign(Spec):
     """Why it ended; empty for the present one."""
 
 
-def reign_records(decisions: Sequence[Decision]) -> list[Reign]:
+def reigns(decisions: Sequence[Decision]) -> list[Reign]:
     """One record a reign, oldest first, of a forecast's ledger in any order."""
     groups: list[list[Decision]] = []
     for decision in sorted(decisions, key=lambda decision: decision.sequence):
@@ -83,29 +53,9 @@ def reign_records(decisions: Sequence[Decision]) -> list[Reign]:
     return [_reign(group, successor) for group, successor in zip(groups, following, strict=False)]
 
 
-def reigns(decisions: Sequence[Decision]) -> pd.DataFrame:
-    """The same as a table: ``REIGN_COLUMNS``, oldest first; ``until`` is NaT where it has no end.
-
-    Parameters
-    ----------
-    decisions
-        The forecast's ledger, in any order.
-    """
-    import pandas as pd
-
-    rows = []
-    for reign in reign_records(decisions):
-        versions = ", ".join(f"v{version}" for version in reign.versions)
-        rows.append(reign.model_dump() | {"from": reign.since, "versions": versions})
-    table = pd.DataFrame(rows, columns=list(REIGN_COLUMNS))
-    for column in ("from", "until"):  # a lone reign has no end, and so no time zone
-        table[column] = pd.to_datetime(table[column], utc=True)
-    return table.astype(REIGN_COLUMNS)
-
-
 def ledger_markdown(decisions: Sequence[Decision], most: int = 20) -> str:
     """The reigns as a Markdown table, newest first, and the newest decision below."""
-    told = reign_records(decisions)
+    told = reigns(decisions)
     if not told:
         return "No decision has been made yet."
     rows = [

@@ -95,7 +95,6 @@ def look_at(
     issued, outcomes = own.read(PREDICTIONS), own.read(OUTCOMES)
     said = pd.concat([past[SAID], issued[SAID]]) if len(issued) else past[SAID]
     monitored = monitored_frame(stored, said, spec, feed.market)
-    reign = reigns(ledger).iloc[-1]
     # So much short of the training rows, the reference is the same for as long as the champion is.
     trained = monitored["event_time"][monitored["event_time"] <= manifest.trained_through]
     reference_until = trained.iloc[-rule.window - 1 :].min().to_pydatetime()
@@ -111,7 +110,7 @@ def look_at(
             past,
             outcomes,
             spec,
-            since=reign["from"],
+            since=reigns(ledger)[-1].since,
             rule=rule,
             bars_a_year=feed.market.bars_a_year,
         ),
@@ -149,8 +148,7 @@ def look_panel(
             if member.frame["available_at"].max() <= ledger[-1].data_as_of:
                 continue
             past = said_by(walked.get(own.series.id), member.forecast, ledger[-1].champion)
-            name = f"{member.instrument} {member.target.kind} {member.target.horizon}"
-            seen[name] = look_at(own, now, run_id, past=past, frame=member.frame)
+            seen[member.name] = look_at(own, now, run_id, past=past, frame=member.frame)
     return seen
 
 

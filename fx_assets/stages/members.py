@@ -70,6 +70,11 @@ class Member:
     history: History
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.instrument} {self.target.kind} {self.target.horizon}"
+
+    @property
     def ledger(self) -> list[Decision]:
         """Its decisions, oldest first."""
         return self.own.ledger()

@@ -70,8 +70,7 @@ def issue_panel(
             member.own.insert(PREDICTIONS, rows, run_id)
             member.own.insert(SHADOW_PREDICTIONS, shadows, run_id)
             made.append(rows)
-            about = f"{member.instrument} {member.target.kind} {member.target.horizon}"
-            result.unshadowed |= {f"{about} {name}": why for name, why in notes.items()}
+            result.unshadowed |= {f"{member.name} {name}": why for name, why in notes.items()}
             try:
                 explain_newest(issued, member.store)
             except FxAssetsError as error:  # a prediction stands, explained or not

@@ -9,7 +9,7 @@ import pytest
 from fx_assets.errors import RegistryError
 from fx_assets.evaluation.decision import Decision, active_champion, ledger_table, read_ledger
 from fx_assets.evaluation.rollback import release, standing_rollback, step_back
-from fx_assets.presentation.ledger import reign_records
+from fx_assets.presentation.ledger import reigns
 from fx_assets_tests.evaluation.test_promotion import BASELINE, NOISE, SKILLED, WORLD, World
 
 WHY = "it stood on bars that the vendor took back"
@@ -140,7 +140,7 @@ def test_what_was_put_back_claims_no_skill_while_it_is_kept(replaced: list[Decis
 
 
 def test_a_reign_begins_with_it(refreshed: list[Decision]) -> None:
-    told = reign_records(back(refreshed, 2))
+    told = reigns(back(refreshed, 2))
     assert [(reign.how, reign.champion) for reign in told] == [
         ("bootstrap", BASELINE),
         ("rollback", BASELINE),

@@ -7,7 +7,7 @@ import msgspec
 from fx_assets.bundles.records import Manifest
 from fx_assets.evaluation.decision import Decision
 from fx_assets.lake.reader import Reader
-from fx_assets.presentation.ledger import reign_records
+from fx_assets.presentation import ledger
 from fx_assets.tables import DECISIONS
 from serving.queries.columns import texts
 from serving.queries.own_rows import own_rows
@@ -20,5 +20,5 @@ def reigns(reader: Reader, manifest: Manifest) -> list[Reign]:
     if table is None:
         return []
     decisions = [Decision.model_validate_json(record) for record in texts(table, "record")]
-    told = [reign.model_dump(mode="json") for reign in reversed(reign_records(decisions))]
+    told = [reign.model_dump(mode="json") for reign in reversed(ledger.reigns(decisions))]
     return msgspec.convert(told, list[Reign])
