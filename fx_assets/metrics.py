@@ -177,9 +177,7 @@ class PlatformMetrics(Collector):
             labels = (name, str(not automatic).lower())
             newest, lag = self._newest(feed)
             have = pd.DataFrame({"event_time": [newest]}) if newest is not None else nothing
-            verdict = feed_freshness(
-                feed, feed.market, prices=have, quality=nothing, sources=nothing, now=now
-            )
+            verdict = feed_freshness(feed, prices=have, quality=nothing, sources=nothing, now=now)
             sheet.set("missing_bars", verdict.behind, *labels)
             if newest is not None:
                 age = now - feed.market.publication(newest)

@@ -70,7 +70,6 @@ def judge_feed(
     quality, sources = _newest_look(store, feed.name)
     return feed_freshness(
         feed,
-        feed.market,
         prices=store.read_or_empty(PRICES.name, feed.name) if prices is None else prices,
         quality=quality,
         sources=sources,
@@ -125,7 +124,6 @@ def judge_panel(
     quality, sources = _newest_look(store, spec.name)
     return panel_freshness(
         spec.example.model_copy(update={"name": spec.name}),
-        spec.market,
         prices=prices,
         quality=quality,
         sources=sources,

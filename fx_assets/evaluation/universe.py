@@ -23,7 +23,7 @@ from fx_assets.models import candidate_code
 from fx_assets.specs.bars import PRICE_COLUMNS
 from fx_assets.specs.base import digest
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.tables import SERIES_COLUMN, UNCALIBRATED, WALKS
+from fx_assets.tables import SERIES_COLUMN, UNCALIBRATED, UNIVERSE_BACKTEST, WALKS
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -251,10 +251,6 @@ def _changed(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
 
 
 def _no_rows() -> pd.DataFrame:
-    times = dict.fromkeys(
-        ("event_time", "target_time", "label_available_at"), "datetime64[us, UTC]"
-    )
-    numbers = dict.fromkeys(("prediction", "target", "baseline"), "float64")
-    return pd.DataFrame(columns=[*ROW_COLUMNS, "batch"]).astype(
-        {**times, **numbers, **dict.fromkeys(("horizon", "fold", "batch"), "int64")}
-    )
+    names = [*ROW_COLUMNS, "batch"]
+    dtypes = UNIVERSE_BACKTEST.dtypes
+    return pd.DataFrame(columns=names).astype({name: dtypes[name] for name in names})

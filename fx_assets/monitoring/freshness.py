@@ -76,13 +76,11 @@ class Freshness(Spec):
 
 def feed_freshness(
     feed: FeedSpec,
-    market: Calendar,
     *,
     prices: pd.DataFrame,
     quality: pd.DataFrame,
     sources: pd.DataFrame,
     now: datetime,
-    rule: FreshnessRule | None = None,
     failed: FailedRun | None = None,
 ) -> Freshness:
     """Judge a feed.
@@ -97,12 +95,11 @@ def feed_freshness(
         The newest ingestion that failed, if the newest one did: a provider that answers nothing
         leaves no row in any table.
     """
-    due = _Due(market, now, rule or feed.freshness)
-    have = _closes(prices)
+    due, have = _Due(feed.market, now, feed.freshness), _closes(prices)
     missing = due.missing(feed.start, have)
     waiting = due.within_grace(have)
     newest = instant_of(have.max()) if len(have) else None
-    cause, why = _feed_cause(missing, market, quality, sources, failed)
+    cause, why = _feed_cause(missing, feed.market, quality, sources, failed)
     return _record("feed", feed.name, "bar", due, missing, waiting, newest, cause, why)
 
 
@@ -144,7 +141,6 @@ def prediction_freshness(
 
 def panel_freshness(
     feed: FeedSpec,
-    market: Calendar,
     *,
     prices: pd.DataFrame,
     quality: pd.DataFrame,
@@ -164,16 +160,14 @@ def panel_freshness(
     most_missed
         Bars in a row after which an instrument has left, and is late no more.
     """
-    due, rule = _Due(market, now, feed.freshness), feed.freshness
+    due, market = _Due(feed.market, now, feed.freshness), feed.market
     newest = prices.groupby("instrument")["event_time"].max() if len(prices) else pd.Series()
     verdict = feed_freshness(
         feed,
-        market,
         prices=pd.DataFrame({"event_time": newest.max()}, index=[0]) if len(newest) else prices,
         quality=quality,
         sources=sources,
         now=now,
-        rule=rule,
         failed=failed,
     )
     late = {}

@@ -83,14 +83,14 @@ def test_a_weekend_is_no_outage_and_nothing_is_asked_for(platform: Platform) -> 
     skipped = platform.tick(f"{FEED.name}_ingest", "2024-03-09T18:01+00:00")
     assert isinstance(skipped, dg.SkipReason)
     assert "has no new bar: weekend" in str(skipped.skip_message)
-    market, prices = FEED.market, platform.lake.prices(FEED.name)
+    prices = platform.lake.prices(FEED.name)
     none = pd.DataFrame()
     for now, missing in (
         (SUMMER_OPEN + HOUR, []),
         (SUMMER_OPEN + 3 * HOUR + timedelta(minutes=1), [SUMMER_OPEN + HOUR]),
     ):
         known = prices[prices["event_time"] <= WINTER_CLOSE]
-        found = feed_freshness(FEED, market, prices=known, quality=none, sources=none, now=now)
+        found = feed_freshness(FEED, prices=known, quality=none, sources=none, now=now)
         assert list(found.missing) == missing
 
 

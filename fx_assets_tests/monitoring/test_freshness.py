@@ -24,6 +24,14 @@ TARGET = calendar("target")
 FEED = FeedSpec.model_validate(
     {"name": "eurusd", "source": {"kind": "ecb", "quote": "USD"}, "start": "2024-01-01"}
 )
+HOURLY = FeedSpec.model_validate(
+    {
+        "name": "btcusd",
+        "source": {"kind": "ccxt", "exchange": "kraken", "symbol": "BTC/USD"},
+        "calendar": "24x7",
+        "frequency": "1h",
+    }
+)
 FORECAST = ForecastSpec.model_validate(
     {
         "name": "direction",
@@ -81,7 +89,6 @@ def feed(
 ) -> Freshness:
     return feed_freshness(
         FEED,
-        TARGET,
         prices=prices(last) if last else EMPTY,
         quality=checks,
         sources=log,
@@ -109,14 +116,14 @@ def test_a_bar_within_its_grace_is_waited_for() -> None:
 
 def test_of_many_instruments_no_bar_is_waited_for_that_is_older_than_the_newest() -> None:
     hours = pd.Series(pd.date_range("2024-04-10 12:00", periods=3, freq="h", tz="UTC"))
-    for market, times in (
-        (TARGET, prices("2024-04-10")["event_time"].tail(3)),
-        (calendar("24x7|1h||0"), hours.dt.as_unit("us")),
+    for each, times in (
+        (FEED, prices("2024-04-10")["event_time"].tail(3)),
+        (HOURLY, hours.dt.as_unit("us")),
     ):
         newest = pd.Timestamp(max(times))
         known = pd.DataFrame([{"instrument": n, "event_time": t} for n in "AB" for t in times])
         found = panel_freshness(
-            FEED, market, prices=known, quality=EMPTY, sources=EMPTY,
+            each, prices=known, quality=EMPTY, sources=EMPTY,
             now=(newest + pd.Timedelta(5, "min")).to_pydatetime(), most_missed=10,
         )  # fmt: skip
         assert found.status == "fresh", found.sentence
@@ -172,7 +179,7 @@ def test_data_of_twice_the_age_that_it_may_have_is_an_error_as_the_feed_says(
 ) -> None:
     spec = FEED.model_copy(update={"freshness": FreshnessRule.model_validate(rule)})
     found = feed_freshness(
-        spec, TARGET, prices=prices("2024-04-09"), quality=EMPTY, sources=EMPTY, now=at(now)
+        spec, prices=prices("2024-04-09"), quality=EMPTY, sources=EMPTY, now=at(now)
     )
     assert found.severe == severe
 
@@ -182,7 +189,7 @@ def test_the_first_bars_after_a_weekend_and_a_hole_in_the_past_are_no_error() ->
     stored = prices("2024-04-09")
     holey = stored.drop(stored.index[[10, 11, 12]])
     found = feed_freshness(
-        FEED, TARGET, prices=holey, quality=EMPTY, sources=EMPTY, now=at("2024-04-10 12:00")
+        FEED, prices=holey, quality=EMPTY, sources=EMPTY, now=at("2024-04-10 12:00")
     )
     assert (found.alarm, found.behind, found.severe) == (True, 0, False)
 
@@ -204,7 +211,6 @@ def test_a_hole_in_the_middle_is_missing() -> None:
     days = TARGET.day_index(pd.DatetimeIndex(bars["event_time"]))
     found = feed_freshness(
         FEED,
-        TARGET,
         prices=bars[days != pd.Timestamp("2024-03-05")],
         quality=EMPTY,
         sources=EMPTY,
