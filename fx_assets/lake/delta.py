@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -174,10 +175,8 @@ class DeltaStore:
                     f"{table}/{name} has no column {', '.join(absent)}.",
                     remedy="Ask for columns of the table, or materialize it again.",
                 )
-        try:
+        with self._reading(table, name):
             data = dataset_of(source).to_table(columns=columns)
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise self._error(table, name, "could not be read", error) from None
         frame: pd.DataFrame = data.to_pandas()
         # A copy of a frame shares what its cells refer to.
         if version is None and not any(pa.types.is_nested(field.type) for field in data.schema):
@@ -190,22 +189,18 @@ class DeltaStore:
         """The rows of the newest version that have one of these values; no others are loaded."""
         source = self.require(table, name)
         inside = ds.field(column).isin(pa.array(values, pa.string()))
-        try:
+        with self._reading(table, name):
             data = dataset_of(source).to_table(columns=columns, filter=inside)
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise self._error(table, name, "could not be read", error) from None
         frame: pd.DataFrame = data.to_pandas()
         return frame
 
     def read_newest(self, table: str, name: str, column: str) -> pd.DataFrame:
         """The rows of the newest version with the largest value in a column, as read_values."""
         source = self.require(table, name)
-        try:
+        with self._reading(table, name):
             rows = dataset_of(source)
             newest = pc.max(rows.to_table(columns=[column])[column])
             frame: pd.DataFrame = rows.to_table(filter=ds.field(column) == newest).to_pandas()
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise self._error(table, name, "could not be read", error) from None
         return frame
 
     def commit(
@@ -270,10 +265,8 @@ class DeltaStore:
         landed = self._landed(draft, source)
         if landed is not None:
             return landed
-        try:
+        with self._reading(table, name):
             write = draft.plan(source)
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise self._error(table, name, "could not be read", error) from None
         if write is None:
             return Commit(table, name, version, 0)
         uri = self.location.table_uri(table, name)
@@ -294,6 +287,14 @@ class DeltaStore:
             return landed
         version = 0 if source is None else source.version()
         return Commit(table, name, version, write.counted, committed=True)
+
+    @contextmanager
+    def _reading(self, table: str, name: str) -> Iterator[None]:
+        """Say of which table it is what cannot be read."""
+        try:
+            yield
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise self._error(table, name, "could not be read", error) from None
 
     def _landed(self, draft: _Draft, source: DeltaTable | None) -> Commit | None:
         """The draft's own commit among those made since it was first planned."""

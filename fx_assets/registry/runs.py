@@ -217,14 +217,6 @@ class ModelRegistry:
             elif any(CHALLENGER in known.aliases for known in self.versions(forecast)):
                 client.delete_registered_model_alias(forecast, CHALLENGER)
 
-    def champion(self, forecast: str) -> RegisteredVersion | None:
-        """The version that the alias ``champion`` points at, or None before the first."""
-        return next((v for v in self.versions(forecast) if CHAMPION in v.aliases), None)
-
-    def challenger(self, forecast: str) -> RegisteredVersion | None:
-        """The version that the alias ``challenger`` points at, if any."""
-        return next((v for v in self.versions(forecast) if CHALLENGER in v.aliases), None)
-
     def versions(self, forecast: str) -> list[RegisteredVersion]:
         """Every registered version, oldest first; empty for an unknown forecast."""
         client = self._session.client()

@@ -216,24 +216,26 @@ def test_registering_a_logged_model_again_gives_the_same_version(
     assert registry.versions("twice")[1].run_id == second.run_id
 
 
+def aliases(registry: ModelRegistry, forecast: str) -> dict[str, int]:
+    """The versions that aliases point at."""
+    return {alias: v.version for v in registry.versions(forecast) for alias in v.aliases}
+
+
 def test_a_replaced_champion_is_archived_with_when_and_why(
     registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "promoted"
     for _ in range(2):
         registry.register(name, registry.log_candidate(candidate(forecast=name)))
-    assert registry.champion(name) is None
+    assert aliases(registry, name) == {}
     registry.set_champion(name, 1, "the first champion is the baseline")
     registry.set_challenger(name, 2)
-    challenger = registry.challenger(name)
-    assert challenger is not None
-    assert challenger.version == 2
+    assert aliases(registry, name) == {"champion": 1, "challenger": 2}
     monkeypatch.setenv("FX_ASSETS_NOW", "2026-02-07T18:00:00+00:00")
     for _ in range(2):
         registry.set_champion(name, 2, "Brier 0.2481 against 0.2500, p = 0.003")
     old, new = registry.versions(name)
-    assert registry.champion(name) == new
-    assert registry.challenger(name) is None
+    assert aliases(registry, name) == {"champion": new.version}
     assert not new.archived
     assert new.model_path == "#/models/promoted/versions/2"
     assert old.archived
@@ -274,7 +276,7 @@ def test_the_challenger_can_be_removed(registry: ModelRegistry) -> None:
     registry.set_challenger("lonely", 1)
     registry.set_challenger("lonely", None)
     registry.set_challenger("lonely", None)
-    assert registry.challenger("lonely") is None
+    assert aliases(registry, "lonely") == {}
 
 
 def test_an_unknown_forecast_has_no_versions_and_an_unknown_version_is_an_error(
@@ -321,7 +323,7 @@ def test_a_database_of_older_tables_is_upgraded(registry: ModelRegistry, tmp_pat
 
     command.downgrade(_get_alembic_config(f"sqlite:///{file}"), "-1")
     ModelRegistry(f"sqlite:///{file}", tmp_path.as_uri()).prepare()
-    assert ModelRegistry(f"sqlite:///{file}", tmp_path.as_uri()).champion("nobody") is None
+    assert ModelRegistry(f"sqlite:///{file}", tmp_path.as_uri()).versions("nobody") == []
 
 
 @pytest.mark.parametrize("damage", ["garbage", "folder"])
