@@ -17,6 +17,7 @@ from fx_assets.assets.automation import range_tags
 from fx_assets.assets.universe_automation import is_behind
 from fx_assets.assets.universe_prices import FAILED, NONE_FAILED, instrument_partitions
 from fx_assets.components.declared import declared
+from fx_assets.evaluation.universe import declared_rows
 from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates, may_predict
 from fx_assets.lake import Lake
@@ -73,7 +74,7 @@ def _update(runner: Runner, lake: Lake, spec: UniverseSpec) -> None:
     told = made.metadata.get(FAILED) if made else None
     if told is not None and told.value != NONE_FAILED:
         runner.failures.append(f"{spec.name}, instruments without new bars: {told.value}")
-    if lake.read_or_empty(PREDICTIONS.name, spec.name).empty:
+    if declared_rows(spec, lake.read_or_empty(PREDICTIONS.name, spec.name)).empty:
         runner.failures.append(
             f"{spec.name} has no prediction; see its members in its table universe"
         )
@@ -97,7 +98,7 @@ def show_universes(only: Sequence[str] = ()) -> int:
 
 def show_universe(console: Console, lake: Lake, spec: UniverseSpec) -> None:
     """Print the newest predictions of every member, and how many tests found skill."""
-    issued = lake.read_or_empty(PREDICTIONS.name, spec.name)
+    issued = declared_rows(spec, lake.read_or_empty(PREDICTIONS.name, spec.name))
     if issued.empty:
         console.print(f"{spec.name} has no predictions yet.")
         return

@@ -302,7 +302,7 @@ def _economics(store: "Lake", spec: UniverseSpec) -> dict[str, Any]:
 
     if all(target.strategy.kind == "none" for target in spec.targets):
         return {}
-    told = earned_by_members(store, spec.name)
+    told = earned_by_members(store, spec)
     names = list(told.columns)
     return {"economics": dg.MetadataValue.md(markdown_table(names, told.to_numpy().tolist()))}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
 import pandas as pd
+from pydantic import ValidationError
 
 from fx_assets.errors import NotEnoughDataError
 from fx_assets.evaluation.compare import with_reference
@@ -194,6 +195,18 @@ def adopted(spec: UniverseSpec, rows: pd.DataFrame) -> pd.DataFrame:
     about = zip(rows["instrument"], rows["kind"], rows["horizon"], strict=True)
     given = pd.Series([ids.get(key) for key in about], index=rows.index, dtype="object")
     return rows.assign(**{SERIES_COLUMN: known.astype("object").fillna(given)})
+
+
+def declared_rows(spec: UniverseSpec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the series that are declared now: of others under the same names, none."""
+    if rows.empty:
+        return rows
+    series = set()
+    for instrument in rows["instrument"].unique():
+        with suppress(ValidationError):  # what had settings of its own is unknown without them
+            series |= {spec.series(str(instrument), target).id for target in spec.targets}
+    told = adopted(spec, rows)
+    return told[told[SERIES_COLUMN].isin(series)]
 
 
 def current_rows(stored: pd.DataFrame) -> pd.DataFrame:

@@ -35,7 +35,7 @@ from fx_assets.evaluation.compare import (
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.plausible import Excess, excesses, plausible_limits
 from fx_assets.evaluation.significance import MIN_ROWS, holm_threshold
-from fx_assets.evaluation.universe import adopted, current_rows
+from fx_assets.evaluation.universe import current_rows, declared_rows
 from fx_assets.evaluation.universe_members import while_member
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
@@ -213,17 +213,14 @@ def judgeable_rows(
     """
     if backtest.empty:
         return pd.DataFrame(columns=SKILL_COLUMNS)
-    rows = current_rows(adopted(spec, backtest))
-    instruments = [str(instrument) for instrument in rows["instrument"].unique()]
-    pairs = [(instrument, target) for instrument in instruments for target in spec.targets]
-    forecasts = [spec.forecast(instrument, target) for instrument, target in pairs]
-    declared = [
-        forecast.recipe_hash(candidate)
-        for forecast in forecasts
-        for candidate in with_reference(forecast)
-    ]
-    series = [spec.series(instrument, target).id for instrument, target in pairs]
-    rows = rows[rows["recipe"].isin(declared) & rows[SERIES_COLUMN].isin(series)]
+    rows = current_rows(declared_rows(spec, backtest))
+    forecasts = (
+        spec.forecast(str(instrument), target)
+        for instrument in rows["instrument"].unique()
+        for target in spec.targets
+    )
+    recipes = [f.recipe_hash(candidate) for f in forecasts for candidate in with_reference(f)]
+    rows = rows[rows["recipe"].isin(recipes)]
     inside = while_member(rows["instrument"], rows["event_time"], members, spec.market)
     return rows[inside & rows["target"].notna().to_numpy()].sort_values(
         "event_time", kind="stable", ignore_index=True

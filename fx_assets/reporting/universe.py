@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from fx_assets import build
+from fx_assets.evaluation.universe import declared_rows
 from fx_assets.evaluation.universe_members import members, newest_of
 from fx_assets.evaluation.universe_skill import best_candidates
 from fx_assets.lake import Lake
@@ -34,6 +35,7 @@ from fx_assets.tables import (
     UNIVERSE_DRIFT,
     UNIVERSE_OUTCOMES,
     UNIVERSE_PERFORMANCE,
+    Table,
 )
 
 MEMBER = ["instrument", "kind", "horizon"]
@@ -56,7 +58,7 @@ def universe_sections(store: Lake, spec: UniverseSpec, now: datetime) -> list[Se
     present = members(table_of_members, now)
     skill = store.read_or_empty(SKILL.name, spec.name)
     best = best_candidates(skill[skill["p_holm"].notna()]) if len(skill) else skill
-    issued = store.read_or_empty(PREDICTIONS.name, spec.name)
+    issued = _of(spec, store, PREDICTIONS)
     if len(issued):
         issued = newest_of(issued, present).sort_values(MEMBER)
     return [
@@ -70,6 +72,11 @@ def universe_sections(store: Lake, spec: UniverseSpec, now: datetime) -> list[Se
         Section("Live, and drift", _live(store, spec, table_of_members)),
         Section("To check it", [_checks(store, spec)]),
     ]
+
+
+def _of(spec: UniverseSpec, store: Lake, table: Table) -> pd.DataFrame:
+    """The rows of a table that are about what is declared."""
+    return declared_rows(spec, store.read_or_empty(table.name, spec.name))
 
 
 def _in_short(best: pd.DataFrame, present: int) -> str:
@@ -172,11 +179,10 @@ def _says(spec: UniverseSpec, issued: pd.DataFrame) -> list[Part]:
     if issued.empty:
         return ["It has said nothing of its present members yet."]
     targets = {(each.kind, each.horizon): each for each in spec.targets}
-    rows = []
-    for row in issued.to_dict("records"):
-        aimed = targets.get((row["kind"], row["horizon"]))
-        if aimed is not None:
-            rows.append(_said(spec, aimed, {str(k): v for k, v in row.items()}))
+    rows = [
+        _said(spec, targets[row["kind"], row["horizon"]], {str(k): v for k, v in row.items()})
+        for row in issued.to_dict("records")
+    ]
     return [markdown_table(["instrument", "target", "as of", "says", "interval", "by"], rows)]
 
 
@@ -195,7 +201,7 @@ def _said(spec: UniverseSpec, aimed: UniverseTarget, row: dict[str, Any]) -> lis
 
 
 def _decisions(store: Lake, spec: UniverseSpec) -> list[Part]:
-    made = store.read_or_empty(UNIVERSE_DECISIONS.name, spec.name)
+    made = _of(spec, store, UNIVERSE_DECISIONS)
     if made.empty:
         return ["No decision has been made yet."]
     changes = made[made["verdict"].isin(["replace", "demote", "rollback"])]
@@ -212,7 +218,7 @@ def _decisions(store: Lake, spec: UniverseSpec) -> list[Part]:
 
 
 def _economics(store: Lake, spec: UniverseSpec) -> list[Section]:
-    told = earned_by_members(store, spec.name)
+    told = earned_by_members(store, spec)
     if told.empty:
         return []
     rows = [
@@ -238,7 +244,7 @@ def _evidence(store: Lake, spec: UniverseSpec, known: pd.DataFrame) -> list[Part
 
 
 def _live(store: Lake, spec: UniverseSpec, known: pd.DataFrame) -> list[Part]:
-    came = store.read_or_empty(UNIVERSE_OUTCOMES.name, spec.name)
+    came = _of(spec, store, UNIVERSE_OUTCOMES)
     live = came[came["mode"] == "live"] if len(came) else came
     if len(live):
         live = live.sort_values("known_at", kind="stable")
@@ -264,7 +270,7 @@ def _live(store: Lake, spec: UniverseSpec, known: pd.DataFrame) -> list[Part]:
         parts.append("No outcome of a prediction that was issued in time is known yet.")
     parts += _evidence(store, spec, known)
     for one, usual in ((UNIVERSE_DRIFT, "none"), (UNIVERSE_PERFORMANCE, "undecided")):
-        told = store.read_or_empty(one.name, spec.name)
+        told = _of(spec, store, one)
         if len(told):
             last = told.sort_values("measured_at").drop_duplicates(MEMBER, keep="last")
             parts.append(f"{one.name.capitalize()}: {_counts(last)}.")

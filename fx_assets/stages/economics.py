@@ -16,6 +16,7 @@ from fx_assets.evaluation.decision import Decision, tried_ever
 from fx_assets.evaluation.economic_figures import FIGURES
 from fx_assets.evaluation.economics import Figure, Followed, weigh
 from fx_assets.evaluation.strategy import FEWEST_BARS, Prices, earn
+from fx_assets.evaluation.universe import declared_rows
 from fx_assets.presentation.economics import earned_sentence
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec
@@ -34,6 +35,7 @@ from fx_assets.tables import (
 if TYPE_CHECKING:
     from fx_assets.lake import Lake
     from fx_assets.registry.runs import ModelRegistry
+    from fx_assets.specs.universe import UniverseSpec
 
 ISSUED = "issued"
 """The candidate of live rows: whoever was champion."""
@@ -129,7 +131,7 @@ def weighed_at(own: SeriesTables) -> datetime | None:
     return at if own.spec.strategy.id in set(newest["strategy"]) else None
 
 
-def earned_by_members(store: Lake, universe: str) -> pd.DataFrame:
+def earned_by_members(store: Lake, spec: UniverseSpec) -> pd.DataFrame:
     """What each champion's strategy would have earned, as it was weighed last.
 
     Returns
@@ -137,7 +139,10 @@ def earned_by_members(store: Lake, universe: str) -> pd.DataFrame:
     DataFrame
         ``instrument``, ``kind``, ``horizon``, ``candidate`` and ``sentence``, in their order.
     """
-    weighed, made = (store.read_or_empty(table.name, universe) for table in (ECONOMICS, DECISIONS))
+    weighed, made = (
+        declared_rows(spec, store.read_or_empty(table.name, spec.name))
+        for table in (ECONOMICS, DECISIONS)
+    )
     if weighed.empty or made.empty:
         return pd.DataFrame(columns=[*_MEMBER, "candidate", "sentence"])
     newest = made.sort_values("sequence", kind="stable").drop_duplicates(SERIES_COLUMN, keep="last")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from fx_assets.bundles.records import pointer_path
@@ -57,7 +56,7 @@ def issue_panel(
     ``candidate_prediction`` what it says of the newest bar. Every candidate casts a shadow beside
     each live prediction.
     """
-    best = best_candidates(store.read(SKILL.name, spec.name)).set_index("series")
+    skill = store.read(SKILL.name, spec.name)
     made: list[pd.DataFrame] = []
     result = IssuedPanel(pd.DataFrame())
     with members_at_work(spec, store, instruments, run_id) as (known, each):
@@ -65,7 +64,7 @@ def issue_panel(
             issued = _issue(member, known, now, result)
             if issued is None or issued.new_rows.empty:
                 continue
-            rows, notes = _with_candidate(member, issued, best), dict[str, str]()
+            rows, notes = _with_candidate(member, issued, skill), dict[str, str]()
             shadows = issue_shadows(member.own, issued, now, notes)
             member.own.insert(PREDICTIONS, rows, run_id)
             member.own.insert(SHADOW_PREDICTIONS, shadows, run_id)
@@ -105,22 +104,24 @@ def _issue(
     return issued
 
 
-def _with_candidate(member: Member, issued: Issued, best: pd.DataFrame) -> pd.DataFrame:
+def _with_candidate(member: Member, issued: Issued, skill: pd.DataFrame) -> pd.DataFrame:
     """The rows with what the best candidate says, of the newest bar."""
     own = member.own
+    judged = skill[skill["series"] == own.series.id]
     rows = issued.new_rows.assign(candidate=issued.new_rows["champion"])
     shown = rows["champion"] != rows["baseline_name"]
     rows["candidate_prediction"] = rows["prediction"].where(shown)
-    judged = best.loc[own.series.id] if own.series.id in best.index else None
     if issued.frames is not None and not shown.iloc[-1]:
-        name = member.forecast.candidates[0].name if judged is None else str(judged["candidate"])
+        best = best_candidates(judged)["candidate"]
+        name = str(best.iloc[0]) if len(best) else member.forecast.candidates[0].name
         with suppress(FxAssetsError):
             predictor = drafted(own, name)
             frames = issued.frames.of(predictor.manifest.feature_set)
             said = predictor.newest(frames.known_at(rows["decision_time"].iloc[-1])).prediction
             rows["candidate"] = rows["candidate"].where(shown, name)
             rows.loc[rows.index[-1], "candidate_prediction"] = said
-    return own.mark(rows.assign(p_holm=np.nan if judged is None else judged["p_holm"]))
+    tested = judged.set_index("candidate")["p_holm"]
+    return own.mark(rows.assign(p_holm=rows["candidate"].map(tested).astype("float64")))
 
 
 def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: datetime) -> None:

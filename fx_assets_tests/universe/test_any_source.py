@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 
 import fx_assets as fx
 from fx_assets.bundles.bundle import load
@@ -21,6 +22,8 @@ from fx_assets.bundles.universes import universe_path
 from fx_assets.cli import main as command
 from fx_assets.errors import SpecError
 from fx_assets.lake.below import Below, member_folder
+from fx_assets.reporting.universe import universe_sections
+from fx_assets.run_universe import show_universe
 from fx_assets.specs.universe import UniverseSource, UniverseSpec
 from fx_assets.testing import worlds
 from fx_assets.testing.lakes.server_process import serving, until
@@ -414,6 +417,28 @@ def test_the_terminal_says_what_each_candidate_of_a_member_would_have_done_live(
     assert len(said) == 2
     assert command(["show"]) == 0
     assert "live: " not in capsys.readouterr().out, "of all members only where it is asked for"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": SPEC.source.model_dump(exclude_unset=True) | {"stamp": "open"}},
+        {"targets": [{"kind": "volatility", "horizon": 2, "candidates": ["ewma"]}]},
+    ],
+)
+def test_what_was_said_of_another_series_is_neither_shown_nor_reported(
+    desk: Desk, capsys: pytest.CaptureFixture[str], change: dict[str, object]
+) -> None:
+    other = UniverseSpec.model_validate(SPEC.model_dump(exclude_unset=True) | change)
+    show_universe(Console(), desk.lake, other)
+    assert capsys.readouterr().out == "desk has no predictions yet.\n"
+    now = desk.lake.read("predictions", "desk")["issued_at"].max().to_pydatetime()
+    sections = universe_sections(desk.lake, other, now)
+    told = {each.title: " ".join(map(str, each.parts)) for each in sections}
+    assert "said nothing" in told["What it says"]
+    assert told["Decisions"] == "No decision has been made yet."
+    assert told["Live, and drift"].startswith("No outcome")
+    assert "Performance:" not in told["Live, and drift"]
 
 
 @pytest.mark.usefixtures("declared")

@@ -207,7 +207,12 @@ def test_every_missed_bar_is_predicted_from_once_by_who_was_champion_then(
         if readings is not None:
             new = new.assign(reading=new["instrument"].map(readings))
         lake.append(table, SPEC.name, new)
+    assert first["p_holm"].notna().all()
+    judged = lake.read("skill", SPEC.name)
+    lake.replace("skill", SPEC.name, judged.assign(candidate=judged["candidate"] + "_since"))
     made = issue_panel(SPEC, lake, names, later).new_rows
+    assert (made["candidate"] == made["champion"]).all()
+    assert made["p_holm"].isna().all(), "that of another candidate is not the champion's"
     assert made.groupby("instrument")["event_time"].apply(list).to_dict() == {
         name: list(pd.DatetimeIndex(times[-5:])) for name in names
     }
