@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -118,20 +118,46 @@ def _decide_champion(
 
 
 def restated(own: SeriesTables, ledger: Sequence[Decision]) -> str:
-    """Why the champion's bundle is made again: the forecast asks for another distribution."""
+    """Why the champion's bundle is made again: it states something else than is asked for."""
     if not ledger or standing_rollback(ledger) is not None:
         return ""
     version = ledger[-1].bundle
     try:
         manifest = own.store.read_blob(manifest_path(own.forecast, version))
-        told = json.loads(manifest).get("distribution") or {}
-    except (FxAssetsError, ValueError, AttributeError):
+        told = json.loads(manifest)
+        stated = {
+            "distribution": _density(told),
+            "coverage": told["intervals"]["coverage"],
+            "share of rows that abstain": _abstains(told, own.spec.abstain),
+        }
+    except (FxAssetsError, ValueError, LookupError, TypeError, AttributeError):
         return ""
-    asked = own.spec.density
-    wanted = (asked.family, list(asked.quantiles)) if asked else (None, None)
-    if (told.get("family"), told.get("quantiles")) == wanted:
-        return ""
-    return f"the forecast asks for another distribution than v{version} states"
+    spec, asked = own.spec, own.spec.density
+    wanted = {
+        "distribution": (asked.family, list(asked.quantiles)) if asked else (None, None),
+        "coverage": spec.coverage,
+        "share of rows that abstain": spec.abstain,
+    }
+    others = [f"another {what}" for what, value in stated.items() if value != wanted[what]]
+    return f"the forecast asks for {', '.join(others)} than v{version} states" if others else ""
+
+
+def _density(manifest: Mapping[str, Any]) -> tuple[Any, Any]:
+    told = manifest.get("distribution") or {}
+    return told.get("family"), told.get("quantiles")
+
+
+def _abstains(manifest: Mapping[str, Any], asked: float) -> float:
+    """The share of rows that a bundle abstains from; what is asked where it cannot abstain."""
+    learned = manifest.get("novelty", {})
+    if learned:
+        return float(learned["rate"])
+    unable = (
+        learned is not None  # a bundle of before anything abstained
+        or manifest["candidate"] == manifest["baseline"]["family"]
+        or asked * (manifest["n_rows"] + 1) < 1
+    )
+    return asked if unable else 0.0
 
 
 def carry_out(

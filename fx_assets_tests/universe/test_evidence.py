@@ -22,10 +22,13 @@ from fx_assets.evaluation.universe_skill import judgeable_rows, skill_of
 from fx_assets.lake import Lake
 from fx_assets.lake.below import Below, member_folder
 from fx_assets.lake.location import Location
+from fx_assets.lake.panel import Panel
 from fx_assets.lake.reader import Reader
 from fx_assets.reporting.universe import universe_sections
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs.universe import UniverseSpec
-from fx_assets.stages.members import said_by, walked_rows
+from fx_assets.stages.champion import restated
+from fx_assets.stages.members import each_member, said_by, walked_rows
 from fx_assets.stages.panel_decide import decide_panel
 from fx_assets.stages.panel_issue import issue_panel
 from fx_assets.stages.score import score_panel
@@ -223,6 +226,47 @@ def test_a_candidate_that_is_declared_later_is_fitted_and_noted_in_the_ledger(
     for name in NAMES:
         folder = member_folder(spec.name, name, "volatility", 1)
         assert lake.blob_exists(f"{folder}candidates/{spec.name}/har/draft.json")
+
+
+def test_another_coverage_is_stated_from_the_next_decision_on(
+    lake: Lake, rows: pd.DataFrame
+) -> None:
+    now = prices()["available_at"].max().to_pydatetime()
+    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name))
+    skill = skill_of(SPEC, judged)
+    decide_panel(SPEC, lake, skill, judged, now)
+    told = {}
+    for later, coverage in enumerate((0.9, 0.8, 0.8, 0.9), start=1):
+        spec = universe(targets=TARGETS, workers=1, coverage=coverage)
+        at = now + timedelta(minutes=later)
+        told[later] = {each.verdict for each in decide_panel(spec, lake, skill, judged, at)}
+        for name in NAMES:
+            bundle = load(Below(lake, member_folder(SPEC.name, name, "volatility", 1)), SPEC.name)
+            assert bundle.manifest.intervals.coverage == coverage
+    assert told == {1: set(), 2: {"refresh"}, 3: set(), 4: {"refresh"}}
+
+
+def test_another_share_of_rows_that_abstain_is_a_reason_to_publish_anew(
+    lake: Lake, rows: pd.DataFrame
+) -> None:
+    now = prices()["available_at"].max().to_pydatetime()
+    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name))
+    skill = skill_of(SPEC, judged)
+    able = skill.assign(may_predict=skill["kind"] == "volatility", suspicious=False)
+    assert decide_panel(SPEC, lake, able, judged, now)
+    known = lake.read("universe", SPEC.name)
+    champions = []
+    for member in each_member(SPEC, Panel(lake, SPEC.name, NAMES), NAMES, known):
+        # Of so few rows one in a thousand is none, as declared.
+        for abstain in (member.forecast.abstain, 0.0, 0.01):
+            asked = member.forecast.model_copy(update={"abstain": abstain})
+            own = SeriesTables(member.store, asked, member.feed)
+            other = abstain == 0.01
+            models = member.ledger[-1].champion != member.forecast.baseline.name
+            said = "another share of rows that abstain"
+            assert (said in restated(own, member.ledger)) == (other and models)
+            champions.append(models)
+    assert set(champions) == {True, False}
 
 
 def test_a_members_backtest_is_of_what_is_declared_and_of_the_last_batch(
