@@ -22,6 +22,7 @@ from fx_assets.assets.runs import (
 )
 from fx_assets.assets.universe_prices import instrument_partitions
 from fx_assets.assets.universe_steps import ROUND, STEPS
+from fx_assets.bundles.universes import UniverseFacts, universe_path
 from fx_assets.calendars import instant_of, moment
 from fx_assets.heartbeats import SHARD, WRITES
 from fx_assets.lake import Lake
@@ -186,24 +187,38 @@ def _wanted(
         return dg.SkipReason("Every known fixing has its predictions.")
     if in_progress(instance, f"{spec.name}_update"):
         return dg.SkipReason("The universe is being brought up to date already.")
-    return _round(spec, version, now)
+    return _round(store, spec, version, now)
 
 
-def _round(spec: UniverseSpec, version: int, now: datetime) -> str:
+def _round(store: Lake, spec: UniverseSpec, version: int, now: datetime) -> str:
     """What names a look at the source."""
     # Other lists than the ECB's do not tell of new bars: a late provider is asked once an hour.
-    hour = "" if spec.source.kind == "ecb" else f", {now:%Y-%m-%d %H} h"
+    # Nor does the ECB's tell of what is declared, which may be what it was before.
+    told = spec.source.kind == "ecb" and not declared_anew(store, spec)
+    hour = "" if told else f", {now:%Y-%m-%d %H} h"
     return f"instruments version {version}{hour}"
+
+
+def declared_anew(store: Lake, spec: UniverseSpec) -> bool:
+    """Whether what was published last is of another declaration."""
+    path = universe_path(spec.name)
+    if not store.blob_exists(path):
+        return True
+    return UniverseFacts.model_validate_json(store.read_blob(path)).declared != spec.id
 
 
 def is_behind(store: Lake, spec: UniverseSpec, now: datetime) -> bool:
     """Whether there is a bar, or an instrument, that the prices or predictions lack.
+
+    Or whether they are those of another declaration.
 
     The ECB's list says how many fixings there are; of other sources the calendar tells which bar
     should have been published.
     """
     found = store.read(INSTRUMENTS.name, spec.name)
     if not (store.exists(PRICES.name, spec.name) and store.exists(PREDICTIONS.name, spec.name)):
+        return True
+    if declared_anew(store, spec):
         return True
     prices = store.read(PRICES.name, spec.name, columns=["instrument", "event_time"])
     counts = prices.groupby("instrument").size()

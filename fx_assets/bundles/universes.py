@@ -52,6 +52,8 @@ class UniverseFacts(Record):
     coverage: float
     targets: tuple[PanelTarget, ...]
     instruments: tuple[PanelInstrument, ...]
+    declared: str = ""
+    """Identifies what was declared when it was last brought up to date; once it was not said."""
 
     def of(self, instrument: str) -> PanelInstrument | None:
         """The instrument of that name."""

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from fx_assets.calendars import Calendar, Frequency
-from fx_assets.specs.base import Name, Spec, complaint
+from fx_assets.specs.base import Name, Spec, complaint, digest
 from fx_assets.specs.cron import Cron
 from fx_assets.specs.distribution import DistributionName
 from fx_assets.specs.feed import CalendarName, CheckRule, FeedSpec, GateSpec
@@ -400,6 +400,11 @@ class UniverseSpec(Spec):
         if own is None or target.strategy.kind == "none":
             return target.strategy
         return target.strategy.model_copy(update={"costs": own})
+
+    @cached_property
+    def id(self) -> str:
+        """A short stable hash of everything that is declared."""
+        return digest(self.model_dump(mode="json"))
 
     @property
     def calibrates(self) -> bool:

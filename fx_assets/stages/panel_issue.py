@@ -158,5 +158,6 @@ def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: dat
             for target in spec.targets
         ),
         instruments=tuple(instruments),
+        declared=spec.id,
     )
     write_signed(store, universe_path(spec.name), facts.model_dump_json().encode())

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fx_assets import run_universe
+from fx_assets import clock, run_universe
+from fx_assets.assets.universe_automation import is_behind
 from fx_assets.run_universe import show_universe
 from fx_assets.testing.lakes.server_process import serving, until
 from fx_assets_tests.platform import failed_checks, failures, metadata
@@ -22,7 +23,7 @@ from fx_assets_tests.universe.conftest import (
     Started,
     UniversePlatform,
 )
-from fx_assets_tests.universe.helpers import moment
+from fx_assets_tests.universe.helpers import moment, universe
 
 NAME = SPEC.name
 LEFT = ("EUROLD", "left")
@@ -81,6 +82,24 @@ def test_a_run_that_brings_nothing_new_makes_no_commit_and_changes_no_prediction
     assert isinstance(platform.ask_sensor(), dg.SkipReason)
     assert platform.update().success
     assert {table: platform.commits(table) for table in ASSETS} == before
+
+
+def test_what_is_declared_anew_is_asked_for_though_no_fixing_has_come(
+    platform: UniversePlatform,
+) -> None:
+    def asked() -> bool:
+        return isinstance(platform.ask_sensor(), dg.RunRequest)
+
+    assert not asked()
+    platform.spec = universe(min_rows=300)
+    platform.reload()
+    assert is_behind(platform.lake, platform.spec, clock.now())
+    assert asked()
+    assert platform.update().success
+    assert not asked()
+    platform.spec = SPEC
+    platform.reload()
+    assert asked(), "declared back it is another one than was brought up to date"
 
 
 def test_a_new_currency_becomes_a_partition_and_a_new_fixing_one_row_each(
