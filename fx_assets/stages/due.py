@@ -131,6 +131,9 @@ def retrain_reason(own: SeriesTables, now: datetime | None = None) -> str | None
             candidate_code(spec, candidate),
         ) not in judged:
             return f"{candidate.name} has not been judged as it is declared now"
+    champion, declared = own.ledger()[-1], map(spec.recipe_hash, spec.all_candidates)
+    if champion.champion != spec.baseline.name and champion.recipe not in declared:
+        return f"its champion, {champion.champion}, is no longer declared"
     if spec.strategy.kind != "none":
         from fx_assets.stages.economics import weighed_at
 

@@ -12,7 +12,9 @@ import pytest
 from fx_assets.bundles.bundle import load
 from fx_assets.evaluation.folds import Fold, folds
 from fx_assets.lake import Lake
+from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import ForecastSpec
+from fx_assets.stages.due import retrain_reason
 from fx_assets.testing import worlds
 from fx_assets_tests.platform import (
     Platform,
@@ -150,6 +152,11 @@ def test_a_planted_signal_is_promoted_by_the_whole_graph(
         client.get_model_version_by_alias("direction", "champion").tags["candidate"]
         == "logistic_regression"
     )
+
+    spec, feed = platform.forecasts[0], platform.feeds[0]
+    assert retrain_reason(SeriesTables(platform.lake, spec, feed)) is None
+    without = SeriesTables(platform.lake, spec.model_copy(update={"candidates": []}), feed)
+    assert retrain_reason(without) == "its champion, logistic_regression, is no longer declared"
 
 
 @pytest.mark.slow
