@@ -33,14 +33,13 @@ from fx_assets.bundles.records import (
 from fx_assets.bundles.signing import signed_by_all
 from fx_assets.errors import FxAssetsError, RegistryError, SignatureError
 from fx_assets.evaluation.decision import Decision
-from fx_assets.evaluation.folds import feature_columns, labelled_rows
+from fx_assets.evaluation.folds import labelled_rows
 from fx_assets.explaining.explain import (
     background_path,
     load_background,
     make_background,
     store_background,
 )
-from fx_assets.models import model_class, model_inputs
 from fx_assets.series.tables import SeriesTables
 from fx_assets.stages.aliases import disagreement, name_aliases
 from fx_assets.tables import DECISIONS, FEATURES
@@ -111,10 +110,7 @@ def keep_background(store: Lake, forecast: str, version: int, frame: pd.DataFram
     """
     manifest = load(store, forecast, version).manifest
     seen = frame[frame["event_time"] <= pd.Timestamp(manifest.trained_through)]
-    if manifest.parts:
-        matrix = manifest.reads.matrix(seen)
-    else:
-        matrix = model_inputs(seen, model_class(manifest.family), feature_columns(seen))
+    matrix = manifest.reads.matrix(seen)
     store_background(store, make_background(manifest, matrix[labelled_rows(seen)]))
     _copy_background(store, forecast, version)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fx_assets.bundles.bundle import Golden, load, publish
 from fx_assets.evaluation.pooling import ROUND, hedge, pool_weights
 from fx_assets.evaluation.recipe import Recipe
 from fx_assets.evaluation.study import Study
+from fx_assets.explaining.explain import explain, load_background
+from fx_assets.lake import Lake
 from fx_assets.models.base import Model
 from fx_assets.models.onnx_predict import OnnxModel
 from fx_assets.models.pool import pooled
 from fx_assets.specs import ForecastSpec, TargetSpec
+from fx_assets.stages.reconcile import keep_background
+from fx_assets.testing.lakes.samples import Folder, champion
 from fx_assets_tests.evaluation.helpers import forecast, labelled_frame
 
 DIRECTION = TargetSpec(kind="direction")
@@ -170,6 +176,33 @@ def test_a_pools_graph_computes_what_it_predicts_row_by_row(kind: str, members: 
     assert graph.predict(rows) == pytest.approx(said, rel=1e-9)
     one_by_one = [float(graph.predict(rows[k : k + 1])[0]) for k in range(20)]
     assert one_by_one == graph.predict(rows)[:20].tolist()
+
+
+def test_a_pool_whose_members_read_the_same_inputs_can_be_champion_and_is_explained() -> None:
+    pool = {"family": "pool", "members": ["ewma", "garch"]}
+    declared = forecast("volatility", candidates=["ewma", "garch", pool])
+    study = Study(declared, variance_frame())
+    candidate = declared.candidates[-1]
+    onnx = study.final(candidate).model.to_onnx(feature_columns=study.columns)
+    inputs = study.inputs(candidate)
+    assert inputs.reads.stored == ()  # one window of returns, which both read
+    rows = np.ascontiguousarray(inputs.matrix[study.labelled])
+    facts = champion(
+        target="volatility",
+        family="pool",
+        columns=inputs.reads.columns,
+        window=inputs.reads.window,
+        input_names=inputs.reads.names,
+        trained_through=study.frame["event_time"].max(),
+    )
+    golden = Golden.of(rows[-4:], OnnxModel(onnx).predict(rows[-4:]))
+    folder = Folder()
+    publish(folder, replace(facts, onnx=onnx, golden=golden))
+    bundle = load(folder, "eurusd_direction")
+    keep_background(cast("Lake", folder), "eurusd_direction", 1, study.frame)
+    found = explain(bundle, rows[-1], load_background(folder, "eurusd_direction", 1))
+    assert found.prediction == float(bundle.predict(rows[-1:])[0])
+    assert sum(c.effect for c in found.contributions) == pytest.approx(found.total - found.base)
 
 
 @pytest.mark.slow
