@@ -308,14 +308,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--instruments", type=int, default=500)
     parser.add_argument("--hours", type=int, default=2000)
     parser.add_argument("--shard-size", type=int, default=25)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--workers", type=int, nargs="+", help="1 2 4, or 1 2 of the quick form")
     parser.add_argument("--quick", action="store_true", help="12 instruments in 4 shards")
     parser.add_argument("--celery", action="store_true", help="workers of Celery, over Redis")
     parser.add_argument("--keep", type=Path, help="folder to leave the homes in")
     options = parser.parse_args(arguments)
     if options.quick:
         options.instruments, options.hours, options.shard_size = 12, 1100, 3
-        options.workers = [n for n in options.workers if n <= 2]
+    options.workers = options.workers or ([1, 2] if options.quick else [1, 2, 4])
     with TemporaryDirectory() as temporary:
         measure(options.keep or Path(temporary), options)
 
