@@ -245,7 +245,8 @@ class Desk:
         issued = self._tables(forecast).newest(PREDICTIONS)
         if issued.empty:
             raise NoChampionError(
-                f"{forecast} has issued no prediction.", remedy=f"Run fx-assets run {forecast}."
+                f"{forecast} has issued no prediction.",
+                remedy=f"Run fx-assets run {forecast.partition('/')[0]}.",
             )
         return {str(name): value for name, value in issued.iloc[-1].items()}
 

@@ -298,13 +298,13 @@ def build_look(spec: UniverseSpec) -> dg.AssetsDefinition:
 
 def _economics(store: "Lake", spec: UniverseSpec) -> dict[str, Any]:
     """What the strategies of the champions would have earned, where any is declared."""
-    from fx_assets.stages.economics import earned_by_members
+    from fx_assets.stages.members import earned_by_members
 
-    if all(target.strategy.kind == "none" for target in spec.targets):
+    told = earned_by_members(spec, store, store.read(MEMBERSHIP.name, spec.name))
+    if not told:
         return {}
-    told = earned_by_members(store, spec)
-    names = list(told.columns)
-    return {"economics": dg.MetadataValue.md(markdown_table(names, told.to_numpy().tolist()))}
+    table = markdown_table(["instrument", "target", "what"], told)
+    return {"economics": dg.MetadataValue.md(table)}
 
 
 def skill_markdown(table: pd.DataFrame) -> str:

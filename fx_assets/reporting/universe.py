@@ -21,8 +21,7 @@ from fx_assets.presentation.universe_figure import skill_figure
 from fx_assets.presentation.wording import as_of_text, claim_of_row, interval_text, prediction_text
 from fx_assets.reporting.document import Part, Picture, Section, facts
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
-from fx_assets.stages.economics import earned_by_members
-from fx_assets.stages.members import each_member
+from fx_assets.stages.members import each_member, earned_by_members
 from fx_assets.stages.shadow import live_evidence
 from fx_assets.tables import (
     MEMBERSHIP,
@@ -68,7 +67,7 @@ def universe_sections(store: Lake, spec: UniverseSpec, now: datetime) -> list[Se
         Section("How it was judged", _judged(best)),
         Section("What it says", _says(spec, issued)),
         Section("Decisions", _decisions(store, spec)),
-        *_economics(store, spec),
+        *_economics(store, spec, table_of_members),
         Section("Live, and drift", _live(store, spec, table_of_members)),
         Section("To check it", [_checks(store, spec)]),
     ]
@@ -217,14 +216,11 @@ def _decisions(store: Lake, spec: UniverseSpec) -> list[Part]:
     ]
 
 
-def _economics(store: Lake, spec: UniverseSpec) -> list[Section]:
-    told = earned_by_members(store, spec)
-    if told.empty:
+def _economics(store: Lake, spec: UniverseSpec, known: pd.DataFrame) -> list[Section]:
+    rows = earned_by_members(spec, store, known)
+    if not rows:
         return []
-    rows = [
-        [r.instrument, f"{r.kind} {r.horizon}", r.sentence] for r in told.head(_MOST).itertuples()
-    ]
-    table = markdown_table(["instrument", "target", "what"], rows)
+    table = markdown_table(["instrument", "target", "what"], rows[:_MOST])
     parts: list[Part] = ["Shown beside the verdict; nothing is promoted for it.", table]
     return [Section("What it would have earned", parts)]
 

@@ -16,30 +16,23 @@ from fx_assets.evaluation.decision import Decision, tried_ever
 from fx_assets.evaluation.economic_figures import FIGURES
 from fx_assets.evaluation.economics import Figure, Followed, weigh
 from fx_assets.evaluation.strategy import FEWEST_BARS, Prices, earn
-from fx_assets.evaluation.universe import declared_rows
 from fx_assets.presentation.economics import earned_sentence
 from fx_assets.series.tables import SeriesTables
 from fx_assets.specs import CandidateSpec
 from fx_assets.stages.candidate import load_draft
 from fx_assets.tables import (
     BACKTEST,
-    DECISIONS,
     ECONOMICS,
-    INSTRUMENT_COLUMN,
     OUTCOMES,
     PREDICTIONS,
-    SERIES_COLUMN,
     STRATEGY_ROWS,
 )
 
 if TYPE_CHECKING:
-    from fx_assets.lake import Lake
     from fx_assets.registry.runs import ModelRegistry
-    from fx_assets.specs.universe import UniverseSpec
 
 ISSUED = "issued"
 """The candidate of live rows: whoever was champion."""
-_MEMBER = [INSTRUMENT_COLUMN, "kind", "horizon"]
 _NO_TRIALS = frozenset({"deflated_sharpe", "backtest_overfitting"})
 
 
@@ -129,27 +122,6 @@ def weighed_at(own: SeriesTables) -> datetime | None:
     newest = weighed[weighed["measured_at"] == last]
     at: datetime = last.to_pydatetime()
     return at if own.spec.strategy.id in set(newest["strategy"]) else None
-
-
-def earned_by_members(store: Lake, spec: UniverseSpec) -> pd.DataFrame:
-    """What each champion's strategy would have earned, as it was weighed last.
-
-    Returns
-    -------
-    DataFrame
-        ``instrument``, ``kind``, ``horizon``, ``candidate`` and ``sentence``, in their order.
-    """
-    weighed, made = (
-        declared_rows(spec, store.read_or_empty(table.name, spec.name))
-        for table in (ECONOMICS, DECISIONS)
-    )
-    if weighed.empty or made.empty:
-        return pd.DataFrame(columns=[*_MEMBER, "candidate", "sentence"])
-    newest = made.sort_values("sequence", kind="stable").drop_duplicates(SERIES_COLUMN, keep="last")
-    told = weighed[weighed["evidence"] == "backtest"].sort_values("measured_at", kind="stable")
-    told = told.merge(newest[[SERIES_COLUMN, "recipe"]], on=[SERIES_COLUMN, "recipe"])
-    told = told.drop_duplicates(SERIES_COLUMN, keep="last")[[*_MEMBER, "candidate", "sentence"]]
-    return told.sort_values(_MEMBER, ignore_index=True)
 
 
 def _all(

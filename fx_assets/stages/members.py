@@ -155,6 +155,30 @@ def _has_bars(store: InstrumentLake, feed: FeedSpec) -> bool:
     return True
 
 
+def earned_by_members(spec: UniverseSpec, store: Lake, known: pd.DataFrame) -> list[list[str]]:
+    """Of each champion whose strategy was weighed as it is declared: instrument, target, words.
+
+    Parameters
+    ----------
+    known
+        The table of memberships.
+    """
+    from fx_assets.stages.economics import earned_text
+
+    if all(target.strategy.kind == "none" for target in spec.targets):
+        return []
+    names = sorted(known[INSTRUMENT_COLUMN].unique())
+    told = (
+        (member, earned_text(member.own))
+        for member in each_member(spec, Panel(store, spec.name, names), names, known)
+    )
+    return [
+        [member.instrument, f"{member.target.kind} {member.target.horizon}", words]
+        for member, words in told
+        if words
+    ]
+
+
 def walked_rows(
     spec: UniverseSpec, store: Lake, instruments: Iterable[str]
 ) -> Mapping[str, pd.DataFrame]:

@@ -105,6 +105,14 @@ def test_every_members_strategy_is_weighed_with_the_costs_of_its_instrument(
         for one in universe_sections(lake, SPEC, now)
         if one.title == "What it would have earned"
     )
+    costs = {**DEAR, "spread": 30.0, "pip": 0.0001}
+    dearer = [{"kind": kind, "costs": costs} for kind in STRATEGIES]
+    for strategies in (dearer, [{"kind": "none"}] * 2):
+        declared = zip(TARGETS, strategies, strict=True)
+        targets = [{**target, "strategy": strategy} for target, strategy in declared]
+        anew = universe(targets=targets, workers=1)
+        titles = {one.title for one in universe_sections(lake, anew, now)}
+        assert "What it would have earned" not in titles, "it was weighed as it was declared before"
     said = str(section.parts[1])
     assert said.count("EURAAA") == 2
     for target in TARGETS:
