@@ -258,21 +258,15 @@ class Desk:
         NoChampionError
             No prediction has been issued, or its explanation was not kept.
         """
-        from fx_assets.explaining.explanations import KeptExplanation, explanation_path
-        from fx_assets.tables import SERIES_COLUMN
+        from fx_assets.explaining.explanations import KeptExplanation, explanation_paths
 
         row, own = self.forecast(forecast), self._tables(forecast)
-        event_time = row["event_time"].to_pydatetime()
-        series = row.get(SERIES_COLUMN)
-        for path in (
-            explanation_path(own.forecast, event_time, str(series)),
-            explanation_path(own.forecast, event_time),
-        ):
+        for path in explanation_paths(own.forecast, row):
             if own.store.blob_exists(path):
                 return KeptExplanation.model_validate_json(own.store.read_blob(path))
         raise NoChampionError(
-            f"The prediction of {forecast} from the bar of {event_time:%Y-%m-%d %H:%M} UTC has no "
-            "explanation.",
+            f"The prediction of {forecast} from the bar of {row['event_time']:%Y-%m-%d %H:%M} UTC "
+            "has no explanation.",
             remedy=f"Materialize {forecast}/predictions of that day.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -306,6 +307,11 @@ class LoadedBundle:
 def folder(forecast: str, version: int) -> str:
     """The folder of one version."""
     return f"bundles/{forecast}/{version}"
+
+
+def version_of(row: Mapping[str, Any]) -> int:
+    """The version that made a row of the ``predictions`` table."""
+    return int(str(row["champion_version"]).removeprefix("v"))
 
 
 def manifest_path(forecast: str, version: int) -> str:

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fx_assets.bundles.records import Blobs
+from fx_assets.bundles.records import Blobs, version_of
 from fx_assets.explaining.explain import Explanation
 from fx_assets.tables import SERIES_COLUMN
 
 
-def explanation_path(forecast: str, event_time: datetime, series: str | None = None) -> str:
-    """Where the explanation of the prediction from a bar is kept; without a series, of old."""
-    folder = f"{forecast}/{series}" if series else forecast
-    return f"explanations/{folder}/{event_time.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+def explanation_paths(forecast: str, row: Mapping[str, Any]) -> list[str]:
+    """Where the explanation of an issued row is kept, and where it was before rows had a series."""
+    series, event_time = row.get(SERIES_COLUMN), row["event_time"].astimezone(UTC)
+    folders = [f"{forecast}/{series}", forecast] if series else [forecast]
+    return [f"explanations/{folder}/{event_time:%Y%m%dT%H%M%SZ}.json" for folder in folders]
 
 
 class KeptExplanation(Explanation):
@@ -44,10 +45,9 @@ def keep_explanation(blobs: Blobs, said: Explanation, row: Mapping[str, Any]) ->
         Whether the row is explained: not where its inputs have been revised since it was issued, so
         that the explanation would be one of another prediction.
     """
-    version = int(str(row["champion_version"]).removeprefix("v"))
-    if (said.version, said.prediction) != (version, float(row["prediction"])):
+    if (said.version, said.prediction) != (version_of(row), float(row["prediction"])):
         return False
-    path = explanation_path(said.forecast, row["event_time"], row.get(SERIES_COLUMN))
+    path = explanation_paths(said.forecast, row)[0]
     if not blobs.blob_exists(path):
         times = {name: row[name].astimezone(UTC) for name in ("event_time", "decision_time")}
         kept = KeptExplanation.model_validate(said.model_dump() | times)

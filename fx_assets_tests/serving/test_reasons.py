@@ -16,7 +16,7 @@ import pytest
 
 from fx_assets.bundles.bundle import load
 from fx_assets.explaining.explain import Explanation, explain, make_background
-from fx_assets.explaining.explanations import explanation_path, keep_explanation
+from fx_assets.explaining.explanations import explanation_paths, keep_explanation
 from fx_assets.lake import Lake
 from fx_assets.stages.issue import issue_days
 from fx_assets.testing.lakes import small_lake
@@ -144,8 +144,8 @@ def test_an_explanation_of_other_inputs_than_were_issued_is_not_kept(tmp_path: P
     lake = small_lake.make(tmp_path / "lake", issue=False)
     said = explained(lake)
     row = lake.read("predictions", "direction").to_dict("records")[-1]
-    first = lake.read_blob(explanation_path("direction", row["event_time"], row["series"]))
+    first = lake.read_blob(explanation_paths("direction", row)[0])
     assert not keep_explanation(lake, said, row | {"prediction": 0.1})
     assert not keep_explanation(lake, said, row | {"champion_version": "v2"})
     assert keep_explanation(lake, said.model_copy(update={"sentence": "Another."}), row)
-    assert lake.read_blob(explanation_path("direction", row["event_time"], row["series"])) == first
+    assert lake.read_blob(explanation_paths("direction", row)[0]) == first

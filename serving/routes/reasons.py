@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Request
 
 from fx_assets.bundles.universes import folder_of
-from fx_assets.explaining.explanations import explanation_path
+from fx_assets.explaining.explanations import explanation_paths
 from fx_assets.tables import SERIES_COLUMN
 from serving.http.openapi import described
 from serving.http.problems import Problem
@@ -126,9 +126,8 @@ async def _explained(
     server: Server, service: Service, row: Mapping[str, Any]
 ) -> Explanation | None:
     """The explanation of a row; one that was kept without a series, if it is of this row."""
-    for series in dict.fromkeys((row.get(SERIES_COLUMN), None)):
-        path = explanation_path(service.name, row["event_time"], series)
-        below = folder_of(service.champion.manifest)
+    below = folder_of(service.champion.manifest)
+    for path in explanation_paths(service.name, row):
         content = await server.tables.file(service.name, f"{below}{path}")
         said = None if content is None else _decode(content)
         if said and (f"v{said.version}", said.prediction) == (

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from fx_assets.bundles.records import BaselineFacts, SkillFacts
+from fx_assets.bundles.records import BaselineFacts, SkillFacts, version_of
 from fx_assets.bundles.universes import (
     FOLDER,
     Member,
@@ -255,7 +255,7 @@ def _of_row(manifest: Member, row: Mapping[str, Any]) -> Member:
             "family": row["champion"],
             "recipe": row["recipe"],
             "code_version": row["code_version"],
-            "version": int(str(row["champion_version"]).removeprefix("v")),
+            "version": version_of(row),
             "label_end": row["champion_label_end"],
             "trained_through": row["champion_label_end"],
             "baseline_predicts": row["champion"] == row["baseline_name"],

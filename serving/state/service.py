@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from fx_assets.bundles.predictor import Predicted
+from fx_assets.bundles.records import version_of
 from fx_assets.presentation.wording import caveat_of, claim_of_row, out_of_range_of, sentence
 from fx_assets.tables import CHAIN_HASH, SERIES_COLUMN
 from fx_assets.targets import ValueFormat
@@ -100,7 +101,7 @@ class Service:
     def issued(self, row: Mapping[str, Any], now: datetime) -> Forecast:
         """A row of the ``predictions`` table as an answer."""
         manifest = self.champion.manifest
-        version = int(str(row["champion_version"]).removeprefix("v"))
+        version = version_of(row)
         same = version == manifest.version and getattr(manifest, "bundled", True)
         day = bar_day(manifest.calendar, row["target_time"])
         stated, key, close = stated_in(row), manifest.calendar, row["as_of_close"]
