@@ -6,6 +6,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import httpx
 import pytest
@@ -32,6 +33,12 @@ from fx_assets.lake import Lake
 from fx_assets.lake.below import Below, member_folder
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving, until
+from serving.settings import Settings
+from serving.state.store import Store
+
+if TYPE_CHECKING:
+    from serving.processes.child import Child
+    from serving.queries.reader import Tables
 
 FORECAST = "/v1/forecasts/direction"
 FROM_TABLES = (
@@ -86,6 +93,17 @@ UNIVERSE = UniverseFacts(
     ),
     instruments=(PanelInstrument(instrument="AAAUSD", feed="aaa", state="member", series=("s",)),),
 )
+
+
+def test_nobody_is_sent_to_a_server_that_has_found_a_universe_and_still_loads_champions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FX_ASSETS_LAKE", str(tmp_path))
+    store = Store(Settings(), cast("Tables", None), cast("Child", None))
+    store.universes = {"desk": UNIVERSE}  # as the first look does before it tries bundles
+    assert store.starting
+    store.looks = 1
+    assert not store.starting
 
 
 @pytest.mark.slow

@@ -104,7 +104,8 @@ class Store:
     @property
     def starting(self) -> bool:
         """Whether the first look goes on and what it is to find, such as prices, is missing."""
-        return not self.looks and any(one.context is None for one in self.services.values())
+        found = self.services.values()
+        return not self.looks and not (found and all(one.context is not None for one in found))
 
     def get(self, name: str) -> Service:
         """The forecast of that name.
