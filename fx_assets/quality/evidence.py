@@ -15,6 +15,7 @@ from fx_assets.quality.path import LOOK_BACK, RETURNS, WARM_UP, Path, path_of
 from fx_assets.quality.references import Reference
 from fx_assets.quality.times import bar_times, days_of, labels
 from fx_assets.specs import GateSpec
+from fx_assets.specs.bars import PRICE_COLUMNS
 
 __all__ = ["RETURNS", "SHOWN", "WARM_UP", "Evidence", "Outcome", "listed"]
 
@@ -102,16 +103,25 @@ class Evidence:
 
     @cached_property
     def revised(self) -> pd.DataFrame:
-        """Rows of the batch whose event time is stored, with the stored close as ``old``."""
+        """Rows of the batch whose event time is stored, with the stored close as ``old``, and as
+        ``differs`` and ``differed`` the first price that is another: its name, and what is stored.
+        """
         if self._near.empty or self.batch.empty:
-            return self.batch.iloc[:0].assign(old=np.float64())
+            return self.batch.iloc[:0].assign(old=np.float64(), differs="", differed=np.float64())
         times = bar_times(self._near)
         order = np.argsort(times, kind="stable")
         new = bar_times(self.batch)
         place = order[np.minimum(np.searchsorted(times[order], new), len(times) - 1)]
         found = times[place] == new
-        old = self._near["close"].to_numpy(np.float64)[place[found]]
-        revised: pd.DataFrame = self.batch[found].assign(old=old)
+        rows, stored = self.batch[found], self._near.iloc[place[found]]
+        names = ["close", *(name for name in PRICE_COLUMNS if name != "close")]
+        then, now = (frame[names].to_numpy(np.float64) for frame in (stored, rows))
+        first = ((then != now) & ~(np.isnan(then) & np.isnan(now))).argmax(axis=1)
+        revised: pd.DataFrame = rows.assign(
+            old=then[:, 0],
+            differs=np.array(names)[first],
+            differed=np.take_along_axis(then, first[:, None], axis=1)[:, 0],
+        )
         return revised
 
     @cached_property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -34,9 +37,9 @@ def revisions(evidence: Evidence) -> Outcome:
         return Outcome(0, "No stored bar is revised.")
     some = rows.head(KEPT_EXAMPLES)
     texts = [
-        f"{label}: {old:g} to {new:g}"
-        for label, old, new in zip(
-            evidence.labels(bar_times(some)), some["old"], some["close"], strict=True
+        f"{label}: {_change(row)}"
+        for label, row in zip(
+            evidence.labels(bar_times(some)), some.to_dict("records"), strict=True
         )
     ]
     message = f"{count} of {len(evidence.stored)} stored bars are revised: {listed(texts, count)}."
@@ -55,6 +58,15 @@ def revisions(evidence: Evidence) -> Outcome:
         bar_times(rows),
         "one of many stored bars revised at once",
     )
+
+
+def _change(row: dict[Hashable, Any]) -> str:
+    """From what to what a stored bar would be revised; of a price other than the close its name."""
+    name = str(row["differs"])
+    old, new = (
+        "none" if np.isnan(value) else f"{value:g}" for value in (row["differed"], row[name])
+    )
+    return f"{'' if name == 'close' else f'{name} '}{old} to {new}"
 
 
 def _common_shift(evidence: Evidence, rows: pd.DataFrame) -> float:

@@ -351,6 +351,12 @@ def test_a_small_revision_passes_and_a_mass_of_them_does_not(recent: Bars) -> No
     assert judge(many, recent, revisions={"limit": 50}).passed
 
 
+def test_bars_whose_closes_stay_are_revised_in_a_price_that_is_named(recent: Bars) -> None:
+    more = recent.iloc[:200].assign(volume=12.0)
+    found = judge(new_rows(recent, more, NOW), recent).finding("revisions").message
+    assert ": volume none to 12" in found
+
+
 # Dates
 
 
