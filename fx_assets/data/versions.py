@@ -143,6 +143,11 @@ class DataVersions:
         history = self.lake.history(*self._table)
         tags = self.tags()
         number = self._number(which, history, tags)
+        if number is None:
+            raise SpecError(
+                f"Nothing of {self.name} was stored by {which}.",
+                remedy=f"The first rows were at {history[-1].timestamp:%Y-%m-%dT%H:%MZ}.",
+            )
         found = next((entry for entry in history if entry.version == number), None)
         if found is None:
             raise SpecError(

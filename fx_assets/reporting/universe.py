@@ -169,7 +169,7 @@ def _tested(row: dict[str, Any]) -> list[str]:
     return [
         *(row["instrument"], f"{row['kind']} {row['horizon']}", row["candidate"]),
         *(row.get("verdict") or "", f"{100 * row['skill']:+.2f} %"),
-        claim.reference.text if claim else "",
+        claim.reference.text if claim and claim.reference.skill is not None else "",
         *("" if math.isnan(row["p_holm"]) else f"{row['p_holm']:.2g}", f"{row['n']:,}"),
     ]
 

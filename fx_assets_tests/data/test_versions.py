@@ -90,7 +90,7 @@ def test_a_moment_means_the_newest_version_by_then(lake: Lake) -> None:
     versions = DataVersions(lake, "hours")
     for version in versions.log():
         assert versions.resolve(version.committed_at.isoformat()).number == version.number
-    with pytest.raises(SpecError, match="has no version 2000-01-01"):
+    with pytest.raises(SpecError, match="was stored by 2000-01-01"):
         versions.resolve("2000-01-01")
 
 
