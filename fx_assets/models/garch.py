@@ -103,15 +103,16 @@ def maximum_likelihood(returns: FloatArray) -> Coefficients | None:
     scale = float(returns.std())
     if not scale > 0:
         return None
-    model = arch_model(returns / scale, mean="Zero", vol="GARCH", dist="t", rescale=False)
+    scaled = returns / scale
+    model = arch_model(scaled, mean="Zero", vol="GARCH", dist="t", rescale=False)
     try:
         result = model.fit(disp="off", show_warning=False)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return None
     if result.convergence_flag != 0:
         return None
-    start = float(model.volatility.backcast(returns / scale))
-    estimates = at_the_maximum(result.params.to_numpy(), (returns / scale) ** 2, start)
+    start = float(model.volatility.backcast(scaled))
+    estimates = at_the_maximum(result.params.to_numpy(), scaled**2, start)
     omega, alpha, beta, nu = (float(value) for value in estimates)
     found = Coefficients(omega * scale**2, alpha, beta, nu)
     return found if found.sane else None

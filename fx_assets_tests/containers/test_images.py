@@ -116,6 +116,7 @@ def test_the_server_answers_read_only_without_rights_in_200_megabytes(
         assert answer.status_code == 200, answer.text
         assert docker.memory(name) < 200
         until(lambda: healthy(docker.inspect(name)["State"]), 180)
+        assert not docker.inspect(name)["State"]["OOMKilled"]
         assert api.get("/v1/forecasts/direction/latest").status_code == 200
 
 

@@ -228,12 +228,17 @@ def test_a_candidate_that_is_declared_later_is_fitted_and_noted_in_the_ledger(
         assert lake.blob_exists(f"{folder}candidates/{spec.name}/har/draft.json")
 
 
+def judged_now(lake: Lake, rows: pd.DataFrame) -> tuple[datetime, pd.DataFrame, pd.DataFrame]:
+    """When the newest price was known, the rows that are judged then, and the verdicts."""
+    now = prices()["available_at"].max().to_pydatetime()
+    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name))
+    return now, judged, skill_of(SPEC, judged)
+
+
 def test_another_coverage_is_stated_from_the_next_decision_on(
     lake: Lake, rows: pd.DataFrame
 ) -> None:
-    now = prices()["available_at"].max().to_pydatetime()
-    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name))
-    skill = skill_of(SPEC, judged)
+    now, judged, skill = judged_now(lake, rows)
     decide_panel(SPEC, lake, skill, judged, now)
     told = {}
     for later, coverage in enumerate((0.9, 0.8, 0.8, 0.9), start=1):
@@ -249,9 +254,7 @@ def test_another_coverage_is_stated_from_the_next_decision_on(
 def test_another_share_of_rows_that_abstain_is_a_reason_to_publish_anew(
     lake: Lake, rows: pd.DataFrame
 ) -> None:
-    now = prices()["available_at"].max().to_pydatetime()
-    judged = judgeable_rows(SPEC, rows, lake.read("universe", SPEC.name))
-    skill = skill_of(SPEC, judged)
+    now, judged, skill = judged_now(lake, rows)
     able = skill.assign(may_predict=skill["kind"] == "volatility", suspicious=False)
     assert decide_panel(SPEC, lake, able, judged, now)
     known = lake.read("universe", SPEC.name)
