@@ -116,6 +116,20 @@ def test_what_is_damaged_is_asked_for_by_the_sensor_and_mended_by_its_run(
     mended(platform, damaged)
 
 
+def test_stores_are_not_compared_while_a_retrain_writes_one_after_the_other(
+    platform: Platform,
+) -> None:
+    DAMAGE["pointer away"][0](platform.lake)
+    retrain = platform.definitions.resolve_job_def("direction_retrain")
+    under_way = platform.instance.create_run_for_job(retrain, status=dg.DagsterRunStatus.STARTED)
+    said = platform.sensor()
+    assert isinstance(said, dg.SkipReason)
+    assert str(said.skip_message).startswith("Candidates are being judged")
+    platform.instance.report_run_failed(under_way)
+    assert asked(platform).job_name == "direction_predict"
+    mended(platform)
+
+
 @pytest.mark.slow
 def test_on_s3_damage_of_all_stores_at_once_is_mended(
     new_folder: Callable[[], Path],
