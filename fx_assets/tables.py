@@ -665,7 +665,7 @@ LIVE_EVIDENCE = Table(
         Column("loss", NUMBER, "mean proper score of what it said; smaller is better"),
         Column("baseline_loss", NUMBER, "that of the baseline on these rows"),
         Column("champion_loss", NUMBER, "that of what was served"),
-        Column("skill", NUMBER, "1 - loss / baseline_loss"),
+        Column("skill", NUMBER, "mean difference of losses, cut at scale, by baseline_loss"),
         Column("skill_lower", NUMBER, "of its confidence sequence"),
         Column("skill_upper", NUMBER, "of its confidence sequence"),
         Column("e_better", NUMBER, "e-value against being no better than the baseline"),

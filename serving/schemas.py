@@ -762,7 +762,13 @@ class LiveCandidate(Struct, kw_only=True):
     loss: float
     baseline_loss: float
     champion_loss: Annotated[float | None, Meta(description="Of what was served on the same rows.")]
-    skill: Annotated[float | None, Meta(description="1 - loss / baseline_loss.")]
+    skill: Annotated[
+        float | None,
+        Meta(
+            description="Mean difference of the losses, large ones cut as for the bounds, by "
+            "baseline_loss; uncut (1 - loss / baseline_loss) while no scale is known."
+        ),
+    ]
     lower: Annotated[
         float | None,
         Meta(description="Of the skill, 95 % at all times together; null while no scale is known."),

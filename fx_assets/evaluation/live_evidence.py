@@ -34,10 +34,14 @@ _STEPS = 40
 
 @dataclass(frozen=True)
 class Weighed:
-    """Evidence that a candidate is better, that it is worse, and bounds of its mean advantage."""
+    """Evidence that a candidate is better, that it is worse, and its mean advantage with bounds.
+
+    ``mean`` and the bounds are of differences so cut; it lies between them.
+    """
 
     better: float
     worse: float
+    mean: float
     lower: float
     upper: float
 
@@ -58,11 +62,15 @@ def weigh(advantage: ArrayLike, scale: float, horizon: int, confidence: float) -
     """
     x = np.clip(np.asarray(advantage, dtype=np.float64) / scale, -1.0, 1.0)
     limit = 2 / (1 - confidence)
+    mean = float(x.mean()) if len(x) else 0.0
+    # Streams that differ from each other may refute it; bounds that are wider hold all the more.
+    lower, _, upper = sorted((_least(x, horizon, limit), mean, -_least(-x, horizon, limit)))
     return Weighed(
         better=_owned(x, horizon),
         worse=_owned(-x, horizon),
-        lower=scale * _least(x, horizon, limit),
-        upper=-scale * _least(-x, horizon, limit),
+        mean=scale * mean,
+        lower=scale * lower,
+        upper=scale * upper,
     )
 
 

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 
 def evidence_text(row: Mapping[str, Any]) -> str:
-    """A candidate's live skill against the baseline, since when, and how sure that is."""
+    """A candidate's live skill against the baseline, since when, and how sure that is.
+
+    Skill and bounds are of differences of losses of which large ones are cut.
+    """
     text = f"{row['candidate']} {_percent(row['skill'])} on {counted(int(row['rows']), 'row')}"
     text += f" since {row['since']:%Y-%m-%d}"
     if row["e_better"] != row["e_better"]:
         return text
     bounds = f"{_percent(row['skill_lower'])} to {_percent(row['skill_upper'])}"
     better, worse = (f"{row[name]:.2g}" for name in ("e_better", "e_worse"))
-    return f"{text} ({bounds}; e-value that it is better {better}, that it is worse {worse})"
+    evidence = f"e-value that it is better {better}, that it is worse {worse}"
+    return f"{text} ({bounds}, large differences cut; {evidence})"
 
 
 def evidence_lines(rows: pd.DataFrame, name: str) -> list[str]:
@@ -28,7 +32,7 @@ def evidence_lines(rows: pd.DataFrame, name: str) -> list[str]:
     return [f"live: {name}: {evidence_text(row)}" for row in ranked(rows)]
 
 
-EVIDENCE = ("candidate", "since", "rows", "skill live", "95 %, at any time", "better", "worse")
+EVIDENCE = ("candidate", "since", "rows", "skill live, cut", "95 %, at any time", "better", "worse")
 """What :func:`evidence_cells` are of."""
 
 

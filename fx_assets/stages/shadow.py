@@ -216,7 +216,9 @@ def weigh_candidates(
                 "loss": float(ours.mean()),
                 "baseline_loss": mean,
                 "champion_loss": float(rows["champion_loss"].mean()),
-                "skill": 1 - float(ours.mean()) / mean if mean else np.nan,
+                "skill": (said.mean if known else float((theirs - ours).mean())) / mean
+                if mean
+                else np.nan,
                 "skill_lower": said.lower / mean if known and mean else np.nan,
                 "skill_upper": said.upper / mean if known and mean else np.nan,
                 "e_better": said.better if known else np.nan,

@@ -62,6 +62,59 @@ def test_without_a_difference_the_level_is_held_at_all_times_together(world: str
     assert found / WORLDS <= LEVEL + 2 * error
 
 
+def surprising(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """An hourly variance that the candidate knows, but for one hour in 50, which ruins it."""
+    known = np.exp(rng.normal(0, 0.5, rows)) * rng.chisquare(3, rows) / 3
+    came = np.where(rng.random(rows) < 0.02, 1e-4, known)
+    loss = target_definition("volatility").loss
+    return loss(came, np.ones(rows)) - loss(came, known)
+
+
+def lucky(rng: np.random.Generator, rows: int) -> np.ndarray:
+    """A daily direction of small differences, and some of half a loss."""
+    sure = np.where(rng.random(rows) < 0.01, 0.5, 0.01)
+    return sure * rng.choice([-1, 1], rows)
+
+
+HEAVY: dict[str, tuple[Differences, int]] = {
+    **WORLDS_OF,
+    "an hourly variance with surprises": (surprising, 1),
+    "a daily direction with gambles": (lucky, 1),
+    "squared errors without a fourth moment": (lambda rng, rows: rng.standard_t(2, rows) ** 3, 1),
+    "such of five hours": (
+        lambda rng, rows: np.convolve(rng.standard_t(2, rows + 4), np.ones(5), "valid"), 5,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("world", HEAVY)
+def test_the_point_lies_within_bounds_that_hold_the_mean_at_all_times(world: str) -> None:
+    made, horizon = HEAVY[world]
+    rng, missed, worlds = np.random.default_rng(14), 0, 120
+    past, all_rows = np.split(made(rng, 202 * ROWS), [2 * ROWS])
+    scale = scale_of(past)
+    truth = np.clip(all_rows / scale, -1, 1).mean()
+    for world_number in range(worlds):
+        live = made(rng, ROWS)
+        x = np.clip(live / scale, -1, 1)
+        below, above = (
+            e_process((side * x - side * truth) / (1 + side * truth), horizon).max()
+            for side in (1, -1)
+        )
+        missed += max(below, above) >= 2 / LEVEL
+        for rows in (1, 3, 12, 60) if world_number < 30 else ():
+            said = weigh(live[:rows], scale, horizon, 1 - LEVEL)
+            assert said.lower <= said.mean <= said.upper
+            assert said.mean == pytest.approx(scale * x[:rows].mean())
+    assert missed / worlds <= LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / worlds)
+
+
+def test_bounds_of_streams_that_contradict_each_other_hold_the_mean() -> None:
+    x = np.tile([0.8, 0.0, -0.8, 0.0], 300)
+    said = weigh(x, 1.0, 4, 0.95)
+    assert said.lower < -0.5 < said.mean < 0.5 < said.upper
+
+
 @pytest.mark.parametrize("world", ["a daily direction", "a daily return", "an hourly variance"])
 def test_one_who_has_become_worse_is_found(world: str) -> None:
     made, _ = WORLDS_OF[world]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.presentation.live import evidence_lines
 from fx_assets.series.tables import SeriesTables
 from fx_assets.stages.shadow import live_contradiction, weigh_candidates
 from fx_assets.tables import BACKTEST, LIVE_EVIDENCE, SHADOW_PREDICTIONS
@@ -79,3 +80,36 @@ def test_live_rows_are_cut_by_what_the_model_said_where_calibration_said_the_bas
     (row,) = weigh_candidates(own, outcomes).to_dict("records")
     assert row["scale"] == pytest.approx(0.11)
     assert row["skill_lower"] <= row["skill"] <= row["skill_upper"]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 12, 120])
+def test_skill_of_few_rows_lies_within_its_bounds_though_single_rows_are_beyond_all_before(
+    tmp_path: Path, rows: int
+) -> None:
+    own = small_lake.own(small_lake.make(tmp_path / "lake"))
+    times = pd.date_range("2020-01-01 13:15", periods=400, freq="D", tz="UTC").as_unit("us")
+    walked = pd.DataFrame(
+        {
+            "recipe": RECIPE,
+            "event_time": times,
+            "target": 1.0,
+            "baseline": 0.5,
+            "prediction": np.tile([0.51, 0.49], 200),
+            "fold_key": "f",
+            "row_key": times.astype(str),
+        }
+    )
+    own.insert(BACKTEST, walked)
+    live = walked[["recipe", "event_time", "baseline"]].head(rows)
+    live["event_time"] += pd.Timedelta(500, "D")
+    own.insert(
+        SHADOW_PREDICTIONS, live.assign(prediction=0.9, candidate=CANDIDATE.name, mode="shadow")
+    )
+    outcomes = live[["event_time"]].assign(target=1.0, known_at=live["event_time"], loss=0.25)
+    (row,) = weigh_candidates(own, outcomes).to_dict("records")
+    assert 1 - row["loss"] / row["baseline_loss"] > row["skill_upper"], "uncut it is another one"
+    assert row["skill_lower"] <= row["skill"] <= row["skill_upper"]
+    own.insert(LIVE_EVIDENCE, weigh_candidates(own, outcomes))
+    (line,) = evidence_lines(own.newest(LIVE_EVIDENCE), "up")
+    assert f"{100 * row['skill']:+.2f} % on {rows} row" in line
+    assert "large differences cut" in line

@@ -145,6 +145,9 @@ def test_every_hour_is_said_and_counted_once(lived: Lake) -> None:
         weighed.groupby(["instrument", "kind"])["rows"].apply(list).tolist()
         == [list(range(1, LIVE + 1))] * 4
     )
+    known = weighed[weighed["scale"].notna()]
+    assert len(known)
+    assert known["skill"].between(known["skill_lower"], known["skill_upper"]).all()
     now = said["decision_time"].max().to_pydatetime() + timedelta(minutes=3)
     assert issue_panel(SPEC, lived, [KNOWN, COIN], now).new_rows.empty
     assert score_panel(SPEC, lived, [KNOWN, COIN]) == 0

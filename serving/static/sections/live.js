@@ -23,7 +23,7 @@ export function live({ live: { candidates } }) {
         { class: "numbers" },
       )
       : h("p", { class: "quiet" }, "No forecast that was issued before its outcome has one yet."),
-    h("p", { class: "quiet" }, "Each said so before the outcome. An e-value of 20 is evidence at 5 %, however often one looks."),
+    h("p", { class: "quiet" }, "Each said so before the outcome. Skill and bounds are of differences of losses of which large ones are cut. An e-value of 20 is evidence at 5 %, however often one looks."),
   );
 }
 
