@@ -72,6 +72,7 @@ def test_gauges_say_what_is_served_and_how_old_it_is(
     expected = {
         "fx_skill": SKILL,
         "fx_skill_demonstrated": 1,
+        "fx_skill_knows_something": 0,
         "fx_stale": 0,
         "fx_bundle_refused": 0,
         "fx_missing_bars": 0,

@@ -95,6 +95,10 @@ def test_a_baseline_as_champion_is_said_to_have_no_skill(visit: Tabs, site: Site
     skill = site.json("/v1/forecasts/volatility/latest")["skill"]
     assert verdict.startswith("Knows something. Its forecasts are not shown to be better than")
     assert skill["verdict"]["word"] == "knows something"
+    gauges = site.get("/metrics").text
+    assert 'fx_skill_knows_something{forecast="volatility"} 1.0' in gauges
+    assert 'fx_skill_demonstrated{forecast="volatility"} 0.0' in gauges
+    assert 'fx_skill_knows_something{forecast="direction"} 0.0' in gauges
     assert f"{100 * skill['skill']:+.2f} %" in verdict
     assert f"({100 * skill['verdict']['reference']['lower']:+.2f} to" in verdict
 

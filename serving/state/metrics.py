@@ -45,6 +45,10 @@ SKILL = _gauge("fx_skill", "Out-of-sample skill of the champion's recipe.")
 SKILL_DEMONSTRATED = _gauge(
     "fx_skill_demonstrated", "1 if skill against baseline and reference is demonstrated."
 )
+SKILL_KNOWS = _gauge(
+    "fx_skill_knows_something",
+    "1 if the verdict is this weaker word: Clark and West's test alone holds against both.",
+)
 SKILL_ON_REFERENCE = _gauge(
     "fx_skill_on_reference",
     "Out-of-sample skill of the champion's recipe against what costs no work.",
@@ -78,8 +82,8 @@ DRIFTED_COLUMNS = _gauge(
     "fx_drifted_columns", "Columns beyond their threshold in the newest drift report."
 )
 OF_A_CHAMPION = (
-    MODEL_VERSION, MODEL_AGE, DATA_AGE, MISSING_BARS, SKILL, SKILL_DEMONSTRATED, LIVE_SKILL,
-    LIVE_OUTCOMES, PERFORMANCE_ALARM, DRIFT, DRIFTED_COLUMNS,
+    MODEL_VERSION, MODEL_AGE, DATA_AGE, MISSING_BARS, SKILL, SKILL_DEMONSTRATED, SKILL_KNOWS,
+    SKILL_ON_REFERENCE, LIVE_SKILL, LIVE_OUTCOMES, PERFORMANCE_ALARM, DRIFT, DRIFTED_COLUMNS,
 )  # fmt: skip
 """What is known of a forecast only while a champion of its series is in service."""
 _TARGET = ["forecast", "target", "horizon"]
@@ -109,13 +113,19 @@ MEMBER_SKILL = _gauge("fx_member_skill", "As fx_skill, of a member of a universe
 MEMBER_DEMONSTRATED = _gauge(
     "fx_member_skill_demonstrated", "As fx_skill_demonstrated, of a member.", _MEMBER
 )
+MEMBER_KNOWS = _gauge(
+    "fx_member_skill_knows_something", "As fx_skill_knows_something, of a member.", _MEMBER
+)
 MEMBER_OUTCOMES = _gauge("fx_member_outcomes", "Outcomes of a member's live predictions.", _MEMBER)
 MEMBER_LIVE_SKILL = _gauge("fx_member_live_skill", "Skill of these against the baseline.", _MEMBER)
-OF_A_MEMBER = (MEMBER_SKILL, MEMBER_DEMONSTRATED, MEMBER_OUTCOMES, MEMBER_LIVE_SKILL)
+OF_A_MEMBER = (
+    MEMBER_SKILL, MEMBER_DEMONSTRATED, MEMBER_KNOWS, MEMBER_OUTCOMES, MEMBER_LIVE_SKILL,
+)  # fmt: skip
 MEMBERS_LEFT_OUT = _gauge(
     "fx_members_without_gauges", "Targets of members beyond FX_SERVING_MEMBER_METRICS.", []
 )
-VERDICTS = ("demonstrated", "knows something", "not demonstrated")
+_KNOWS = "knows something"
+VERDICTS = ("demonstrated", _KNOWS, "not demonstrated")
 LOOKED = _gauge(
     "fx_lake_looked_timestamp_seconds", "When the last look at the lake ended, since 1970.", []
 )
@@ -170,10 +180,10 @@ def observe(store: Store, now: datetime, members: int) -> None:
         SKILL_DEMONSTRATED.labels(name).set(skill.demonstrated)
         SKILL_CAVEAT.labels(name).set(skill.caveat is not None)
         FAILED_CHECKS.labels(name).set(len(skill.failed_checks))
-        if skill.skill is not None:
-            SKILL.labels(name).set(skill.skill)
-        if skill.verdict is not None and skill.verdict.reference.skill is not None:
-            SKILL_ON_REFERENCE.labels(name).set(skill.verdict.reference.skill)
+        verdict = skill.verdict
+        SKILL_KNOWS.labels(name).set(verdict is not None and verdict.word == _KNOWS)
+        SKILL.labels(name).set(_known(skill.skill))
+        SKILL_ON_REFERENCE.labels(name).set(_known(verdict.reference.skill if verdict else None))
         _observe_data(name, service.data(now))
         if service.row is not None:
             newest = service.issued(service.row, now)
@@ -227,9 +237,11 @@ def _observe_universes(store: Store, now: datetime, members: int) -> None:
     for name, one in everyone[:members]:
         labels = name, one.instrument, one.target, str(one.horizon)
         present.add(labels)
-        values = one.skill, one.demonstrated, one.outcomes, one.live_skill
+        values = (
+            one.skill, one.demonstrated, one.verdict == _KNOWS, one.outcomes, one.live_skill,
+        )  # fmt: skip
         for gauge, value in zip(OF_A_MEMBER, values, strict=True):
-            gauge.labels(*labels).set(float("nan") if value is None else value)
+            gauge.labels(*labels).set(_known(value))
     for gone in _shown - present:
         for gauge in OF_A_MEMBER:
             gauge.labels(*gone).set(float("nan"))
@@ -237,10 +249,14 @@ def _observe_universes(store: Store, now: datetime, members: int) -> None:
     MEMBERS_LEFT_OUT.set(max(0, len(everyone) - members))
 
 
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
 def _observe_live(name: str, live: Live) -> None:
     LIVE_OUTCOMES.labels(name).set(live.outcomes)
     PERFORMANCE_ALARM.labels(name).set(live.alarm)
-    LIVE_SKILL.labels(name).set(float("nan") if live.skill is None else live.skill)
+    LIVE_SKILL.labels(name).set(_known(live.skill))
 
 
 def _observe_data(name: str, data: Data | None) -> None:
