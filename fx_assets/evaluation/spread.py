@@ -66,8 +66,9 @@ class Spreads:
 def fit_spread(study: StudyFrame, rows: Positions) -> GarchSpread:
     """Fit on labelled rows of a study of returns.
 
-    Over several bars, scale and degrees of freedom are the maximum-likelihood estimates of the
-    training rows' outcomes in units of the model's standard deviation.
+    Over several bars, and where GARCH's own estimates are not to be trusted, scale and degrees of
+    freedom are the maximum-likelihood estimates of the training rows' outcomes in units of the
+    model's standard deviation.
     """
     from fx_assets.models.garch import Garch
 
@@ -83,7 +84,7 @@ def fit_spread(study: StudyFrame, rows: Positions) -> GarchSpread:
         fill=float(model.fill_),
         dof=_dof(model.coefficients_.nu),
     )
-    if horizon == 1:
+    if horizon == 1 and model.converged_:
         return found
     scale, dof = _student(came / _of_rows(found, windows, rows))
     return found.model_copy(update={"scale": scale, "dof": _dof(dof)})

@@ -109,6 +109,18 @@ def test_the_true_family_gains_on_a_constant_normal_distribution() -> None:
     assert scores["crps"][1] < scores["crps"][5]
 
 
+def test_tails_stay_heavy_where_the_estimates_of_garch_are_not_to_be_trusted() -> None:
+    """EUR/CHF, whose floor makes GARCH an integrated one; the normal tails of before lost to a
+    constant normal distribution."""
+    bars = worlds.ecb_bars("EUR", "CHF", "2004-01-02", "2015-12-30")
+    judged = walk(spec("return, GARCH"), bars).judged
+    found = calibration(judged, (0.05, 0.5, 0.95), 1)
+    scores = {row[0]: row for row in density_scores(judged, found, 1)}
+    assert scores["log_score_gain"][2] > 0
+    for level, share in found.below:
+        assert level == 0.5 or share == pytest.approx(level, abs=0.015)
+
+
 @pytest.mark.parametrize("horizon", [1, 10])
 def test_uniformity_is_refused_of_a_false_distribution_and_seldom_of_a_true_one(
     horizon: int,
