@@ -176,6 +176,9 @@ class TermPoint(Struct, kw_only=True):
     champion: str
     version: int
     demonstrated: Annotated[bool, Meta(description="Whether its skill is more than luck.")]
+    verdict: Annotated[
+        str | None, Meta(description="demonstrated, knows something or not demonstrated.")
+    ] = None
 
 
 class Forecast(Struct, kw_only=True):

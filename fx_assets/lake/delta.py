@@ -175,7 +175,7 @@ class DeltaStore:
                     f"{table}/{name} has no column {', '.join(absent)}.",
                     remedy="Ask for columns of the table, or materialize it again.",
                 )
-        with self._reading(table, name):
+        with self.reading(table, name):
             data = dataset_of(source).to_table(columns=columns)
         frame: pd.DataFrame = data.to_pandas()
         # A copy of a frame shares what its cells refer to.
@@ -189,7 +189,7 @@ class DeltaStore:
         """The rows of the newest version that have one of these values; no others are loaded."""
         source = self.require(table, name)
         inside = ds.field(column).isin(pa.array(values, pa.string()))
-        with self._reading(table, name):
+        with self.reading(table, name):
             data = dataset_of(source).to_table(columns=columns, filter=inside)
         frame: pd.DataFrame = data.to_pandas()
         return frame
@@ -197,7 +197,7 @@ class DeltaStore:
     def read_newest(self, table: str, name: str, column: str) -> pd.DataFrame:
         """The rows of the newest version with the largest value in a column, as read_values."""
         source = self.require(table, name)
-        with self._reading(table, name):
+        with self.reading(table, name):
             rows = dataset_of(source)
             newest = pc.max(rows.to_table(columns=[column])[column])
             frame: pd.DataFrame = rows.to_table(filter=ds.field(column) == newest).to_pandas()
@@ -265,7 +265,7 @@ class DeltaStore:
         landed = self._landed(draft, source)
         if landed is not None:
             return landed
-        with self._reading(table, name):
+        with self.reading(table, name):
             write = draft.plan(source)
         if write is None:
             return Commit(table, name, version, 0)
@@ -289,7 +289,7 @@ class DeltaStore:
         return Commit(table, name, version, write.counted, committed=True)
 
     @contextmanager
-    def _reading(self, table: str, name: str) -> Iterator[None]:
+    def reading(self, table: str, name: str) -> Iterator[None]:
         """Say of which table it is what cannot be read."""
         try:
             yield

@@ -280,7 +280,9 @@ class Lake:
         published = chain.read_head(self._blobs, table, name)
         rows = pa.table({})
         if published is None or self.exists(table, name):
-            rows = dataset_of(self._store.require(table, name)).to_table()
+            source = self._store.require(table, name)
+            with self._store.reading(table, name):
+                rows = dataset_of(source).to_table()
         early = chain.read_early(self._blobs, table, name)
         return verify(rows, table, name, published, early)
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fx_assets.errors import LakeError
 from fx_assets.lake import Lake
 from fx_assets.lake.chain import content_hashes, head_path
 from fx_assets.lake.verified import Verified
@@ -118,6 +120,14 @@ def test_a_ledger_that_nobody_touched_is_as_it_was_written(ledger: Ledger) -> No
     assert (verified.rows, verified.chained) == (ROWS, ROWS)
     assert verified.head == ledger.lake.head(ledger.table.name, "f")
     assert sorted(ledger.stored()[CHAIN_POSITION]) == list(range(ROWS))
+
+
+def test_a_file_that_was_changed_in_place_is_named_with_its_ledger(ledger: Ledger) -> None:
+    file, *_ = sorted(Path(ledger.uri).rglob("*.parquet"))
+    rows = pq.read_table(file)
+    pq.write_table(rows.slice(1), file)
+    with pytest.raises(LakeError, match=f"{ledger.table.name}/f .* could not be read.*{file.name}"):
+        ledger.verified()
 
 
 @pytest.mark.parametrize(("place", "row"), [(0, 0), (1, 6), (2, ROWS - 1)])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fx_assets.bundles.bundle import Bundle, Golden, point_to, store_bundle
+from fx_assets.evaluation.claim import Claim, Comparison
 from fx_assets.evaluation.decision import ledger_table
 from fx_assets.lake import Lake
 from fx_assets.series.tables import SeriesTables
@@ -28,6 +29,10 @@ from serving.client import tables
 
 SAID = {1: 3e-5, 5: 2e-4, 20: 1e-4}
 """By horizon; twenty bars are said to vary less than five."""
+_BESIDE = Comparison(benchmark="expanding_mean", loss=1.0, skill=0.1, lower=-0.1, upper=0.3)
+CLAIM = Claim(
+    word="knows something", rows=500, needed_p=0.05, tried=1, baseline=_BESIDE, reference=_BESIDE
+)
 RISK = DeclaredForecast.model_validate(
     {
         "name": "risk",
@@ -63,7 +68,7 @@ def make(root: Path) -> Lake:
         own.remember(NOW)
         store_bundle(lake, made)
         point_to(lake, spec.name, 1)
-        about = {"forecast": spec.name, "series": own.series.id}
+        about = {"forecast": spec.name, "series": own.series.id, "claim": CLAIM}
         own.insert(DECISIONS, ledger_table([kept.model_copy(update=about)]))
         own.insert(PREDICTIONS, issue_days([date(2026, 10, 30)], own, NOW).new_rows)
     return lake
@@ -93,6 +98,9 @@ def test_the_name_of_all_answers_with_the_shortest_and_all_horizons(api: httpx.C
     }
     assert [point["horizon"] for point in whole["term"]] == [1, 5, 20]
     assert [point["issued"] for point in whole["term"]] == list(SAID.values())
+    for point in whole["term"]:
+        verdict = get(api, f"{point['forecast']}/latest")["skill"]["verdict"]
+        assert point["verdict"] == verdict["word"] == CLAIM.word
     tables.show("latest", [whole])
 
 

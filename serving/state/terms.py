@@ -48,6 +48,7 @@ def term_of(services: Sequence[Service], now: datetime) -> list[TermPoint]:
                 champion=answer.champion.name,
                 version=answer.champion.version,
                 demonstrated=answer.skill.demonstrated,
+                verdict=answer.skill.verdict.word if answer.skill.verdict else None,
             )
         )
     return points
