@@ -102,6 +102,11 @@ class Calendar:
         """Whether a day has one bar."""
         return self.bar == DAY
 
+    @property
+    def _half_hours(self) -> Calendar:
+        name = self.key.partition("|")[0]
+        return calendar(f"{name}|30min||0")
+
     @cached_property
     def bars_a_year(self) -> int:
         """How many bars a year has at the mean of twelve years, counted on the calendar.
@@ -110,10 +115,22 @@ class Calendar:
         coins. Bars that are shorter than half an hour are counted as parts of one.
         """
         if self.bar < _HALF_HOUR:
-            name = self.key.partition("|")[0]
-            return calendar(f"{name}|30min||0").bars_a_year * (_HALF_HOUR // self.bar)
+            return self._half_hours.bars_a_year * (_HALF_HOUR // self.bar)
         first, end = _TYPICAL
         return round(sum(len(_due_in(self, year)) for year in range(first, end)) / (end - first))
+
+    @cached_property
+    def bars_a_day(self) -> int:
+        """How many bars most days have that have any: 24 hours of currencies.
+
+        Bars that are shorter than half an hour are counted as parts of one.
+        """
+        if self.daily:
+            return 1
+        if self.bar < _HALF_HOUR:
+            return self._half_hours.bars_a_day * (_HALF_HOUR // self.bar)
+        _, bars = np.unique(self.days(_due_in(self, _TYPICAL[0])), return_counts=True)
+        return int(np.bincount(bars).argmax())
 
     def is_open(self, day: date) -> bool:
         """Whether the day can have a bar."""

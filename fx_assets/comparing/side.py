@@ -92,6 +92,8 @@ def _forecast(
     frame = labelled_frame(known, spec, feed.market)
     stored = Path(request["known"], f"{name}.parquet")
     study = Study(spec, frame, stored=pd.read_parquet(stored) if stored.exists() else None)
+    # A base from before knows no hours of a day.
+    study.bars_a_day = getattr(feed.market, "bars_a_day", 1)
     facts["columns"] = {c: _digest(frame[c]) for c in study.columns}
     facts["labels"] = _digest(frame[["event_time", "target_time", "target"]])
     for candidate in spec.all_candidates:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,14 +20,21 @@ from fx_assets.specs import CandidateSpec, ForecastSpec, TargetSpec
 from fx_assets.targets import Reference
 
 
-def reference_candidate(spec: ForecastSpec) -> CandidateSpec | None:
-    """The reference as a recipe: the candidate with the same settings where there is one.
+def references(spec: ForecastSpec, bars_a_day: int) -> list[tuple[str, CandidateSpec]]:
+    """What the references are called, and as recipes: candidates with the same settings if any.
 
-    ``None`` where the kind of target has no other reference than the baseline.
+    None where the kind of target has no other reference than the baseline.
     """
-    reference = spec.target.definition.reference(spec.target.horizon)
-    if reference == Reference(spec.target.baseline):
-        return None
+    definition, horizon = spec.target.definition, spec.target.horizon
+    declared = [definition.reference(horizon), *definition.intraday_references(horizon, bars_a_day)]
+    known = [reference for reference in declared if reference != Reference(spec.target.baseline)]
+    return [
+        (each.called or each.family, _candidate(spec, each, f"_{i}" if i > 1 else ""))
+        for i, each in enumerate(known, 1)
+    ]
+
+
+def _candidate(spec: ForecastSpec, reference: Reference, suffix: str) -> CandidateSpec:
     family = reference.family
     model = build_model(family, spec.target, reference.params)
     for candidate in spec.candidates:
@@ -33,37 +42,51 @@ def reference_candidate(spec: ForecastSpec) -> CandidateSpec | None:
             other = build_model(family, spec.target, candidate.params)
             if other.params == model.params:
                 return candidate
-    return CandidateSpec(family=family, name=f"{family}_reference", params=reference.params)
+    name = f"{family}_reference{suffix}"
+    return CandidateSpec(family=family, name=name, params=reference.params)
 
 
-def with_reference(spec: ForecastSpec) -> list[CandidateSpec]:
-    """The candidates of a forecast, and its reference where that is none of them."""
-    reference = reference_candidate(spec)
-    others = [] if reference is None or reference in spec.candidates else [reference]
-    return [*spec.candidates, *others]
+def with_references(spec: ForecastSpec, bars_a_day: int) -> list[CandidateSpec]:
+    """The candidates of a forecast, and its references that are none of them."""
+    others = [candidate for _, candidate in references(spec, bars_a_day)]
+    return [*spec.candidates, *(each for each in others if each not in spec.candidates)]
 
 
-def reference_predictions(study: Study) -> pd.DataFrame | None:
-    """What the reference says of the rows of a study, walking forward; ``None`` if the baseline."""
-    candidate = reference_candidate(study.spec)
-    return None if candidate is None else study.walk_forward(candidate).predictions
+def reference_among(
+    spec: ForecastSpec,
+    baseline: Evidence,
+    bars_a_day: int,
+    rows_of: Callable[[CandidateSpec], pd.DataFrame | None],
+) -> Evidence | None:
+    """The evidence of the best reference on these rows, under the name that people read.
+
+    It may be the baseline; ``None`` where the rows of a reference are unknown.
+    """
+    loss, found = spec.target.definition.loss, []
+    for called, candidate in references(spec, bars_a_day):
+        rows = rows_of(candidate)
+        if rows is None:
+            return None
+        mean = pd.Series(loss(rows["target"], rows["prediction"])).mean()
+        found.append((mean, Evidence(called, spec.recipe_hash(candidate), rows)))
+    return min(found, key=lambda each: each[0])[1] if found else baseline
 
 
 def reference_of(study: Study, baseline: Evidence) -> Evidence:
-    """The evidence of the reference, which may be the baseline."""
-    candidate = reference_candidate(study.spec)
-    if candidate is None:
-        return baseline
-    rows = study.walk_forward(candidate).predictions
-    return reference_evidence(study.spec, candidate, rows)
+    """As :func:`reference_among`, of rows that are walked forward where they are unknown."""
+    walked = partial(_walked, study)
+    return reference_among(study.spec, baseline, study.bars_a_day, walked) or baseline
 
 
-def reference_evidence(
-    spec: ForecastSpec, candidate: CandidateSpec, rows: pd.DataFrame
-) -> Evidence:
-    """The evidence of a :func:`reference_candidate`, under the name that people read."""
-    reference = spec.target.definition.reference(spec.target.horizon)
-    return Evidence(reference.called or reference.family, spec.recipe_hash(candidate), rows)
+def reference_predictions(study: Study) -> pd.DataFrame | None:
+    """What the best reference says of the rows of a study; ``None`` if it is the baseline."""
+    baseline = Evidence("", "", study.frame)
+    found = reference_of(study, baseline)
+    return None if found is baseline else found.predictions
+
+
+def _walked(study: Study, candidate: CandidateSpec) -> pd.DataFrame:
+    return study.walk_forward(candidate).predictions
 
 
 @dataclass(frozen=True)

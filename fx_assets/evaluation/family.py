@@ -21,7 +21,7 @@ from fx_assets.evaluation.plausible import plausible_limits
 from fx_assets.evaluation.reign import FELL, Reign, bias_of
 from fx_assets.evaluation.rollback import rolled_away, standing_rollback, versions_of
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
-from fx_assets.evaluation.universe_skill import baseline_evidence, excess_of, reference_among
+from fx_assets.evaluation.universe_skill import baseline_evidence, excess_of, reference_of_member
 from fx_assets.specs import ForecastSpec
 from fx_assets.specs.universe import UniverseSpec, UniverseTarget
 from fx_assets.tables import SERIES_COLUMN
@@ -83,7 +83,7 @@ def decide_family(
             lost=series in lost, against=partial(against, series),
         )  # fmt: skip
         if not ledger or _differs(ledger[-1], made, _word(table, made.champion)):
-            claim = _claim(forecast, table, mine, made.champion)
+            claim = _claim(spec, forecast, table, mine, made.champion)
             decided[series] = made.model_copy(update={"claim": claim})
     return decided
 
@@ -315,7 +315,11 @@ def _word(table: pd.DataFrame, champion: str) -> str:
 
 
 def _claim(
-    forecast: ForecastSpec, table: pd.DataFrame, rows: Mapping[str, pd.DataFrame], champion: str
+    spec: UniverseSpec,
+    forecast: ForecastSpec,
+    table: pd.DataFrame,
+    rows: Mapping[str, pd.DataFrame],
+    champion: str,
 ) -> Claim | None:
     """The claim of the champion: that of the table, or the baseline's, which no test is about."""
     said = dict(zip(table["candidate"], table["claim"], strict=True))
@@ -326,7 +330,7 @@ def _claim(
     if champion in said:
         return claim
     baseline = baseline_evidence(forecast, rows[next(iter(said))])
-    reference = reference_among(forecast, rows, baseline) or baseline
+    reference = reference_of_member(spec, forecast, rows, baseline) or baseline
     found = compared(baseline, baseline, reference, forecast.target)
     return found.claim(claim.needed_p, claim.tried)
 

@@ -96,6 +96,8 @@ class Study(StudyFrame):
         Trials of earlier tunings, of any recipes, which are not carried out again.
     workers
         Threads that fit; every core by default. No result depends on it.
+    bars_a_day
+        Of the calendar; the reference of intraday bars knows the hours of a day.
     """
 
     def __init__(
@@ -106,8 +108,9 @@ class Study(StudyFrame):
         stored: pd.DataFrame | None = None,
         trials: pd.DataFrame | None = None,
         workers: int | None = None,
+        bars_a_day: int = 1,
     ) -> None:
-        super().__init__(spec, frame)
+        super().__init__(spec, frame, bars_a_day)
         self._trials = no_trials() if trials is None or trials.empty else trials
         self._known = None
         if stored is not None and len(stored):

@@ -32,8 +32,8 @@ class Inputs:
 class StudyFrame:
     """Folds, target, baseline and inputs of a labelled frame of ``n`` rows."""
 
-    def __init__(self, spec: ForecastSpec, frame: pd.DataFrame) -> None:
-        self.spec, self.frame = spec, frame
+    def __init__(self, spec: ForecastSpec, frame: pd.DataFrame, bars_a_day: int = 1) -> None:
+        self.spec, self.frame, self.bars_a_day = spec, frame, bars_a_day
         self._inputs: dict[Reads, Inputs] = {}
 
     @cached_property

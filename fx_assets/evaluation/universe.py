@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from fx_assets.errors import NotEnoughDataError
-from fx_assets.evaluation.compare import with_reference
+from fx_assets.evaluation.compare import with_references
 from fx_assets.evaluation.processes import may_have_children
 from fx_assets.evaluation.study import PREDICTION_COLUMNS, Study
 from fx_assets.evaluation.universe_members import histories
@@ -110,7 +110,7 @@ def walk_universe(
 def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
     """Walk-forward rows of one instrument that are not in ``task.cached``.
 
-    Those of every candidate, and of the reference that claims are made against.
+    Those of every candidate, and of the references that claims are made against.
 
     A history too short for a fold has none.
     """
@@ -123,7 +123,8 @@ def walk(spec: UniverseSpec, task: Walk) -> pd.DataFrame:
                 frame = add_labels(features, forecast.target, spec.market)
                 series = spec.series(task.instrument, target).id
                 stored = task.cached[task.cached[SERIES_COLUMN] == series]
-                study = Study(forecast, frame, stored=stored, workers=1)
+                day = spec.market.bars_a_day
+                study = Study(forecast, frame, stored=stored, workers=1, bars_a_day=day)
                 tables += _rows(study, task.instrument, series)
     table = pd.concat(tables, ignore_index=True) if tables else _no_rows()
     batch = 0 if task.cached.empty else int(task.cached["batch"].max()) + 1
@@ -152,7 +153,7 @@ def walked_with(spec: UniverseSpec, prices: pd.DataFrame, members: pd.DataFrame)
         candidate_code(forecast, candidate)
         for target in spec.targets
         for forecast in [spec.forecast("any", target)]
-        for candidate in with_reference(forecast)
+        for candidate in with_references(forecast, spec.market.bars_a_day)
     ]
     found = []
     for name, total, size in bars.itertuples(name=None):
@@ -163,7 +164,7 @@ def walked_with(spec: UniverseSpec, prices: pd.DataFrame, members: pd.DataFrame)
             forecast.recipe_hash(candidate)
             for target in spec.targets
             for forecast in [spec.forecast(str(name), target)]
-            for candidate in with_reference(forecast)
+            for candidate in with_references(forecast, spec.market.bars_a_day)
         ]
         series = [spec.series(str(name), target).id for target in spec.targets]
         found.append((str(name), digest([int(total), size, spans, recipes, series, codes])))
@@ -243,7 +244,7 @@ def _rows(study: Study, instrument: str, series: str) -> Iterator[pd.DataFrame]:
         folds = len(study.folds)
     except NotEnoughDataError:
         folds = 0
-    for candidate in with_reference(study.spec) if folds else []:
+    for candidate in with_references(study.spec, study.bars_a_day) if folds else []:
         rows = study.walk_forward(candidate).predictions.assign(
             **{SERIES_COLUMN: series},
             instrument=instrument,

@@ -28,9 +28,8 @@ import pandas as pd
 from fx_assets.evaluation.compare import (
     Compared,
     compared,
-    reference_candidate,
-    reference_evidence,
-    with_reference,
+    reference_among,
+    with_references,
 )
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.plausible import Excess, excesses, plausible_limits
@@ -160,18 +159,18 @@ def baseline_evidence(forecast: ForecastSpec, rows: pd.DataFrame) -> Evidence:
     return Evidence(forecast.baseline.name, forecast.recipe_hash(forecast.baseline), said)
 
 
-def reference_among(
-    forecast: ForecastSpec, rows: Mapping[str, pd.DataFrame], baseline: Evidence
+def reference_of_member(
+    spec: UniverseSpec,
+    forecast: ForecastSpec,
+    rows: Mapping[str, pd.DataFrame],
+    baseline: Evidence,
 ) -> Evidence | None:
-    """The evidence of the reference, which may be the baseline; ``None`` where there is none.
+    """The evidence of the best reference, which may be the baseline; ``None`` where it is unknown.
 
     ``rows`` are those of each candidate, by its name.
     """
-    candidate = reference_candidate(forecast)
-    if candidate is None:
-        return baseline
-    said = rows.get(candidate.name)
-    return None if said is None else reference_evidence(forecast, candidate, said)
+    day = spec.market.bars_a_day
+    return reference_among(forecast, baseline, day, lambda candidate: rows.get(candidate.name))
 
 
 def _tests(spec: UniverseSpec, judgeable: pd.DataFrame) -> Iterator[Test]:
@@ -184,7 +183,8 @@ def _tests(spec: UniverseSpec, judgeable: pd.DataFrame) -> Iterator[Test]:
             if mine is None or len(mine) < MIN_ROWS:
                 continue
             item = Evidence(candidate.name, forecast.recipe_hash(candidate), mine)
-            reference = reference_among(forecast, by_name, baseline_evidence(forecast, mine))
+            baseline = baseline_evidence(forecast, mine)
+            reference = reference_of_member(spec, forecast, by_name, baseline)
             yield Test(forecast, str(instrument), item, reference)
 
 
@@ -209,7 +209,7 @@ def judgeable_rows(
 ) -> pd.DataFrame:
     """Rows of series and recipes as declared, of times of membership, sorted by event time.
 
-    Those of the reference of each target are among them.
+    Those of the references of each target are among them.
     """
     if backtest.empty:
         return pd.DataFrame(columns=SKILL_COLUMNS)
@@ -219,7 +219,8 @@ def judgeable_rows(
         for instrument in rows["instrument"].unique()
         for target in spec.targets
     )
-    recipes = [f.recipe_hash(candidate) for f in forecasts for candidate in with_reference(f)]
+    day = spec.market.bars_a_day
+    recipes = [f.recipe_hash(candidate) for f in forecasts for candidate in with_references(f, day)]
     rows = rows[rows["recipe"].isin(recipes)]
     inside = while_member(rows["instrument"], rows["event_time"], members, spec.market)
     return rows[inside & rows["target"].notna().to_numpy()].sort_values(

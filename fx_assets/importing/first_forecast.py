@@ -83,7 +83,7 @@ def propose(
         "feed": feed.name,
         "target": {"kind": target, **({"horizon": horizon} if horizon != 1 else {})},
         "features": chosen,
-        "candidates": definition.usual_candidates(_bars_a_day(feed)),
+        "candidates": definition.usual_candidates(feed.market.bars_a_day),
         "walk_forward": folds,
     }
     notes = []
@@ -96,7 +96,7 @@ def propose(
             f"{PROMOTION_ROWS[0]:,}: until then the baseline predicts."
         )
     if feed.market.bar.total_seconds() < 86_400:
-        attributes["watching"] = {"drift": {"window": max(20, 7 * _bars_a_day(feed))}}
+        attributes["watching"] = {"drift": {"window": max(20, 7 * feed.market.bars_a_day)}}
     return Proposal(attributes, tuple(notes))
 
 
@@ -115,15 +115,11 @@ def _features(feed: FeedSpec, bars: pd.DataFrame, volume: bool) -> str | None:
     return None
 
 
-def _bars_a_day(feed: FeedSpec) -> int:
-    return max(1, round(86_400 / feed.market.bar.total_seconds()))
-
-
 def _walk_forward(
     feed: FeedSpec, bars: pd.DataFrame, rows: int, horizon: int
 ) -> tuple[dict[str, Any], int]:
     """Folds, and how many rows they test."""
-    a_day = _bars_a_day(feed)
+    a_day = feed.market.bars_a_day
     train = min(USUAL_TRAIN * (1 if a_day == 1 else min(a_day, 12)), max(LEAST_TRAIN, rows // 3))
     test = rows - train
     refit = max(21, min(252, test // 6)) if a_day == 1 else max(60, test // 12)
@@ -138,7 +134,7 @@ def _walk_forward(
 
 def _promotion(feed: FeedSpec, test: int) -> dict[str, int]:
     least, usual = PROMOTION_ROWS
-    if _bars_a_day(feed) > 1:
+    if feed.market.bars_a_day > 1:
         rows = max(least, min(8000, test // 2))
         return {"min_rows": rows, "demotion_rows": rows // 2, "refresh_rows": rows // 4}
     return {} if test >= usual else {"min_rows": least}

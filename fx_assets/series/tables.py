@@ -135,7 +135,8 @@ class SeriesTables:
         from fx_assets.evaluation.study import Study
 
         stored, trials = self.read(tables.BACKTEST), self.read(tables.TRIALS)
-        return Study(self.spec, frame, stored=stored, trials=trials)
+        bars = self.feed.market.bars_a_day
+        return Study(self.spec, frame, stored=stored, trials=trials, bars_a_day=bars)
 
     def in_service(self) -> bool:
         """Whether the published champion is of this series; true where none can be read."""

@@ -117,6 +117,7 @@ def _decide_panel(
             member.frame,
             stored=walked.get(series) if spec.calibrates else None,
             workers=1,
+            bars_a_day=spec.market.bars_a_day,
         )
         verdicts = skill[skill[SERIES_COLUMN] == series]
         drafts = {

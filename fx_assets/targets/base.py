@@ -97,6 +97,10 @@ class TargetDefinition(ABC):
         """What a practitioner would use without any work; by default the baseline."""
         return Reference(self.baseline)
 
+    def intraday_references(self, horizon: int, bars_a_day: int) -> list[Reference]:  # noqa: ARG002
+        """What else, where a day has several bars. A claim is made against the best of them."""
+        return []
+
     def reference_value(self, horizon: int, log_returns: Floats | None) -> float | None:  # noqa: ARG002
         """What the reference says after these returns; ``None`` where it is the baseline."""
         return None

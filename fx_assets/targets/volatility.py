@@ -14,6 +14,37 @@ from fx_assets.targets.shown import ValueFormat, Wording
 
 SMOOTHED = 500
 """Bars whose squared returns count; the weight of those before is less than a millionth."""
+SAME_HOUR = 0.25
+"""The share of the same hour's mean in the second reference of intraday bars."""
+DAYS, FEWEST_DAYS = 20, 10
+"""Days that the same hour's mean is over, at most and at least."""
+
+
+def smoothing(horizon: int, decay: float, bars_a_day: int = 1) -> tuple[Floats, float]:
+    """What exponential smoothing says of the variance of the next ``horizon`` bars.
+
+    Of bars with several a day, a quarter of it is the same hour's mean: for each bar to come, the
+    mean of the squared returns of the bars at its place in the last 20 days, or in the days that
+    500 bars are.
+
+    Returns
+    -------
+    tuple
+        (500,) weights of squared returns, the newest last, and that of what variance was before.
+    """
+    weights = horizon * (1 - decay) * decay ** np.arange(SMOOTHED - 1, -1, -1, dtype=np.float64)
+    rest = horizon * decay**SMOOTHED
+    if bars_a_day == 1:
+        return weights, rest
+    days = min(DAYS, SMOOTHED // bars_a_day)
+    places = np.arange(horizon) % bars_a_day
+    past = bars_a_day * np.arange(1, days + 1)[:, None] - places
+    np.add.at(same_hour := np.zeros(SMOOTHED), SMOOTHED - past, 1 / days)
+    return (1 - SAME_HOUR) * weights + SAME_HOUR * same_hour, (1 - SAME_HOUR) * rest
+
+
+def _decay(horizon: int) -> float:
+    return 0.94 if horizon == 1 else 0.97
 
 
 class Volatility(Positive):
@@ -36,8 +67,16 @@ class Volatility(Positive):
 
     def reference(self, horizon: int) -> Reference:
         """Exponential smoothing with RiskMetrics' weights: of a day, and of a month."""
-        decay = 0.94 if horizon == 1 else 0.97
+        decay = _decay(horizon)
         return Reference("ewma", {"decay": decay}, f"exponential smoothing ({decay:g})")
+
+    def intraday_references(self, horizon: int, bars_a_day: int) -> list[Reference]:
+        """Smoothing with the same hour's mean, unless a day is too long for ten in 500 bars."""
+        if not 1 < bars_a_day <= SMOOTHED // FEWEST_DAYS:
+            return []
+        decay = _decay(horizon)
+        called = f"exponential smoothing ({decay:g}, a quarter the same hour's mean)"
+        return [Reference("ewma", {"decay": decay, "bars_a_day": bars_a_day}, called)]
 
     def reference_value(self, horizon: int, log_returns: Floats | None) -> float | None:
         """Exponential smoothing of the newest squared returns, begun at their mean."""
@@ -47,7 +86,7 @@ class Volatility(Positive):
         squares = squares[np.isfinite(squares)][::-1]
         if not len(squares):
             return None
-        decay = float(self.reference(horizon).params["decay"])
+        decay = _decay(horizon)
         weights = (1 - decay) * decay ** np.arange(len(squares))
         rest = decay ** len(squares) * squares.mean()
         return float(horizon * (weights @ squares + rest))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from fx_assets.evaluation.claim import Claim
-from fx_assets.evaluation.compare import reference_candidate
+from fx_assets.evaluation.compare import references
 from fx_assets.evaluation.significance import holm_threshold
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import _corrected
@@ -91,8 +91,7 @@ def variances(shares: list[float], n: int = 1500) -> tuple[pd.DataFrame, pd.Data
     mine, theirs = [], []
     for i, share in enumerate(shares):
         world, forecast = World(i, n), VARIANCES.forecast(coin(i), target)
-        reference = reference_candidate(forecast)
-        assert reference is not None
+        ((_, reference),) = references(forecast, 1)
         about = {"instrument": coin(i), "kind": "volatility", "horizon": 1, "event_time": times}
         about |= {"label_available_at": times + pd.Timedelta(days=1), "batch": 0}
         rows = pd.DataFrame({**about, "target": world.came, "baseline": world.mean})

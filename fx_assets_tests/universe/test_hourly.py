@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fx_assets.evaluation.claim import Claim
 from fx_assets.evaluation.decision import Decision
 from fx_assets.evaluation.evidence import Evidence
 from fx_assets.evaluation.family import decide_family
@@ -128,6 +129,13 @@ def test_planted_signals_are_found_and_none_where_there_is_none(judged: pd.DataF
     }
     assert table["verdict"][KNOWN, "direction"] == "demonstrated"
     assert table["verdict"][KNOWN, "volatility"] == "not demonstrated", "it is the reference itself"
+    assert set(judged["candidate"]) == {"persistence", "ewma", "ewma_reference_2"}
+    worse = judged.assign(
+        prediction=judged["prediction"].where(judged["candidate"] != "ewma", judged["baseline"])
+    )
+    told = skill_of(SPEC, worse).set_index(["instrument", "kind"])
+    claim = Claim.model_validate_json(told["claim"][KNOWN, "volatility"])
+    assert claim.reference.benchmark.endswith("a quarter the same hour's mean)"), "the best of two"
 
 
 @pytest.mark.slow
@@ -214,7 +222,8 @@ def test_a_champion_falls_as_a_forecasts_does_on_the_same_losses(
     assert member is not None
     assert (member.verdict, member.ground) == ("demote", "fall")
 
-    mine = died[died["instrument"].eq(KNOWN) & died["kind"].eq(kind)].reset_index(drop=True)
+    mine = died[died["instrument"].eq(KNOWN) & died["kind"].eq(kind)]
+    mine = mine[mine["candidate"].eq(first.champion)].reset_index(drop=True)
     evidence = [
         baseline_evidence(forecast, mine),
         Evidence(first.champion, first.recipe, mine),
