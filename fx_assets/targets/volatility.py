@@ -99,12 +99,16 @@ class Volatility(Positive):
         }
 
     def usual_candidates(self, bars_a_day: int) -> list[Any]:
-        """Exponential smoothing, and regressions on a bar, a day and a week."""
+        """What knows the hours of a day, if any; and regressions on a bar, a day and a week."""
         if bars_a_day == 1:
             return ["ewma", "har"]
+        hours = [
+            {"family": each.family, "params": {"bars_a_day": bars_a_day}}
+            for each in self.intraday_references(1, bars_a_day)
+        ]
         medium = min(bars_a_day, 100)
         spans = {"medium": medium, "long": min(500, 7 * medium)}
-        return ["ewma", {"family": "har", "params": spans}]
+        return [*(hours or ["ewma"]), {"family": "har", "params": spans}]
 
     @property
     def unit(self) -> str:
