@@ -9,7 +9,7 @@ from types import ModuleType
 import dagster as dg
 
 from fx_assets.assets.alerting import failure_sensor
-from fx_assets.assets.automation import compaction, compaction_schedule
+from fx_assets.assets.automation import compaction, compaction_schedule, declared_sensor
 from fx_assets.assets.lineage import lineage_sensors
 from fx_assets.assets.progress import progress_logger
 from fx_assets.assets.records import small_records_sensor
@@ -35,6 +35,7 @@ def defs() -> dg.Definitions:
                 failure_sensor(),
                 dead_runs_sensor(sensor_status()),
                 small_records_sensor(sensor_status()),
+                declared_sensor(declared(), sensor_status()),
                 *lineage_sensors(sensor_status()),
             ],
             resources=resources(),

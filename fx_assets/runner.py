@@ -16,6 +16,8 @@ from rich.status import Status
 from fx_assets.assets import lineage, progress
 from fx_assets.assets.records import thin_out
 from fx_assets.assets.runs import Failure, failures_in
+from fx_assets.bundles.declared import DECLARED_PATH, note_declared
+from fx_assets.components.declared import declared
 from fx_assets.definitions import defs as load_definitions
 from fx_assets.errors import FxAssetsError, SpecError
 from fx_assets.faults import described, fault_of, log_traceback
@@ -26,6 +28,7 @@ from fx_assets.instance import (
     open_instance,
     storage_errors,
 )
+from fx_assets.lake import Lake
 from fx_assets.plural import counted
 from fx_assets.settings import Settings
 
@@ -58,6 +61,8 @@ def at_work(
     started, console = time.monotonic(), terminal()
     with one_run_at_a_time(Settings().home, lambda: console.print(WAITING)):
         runner = Runner(console, noun)
+        with runner.keeping(DECLARED_PATH):
+            note_declared(Lake.from_settings(Settings()), declared())
         work(runner)
         console.print(f"\n{runner.summary} in {time.monotonic() - started:.1f} s")
         if show is not None:

@@ -273,7 +273,10 @@ class Unpublished(Struct):
         Literal["not published", "refused", "of another series"],
         Meta(description="Nothing is published, or what is published is not served."),
     ]
-    reason: Annotated[str | None, Meta(description="Why what is published is not served.")] = None
+    reason: Annotated[
+        str | None,
+        Meta(description="What is waited for, or why what is published is not served."),
+    ] = None
 
 
 class ForecastSummary(Struct):
@@ -307,6 +310,9 @@ class ForecastSummary(Struct):
     paused: Annotated[
         bool, Meta(description="Whether its updates are not started by themselves.")
     ] = False
+    retired: Annotated[
+        bool, Meta(description="Whether it is declared no more, so that nothing updates it.")
+    ] = False
 
 
 class UniverseTarget(Struct):
@@ -333,6 +339,9 @@ class UniverseSummary(Struct):
     instruments: list[str]
     paused: Annotated[
         bool, Meta(description="Whether its updates are not started by themselves.")
+    ] = False
+    retired: Annotated[
+        bool, Meta(description="Whether it is declared no more, so that nothing updates it.")
     ] = False
 
 

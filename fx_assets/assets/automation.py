@@ -19,17 +19,21 @@ from fx_assets.assets.runs import (
     schedule_status,
     sensor_status,
 )
+from fx_assets.bundles.declared import note_declared
 from fx_assets.executors import retrain_executor
 from fx_assets.heartbeats import WRITES
 from fx_assets.resources import LakeResource, RegistryResource, SeriesOf, unopened_registry
 from fx_assets.series.tables import SeriesTables
 from fx_assets.settings import Settings
 from fx_assets.specs import FeedSpec, ForecastSpec
+from fx_assets.specs.files import Declared
 from fx_assets.stages.due import days_to_predict, retrain_reason
 from fx_assets.tables import DECISIONS, OUTCOMES, PREDICTIONS, PRICES, RAW_PRICES
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+DECLARED_SECONDS = 600
+"""Between two looks at whether the lake knows what is declared."""
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
@@ -259,3 +263,19 @@ def compaction_schedule() -> dg.ScheduleDefinition:
         default_status=schedule_status(),
         description="Merges small files and deletes what is old and not needed, every night.",
     )
+
+
+def declared_sensor(declared: Declared, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Tells the lake what is declared: a server sees by it what was put away."""
+
+    @dg.sensor(
+        name="declared",
+        minimum_interval_seconds=DECLARED_SECONDS,
+        default_status=status,
+        description="Keeps in the lake which forecasts and universes are declared.",
+    )
+    def sensor(lake: LakeResource) -> dg.SkipReason:
+        note_declared(lake.open(), declared)
+        return dg.SkipReason("The lake knows what is declared.")
+
+    return sensor

@@ -40,6 +40,8 @@ class PanelInstrument(Record):
     """One of ``STATES``."""
     series: tuple[str, ...]
     """The identity of each target, in the universe's order."""
+    strategies: tuple[str, ...] = ()
+    """What identifies the strategy of each; empty where it was published before that was said."""
 
 
 class UniverseFacts(Record):

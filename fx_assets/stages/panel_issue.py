@@ -140,8 +140,15 @@ def publish_facts(spec: UniverseSpec, store: Lake, known: pd.DataFrame, now: dat
         if name in everyone:
             state = "member" if name in free else "pegged"
         series = tuple(spec.series(name, target).id for target in spec.targets)
-        feed = spec.feed(name).name
-        instruments.append(PanelInstrument(instrument=name, feed=feed, state=state, series=series))
+        instruments.append(
+            PanelInstrument(
+                instrument=name,
+                feed=spec.feed(name).name,
+                state=state,
+                series=series,
+                strategies=tuple(spec.forecast(name, t).strategy.id for t in spec.targets),
+            )
+        )
     facts = UniverseFacts(
         forecast=spec.name,
         description=spec.description,

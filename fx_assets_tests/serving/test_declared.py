@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -192,8 +193,22 @@ def test_before_anything_is_published_the_list_says_what_is_declared(
             problem = api.get(f"/v1/forecasts/{name}/latest").json()
             assert problem["type"].endswith(":nothing-published")
             assert problem["detail"].startswith(f"{name} is declared")
+            assert "no bars of it have come" in problem["detail"]
+            assert f"fx-assets run {name}" in problem["remedy"]
         assert client(["latest", "--url", str(api.base_url)]) == 1
         assert "direction is declared" in capsys.readouterr().err
+
+        def waits_for() -> str:
+            return str(api.get("/v1/forecasts").json()["unpublished"][0]["reason"])
+
+        assert waits_for() == "No bars of it have come."
+        for table, name, expected in (
+            ("prices", "eurusd", "Its bars have come"),
+            ("splits", "direction", "The judging of its candidates has begun"),
+        ):
+            (tmp_path / "lake" / table / name).mkdir(parents=True)
+            until(lambda said=expected: waits_for().startswith(said))  # type: ignore[misc]
+        shutil.rmtree(tmp_path / "lake")
 
         store_bundle(small_lake.make(tmp_path / "lake"), small_lake.bundle(1))
         until(lambda: api.get("/v1/forecasts").json()["unpublished"][0]["state"] != single["state"])

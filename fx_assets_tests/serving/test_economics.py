@@ -21,7 +21,7 @@ def test_the_newest_figures_of_the_champion_are_given_and_no_other_recipes(
     shutil.copytree(lake_root, root)
     lake, reader = Lake(str(root)), Reader(Location(str(root)))
     manifest = load(lake, "direction").manifest
-    assert economics(reader, manifest) is None
+    assert economics(reader, manifest, None) is None
 
     def figures(recipe: str, day: str, said: str, value: float) -> pd.DataFrame:
         names = ["net_return", "sharpe", "var_exceedances"]
@@ -49,7 +49,7 @@ def test_the_newest_figures_of_the_champion_are_given_and_no_other_recipes(
         figures("another", "2025-01-18", "another's", 3.0),
     ]
     lake.append("economics", "direction", pd.concat(rows, ignore_index=True))
-    found = economics(reader, manifest)
+    found = economics(reader, manifest, None)
     assert found is not None
     assert found.sentence == "newer"
     assert [row.figure for row in found.backtest] == ["net_return", "sharpe", "var_exceedances"]
@@ -58,3 +58,8 @@ def test_the_newest_figures_of_the_champion_are_given_and_no_other_recipes(
     assert found.backtest[0].lower == 1.0
     assert found.backtest[2].lower is None
     assert found.live == []
+
+    as_declared = economics(reader, manifest, "s")
+    assert as_declared == found
+    # Its strategy was taken out of the declaration, or has other costs there.
+    assert economics(reader, manifest, "another") is None

@@ -251,6 +251,26 @@ def test_a_forecast_that_has_issued_nothing_says_since_when_one_is_due(
     assert page.locator(".headline time").get_attribute("datetime") == published
 
 
+def test_what_is_declared_no_more_comes_last_and_promises_nothing(visit: Tabs, site: Site) -> None:
+    tab = visit(site)
+
+    def with_one_retired(route: Any) -> None:
+        answer = route.fetch()
+        listed = answer.json()
+        for row in listed["forecasts"]:
+            row["retired"] = row["forecast"] == "direction"
+        route.fulfill(response=answer, json=listed)
+
+    tab.page.route("**/v1/forecasts", with_one_retired)
+    page = tab.open()
+    assert "no longer declared" in page.locator(".tiles li").last.inner_text()
+    assert "no longer declared" in page.locator("#forecasts li").last.inner_text()
+    text = tab.open("direction").inner_text(".headline")
+    assert "It is no longer declared, so no newer forecast will come." in text
+    assert "a newer forecast follows" not in text
+    assert "The next is expected" not in text
+
+
 @pytest.mark.slow
 def test_nobody_who_reads_a_forecast_is_told_to_run_commands(visit: Tabs, site: Site) -> None:
     tab = visit(site)

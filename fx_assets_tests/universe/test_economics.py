@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from fx_assets.bundles.bundle import load
-from fx_assets.bundles.universes import of_member
+from fx_assets.bundles.universes import UniverseFacts, of_member, universe_path
 from fx_assets.evaluation.universe import walk_universe
 from fx_assets.evaluation.universe_members import membership
 from fx_assets.evaluation.universe_skill import judgeable_rows
@@ -115,12 +115,16 @@ def test_every_members_strategy_is_weighed_with_the_costs_of_its_instrument(
         assert "What it would have earned" not in titles, "it was weighed as it was declared before"
     said = str(section.parts[1])
     assert said.count("EURAAA") == 2
-    for target in TARGETS:
+    published = UniverseFacts.model_validate_json(lake.read_blob(universe_path(SPEC.name)))
+    member = published.of("EURBBB")
+    assert member is not None
+    for target, strategy in zip(TARGETS, member.strategies, strict=True):
         files = Below(lake, member_folder(SPEC.name, "EURBBB", str(target["kind"]), 1))
         manifest = of_member(load(files, SPEC.name).manifest)
         reader = MemberReader(Reader(Location(lake.root)), manifest)
-        served = economics(reader, manifest)
+        served = economics(reader, manifest, strategy)
         assert served is not None
+        assert economics(reader, manifest, "another") is None
         assert served.sentence in said
         text = io.StringIO()
         show_evidence(Console(file=text, soft_wrap=True), lake, SPEC)

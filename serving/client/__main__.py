@@ -64,6 +64,9 @@ def _latest(api: Api, options: argparse.Namespace) -> Any:
     nothing = not (listed["forecasts"] or listed.get("universes"))
     for row in listed["unpublished"][:1] if nothing else listed["forecasts"]:
         name = row["forecast"]
+        if row.get("retired"):
+            print(f"{name} is no longer declared; ask for it by name", file=sys.stderr)
+            continue
         try:
             answers.append(api.get(f"/v1/forecasts/{name}/latest"))
         except Refused as error:

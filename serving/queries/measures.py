@@ -50,13 +50,23 @@ def backtest_measures(reader: Reader, manifest: Manifest) -> list[Measure]:
     ]
 
 
-def economics(reader: Reader, manifest: Manifest) -> Economics | None:
-    """What the champion's strategy would have earned, as it was weighed last."""
+def economics(reader: Reader, manifest: Manifest, strategy: str | None) -> Economics | None:
+    """What the champion's strategy would have earned, as it was weighed last.
+
+    Parameters
+    ----------
+    strategy
+        Identifies the declared one, where that is known: what another would have earned is not
+        told.
+    """
     table = own_rows(reader, manifest, ECONOMICS)
     if table is None:
         return None
     recipes, at = texts(table, "recipe"), instants(table, "measured_at")
     mine = [i for i, recipe in enumerate(recipes) if recipe == manifest.recipe]
+    if strategy is not None:
+        weighed = texts(table, "strategy")
+        mine = [i for i in mine if weighed[i] == strategy]
     if not mine:
         return None
     newest = max(at[i] for i in mine)

@@ -34,7 +34,11 @@ from serving.schemas import (
 
 
 def performance(
-    reader: Reader, manifest: Manifest, champion: ChampionRef, window: int
+    reader: Reader,
+    manifest: Manifest,
+    champion: ChampionRef,
+    window: int,
+    strategy: str | None,
 ) -> Performance:
     """Scores, rolling skill, reliability and coverage of the champion in service."""
     live, live_rows, held = _live(reader, manifest)
@@ -61,7 +65,7 @@ def performance(
         ),
         hits=hits,
         calibration=_calibration(manifest.distribution),
-        economics=economics(reader, manifest),
+        economics=economics(reader, manifest, strategy),
     )
 
 

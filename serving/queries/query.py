@@ -254,12 +254,14 @@ class PerformanceOf(OfBundle["Performance"]):
     champion: ChampionRef
     window: int
     """Outcomes that a rolling value looks back on."""
+    strategy: str | None
+    """The one whose economics are told; None: the one that was weighed last."""
 
     def answer(self, reader: Reader) -> Performance:
         """Of the bundle in service."""
         from serving.queries.performance import performance
 
-        return performance(reader, self.manifest, self.champion, self.window)
+        return performance(reader, self.manifest, self.champion, self.window, self.strategy)
 
 
 @dataclass(frozen=True)

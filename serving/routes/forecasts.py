@@ -53,12 +53,12 @@ def add(routes: APIRouter, server: Server) -> None:
     async def list_forecasts(request: Request) -> Raw:
         paused = server.store.declared.paused
         universes = [
-            _universe(facts, paused=facts.forecast in paused)
-            for facts in server.store.universes.values()
+            _universe(facts, paused=name in paused, retired=server.store.retired(name))
+            for name, facts in server.store.universes.items()
         ]
         services = server.store.listed()
         now = server.now()
-        awake_first = sorted(services.values(), key=lambda service: service.paused)
+        awake_first = sorted(services.values(), key=lambda one: (one.retired, one.paused))
         rows = [_summary(service, now) for service in awake_first]
         listed = ForecastList(rows, universes, _unpublished(server.store))
         if not services:
@@ -67,7 +67,7 @@ def add(routes: APIRouter, server: Server) -> None:
         for row in rows:
             if row.data is not None:
                 row.data.age_seconds = 0.0
-        soonest = min(services.values(), key=lambda service: _next_bar(service, now))
+        soonest = min(services.values(), key=lambda one: (one.retired, _next_bar(one, now)))
         return conditional(request, server, soonest, body, identity=listed)
 
     def latest(forecast: str, headers: Headers, _body: bytes) -> Raw:
@@ -192,7 +192,9 @@ def _json(value: object) -> Raw:
     return json_answer(value, {"cache-control": "no-cache"})
 
 
-def _universe(facts: UniverseFacts, *, paused: bool = False) -> UniverseSummary:
+def _universe(
+    facts: UniverseFacts, *, paused: bool = False, retired: bool = False
+) -> UniverseSummary:
     return UniverseSummary(
         forecast=facts.forecast,
         description=facts.description,
@@ -200,6 +202,7 @@ def _universe(facts: UniverseFacts, *, paused: bool = False) -> UniverseSummary:
         targets=[_target(one) for one in facts.targets],
         instruments=[one.instrument for one in facts.instruments],
         paused=paused,
+        retired=retired,
     )
 
 
@@ -237,6 +240,7 @@ def _summary(service: Service, now: datetime) -> ForecastSummary:
         newest=_newest(service),
         published_at=service.champion.bundle.ref.published_at,
         paused=service.paused,
+        retired=service.retired,
         term=manifest.term or None,
     )
 
@@ -277,8 +281,12 @@ def _missing(store: Store, name: str) -> Unpublished:
         horizon=series.horizon if series else None,
         paused=name in store.declared.paused,
         state="refused" if refused else "of another series" if foreign else "not published",
-        reason=refused or foreign,
+        reason=refused or foreign or _sentence(store.awaited(name)),
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _next_bar(service: Service, now: datetime) -> datetime:

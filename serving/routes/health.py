@@ -18,9 +18,10 @@ NO_STORE = {"cache-control": "no-store"}
 
 
 def readiness(server: Server) -> Ready:
-    """The state of every forecast."""
+    """The state of every forecast that is declared."""
     store = server.store
-    services, refused = store.services, store.refused
+    services = {name: one for name, one in store.services.items() if not one.retired}
+    universes = [name for name in store.universes if not store.retired(name)]
     signed, distrusted = store.trust.by, store.trust.by_name()
     rows = [
         ForecastHealth(
@@ -34,16 +35,20 @@ def readiness(server: Server) -> Ready:
     ]
     absent = {
         **{name: why for name, why in distrusted.items() if name not in services},
-        **refused,
+        **store.refused,
         **store.foreign,
     }
-    rows += [ForecastHealth(name, None, None, reason) for name, reason in absent.items()]
+    rows += [
+        ForecastHealth(name, None, None, reason)
+        for name, reason in absent.items()
+        if not store.retired(name)
+    ]
     troubled = any(row.stale or row.refused for row in rows) or (
-        bool(store.universes) and store.lake_problem is not None
+        bool(universes) and store.lake_problem is not None
     )
     status: Literal["ready", "degraded", "not ready"]
     status = "degraded" if troubled else "ready"
-    if not (services or store.universes) or store.starting:
+    if not (services or universes) or store.starting:
         status = "not ready"
     return Ready(status, rows, _STARTING if store.starting else store.lake_problem)
 

@@ -115,12 +115,14 @@ def add(routes: APIRouter, server: Server) -> None:
     @routes.post(
         "/invocations",
         summary="Score rows with the default forecast",
-        description="The forecast that FX_SERVING_DEFAULT_FORECAST names, else the first by name. "
+        description="The forecast that FX_SERVING_DEFAULT_FORECAST names, else the first by name "
+        "of those that are declared. "
         "Headers name forecast, version and as-of time.",
         **described(TAG, Predictions, body=Invocation, bodies=BODIES, problems=PROBLEMS),
     )
     async def invocations(request: Request) -> Raw:
-        name = server.settings.default_forecast or min(server.store.any())
+        first = min((one.retired, name) for name, one in server.store.any().items())
+        name = server.settings.default_forecast or first[1]
         return await scored(name, request)
 
     @routes.post(

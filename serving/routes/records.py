@@ -95,7 +95,9 @@ def add(routes: APIRouter, server: Server) -> None:
     ) -> Raw:
         service = await server.find(forecast, choice)
         manifest = await asked_for(server, service, series)
-        answer = await server.tables.ask(PerformanceOf(manifest, ref_of(manifest), window))
+        strategy = service.strategy if manifest.series == service.champion.manifest.series else None
+        asked = PerformanceOf(manifest, ref_of(manifest), window, strategy)
+        answer = await server.tables.ask(asked)
         answer = msgspec.structs.replace(answer, series=manifest.series or series)
         return conditional(request, server, service, answer)
 

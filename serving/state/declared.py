@@ -63,8 +63,8 @@ class Declared:
 
     series: Mapping[str, Series] = field(default_factory=dict)
     """What each forecast is about."""
-    terms: frozenset[str] = frozenset()
-    """Forecasts of several horizons."""
+    terms: Mapping[str, str] = field(default_factory=dict)
+    """Of each forecast that is a horizon of one of several, the name of that."""
     universes: Mapping[str, DeclaredUniverse] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     """Forecasts and universes that nothing starts by itself."""
@@ -72,7 +72,11 @@ class Declared:
     @property
     def names(self) -> set[str]:
         """Of everything that can be asked for."""
-        return {*self.series, *self.terms, *self.universes}
+        return {*self.series, *self.terms.values(), *self.universes}
+
+    def horizons(self, name: str) -> list[str]:
+        """The forecasts of a name: itself, or one for each horizon."""
+        return [one for one, term in self.terms.items() if term == name] or [name]
 
     def contradiction(self, manifest: Manifest) -> str | None:
         """Why a bundle is not of the forecast that is declared under its name, or ``None``."""
@@ -96,7 +100,7 @@ class Declared:
         if manifest.forecast in self.series:
             return False
         names = {manifest.forecast, manifest.term}
-        return bool(names & self.terms or manifest.term in self.series)
+        return bool(names.intersection(self.terms.values()) or manifest.term in self.series)
 
 
 class Declarations:
@@ -125,7 +129,7 @@ class Declarations:
             return self._declared
         self._declared = Declared(
             series={n: series_of(spec, found.feed_of(n)) for n, spec in found.forecasts.items()},
-            terms=frozenset(spec.term for spec in found.forecasts.values() if spec.term),
+            terms={name: spec.term for name, spec in found.forecasts.items() if spec.term},
             universes={name: DeclaredUniverse(spec) for name, spec in found.universes.items()},
             paused=frozenset(
                 [n for n in found.forecasts if not found.feed_of(n).automatic]

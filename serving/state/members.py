@@ -112,6 +112,7 @@ async def member_service(
     """
     instrument, target = _chosen(facts, choice)
     manifest = _manifest(facts, instrument, target)
+    weighed = dict(zip(facts.targets, instrument.strategies, strict=False)).get(target)
     reason = declared and declared.contradiction(manifest)
     if reason:
         raise Problem(
@@ -130,10 +131,10 @@ async def member_service(
     row, context, drift = await tables.ask(Newest(manifest))
     live = await tables.ask(LiveSkill(manifest))
     if found is not None:
-        return Service(found, b"", row, context, drift, live)
+        return Service(found, b"", row, context, drift, live, strategy=weighed)
     if row is not None:
         champion = cast("Champion", MemberChampion(_of_row(manifest, row)))
-        return Service(champion, b"", row, context, drift, live)
+        return Service(champion, b"", row, context, drift, live, strategy=weighed)
     reigns = await tables.ask(Reigns(manifest))
     champion = cast("Champion", MemberChampion(_of_reign(manifest, reigns[0] if reigns else None)))
     unsaid = Problem(
@@ -146,7 +147,7 @@ async def member_service(
         remedy=f"GET /v1/forecasts/{facts.forecast}/instruments lists who is a member; .../history "
         "with mode=backtest has what was said of it walking forward, .../prices its bars.",
     )
-    return Service(champion, b"", None, context, drift, live, unsaid=unsaid)
+    return Service(champion, b"", None, context, drift, live, strategy=weighed, unsaid=unsaid)
 
 
 _STATES = {

@@ -71,6 +71,7 @@ PERFORMANCE_ALARM = _gauge(
     "fx_performance_alarm", "1 while the newest look at live predictions is an alarm."
 )
 PAUSED = _gauge("fx_paused", "1 if nothing starts its updates by itself.")
+RETIRED = _gauge("fx_retired", "1 if it is declared no more; its other gauges say nothing then.")
 STALE = _gauge("fx_stale", "1 while the lake cannot be asked.")
 REFUSED = _gauge("fx_bundle_refused", "1 while a newer bundle is refused.")
 DISTRUSTED = _gauge(
@@ -86,6 +87,11 @@ OF_A_CHAMPION = (
     SKILL_ON_REFERENCE, LIVE_SKILL, LIVE_OUTCOMES, PERFORMANCE_ALARM, DRIFT, DRIFTED_COLUMNS,
 )  # fmt: skip
 """What is known of a forecast only while a champion of its series is in service."""
+OF_A_SERVICE = (
+    *OF_A_CHAMPION, EXPIRED, ABSTAINED, SKILL_CAVEAT, FAILED_CHECKS, PAUSED, STALE, REFUSED,
+    DISTRUSTED,
+)  # fmt: skip
+"""What is known of a forecast only while it is declared."""
 _TARGET = ["forecast", "target", "horizon"]
 UNIVERSE_INSTRUMENTS = _gauge(
     "fx_universe_instruments",
@@ -171,6 +177,8 @@ def observe(store: Store, now: datetime, members: int) -> None:
     LOOKED.set_to_current_time()
     _observe_universes(store, now, members)
     for name, service in store.services.items():
+        if service.retired:
+            continue
         manifest, skill = service.champion.manifest, service.skill
         MODEL_VERSION.labels(name).set(manifest.version)
         MODEL_AGE.labels(name).set((now - manifest.label_end).total_seconds())
@@ -203,17 +211,42 @@ def observe(store: Store, now: datetime, members: int) -> None:
         REFUSED.labels(name).set(1)
         for gauge in OF_A_CHAMPION:
             gauge.labels(name).set(float("nan"))
+    for name in {*store.services, *store.refused, *store.foreign, *store.universes, *distrusted}:
+        RETIRED.labels(name).set(store.retired(name))
+        if store.retired(name):
+            for gauge in (DISTRUSTED,) if name in store.universes else OF_A_SERVICE:
+                gauge.labels(name).set(float("nan"))
 
 
-_shown: set[tuple[str, ...]] = set()
-"""Members that have gauges."""
+_shown: set[tuple[Gauge, tuple[str, ...]]] = set()
+"""What is said of universes and their members."""
 
 
 def _observe_universes(store: Store, now: datetime, members: int) -> None:
+    told = _of_universes(store, now)
+    declared = sorted((name, said) for name, said in store.told.items() if not store.retired(name))
+    everyone = [(name, one) for name, said in declared for one in said]
+    for name, one in everyone[:members]:
+        labels: tuple[str, ...] = name, one.instrument, one.target, str(one.horizon)
+        values = (
+            one.skill, one.demonstrated, one.verdict == _KNOWS, one.outcomes, one.live_skill,
+        )  # fmt: skip
+        for gauge, value in zip(OF_A_MEMBER, values, strict=True):
+            told[gauge, labels] = _known(value)
+    told |= dict.fromkeys(_shown - told.keys(), float("nan"))
+    for (gauge, labels), value in told.items():
+        gauge.labels(*labels).set(value)
+    _shown.update(told)
+    MEMBERS_LEFT_OUT.set(max(0, len(everyone) - members))
+
+
+def _of_universes(store: Store, now: datetime) -> dict[tuple[Gauge, tuple[str, ...]], float]:
+    told: dict[tuple[Gauge, tuple[str, ...]], float] = {}
     for name, facts in store.universes.items():
+        if store.retired(name):
+            continue
         states = Counted(one.state for one in facts.instruments)
-        for state in STATES:
-            UNIVERSE_INSTRUMENTS.labels(name, state).set(states[state])
+        told |= {(UNIVERSE_INSTRUMENTS, (name, state)): states[state] for state in STATES}
         for target in facts.targets:
             about = name, target.kind, str(target.horizon)
             said = [
@@ -222,31 +255,15 @@ def _observe_universes(store: Store, now: datetime, members: int) -> None:
                 if (one.target, one.horizon) == (target.kind, target.horizon)
             ]
             verdicts = Counted(one.verdict for one in said)
-            for word in VERDICTS:
-                UNIVERSE_MEMBERS.labels(*about, word).set(verdicts[word])
-            outcomes = sum(one.outcomes for one in said)
-            UNIVERSE_OUTCOMES.labels(*about).set(outcomes)
+            told |= {(UNIVERSE_MEMBERS, (*about, word)): verdicts[word] for word in VERDICTS}
+            told[UNIVERSE_OUTCOMES, about] = sum(one.outcomes for one in said)
             inside = [(one.inside, one.outcomes) for one in said if one.inside is not None]
             share = sum(part * n for part, n in inside) / max(1, sum(n for _, n in inside))
-            UNIVERSE_INSIDE.labels(*about).set(share if inside else float("nan"))
+            told[UNIVERSE_INSIDE, about] = share if inside else float("nan")
             if said:
                 oldest = min(one.event_time for one in said)
-                UNIVERSE_OLDEST.labels(*about).set((now - oldest).total_seconds())
-    everyone = [(name, one) for name, said in sorted(store.told.items()) for one in said]
-    present = set()
-    for name, one in everyone[:members]:
-        labels = name, one.instrument, one.target, str(one.horizon)
-        present.add(labels)
-        values = (
-            one.skill, one.demonstrated, one.verdict == _KNOWS, one.outcomes, one.live_skill,
-        )  # fmt: skip
-        for gauge, value in zip(OF_A_MEMBER, values, strict=True):
-            gauge.labels(*labels).set(_known(value))
-    for gone in _shown - present:
-        for gauge in OF_A_MEMBER:
-            gauge.labels(*gone).set(float("nan"))
-    _shown.update(present)
-    MEMBERS_LEFT_OUT.set(max(0, len(everyone) - members))
+                told[UNIVERSE_OLDEST, about] = (now - oldest).total_seconds()
+    return told
 
 
 def _known(value: float | None) -> float:

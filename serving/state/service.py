@@ -38,6 +38,10 @@ class Service:
     refused: str | None = None
     paused: bool = False
     """Whether nothing starts its updates by itself."""
+    retired: bool = False
+    """Whether it is declared no more: what it has said is history."""
+    strategy: str | None = None
+    """What identifies its declared strategy; None where it is not known."""
     unsaid: Problem | None = None
     """Why nothing was issued, where it is known."""
 

@@ -8,13 +8,17 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from pydantic import ValidationError
+
 from fx_assets.bundles.bundle import load
+from fx_assets.bundles.declared import DECLARED_PATH, Noted
 from fx_assets.bundles.records import pointer_path
 from fx_assets.bundles.universes import Member, UniverseFacts, folder_of, of_member
 from fx_assets.errors import FxAssetsError, RegistryError
 from fx_assets.lake.below import Below
 from fx_assets.lake.schema import require_readable
 from fx_assets.settings import Settings as PlatformSettings
+from fx_assets.tables import PRICES, SPLITS
 from serving.blobs import Files, served
 from serving.http.problems import Problem, shortened
 from serving.processes.child import Child
@@ -33,6 +37,8 @@ from serving.state.trust import Trust
 _log = logging.getLogger("serving")
 RETRY_REFUSED = 10
 """Looks between two trials of a bundle that was refused and has not changed."""
+LOOK_FOR_BEGINNINGS = 10
+"""Looks between two at how far what is not published has come."""
 MOST_MEMBERS = 500
 """Champions of members of universes that are kept; those that were asked for last."""
 RETRY_HARMFUL = 600
@@ -63,6 +69,9 @@ class Store:
         """What is said of the members of each universe."""
         self.looks = 0
         self._readable = False
+        self._noted: Noted | None = None
+        self._priced: frozenset[str] = frozenset()
+        self._judged: frozenset[str] = frozenset()
         self._settings = settings
         self._services: Mapping[str, Service] = {}
         self._declarations = Declarations(PlatformSettings().declared_folder)
@@ -124,7 +133,8 @@ class Store:
         """Of a forecast of several horizons those in service, the shortest first."""
         if name in self.services:
             return []
-        found = (one for one in self.services.values() if one.champion.manifest.term == name)
+        every = [one for one in self.services.values() if one.champion.manifest.term == name]
+        found = [one for one in every if not one.retired] or every
         return sorted(found, key=lambda service: service.champion.manifest.horizon)
 
     def any(self) -> Mapping[str, Service]:
@@ -150,6 +160,21 @@ class Store:
         """
         told = self._known and (self.universes or self.declared.names)
         return self.services if told else self.any()
+
+    def awaited(self, name: str) -> str:
+        """What a declared forecast without a champion waits for, as far as the lake tells."""
+        names = self.declared.horizons(name)
+        if self._judged.intersection(names):
+            return "the judging of its candidates has begun, and has not ended in a decision"
+        series = self.declared.series
+        feeds = [series[one].feed if one in series else one for one in names]
+        if self._priced.intersection(feeds):
+            return "its bars have come, and its candidates have not been judged"
+        return "no bars of it have come"
+
+    def retired(self, name: str) -> bool:
+        """Whether the platform has said what is declared, and not this."""
+        return self._noted is not None and self._noted.retired(name)
 
     @property
     def _known(self) -> bool:
@@ -189,8 +214,10 @@ class Store:
             return without(
                 503,
                 "nothing-published",
-                f"{name} is declared, but no champion of it has been published yet.",
-                f"Materialize {name}/champion, or run `make run`.",
+                f"{name} is declared, but no champion of it has been published yet: "
+                f"{self.awaited(name)}.",
+                f"Run fx-assets run {name}, or materialize it in Dagster's UI; where that is at "
+                "work, wait for it.",
             )
         if not self.services and not self.universes:
             return self._empty()
@@ -311,7 +338,7 @@ class Store:
         return self._as_declared()
 
     def _as_declared(self) -> dict[str, Service]:
-        """The services whose champion is of the declared series; why others are not is noted."""
+        """The services whose champion is of the declared series; why others are not is kept."""
         found, foreign = {}, {}
         self.declared = declared = self._declarations.read()
         for name, service in self._services.items():
@@ -319,7 +346,12 @@ class Store:
                 continue
             reason = declared.contradiction(service.champion.manifest)
             if reason is None:
-                found[name] = replace(service, paused=name in declared.paused)
+                found[name] = replace(
+                    service,
+                    paused=name in declared.paused,
+                    retired=self.retired(name),
+                    strategy=self._noted.strategies.get(name) if self._noted else None,
+                )
             else:
                 foreign[name] = reason
         self.foreign = foreign
@@ -333,6 +365,11 @@ class Store:
             self.trust.look(self._files)
             published = read_universes(self._files, self.universes, self.trust)
             self.universes = {**self.universes, **published}
+            self._noted = self._read_noted()
+            declared = self.declared.series.keys() | self.declared.universes.keys()
+            if declared - names - published.keys() and self.looks % LOOK_FOR_BEGINNINGS == 0:
+                self._priced = frozenset(self._files.folders(PRICES.name))
+                self._judged = frozenset(self._files.folders(SPLITS.name))
             self._readable, self.lake_problem = True, None
             if not (names or published):
                 where = self._location.label
@@ -349,6 +386,16 @@ class Store:
         self._services = found
         self._trial.rest()
         return self._as_declared()
+
+    def _read_noted(self) -> Noted | None:
+        if not self._files.blob_exists(DECLARED_PATH):
+            return None
+        try:
+            return Noted.model_validate_json(self._files.read_blob(DECLARED_PATH))
+        except ValidationError as error:
+            count = error.error_count()
+            _log.warning("%s cannot be read: %s values are wrong", DECLARED_PATH, count)
+            return self._noted
 
     def _champion(
         self, name: str, present: Service | None, refused: dict[str, str]

@@ -13,7 +13,7 @@ import { economics } from "./sections/economics.js";
 import { headline } from "./sections/headline.js";
 import { live } from "./sections/live.js";
 import { modelCard } from "./sections/model_card.js";
-import { overview, ranked } from "./sections/overview.js";
+import { overview, ranked, retired } from "./sections/overview.js";
 import { past } from "./sections/past.js";
 import { scores } from "./sections/scores.js";
 import { universe } from "./sections/universe.js";
@@ -55,20 +55,24 @@ function entry(name, present, ...children) {
 
 function drawList() {
   const present = chosen().row;
-  list.replaceChildren(
-    entry("", !present, h("b", {}, "All forecasts")),
-    ...ranked(known).map((row) =>
+  const single = (rows) =>
+    ranked(rows).map((row) =>
       entry(
         row.forecast,
         row === present,
         h("b", {}, words.pair(row.instrument)),
         h("span", {}, `${row.title}, ${words.bars(row.horizon)}`),
-        h("i", { class: row.skill.demonstrated && !row.skill.caveat ? "good" : "plain" }, row.paused ? "paused" : words.skillLabel(row.skill)),
+        h("i", { class: row.skill.demonstrated && !row.skill.caveat ? "good" : "plain" }, row.retired ? words.RETIRED : row.paused ? "paused" : words.skillLabel(row.skill)),
       ),
-    ),
-    ...universes.map((row) =>
-      entry(row.forecast, row === present, h("b", {}, row.forecast), h("span", {}, `${row.instruments.length} instruments`)),
-    ),
+    );
+  const panels = (rows) =>
+    rows.map((row) =>
+      entry(row.forecast, row === present, h("b", {}, row.forecast), h("span", {}, row.retired ? words.RETIRED : `${row.instruments.length} instruments`)),
+    );
+  const [singles, many] = [Object.groupBy(known, retired), Object.groupBy(universes, retired)];
+  list.replaceChildren(
+    entry("", !present, h("b", {}, "All forecasts")),
+    ...[false, true].flatMap((past) => [...single(singles[past] ?? []), ...panels(many[past] ?? [])]),
   );
 }
 
@@ -104,7 +108,7 @@ async function show({ moveFocus = false, quietly = false } = {}) {
     forecast(row.forecast), records(row.forecast, FIRST_ROWS), row.term && row.newest ? get(`v1/forecasts/${encodeURIComponent(row.term)}/latest`) : null,
   ]);
   if (mine !== turn) return;
-  const details = { ...found, paused: row.paused, term: horizons?.term };
+  const details = { ...found, paused: row.paused, retired: row.retired, term: horizons?.term };
   words.follow(details.model);
   const part = past(details, rows);
   put(

@@ -12,6 +12,9 @@ const DAYS_A_YEAR = 366;
 let barsAYear = DAYS_A_YEAR;
 let model = null;
 
+export const RETIRED = "no longer declared";
+export const PUT_AWAY = "It is no longer declared, so no newer forecast will come. What it has said stays.";
+
 export const date = (text) => day.format(new Date(text));
 export const moment = (text) => `${date(text)}, ${clock.format(new Date(text))} UTC`;
 

@@ -3,7 +3,7 @@
 import { datum, h, svg } from "../dom.js";
 import * as words from "../words.js";
 
-export function headline({ latest, model, status, paused }) {
+export function headline({ latest, model, status, paused, retired }) {
   const title = h(
     "header",
     {},
@@ -15,7 +15,9 @@ export function headline({ latest, model, status, paused }) {
       { class: "card headline", "aria-label": "Newest forecast" },
       title,
       h("p", { class: "sentence" }, "No forecast has been issued yet."),
-      h("p", {}, paused
+      h("p", {}, retired
+        ? words.PUT_AWAY
+        : paused
         ? "Its updates are paused, so none is expected."
         : ["One has been expected since ", h("time", { datetime: model.published_at }, words.moment(model.published_at)), ", when its model was published."]),
       verdict(model.skill, model),
@@ -25,7 +27,7 @@ export function headline({ latest, model, status, paused }) {
     "section",
     { class: "card headline", "aria-label": "Newest forecast" },
     title,
-    notices(latest, status, paused),
+    notices(latest, status, paused, retired),
     h("p", { class: "sentence" }, sentence(latest, model)),
     span(latest),
     h("p", {}, range(latest, model)),
@@ -110,19 +112,19 @@ function verdict(skill, model) {
   );
 }
 
-function notices(latest, status, paused) {
+function notices(latest, status, paused, retired) {
   const data = status.data ?? latest.data;
   const now = new Date(data.as_of).getTime() + 1000 * data.age_seconds;
-  const texts = [];
+  const texts = retired ? [words.PUT_AWAY] : [];
   if (latest.stale) texts.push(`The last good copy answers: ${latest.stale}`);
-  if (new Date(latest.target_time).getTime() < now) {
+  if (!retired && new Date(latest.target_time).getTime() < now) {
     texts.push(`This forecast was for a time that has passed. ${since(data, paused)}`);
   }
   if (latest.mode === "late") texts.push("It was issued after its target time, from what was known before.");
   if (latest.abstained) {
     texts.push(`The champion is not heard, and the value is the reference's: ${latest.abstained}.`);
   }
-  if (latest.good_until && new Date(latest.good_until).getTime() <= now && new Date(latest.target_time).getTime() >= now) {
+  if (!retired && latest.good_until && new Date(latest.good_until).getTime() <= now && new Date(latest.target_time).getTime() >= now) {
     texts.push(`It was good until ${words.moment(latest.good_until)}. ${since(data, paused)}`);
   }
   if (latest.out_of_range.length) {

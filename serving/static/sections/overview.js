@@ -8,12 +8,14 @@ const MOST_MATCHES = 12;
 
 const time = (text) => (text ? new Date(text).getTime() : 0);
 const asleep = (row) => row.paused || !row.newest;
+export const retired = (row) => row.retired ?? false;
 const proven = (row) => row.skill.demonstrated && !row.skill.caveat;
 
 /** Demonstrated skill first, the greater the earlier; then the newest; paused and silent ones last. */
 export const ranked = (rows) =>
   rows.toSorted(
     (a, b) =>
+      retired(a) - retired(b) ||
       asleep(a) - asleep(b) ||
       proven(b) - proven(a) ||
       (proven(a) ? b.skill.skill - a.skill.skill : 0) ||
@@ -23,10 +25,14 @@ export const ranked = (rows) =>
 
 /** The element that shows them all; with a search over names, instruments and universes' members. */
 export function overview(forecasts, universes, unpublished) {
+  const tiles = (rows) => ranked(rows).map((row) => [one(row), [row.forecast, row.title, ...named(row.instrument)]]);
+  const isDeclared = (row) => !retired(row);
   const entries = [
-    ...ranked(forecasts).map((row) => [one(row), [row.forecast, row.title, ...named(row.instrument)]]),
-    ...universes.map((row) => panel(row)),
+    ...tiles(forecasts.filter(isDeclared)),
+    ...universes.filter(isDeclared).map(panel),
     ...unpublished.map((row) => [waiting(row), [row.forecast, row.title, ...named(row.instrument)]]),
+    ...tiles(forecasts.filter(retired)),
+    ...universes.filter(retired).map(panel),
   ];
   const count = h("p", { class: "quiet", role: "status" });
   const search = h("input", { id: "overview-search", type: "search", autocomplete: "off", oninput: () => filter() });
@@ -76,7 +82,7 @@ function one(row) {
       "p",
       { class: "badges" },
       badge(proven(row) ? "good" : "plain", words.skillLabel(row.skill)),
-      row.paused ? badge("plain", "paused") : data && data.freshness !== "fresh" && badge(FRESH[data.freshness], `data ${data.freshness}`),
+      retired(row) ? badge("plain", words.RETIRED) : row.paused ? badge("plain", "paused") : data && data.freshness !== "fresh" && badge(FRESH[data.freshness], `data ${data.freshness}`),
       row.refused && badge("bad", "newer champion refused"),
     ),
   );
@@ -96,7 +102,7 @@ function panel(row) {
     row.forecast,
     `${words.count(row.instruments.length)} instruments: ${row.targets.map((one) => one.title).join(", ")}`,
     found,
-    row.paused && h("p", { class: "badges" }, badge("plain", "paused")),
+    (row.retired || row.paused) && h("p", { class: "badges" }, badge("plain", row.retired ? words.RETIRED : "paused")),
   );
   return [element, [row.forecast, row.description, ...row.instruments.flatMap(named)], matched];
 }
@@ -105,7 +111,7 @@ const member = (row, name) =>
   h("a", { href: `#${encodeURIComponent(row.forecast)}/${encodeURIComponent(name)}` }, words.pair(name));
 
 function waiting(row) {
-  const reason = row.paused ? "Its updates are paused." : row.state === "refused" ? "Its model did not pass the checks." : "Its first model has not been chosen yet.";
+  const reason = row.paused ? "Its updates are paused." : row.state === "refused" ? "Its model did not pass the checks." : row.state === "not published" ? row.reason : "Its first model has not been chosen yet.";
   const [title, label] = row.instrument ? [words.pair(row.instrument), `${row.title}, ${words.bars(row.horizon)}`] : [row.forecast, row.title];
   return h(
     "li",

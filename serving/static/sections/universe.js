@@ -79,6 +79,7 @@ export async function universe(summary, instrument = "") {
       "section",
       { class: "card headline" },
       h("h1", { tabindex: "-1" }, summary.forecast),
+      summary.retired && h("p", { class: "notice" }, words.PUT_AWAY),
       h("p", { class: "sentence" }, summary.description),
     ),
     card(
