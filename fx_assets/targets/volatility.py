@@ -102,7 +102,7 @@ class Volatility(Positive):
         """What knows the hours of a day, if any; and regressions on a bar, a day and a week."""
         if bars_a_day == 1:
             return ["ewma", "har"]
-        hours = [
+        hours: list[Any] = [
             {"family": each.family, "params": {"bars_a_day": bars_a_day}}
             for each in self.intraday_references(1, bars_a_day)
         ]
