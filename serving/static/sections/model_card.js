@@ -23,7 +23,7 @@ export function modelCard({ model }) {
       facts([
         ["Feed", model.feed],
         ["Predicts", `${model.target} over ${model.horizon} bar${model.horizon === 1 ? "" : "s"}: ${model.unit}`],
-        ["Usual without work", `${model.reference.family} (${parameters(model.reference.params)})`],
+        ["Usual without work", model.skill.verdict?.reference.name ?? (model.reference.called || model.reference.family)],
         ["Feature set", model.feature_set],
         ["Caveat", model.skill.caveat],
         ["Training rows", datum("card-rows", training.rows, words.count(training.rows))],
