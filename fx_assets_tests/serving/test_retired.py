@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
+from prometheus_client import REGISTRY
 
 from fx_assets.assets.automation import declared_sensor
 from fx_assets.bundles.declared import DECLARED_PATH, Noted, note_declared
+from fx_assets.bundles.universes import PanelTarget, UniverseFacts
 from fx_assets.resources import LakeResource
 from fx_assets.specs.files import Declared
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving, until
 from serving.client.__main__ import main as client
+from serving.state.metrics import _observe_universes
 
 BASE = "/v1/forecasts/direction"
 FEEDS = {"eurusd": small_lake.FEED}
@@ -85,3 +91,38 @@ def test_the_daemon_tells_the_lake_what_is_declared_and_writes_it_once(tmp_path:
     stamp = written.stat().st_mtime_ns
     evaluate()
     assert written.stat().st_mtime_ns == stamp
+
+
+def test_gauges_of_a_universes_former_targets_end_and_those_of_a_former_universe_too() -> None:
+    about = {"unit": "", "horizon": 1}
+    kept = PanelTarget(kind="volatility", baseline="expanding_mean", **about)
+    gone = PanelTarget(kind="direction", baseline="base_rate", **about)
+
+    def outcomes(kind: str) -> float:
+        labels = {"forecast": "former", "target": kind, "horizon": "1"}
+        value = REGISTRY.get_sample_value("fx_universe_outcomes", labels)
+        assert value is not None
+        return value
+
+    def look(*targets: PanelTarget, retired: bool = False) -> None:
+        facts = UniverseFacts(
+            forecast="former",
+            description="",
+            calendar="target",
+            feature_set="fx_close",
+            coverage=0.9,
+            targets=targets,
+            instruments=(),
+        )
+        store: Any = SimpleNamespace(
+            universes={"former": facts}, told={}, retired=lambda _name: retired
+        )
+        _observe_universes(store, datetime(2026, 11, 30, tzinfo=UTC), 200)
+
+    look(kept, gone)
+    assert (outcomes("volatility"), outcomes("direction")) == (0, 0)
+    look(kept)
+    assert outcomes("volatility") == 0
+    assert math.isnan(outcomes("direction"))
+    look(kept, retired=True)
+    assert math.isnan(outcomes("volatility"))
