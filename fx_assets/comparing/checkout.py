@@ -52,14 +52,20 @@ class Checkout:
             text=True,
         )
         if said.returncode:
-            last = said.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
             raise FxAssetsError(
-                f"{self.called} cannot be judged: {last[0]}",
+                f"{self.called} cannot be judged: {_last_words(said.stderr)}",
                 remedy="Run fx-assets check there; a base from before fx-assets 0.2 cannot be "
                 "compared.",
             )
         facts: dict[str, Any] = json.loads((out / "facts.json").read_text())
         return facts
+
+
+def _last_words(traceback: str) -> str:
+    """The message that a traceback ends with; its lines after the first are indented."""
+    lines = traceback.rstrip().splitlines() or ["it ended without a word"]
+    first = next((i for i in reversed(range(len(lines))) if not lines[i][:1].isspace()), 0)
+    return " ".join(line.strip() for line in lines[first:])
 
 
 def repository(folder: Path) -> Path:

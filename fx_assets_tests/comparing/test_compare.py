@@ -205,11 +205,16 @@ def test_what_cannot_be_asked_is_refused_with_what_can(
 
 
 @pytest.mark.slow
-def test_a_base_whose_declarations_are_wrong_cannot_be_compared(home: Path) -> None:
+def test_a_base_whose_declarations_are_wrong_cannot_be_compared(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home / "defs/up/defs.yaml").write_text("type: fx_assets.components.Forecast\nattributes: {}\n")
     git(home, "commit", "-qam", "A mistake")
     declare(home)
     assert main(["compare", "HEAD", "up"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be judged" in said
+    assert "defs/up/defs.yaml" in said
 
 
 @pytest.mark.slow
