@@ -60,6 +60,7 @@ def pool_weights(
         method="SLSQP",
         bounds=[(0.0, 1.0)] * members,
         constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1},
+        options={"ftol": 1e-12},  # forecasts of a near coin differ in the fifth digit of their loss
     )
     best = np.clip(found.x, 0.0, None)
     best = np.round(best / best.sum(), 6)
