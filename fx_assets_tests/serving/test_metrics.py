@@ -28,6 +28,7 @@ def observed(word: str | None, skill: float | None, on_reference: float | None) 
         skill=Skill(demonstrated, "qlike", 1.0, 1.0, skill, None, None, 500, verdict=said or None),
         data=lambda _: None,
         paused=False,
+        retired=False,
         **dict.fromkeys(("stale", "refused", "row", "drift", "live")),
     )
     member = SimpleNamespace(
@@ -42,6 +43,7 @@ def observed(word: str | None, skill: float | None, on_reference: float | None) 
         "refused": {},
         "foreign": {},
         "trust": SimpleNamespace(by_name=dict),
+        "retired": lambda _: False,
     }
     observe(cast("Store", SimpleNamespace(**store)), NOW, 10)
 
