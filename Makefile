@@ -70,7 +70,7 @@ docs: $(VENV)/installed-dev  ## The documentation as a site in site/, without a 
 	@$(BIN)/mkdocs build --quiet --clean
 
 test-slow: $(VENV)/installed-dev  ## What takes minutes: the packaged forecasts, judged from nothing, against pinned numbers
-	@$(BIN)/python -m pytest -m slow $(SLOW)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow $(SLOW)
 
 lint: $(VENV)/installed-dev  ## Style, types, layers and every declared YAML file
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import ssl
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -40,13 +41,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 OBJECTS_UNTIL_COLLECTED = 400_000
 
-TOGETHER = ("assets", "universe", "serving_page", "deploy")
-"""Folders whose files share a started platform, servers, a browser or Prometheus."""
+TOGETHER = ("containers", "assets", "universe", "serving_page", "deploy")
+"""Folders whose files share an engine and images, a started platform, servers, a browser or
+Prometheus."""
 
 LONGEST_FIRST = (
+    "containers",
+    "production",
     "assets",
     "universe",
-    "production",
     "serving_page",
     "states",
     "serving",
@@ -62,7 +65,10 @@ LONGEST_FIRST = (
     "test_acknowledge.py",
     "test_cli.py",
 )
-"""What takes longest: a worker that ends the session with one of them keeps all waiting."""
+"""What takes longest: a worker that ends the session with one of them keeps all waiting.
+
+The drill of ``production`` is lived through while the images are being built, which is quiet.
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -161,6 +167,21 @@ def new_folder(
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Writes a figure where people read it, also of tests that pass.
+
+    To standard error: what a worker of xdist writes to standard output goes nowhere.
+    """
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", file=sys.stderr, flush=True)
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,15 +23,3 @@ def serving_image(docker: Engine) -> str:
 @pytest.fixture(scope="session")
 def platform_image(docker: Engine, serving_image: str) -> str:
     return docker.build("platform")
-
-
-@pytest.fixture(scope="session")
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Writes a figure where people read it, also of tests that pass."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-
-    def write(text: str) -> None:
-        if reporter is not None:
-            reporter.write_line(f"\n{text}")
-
-    return write

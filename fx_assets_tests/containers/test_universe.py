@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def test_shards_in_containers_and_one_run_of_the_family_say_what_one_process_say
     platform_image: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    say: Callable[[str], None],
 ) -> None:
     home = new_home(tmp_path / "declared")
     variables = {
@@ -130,9 +131,8 @@ def test_shards_in_containers_and_one_run_of_the_family_say_what_one_process_say
         pd.testing.assert_frame_equal(found[table], expected, check_exact=True, obj=table)
         told += len(expected)
     assert len(found["skill"]) == 2 * SIZE * SHARDS
-    with capsys.disabled():
-        print(
-            f"\n{SIZE * SHARDS} instruments in {len(runs)} containers, at most {most} at once: "
-            f"{took:.0f} s, {work:.0f} s of runs; {told:,} rows of {len(tables)} tables are those "
-            "of one process"
-        )
+    say(
+        f"{SIZE * SHARDS} instruments in {len(runs)} containers, at most {most} at once: "
+        f"{took:.0f} s, {work:.0f} s of runs; {told:,} rows of {len(tables)} tables are those "
+        "of one process"
+    )

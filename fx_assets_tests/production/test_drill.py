@@ -146,7 +146,7 @@ def at_work(folder: Path) -> Iterator[Production]:
 
 
 def test_what_happens_to_production_loses_nothing_and_everything_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     chance = random.Random(11)
     kinds = [KINDS[n % len(KINDS)] for n in range(NUMBER)]
@@ -167,8 +167,7 @@ def test_what_happens_to_production_loses_nothing_and_everything_goes_on(
                 f"{os.getloadavg()[0]:.0f} processes wanted {os.cpu_count()} cores)"
             )
             slow += [told] if waits[-1] > QUEUE_SECONDS else []
-            with capsys.disabled():
-                print(told, flush=True)
+            say(told)
         newest = pd.Timestamp.now("UTC").floor("min") - pd.Timedelta(3, "min")
         production.until(lambda: (production.predicted() or newest) >= newest, "all predictions")
         (again,) = production.instance.event_log_storage.get_asset_check_execution_history(
@@ -185,11 +184,8 @@ def test_what_happens_to_production_loses_nothing_and_everything_goes_on(
             )
             if record.start_time and time.time() - record.start_time > PATIENCE_SECONDS
         ]
-    with capsys.disabled():
-        modes = rows["mode"].value_counts().to_dict()
-        print(
-            f"{len(kinds)} faults {dict(production.hits)}, {len(prices)} bars, predictions {modes}"
-        )
+    modes = rows["mode"].value_counts().to_dict()
+    say(f"{len(kinds)} faults {dict(production.hits)}, {len(prices)} bars, predictions {modes}")
     assert stuck == []
     hit = rows[rows["event_time"] >= first]
     assert (hit["mode"] == "late").sum() <= MOST_LATE, hit[hit["mode"] == "late"]

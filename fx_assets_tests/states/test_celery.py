@@ -10,6 +10,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def succeeded(deployment: Deployment, run: str) -> bool:
 
 
 def test_workers_that_are_killed_leave_what_undisturbed_commands_leave(
-    tmp_path: Path, empty_registry: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, empty_registry: Path, say: Callable[[str], None]
 ) -> None:
     home = Home.new(tmp_path / "home", empty_registry)
     now = LAST + WORKING_DAYS * pd.offsets.BDay() + pd.Timedelta(30, "h")
@@ -113,8 +114,7 @@ def test_workers_that_are_killed_leave_what_undisturbed_commands_leave(
             assert len(lived) < WORKING_DAYS, f"too few of the kills hit: {hits}"
             home.advance()
         runs = deployment.instance.get_runs()
-    with capsys.disabled():
-        print(f"{hits.total()} kills {dict(hits)} in {len(runs)} runs of {len(lived)} days")
+    say(f"{hits.total()} kills {dict(hits)} in {len(runs)} runs of {len(lived)} days")
     assert all("dagster-celery/task_id" in run.tags for run in runs)
     ends = Counter(run.status for run in runs)
     assert ends[dg.DagsterRunStatus.SUCCESS] == sum(map(len, lived))

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def test_a_run_whose_task_is_killed_is_retried_and_nothing_is_doubled(
     tmp_path: Path,
     empty_registry: Path,
     caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
+    say: Callable[[str], None],
 ) -> None:
     chance = random.Random(13)
     caplog.set_level("INFO", "fx_assets_tests.deploy.aws.cloud")
@@ -124,6 +124,5 @@ def test_a_run_whose_task_is_killed_is_retried_and_nothing_is_doubled(
 
     quiet = Home.new(tmp_path / "undisturbed", empty_registry)
     expected = undisturbed(quiet, done)
-    with capsys.disabled():
-        print(f"\n{NUMBER} tasks of {done} runs were killed")
+    say(f"{NUMBER} tasks of {done} runs were killed")
     assert found == expected
