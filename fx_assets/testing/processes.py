@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -15,14 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CLIENT_TIMEOUT = 10
+CLIENTS_FROM, FREE_PORTS = 32_768, 12_000
+"""Where Linux begins with the ports that it gives to clients, and how many below are ours."""
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface on which nobody listens.
+
+    It is below those that systems give to clients: none takes it before a server has begun.
+    """
+    while True:
+        port = CLIENTS_FROM - 1 - secrets.randbelow(FREE_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def on_core(core: int | None, command: Sequence[str]) -> list[str]:
