@@ -35,7 +35,8 @@ rm -rf ccxt/async_support ccxt/pro jupyterlab_plotly numpy/distutils
 # Debugging symbols, sources and tests.
 strip --strip-unneeded pyarrow/libarrow*.so.*.*.* pyarrow/libarrow.so.* pyarrow/libarrow_compute.so.* \
   uvloop/*.so talib/*.so cryptography/hazmat/bindings/_rust.abi3.so 2>/dev/null || true
-for package in matplotlib numpy pandas pyarrow scipy sklearn statsmodels; do
+rm -rf onnx/backend/test
+for package in arch matplotlib networkx numpy pandas pyarrow scipy sklearn statsmodels; do
   [ ! -d "$package" ] || find "$package" -type d -name tests -prune -exec rm -rf {} +
 done
 find . -type f \( -name '*.pyi' -o -name '*.pxi' -o -name '*.pyx' -o -name '*.js.map' \) -delete
