@@ -171,9 +171,11 @@ def new_prices_sensor(
         if in_progress(context.instance, predict.name):
             return dg.SkipReason("The newest bars are being predicted from.")
         days = days_to_predict(own, clock.now())
-        if not days and in_progress(context.instance, retrain.name):
-            return dg.SkipReason("Candidates are being judged: their run writes one store by one.")
         if not days:
+            if in_progress(context.instance, retrain.name):
+                return dg.SkipReason(
+                    "Candidates are being judged: their run writes store by store."
+                )
             return _mend(own, predict.name)
         since, until = days[0].isoformat(), days[-1].isoformat()
         key = f"{since} to {until} of {own.series.id}, prices version {version}"

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from fx_assets.plural import sentence_case
 from fx_assets.specs.base import Record
 
 ClaimWord = Literal["demonstrated", "knows something", "not demonstrated"]
@@ -114,4 +115,4 @@ class Claim(Record):
         not_shown = f"not shown to be better than {self.missed}{tail}"
         if self.word == "knows something":
             return f"Its forecasts are {not_shown}"
-        return f"{own}, and is {not_shown}" if own else f"{not_shown[:1].upper()}{not_shown[1:]}"
+        return f"{own}, and is {not_shown}" if own else sentence_case(not_shown)

@@ -54,7 +54,7 @@ def with_references(spec: ForecastSpec, bars_a_day: int) -> list[CandidateSpec]:
 
 def reference_among(
     spec: ForecastSpec,
-    baseline: Evidence,
+    baseline: Evidence | None,
     bars_a_day: int,
     rows_of: Callable[[CandidateSpec], pd.DataFrame | None],
 ) -> Evidence | None:
@@ -80,9 +80,8 @@ def reference_of(study: Study, baseline: Evidence) -> Evidence:
 
 def reference_predictions(study: Study) -> pd.DataFrame | None:
     """What the best reference says of the rows of a study; ``None`` if it is the baseline."""
-    baseline = Evidence("", "", study.frame)
-    found = reference_of(study, baseline)
-    return None if found is baseline else found.predictions
+    found = reference_among(study.spec, None, study.bars_a_day, partial(_walked, study))
+    return None if found is None else found.predictions
 
 
 def _walked(study: Study, candidate: CandidateSpec) -> pd.DataFrame:

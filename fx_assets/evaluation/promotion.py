@@ -46,6 +46,7 @@ from fx_assets.evaluation.significance import (
     mean_upper_bound,
 )
 from fx_assets.evaluation.suspicion import Acknowledgement, Suspicion
+from fx_assets.plural import sentence_case
 from fx_assets.specs import ForecastSpec, PromotionRule
 from fx_assets.specs.base import digest
 
@@ -710,7 +711,7 @@ def _renewal(case: _Case) -> Decision:
         )
 
     def refreshed(why: str, refresh: tuple[float, float] | None = None) -> Decision:
-        tail = f" {_sentence_case(_look_sentence(case))}." if case.looks else ""
+        tail = f" {sentence_case(_look_sentence(case))}." if case.looks else ""
         return case.record(
             "refresh",
             champion,
@@ -798,10 +799,6 @@ def _look_sentence(case: _Case) -> str:
         f"{case.rows.n:,} rows; the best, {best.candidate}, was refused for "
         f"{'; '.join(best.objections) or 'no reason'}"
     )
-
-
-def _sentence_case(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _p(value: float | None) -> str:

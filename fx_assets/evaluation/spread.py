@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 
 from fx_assets.evaluation.distribution import standard_log_density
 from fx_assets.evaluation.losses import Floats
-from fx_assets.models._window import LENGTH, RETURN_COLUMN, decay, squares
+from fx_assets.models._window import LENGTH, RETURN_COLUMN, squares
 from fx_assets.models.base import BLOCK, InputSpec, input_matrix, row_dot
 from fx_assets.specs import TargetSpec
 from fx_assets.specs.base import Record
+from fx_assets.targets.volatility import decay_powers
 
 if TYPE_CHECKING:
     from fx_assets.evaluation.folds import Positions
@@ -49,7 +50,7 @@ class GarchSpread(Record):
 
     def of(self, windows: Floats) -> Floats:
         """(n,) standard deviations after (n, 500) log returns, the newest last."""
-        weights = self.weight * decay(self.decay)
+        weights = self.weight * decay_powers(self.decay)
         variance = self.offset + row_dot(squares(windows, self.fill), weights)
         return np.asarray(self.scale * np.sqrt(variance), dtype=np.float64)
 

@@ -15,12 +15,13 @@ from fx_assets.models.base import (
     row_dot,
 )
 from fx_assets.targets.outcomes import SMALLEST_VARIANCE
+from fx_assets.targets.volatility import SMOOTHED
 
 if TYPE_CHECKING:
     from fx_assets.models.onnx_export import Graph
 
 RETURN_COLUMN: Final = "log_return"
-LENGTH: Final = 500
+LENGTH: Final = SMOOTHED
 """Squared returns that a recursion is cut off after."""
 
 
@@ -74,9 +75,3 @@ class WeightedSquares(Model[P]):
 
     def _graph(self) -> Graph:
         return squares_graph(LENGTH, self.fill_).dot(self.weights_).then("Add", self.offset_)
-
-
-def decay(factor: float) -> FloatArray:
-    """``factor ** k`` for the return ``k`` bars ago, the newest (``k`` = 0) last."""
-    powers: FloatArray = factor ** np.arange(LENGTH - 1, -1, -1, dtype=np.float64)
-    return powers

@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from fx_assets.models._window import LENGTH, WeightedSquares, decay, training_returns
+from fx_assets.models._window import LENGTH, WeightedSquares, training_returns
 from fx_assets.models.base import FloatArray, NoParams
+from fx_assets.targets.volatility import decay_powers
 
 FALLBACK_ALPHA: Final = 0.05
 FALLBACK_BETA: Final = 0.93
@@ -88,7 +89,7 @@ class Garch(WeightedSquares[NoParams]):
         start = c.beta**LENGTH
         constant = c.omega * (1 - start) / (1 - c.beta) + start * c.unconditional
         self.fill_ = c.unconditional
-        self.weights_ = reversion * c.alpha * decay(c.beta)
+        self.weights_ = reversion * c.alpha * decay_powers(c.beta)
         self.offset_ = horizon * c.unconditional + reversion * (constant - c.unconditional)
 
 

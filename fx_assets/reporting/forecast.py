@@ -17,7 +17,7 @@ from fx_assets.evaluation.metrics import cumulative_loss_difference, reliability
 from fx_assets.explaining.explanations import KeptExplanation
 from fx_assets.features import feature_set
 from fx_assets.lake.panel import numbered
-from fx_assets.plural import counted
+from fx_assets.plural import counted, sentence_case
 from fx_assets.presentation import figures
 from fx_assets.presentation.economics import figures_markdown
 from fx_assets.presentation.effects import effects_table
@@ -97,7 +97,7 @@ def _in_short(
     said = skill_text(newest)
     lines = [
         sentence(newest, own.spec),
-        f"Is its skill demonstrated? {said[:1].upper()}{said[1:]}",
+        f"Is its skill demonstrated? {sentence_case(said)}",
     ]
     if ledger:
         lines.append(

@@ -31,6 +31,7 @@ from fx_assets.evaluation.rollback import standing_rollback
 from fx_assets.evaluation.study import Study
 from fx_assets.evaluation.suspicion import Cause
 from fx_assets.models.onnx_predict import OnnxModel
+from fx_assets.plural import sentence_case
 from fx_assets.registry import links
 from fx_assets.series.ideas import ideas_of
 from fx_assets.series.tables import SeriesTables
@@ -255,7 +256,7 @@ def with_overrides(decisions: Sequence[Decision], failed: tuple[str, ...]) -> li
         decision.model_copy(
             update={
                 "failed_checks": failed,
-                "sentence": f"{decision.sentence} {told[:1].upper()}{told[1:]}.",
+                "sentence": f"{decision.sentence} {sentence_case(told)}.",
             }
         )
         for decision in decisions

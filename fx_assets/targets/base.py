@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fx_assets.calendars import Frequency
+from fx_assets.plural import sentence_case
 from fx_assets.targets.intervals import IntervalRule
 from fx_assets.targets.metrics import means
 from fx_assets.targets.plausible import Measure
@@ -156,7 +157,7 @@ class TargetDefinition(ABC):
     def described(self, instrument: str, over: str) -> str:
         """What is predicted, in a sentence; ``over`` is such as "the next day"."""
         called = self.wording.called
-        return f"{called[:1].upper()}{called[1:]} of {instrument} over {over}."
+        return f"{sentence_case(called)} of {instrument} over {over}."
 
     @property
     def titles(self) -> dict[str, Metric]:

@@ -20,6 +20,12 @@ DAYS, FEWEST_DAYS = 20, 10
 """Days that the same hour's mean is over, at most and at least."""
 
 
+def decay_powers(factor: float) -> Floats:
+    """(500,) powers ``factor ** k`` for the return ``k`` bars ago, the newest (``k`` = 0) last."""
+    powers: Floats = factor ** np.arange(SMOOTHED - 1, -1, -1, dtype=np.float64)
+    return powers
+
+
 def smoothing(horizon: int, decay: float, bars_a_day: int = 1) -> tuple[Floats, float]:
     """What exponential smoothing says of the variance of the next ``horizon`` bars.
 
@@ -32,7 +38,7 @@ def smoothing(horizon: int, decay: float, bars_a_day: int = 1) -> tuple[Floats, 
     tuple
         (500,) weights of squared returns, the newest last, and that of what variance was before.
     """
-    weights = horizon * (1 - decay) * decay ** np.arange(SMOOTHED - 1, -1, -1, dtype=np.float64)
+    weights = horizon * (1 - decay) * decay_powers(decay)
     rest = horizon * decay**SMOOTHED
     if bars_a_day == 1:
         return weights, rest

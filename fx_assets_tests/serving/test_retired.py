@@ -14,11 +14,12 @@ from prometheus_client import REGISTRY
 
 from fx_assets.assets.automation import declared_sensor
 from fx_assets.bundles.declared import DECLARED_PATH, Noted, note_declared
-from fx_assets.bundles.universes import PanelTarget, UniverseFacts
+from fx_assets.bundles.universes import PanelTarget
 from fx_assets.resources import LakeResource
 from fx_assets.specs.files import Declared
 from fx_assets.testing.lakes import small_lake
 from fx_assets.testing.lakes.server_process import serving, until
+from fx_assets_tests.serving.test_storage import UNIVERSE
 from serving.client.__main__ import main as client
 from serving.state.metrics import _observe_universes
 
@@ -105,15 +106,8 @@ def test_gauges_of_a_universes_former_targets_end_and_those_of_a_former_universe
         return value
 
     def look(*targets: PanelTarget, retired: bool = False) -> None:
-        facts = UniverseFacts(
-            forecast="former",
-            description="",
-            calendar="target",
-            feature_set="fx_close",
-            coverage=0.9,
-            targets=targets,
-            instruments=(),
-        )
+        changes = {"forecast": "former", "targets": targets, "instruments": ()}
+        facts = UNIVERSE.model_copy(update=changes)
         store: Any = SimpleNamespace(
             universes={"former": facts}, told={}, retired=lambda _name: retired
         )

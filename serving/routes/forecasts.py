@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 
 from fx_assets.bundles.universes import PanelTarget, UniverseFacts
 from fx_assets.calendars import calendar
+from fx_assets.plural import sentence_case
 from fx_assets.targets import target_definition
 from serving.http.openapi import described
 from serving.http.problems import Problem
@@ -281,12 +282,8 @@ def _missing(store: Store, name: str) -> Unpublished:
         horizon=series.horizon if series else None,
         paused=name in store.declared.paused,
         state="refused" if refused else "of another series" if foreign else "not published",
-        reason=refused or foreign or _sentence(store.awaited(name)),
+        reason=refused or foreign or f"{sentence_case(store.awaited(name))}.",
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _next_bar(service: Service, now: datetime) -> datetime:
